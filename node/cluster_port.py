@@ -1,0 +1,54 @@
+"""What a worker asks of its cluster, and the null object that answers when there is none.
+
+`node` never imports `cluster`. A worker is given an object of this shape; `cluster.member.Member`
+implements it, `Standalone` stands in for it otherwise. The hot path does not even ask: the core keeps one
+byte per slot (`engine.slot_states`), 0 where this worker serves the slot without further question,
+and comes here only for the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+SLOT_SERVED = 0
+"""Requests for this slot are executed here, without asking."""
+SLOT_ASK = 1
+"""Ask `ClusterPort.redirect` what to do with requests for this slot."""
+
+
+class ClusterPort(Protocol):
+    enabled: bool
+
+    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+        """Return if this worker may execute the command; raise the redirection or error if not.
+
+        Called with the keys of a command (at least one) whenever they are more than one or their slot
+        is not plainly served. Raises CROSSSLOT, MOVED, ASK, TRYAGAIN or CLUSTERDOWN as `ReplyError`.
+        """
+
+    def info(self) -> dict[str, Any]:
+        """Fields of INFO's Cluster section."""
+
+    async def start(self) -> None:
+        """Begin to listen on the bus and to take part in the cluster. Called once, after loading."""
+
+    async def stop(self) -> None:
+        """Save the configuration and close the bus."""
+
+
+class Standalone:
+    """A worker that is a cluster of its own: it owns every key and redirects nobody."""
+
+    enabled = False
+
+    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+        return
+
+    def info(self) -> dict[str, Any]:
+        return {"cluster_enabled": 0}
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self) -> None:
+        return

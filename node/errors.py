@@ -1,0 +1,97 @@
+"""Every error a client of a worker can see, in the field's own words.
+
+An error is raised as `ReplyError` (or returned as a reply value, which is the same to the client):
+its text is what follows the `-` on the wire, prefix included. Constants are for fixed texts, functions
+for texts with an argument. The words are those of Redis 7.2 and later, because clients match on them.
+"""
+
+from __future__ import annotations
+
+
+class ReplyError(Exception):
+    """An error reply. `text` is the whole line after `-`: prefix (`ERR`, `WRONGTYPE`, ...) and words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+WRONGTYPE = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+SYNTAX = ReplyError("ERR syntax error")
+NOT_AN_INTEGER = ReplyError("ERR value is not an integer or out of range")
+NOT_A_FLOAT = ReplyError("ERR value is not a valid float")
+OUT_OF_RANGE = ReplyError("ERR value is out of range")
+MUST_BE_POSITIVE = ReplyError("ERR value is out of range, must be positive")
+NO_SUCH_KEY = ReplyError("ERR no such key")
+SAME_OBJECT = ReplyError("ERR source and destination objects are the same")
+INDEX_OUT_OF_RANGE = ReplyError("ERR index out of range")
+INCREMENT_OVERFLOW = ReplyError("ERR increment or decrement would overflow")
+NAN_OR_INFINITY = ReplyError("ERR increment would produce NaN or Infinity")
+STRING_TOO_LONG = ReplyError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+BIT_OFFSET = ReplyError("ERR bit offset is not an integer or out of range")
+BIT_VALUE = ReplyError("ERR bit is not an integer or out of range")
+BUSYKEY = ReplyError("BUSYKEY Target key name already exists.")
+NOAUTH = ReplyError("NOAUTH Authentication required.")
+WRONGPASS = ReplyError("WRONGPASS invalid username-password pair or user is disabled.")
+NOPROTO = ReplyError("NOPROTO unsupported protocol version")
+DB_INDEX_OUT_OF_RANGE = ReplyError("ERR DB index is out of range")
+INVALID_DB_INDEX = ReplyError("ERR invalid DB index")
+OOM = ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
+LOADING = ReplyError("LOADING Redis is loading the dataset in memory")
+READONLY = ReplyError("READONLY You can't write against a read only replica.")
+NOREPLICAS = ReplyError("NOREPLICAS Not enough good replicas to write.")
+MASTERDOWN = ReplyError(
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
+EXECABORT = ReplyError("EXECABORT Transaction discarded because of previous errors.")
+NESTED_MULTI = ReplyError("ERR MULTI calls can not be nested")
+WATCH_INSIDE_MULTI = ReplyError("ERR WATCH inside MULTI is not allowed")
+EXEC_WITHOUT_MULTI = ReplyError("ERR EXEC without MULTI")
+DISCARD_WITHOUT_MULTI = ReplyError("ERR DISCARD without MULTI")
+CROSSSLOT = ReplyError("CROSSSLOT Keys in request don't hash to the same slot")
+TRYAGAIN = ReplyError("TRYAGAIN Multiple keys request during rehashing of slot")
+CLUSTERDOWN = ReplyError("CLUSTERDOWN The cluster is down")
+CLUSTERDOWN_UNBOUND = ReplyError("CLUSTERDOWN Hash slot not served")
+CLUSTERDOWN_READONLY = ReplyError("CLUSTERDOWN The cluster is down and only accepts read commands")
+CLUSTER_DISABLED = ReplyError("ERR This instance has cluster support disabled")
+BAD_DUMP_PAYLOAD = ReplyError("ERR DUMP payload version or checksum are wrong")
+BAD_DATA_FORMAT = ReplyError("ERR Bad data format")
+
+
+def wrong_arity(command: str) -> ReplyError:
+    """`command` as the table names it: lower case, subcommands as `config|get`."""
+    return ReplyError(f"ERR wrong number of arguments for '{command}' command")
+
+
+def unknown_command(argv: list[bytes]) -> ReplyError:
+    """Name and leading arguments are echoed, cut to 128 bytes, with control characters replaced."""
+    name = _printable(argv[0][:128])
+    shown = ""
+    for arg in argv[1:]:
+        if len(shown) >= 128:
+            break
+        shown += f"'{_printable(arg[: 128 - len(shown)])}' "
+    return ReplyError(f"ERR unknown command '{name}', with args beginning with: {shown}")
+
+
+def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
+    return ReplyError(
+        f"ERR unknown subcommand '{_printable(subcommand[:128])}'. Try {container.upper()} HELP."
+    )
+
+
+def invalid_expire(command: str) -> ReplyError:
+    return ReplyError(f"ERR invalid expire time in '{command}' command")
+
+
+def moved(slot: int, host: str, port: int) -> ReplyError:
+    return ReplyError(f"MOVED {slot} {host}:{port}")
+
+
+def ask(slot: int, host: str, port: int) -> ReplyError:
+    return ReplyError(f"ASK {slot} {host}:{port}")
+
+
+def _printable(raw: bytes) -> str:
+    """Client bytes that may stand inside an error line: CR and LF would break the protocol."""
+    return raw.decode("latin-1").replace("\r", " ").replace("\n", " ")
