@@ -1,0 +1,11 @@
+"""What tests stand on: servers on free ports, awaited conditions, and a client that hides nothing.
+
+    ports.py     ports nobody else in this machine's test runs is using
+    servers.py   start, stop and kill one server: ours (`ShoalNode`) or an oracle (`Oracle("redis"|"valkey")`)
+    clusters.py  `cluster_of(3, replicas=1, kind="shoal")`: a formed cluster of any of them, or of a mix
+    wait.py      `eventually(condition, message)`: never sleep, wait for a condition
+    resp.py      `Resp(port)`: raw bytes in, exactly typed replies out, RESP2 and RESP3
+    commands.py  `redis_cli(...)` and other programs of the field
+
+Every process is ended when its context manager is left, and by the kernel if the test run itself is killed.
+"""

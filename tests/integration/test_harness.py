@@ -1,0 +1,64 @@
+"""The harness itself: what all other tests rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.harness.clusters import cluster_of
+from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
+from tests.harness.resp import NULL, NULL_ARRAY, NULL_BULK, Error, Map, Simple
+from tests.harness.servers import NotStarted, Oracle
+from tests.harness.wait import StillFalse, eventually
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_an_oracle_starts_crashes_and_restarts(kind: str) -> None:
+    with Oracle(kind, maxmemory="20mb") as oracle:
+        assert oracle.run("CONFIG", "GET", "maxmemory") == [b"maxmemory", b"20971520"]
+        oracle.kill()
+        assert not oracle.running
+        oracle.start()
+        assert oracle.run("PING") == Simple("PONG")
+        assert oracle.stop() == 0
+    assert not oracle.directory.exists()
+
+
+def test_replies_keep_their_types_apart(redis_oracle: Oracle) -> None:
+    with redis_oracle.resp() as two, redis_oracle.resp(protocol=3) as three:
+        assert two.command("GET", "nothing") == NULL_BULK
+        assert three.command("GET", "nothing") == NULL
+        assert two.command("BLPOP", "nothing", "0.01") == NULL_ARRAY
+        assert two.command_raw("SET", "a", "1") == b"+OK\r\n"
+        assert two.pipeline(("INCR", "a"), ("GET", "a")) == [2, b"2"]
+        assert three.command("CONFIG", "GET", "save") == Map([(b"save", b"")])
+        assert isinstance(two.command("HGET", "a", "b"), Error)
+        assert two.inline("PING hello") == b"hello"
+        assert two.silent()
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    with pytest.raises(NotStarted, match=r"Bad directive|wrong number|FATAL"), Oracle("redis", nonsense="1"):
+        pass
+
+
+def test_a_port_is_leased_once() -> None:
+    port = lease_port()
+    others = {lease_port() for _ in range(50)}
+    assert port not in others
+    first = lease_consecutive(3)
+    assert first + BUS_OFFSET < 32768
+    for leased in (port, *others, first, first + 1, first + 2):
+        release_port(leased)
+
+
+def test_eventually_reports_what_it_waited_for() -> None:
+    with pytest.raises(StillFalse, match="the sky to fall"):
+        eventually(lambda: False, "the sky to fall", timeout=0.02)
+
+
+def test_a_mixed_cluster_forms() -> None:
+    with cluster_of(3, kind=("redis", "valkey")) as cluster:
+        assert len(cluster.primaries) == 3
+        with cluster.client() as client:
+            assert client.set("a", "b")
+        assert cluster.owner_of("a").run("GET", "a") == b"b"
