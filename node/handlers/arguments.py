@@ -1,0 +1,195 @@
+"""Arguments: how the bytes a client sent become numbers and options, by Redis' rules and in its words.
+
+Numbers are strict. An integer is what Redis' string2ll accepts: no plus sign, no leading zero, no space, and
+within the range asked for. A float is what strtod accepts, without spaces around it and without NaN.
+
+Options are read left to right with `Options`, so that a handler's loop reads like the command's syntax:
+
+    options = Options(args, start=2)
+    for word in options:
+        match word:
+            case b"COUNT":
+                count = options.integer()
+            case b"REV":
+                reverse = True
+            case _:
+                raise errors.SYNTAX
+
+An option whose value is missing is a syntax error, as is an unknown word. Errors come in the order
+of the arguments, as clients of Redis are used to.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from node import errors
+from node.errors import ReplyError
+
+INT64_MIN: Final = -(1 << 63)
+INT64_MAX: Final = (1 << 63) - 1
+UINT64_MAX: Final = (1 << 64) - 1
+
+_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_FLOAT = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
+_HEX_FLOAT = re.compile(rb"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?\d+)?", re.IGNORECASE)
+_CURSOR = re.compile(rb"0*([0-9]{1,20})")
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+def as_int(raw: bytes) -> int | None:
+    """The signed 64-bit integer that `raw` is the canonical text of, or None."""
+    if _INTEGER.fullmatch(raw) is None:
+        return None
+    value = int(raw)
+    return value if INT64_MIN <= value <= INT64_MAX else None
+
+
+def parse_int(raw: bytes, error: ReplyError = errors.NOT_AN_INTEGER) -> int:
+    value = as_int(raw)
+    if value is None:
+        raise error
+    return value
+
+
+def parse_int_between(raw: bytes, low: int, high: int, error: ReplyError | None = None) -> int:
+    """An integer of low..high. Text that is no integer at all raises `error` too, or NOT_AN_INTEGER."""
+    value = parse_int(raw, error or errors.NOT_AN_INTEGER)
+    if not low <= value <= high:
+        raise error or ReplyError(f"ERR value is out of range, value must between {low} and {high}")
+    return value
+
+
+def parse_non_negative(raw: bytes, error: ReplyError = errors.MUST_BE_POSITIVE) -> int:
+    """A count: 0 or more. Redis says "must be positive" of both bad text and negative numbers."""
+    return parse_int_between(raw, 0, INT64_MAX, error)
+
+
+def parse_float(raw: bytes, error: ReplyError = errors.NOT_A_FLOAT) -> float:
+    """A double, infinities included. NaN, spaces, and numbers that overflow or vanish raise `error`."""
+    if _FLOAT.fullmatch(raw):
+        value = float(raw)
+    elif _HEX_FLOAT.fullmatch(raw):
+        try:
+            value = float.fromhex(raw.decode())
+        except OverflowError:
+            raise error from None
+    else:
+        raise error
+    if (math.isinf(value) and b"n" not in raw.lower()) or (value == 0 and not _is_zero(raw.lower())):
+        raise error
+    return value
+
+
+def _is_zero(raw: bytes) -> bool:
+    """Whether a valid, lower-case float means zero exactly, rather than something too small."""
+    hexadecimal = b"x" in raw
+    digits = raw.split(b"p" if hexadecimal else b"e")[0]
+    return not digits.strip(b"+-0.x")
+
+
+def parse_cursor(raw: bytes) -> int:
+    """A SCAN cursor: an unsigned 64-bit integer."""
+    found = _CURSOR.fullmatch(raw)
+    if found is None or int(found[1]) > UINT64_MAX:
+        raise errors.INVALID_CURSOR
+    return int(found[1])
+
+
+def format_float(value: float) -> bytes:
+    """A double in Redis' short form: the fewest digits that read back the same, `3` rather than `3.0`."""
+    if math.isinf(value):
+        return b"inf" if value > 0 else b"-inf"
+    if value == 0:
+        return b"-0" if math.copysign(1, value) < 0 else b"0"
+    if value.is_integer() and abs(value) < 1e17:
+        return str(int(value)).encode()
+    return repr(value).encode()
+
+
+# ------------------------------------------------------------------------------------------- options
+
+
+class Options:
+    """The option words of a command, upper-cased one after the other; `value()` takes what follows one."""
+
+    __slots__ = ("_args", "_next")
+
+    def __init__(self, args: list[bytes], start: int = 0) -> None:
+        self._args = args
+        self._next = start
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._next < len(self._args):
+            self._next += 1
+            yield self._args[self._next - 1].upper()
+
+    @property
+    def left(self) -> int:
+        """How many arguments follow the current word."""
+        return len(self._args) - self._next
+
+    def value(self) -> bytes:
+        """The argument after the current word; a syntax error where there is none."""
+        if self._next >= len(self._args):
+            raise errors.SYNTAX
+        self._next += 1
+        return self._args[self._next - 1]
+
+    def integer(self, error: ReplyError = errors.NOT_AN_INTEGER) -> int:
+        return parse_int(self.value(), error)
+
+    def rest(self) -> list[bytes]:
+        """All that follows, as it was sent; the iteration ends."""
+        taken = self._args[self._next :]
+        self._next = len(self._args)
+        return taken
+
+
+# ------------------------------------------------------------------------------------------- expiry
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireUnit:
+    """How a number that a client sent becomes a moment in Unix milliseconds."""
+
+    milliseconds: int
+    """Per unit: 1 or 1000."""
+    relative: bool
+    """Counted from now, or from the epoch."""
+
+
+EXPIRE_UNITS: Final = {
+    b"EX": ExpireUnit(1000, relative=True),
+    b"PX": ExpireUnit(1, relative=True),
+    b"EXAT": ExpireUnit(1000, relative=False),
+    b"PXAT": ExpireUnit(1, relative=False),
+}
+"""The expiry options that SET, GETEX and others share."""
+
+
+def parse_expiry(raw: bytes, unit: ExpireUnit, now: int, command: str, minimum: int = 1) -> int:
+    """The Unix time in milliseconds that `raw` means. `command` names the command in the error.
+
+    `minimum` is 1 for the options of SET and its kin, where zero is an error too; EXPIRE's family has none.
+    """
+    return expiry_moment(parse_int(raw), unit, now, command, minimum)
+
+
+def expiry_moment(value: int, unit: ExpireUnit, now: int, command: str, minimum: int = 1) -> int:
+    """As `parse_expiry`, of a number already parsed."""
+    limit = INT64_MAX // unit.milliseconds
+    if value < minimum or value > limit or value < -limit:
+        raise errors.invalid_expire(command)
+    moment = value * unit.milliseconds
+    if unit.relative:
+        moment += now
+    if moment > INT64_MAX:
+        raise errors.invalid_expire(command)
+    return moment
