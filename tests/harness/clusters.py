@@ -4,7 +4,7 @@
         cluster.client().set("a", 1)                  # redis-py RedisCluster
         cluster.owner_of(b"a").kill()                 # the process that serves the key's slot
 
-    cluster_of(4, kind=("shoal", "valkey"))           # kinds alternate over the nodes
+    cluster_of(4, kind=("shoal", "valkey"))           # kinds take turns over the nodes
 
 `redis-cli --cluster create` forms it, as an operator would; the context is entered once every node says
 `cluster_state:ok`, all agree on who owns which slot, and every replica has its link up.
@@ -15,13 +15,44 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import redis
+from redis.crc import key_slot
 
 from tests.harness.commands import redis_cli
 from tests.harness.servers import Server, Setting, server
 from tests.harness.wait import eventually
+
+
+@dataclass(frozen=True)
+class NodeLine:
+    """One line of CLUSTER NODES. `slots` leaves out those in motion, which are in `open_slots` as printed."""
+
+    id: str
+    address: str
+    flags: frozenset[str]
+    primary_id: str
+    epoch: int
+    link: str
+    slots: list[tuple[int, int]]
+    open_slots: list[str]
+
+    @classmethod
+    def parse(cls, text: str) -> NodeLine:
+        node_id, address, flags, primary_id, _ping, _pong, epoch, link, *ranges = text.split()
+        slots = [word.partition("-") for word in ranges if not word.startswith("[")]
+        return cls(
+            id=node_id,
+            address=address,
+            flags=frozenset(flags.split(",")),
+            primary_id=primary_id,
+            epoch=int(epoch),
+            link=link,
+            slots=[(int(first), int(last or first)) for first, _, last in slots],
+            open_slots=[word for word in ranges if word.startswith("[")],
+        )
 
 
 class RunningCluster:
@@ -29,6 +60,7 @@ class RunningCluster:
 
     def __init__(self, nodes: list[Server]) -> None:
         self.nodes = nodes
+        self._ids: dict[Server, str] = {}
 
     @property
     def addresses(self) -> list[str]:
@@ -42,41 +74,50 @@ class RunningCluster:
         first = self.running[0]
         return redis.RedisCluster(host=first.host, port=first.port, **{"socket_timeout": 10, **options})
 
-    def view(self, node: Server) -> dict[str, dict[str, Any]]:
-        """CLUSTER NODES as `node` sees it, by redis-py: "host:port" -> fields."""
-        with node.client() as client:
-            return client.cluster("nodes")  # type: ignore[no-any-return]
+    def id_of(self, node: Server) -> str:
+        if node not in self._ids:
+            with node.client() as client:
+                self._ids[node] = str(client.execute_command("CLUSTER MYID"), "ascii")
+        return self._ids[node]
 
-    def fields_of(self, node: Server, seen_by: Server | None = None) -> dict[str, Any]:
-        """The line of CLUSTER NODES about `node`, by default as it sees itself."""
-        return self.view(seen_by or node)[node.address]
+    def view(self, seen_by: Server) -> dict[str, NodeLine]:
+        """CLUSTER NODES as `seen_by` prints it: node id -> line."""
+        with seen_by.client() as client:
+            text = str(client.execute_command("CLUSTER", "NODES", NEVER_DECODE=True), "ascii")
+        lines = map(NodeLine.parse, text.splitlines())
+        return {line.id: line for line in lines}
+
+    def line_of(self, node: Server, seen_by: Server | None = None) -> NodeLine:
+        """The line about `node`, by default as it sees itself."""
+        return self.view(seen_by or node)[self.id_of(node)]
 
     @property
     def primaries(self) -> list[Server]:
-        return [node for node in self.running if "master" in self.fields_of(node)["flags"]]
+        return [node for node in self.running if "master" in self.line_of(node).flags]
 
     @property
     def replicas(self) -> list[Server]:
-        return [node for node in self.running if "slave" in self.fields_of(node)["flags"]]
+        return [node for node in self.running if "slave" in self.line_of(node).flags]
 
     def replicas_of(self, primary: Server) -> list[Server]:
-        primary_id = self.fields_of(primary)["node_id"]
-        return [node for node in self.replicas if self.fields_of(node)["master_id"] == primary_id]
+        return [node for node in self.replicas if self.line_of(node).primary_id == self.id_of(primary)]
 
     def by_port(self, port: int) -> Server:
         return next(node for node in self.nodes if node.port == port)
 
     def owner_of(self, key: bytes | str) -> Server:
-        with self.client() as client:
-            found = client.get_node_from_key(key)
-            assert found is not None, f"nobody serves the slot of {key!r}"
-            return self.by_port(found.port)
+        """The running node that says it serves the slot of `key`."""
+        slot = key_slot(key.encode() if isinstance(key, str) else key)
+        for node in self.primaries:
+            if any(first <= slot <= last for first, last in self.line_of(node).slots):
+                return node
+        raise AssertionError(f"nobody serves slot {slot}")
 
     def slot_owners(self, seen_by: Server) -> tuple[tuple[int, int, str], ...]:
-        """((first, last, "host:port" of the primary), ...) in order of slots."""
+        """((first, last, id of the primary), ...) in order of slots."""
         rows = []
-        for address, fields in self.view(seen_by).items():
-            rows += [(int(r[0]), int(r[-1]), address) for r in fields["slots"]]
+        for node_id, line in self.view(seen_by).items():
+            rows += [(first, last, node_id) for first, last in line.slots]
         return tuple(sorted(rows))
 
     def is_settled(self) -> bool:
@@ -107,18 +148,14 @@ def cluster_of(
     form: bool = True,
     **config: Setting,
 ) -> Iterator[RunningCluster]:
-    """`primaries` x (1 + `replicas`) servers. `kind` is "shoal", "redis", "valkey" or a sequence to repeat over
-    the nodes; `node_timeout` is cluster-node-timeout in ms. With `form=False` they are left as strangers."""
+    """`primaries` x (1 + `replicas`) servers. `kind` is "shoal", "redis", "valkey" or a sequence to repeat
+    over the nodes; `node_timeout` is cluster-node-timeout in ms. With `form=False` they stay strangers."""
     kinds = itertools.cycle([kind] if isinstance(kind, str) else kind)
+    settings: dict[str, Any] = {"cluster_enabled": "yes", "cluster_node_timeout": node_timeout, **config}
     with ExitStack() as stack:
         nodes = []
         for _ in range(primaries * (1 + replicas)):
-            node = server(
-                next(kinds),
-                cluster_enabled="yes",
-                cluster_node_timeout=node_timeout,
-                **config,
-            )
+            node = server(next(kinds), **settings)
             stack.callback(node.close)
             node.start(wait=False)
             nodes.append(node)
