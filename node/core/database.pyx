@@ -1,0 +1,760 @@
+"""One numbered database: keys to values, in slot tables of C entries.
+
+Everything else in a worker sees keys as `bytes` and values as `bytes` (strings) or datatype objects, and
+knows nothing of entries; compiled handlers in this package use the cdef methods and skip the objects.
+
+Expiry: an expired key looks absent to every method. A primary drops it when it comes across it (`find`) and
+tells `on_expired`; a replica only hides it (`hides_expired`) and waits for its primary's DEL.
+Time is `now`, set by the engine at the start of each command, so that one command, script or
+transaction sees one instant.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+
+from node.core.key_slot cimport SLOT_COUNT, slot_of
+from node.core.slot_table cimport (
+    HAS_EXPIRY,
+    IS_OBJECT,
+    TYPE_HASH,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_STREAM,
+    TYPE_STRING,
+    TYPE_ZSET,
+    WAS_EDITED,
+    entry_expiry,
+    entry_key,
+    entry_object,
+    entry_of,
+    entry_value,
+    header_size,
+    table_add,
+    table_find,
+    table_remove,
+    table_walk,
+)
+
+from node.errors import STRING_TOO_LONG, WRONGTYPE
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define SHOAL_HASH(p, n) Py_HashBuffer(p, n)
+    #else
+    #define SHOAL_HASH(p, n) _Py_HashBytes(p, n)
+    #endif
+    """
+    Py_ssize_t keyed_hash "SHOAL_HASH"(const void* data, Py_ssize_t length) nogil
+
+cdef extern from "<malloc.h>" nogil:
+    size_t malloc_usable_size(void* block)
+
+KEEP_TTL = -1
+"""As `expire_at` of `Database.set`: keep the expiry the key has."""
+
+cdef uint32_t CLOCK_MASK = 0xFFFFFF
+cdef enum:
+    LFU_INITIAL = 5     # as Redis: a new key is not the first to go
+    LFU_LOG_FACTOR = 10 # lfu-log-factor's default
+    EMBSTR_LIMIT = 44
+
+cdef list TYPE_NAMES = ["string", "list", "set", "zset", "hash", "module", "stream"]
+cdef dict TYPE_CODES = {
+    "list": TYPE_LIST, "set": TYPE_SET, "zset": TYPE_ZSET, "hash": TYPE_HASH, "stream": TYPE_STREAM,
+}
+
+
+cdef uint32_t hash_key(const char* data, size_t length) noexcept nogil:
+    return <uint32_t>(<uint64_t>keyed_hash(data, length) >> 32)
+
+
+cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
+    key.data = data
+    key.length = length
+    key.hash = hash_key(data, length)
+    key.slot = slot_of(data, length)
+
+
+cdef inline void key_from_bytes(Key* key, bytes data):
+    make_key(key, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+
+cdef inline object value_of(Entry* entry):
+    if entry.flags & IS_OBJECT:
+        return <object>(<PyObject*>entry_object(entry)[0])
+    return PyBytes_FromStringAndSize(entry_value(entry), entry.value_length)
+
+
+cdef inline bytes key_of(Entry* entry):
+    return PyBytes_FromStringAndSize(entry_key(entry), entry.key_length)
+
+
+cdef bint is_canonical_integer(const char* text, size_t length) noexcept nogil:
+    """Whether `text` is what printing some int64 would give: then Redis stores it as an integer."""
+    cdef uint64_t magnitude = 0
+    cdef size_t i = 0
+    cdef bint negative = length > 0 and text[0] == c"-"
+    if negative:
+        i = 1
+    if length - i < 1 or length - i > 19:
+        return False
+    if text[i] == c"0":
+        return length == 1
+    while i < length:
+        if text[i] < c"0" or text[i] > c"9":
+            return False
+        magnitude = magnitude * 10 + <uint64_t>(text[i] - c"0")
+        i += 1
+    return magnitude <= (<uint64_t>1 << 63) - (0 if negative else 1)
+
+
+cdef class Database:
+    def __cinit__(self, int index=0):
+        self.tables = <SlotTable*>calloc(SLOT_COUNT, sizeof(SlotTable))
+        if self.tables == NULL:
+            raise MemoryError
+        self.index = index
+        self.random_state = <uint64_t>id(self) | 1
+
+    def __dealloc__(self):
+        if self.tables != NULL:
+            self.clear()
+            free(self.tables)
+
+    # --- finding -------------------------------------------------------------------------------------
+
+    cdef Entry* find(self, Key* key):
+        """The live entry of `key`, or NULL. Drops it if it has expired (unless expired keys are hidden)."""
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef Entry* entry
+        if cell == NULL:
+            return NULL
+        entry = entry_of(cell[0])
+        if entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry):
+            if not self.hides_expired:
+                self.expire(key, cell)
+            return NULL
+        return entry
+
+    cdef Entry* find_for_read(self, Key* key):
+        """`find`, counted as a hit or a miss, with the access clock touched."""
+        cdef Entry* entry = self.find(key)
+        if entry == NULL:
+            self.misses += 1
+            return NULL
+        self.hits += 1
+        self.touch_entry(entry)
+        return entry
+
+    cdef void touch_entry(self, Entry* entry) noexcept:
+        cdef uint32_t counter
+        if self.keeps_clocks:
+            return
+        if not self.tracks_frequency:
+            entry.clock = <uint32_t>(self.now // 1000) & CLOCK_MASK
+            return
+        counter = self.decayed_counter(entry)
+        if counter < 255 and (
+            counter <= LFU_INITIAL
+            or self.random() % ((counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1) == 0
+        ):
+            counter += 1
+        entry.clock = ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | counter
+
+    cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
+        """The LFU counter, less one for each minute (lfu-decay-time 1) since the last access."""
+        cdef uint32_t minutes = (<uint32_t>(self.now // 60000) - (entry.clock >> 8)) & 0xFFFF
+        cdef uint32_t counter = entry.clock & 0xFF
+        return counter - minutes if counter > minutes else 0
+
+    cdef uint64_t random(self) noexcept:
+        """xorshift64: for sampling keys, not for secrets."""
+        self.random_state ^= self.random_state << 13
+        self.random_state ^= self.random_state >> 7
+        self.random_state ^= self.random_state << 17
+        return self.random_state
+
+    # --- storing -------------------------------------------------------------------------------------
+
+    cdef void account(self, Entry* entry, int sign) noexcept:
+        self.memory += sign * <int64_t>(malloc_usable_size(entry) + 16)
+        self.size += sign
+        if entry.flags & HAS_EXPIRY:
+            self.volatile_count += sign
+
+    cdef void release(self, Entry* entry):
+        """Free an entry that is in no table any more."""
+        cdef PyObject* held
+        self.account(entry, -1)
+        if entry.flags & IS_OBJECT:
+            held = <PyObject*>entry_object(entry)[0]
+            free(entry)
+            Py_DECREF(<object>held)
+        else:
+            free(entry)
+
+    cdef void drop(self, Key* key, uint64_t* cell):
+        cdef Entry* entry = entry_of(cell[0])
+        table_remove(&self.tables[key.slot], cell)
+        self.release(entry)
+
+    cdef void expire(self, Key* key, uint64_t* cell):
+        name = PyBytes_FromStringAndSize(key.data, key.length)
+        self.drop(key, cell)
+        self.expired += 1
+        if self.on_expired is not None:
+            self.on_expired(self, name)
+
+    cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL:
+        """An entry with its key in place, not yet in the table. `flags` less HAS_EXPIRY."""
+        cdef Entry* entry
+        if expiry:
+            flags |= HAS_EXPIRY
+        entry = <Entry*>malloc(header_size(flags) + key.length + length)
+        if entry == NULL:
+            raise MemoryError
+        entry.hash = key.hash
+        entry.flags = flags
+        entry.type = TYPE_STRING
+        entry.key_length = key.length
+        entry.value_length = length
+        entry.clock = (
+            ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | LFU_INITIAL
+            if self.tracks_frequency
+            else <uint32_t>(self.now // 1000) & CLOCK_MASK
+        )
+        if expiry:
+            (<int64_t*>(entry + 1))[0] = expiry
+        memcpy(entry_key(entry), key.data, key.length)
+        return entry
+
+    cdef int install(self, Key* key, Entry* entry) except -1:
+        """Put `entry` where `key` is, or add it. Frees what it replaces."""
+        cdef SlotTable* table = &self.tables[key.slot]
+        cdef uint64_t* cell = table_find(table, key.hash, key.data, key.length)
+        cdef Entry* old
+        if cell == NULL:
+            table_add(table, entry)
+            self.account(entry, 1)
+            return 0
+        old = entry_of(cell[0])
+        cell[0] = (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry
+        if old.flags & HAS_EXPIRY:
+            table.volatiles -= 1
+        if entry.flags & HAS_EXPIRY:
+            table.volatiles += 1
+        self.account(entry, 1)
+        self.release(old)
+        return 0
+
+    cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL:
+        """Store a string, replacing whatever is there. `expiry` in Unix ms, 0 none, -1 as it was.
+
+        A string of about the same size is overwritten in place. `value` must not lie in the entry itself.
+        """
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef Entry* entry
+        cdef size_t needed
+        if cell != NULL:
+            entry = entry_of(cell[0])
+            if expiry == -1:
+                expiry = entry_expiry(entry)
+                if expiry and self.now > expiry:
+                    expiry = 0
+            if not entry.flags & IS_OBJECT and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0):
+                needed = header_size(entry.flags) + key.length + length
+                if needed <= malloc_usable_size(entry) and needed * 2 + 64 >= malloc_usable_size(entry):
+                    entry.flags &= ~<uint32_t>WAS_EDITED
+                    entry.value_length = length
+                    if expiry:
+                        (<int64_t*>(entry + 1))[0] = expiry
+                    memcpy(entry_value(entry), value, length)
+                    self.touch_entry(entry)
+                    return entry
+        elif expiry == -1:
+            expiry = 0
+        entry = self.new_entry(key, 0, length, expiry)
+        memcpy(entry_value(entry), value, length)
+        self.install(key, entry)
+        return entry
+
+    cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1:
+        """Store a datatype object, replacing whatever is there."""
+        cdef Entry* old
+        cdef Entry* entry
+        if expiry == -1:
+            old = self.find(key)
+            expiry = entry_expiry(old) if old != NULL else 0
+        entry = self.new_entry(key, IS_OBJECT, 0, expiry)
+        entry.type = <uint32_t>TYPE_CODES[value.type_name]
+        Py_INCREF(value)
+        entry_object(entry)[0] = <void*>value
+        self.install(key, entry)
+        return 0
+
+    def set(self, bytes key not None, value not None, int64_t expire_at=0):
+        """Store `value` (bytes or a datatype object) at `key`, replacing any type.
+
+        `expire_at`: Unix ms, 0 for none, KEEP_TTL for what the key had.
+        """
+        cdef Key k
+        key_from_bytes(&k, key)
+        if isinstance(value, bytes):
+            self.put_string(&k, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), expire_at)
+        else:
+            self.lay_out(&k, value, expire_at)
+
+    def delete(self, bytes key not None) -> bool:
+        cdef Key k
+        key_from_bytes(&k, key)
+        if self.find(&k) == NULL:
+            return False
+        self.drop(&k, table_find(&self.tables[k.slot], k.hash, k.data, k.length))
+        return True
+
+    def discard_expired(self, bytes key not None) -> bool:
+        """Drop `key`, expired or not, telling nobody: a primary's DEL on a replica, or a failed load."""
+        cdef Key k
+        cdef uint64_t* cell
+        key_from_bytes(&k, key)
+        cell = table_find(&self.tables[k.slot], k.hash, k.data, k.length)
+        if cell == NULL:
+            return False
+        self.drop(&k, cell)
+        return True
+
+    def rename(self, bytes old not None, bytes new not None) -> bool:
+        """Move the value and expiry of `old` to `new`, replacing what is there. False if there is no `old`."""
+        cdef Key k
+        cdef Entry* entry
+        key_from_bytes(&k, old)
+        entry = self.find(&k)
+        if entry == NULL:
+            return False
+        if old != new:
+            value = value_of(entry)
+            self.set(new, value, entry_expiry(entry))
+            self.delete(old)
+        return True
+
+    # --- reading -------------------------------------------------------------------------------------
+
+    def lookup(self, bytes key not None):
+        """The value for a reading command: counts a hit or miss and touches the access clock."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find_for_read(&k)
+        return None if entry == NULL else value_of(entry)
+
+    def lookup_write(self, bytes key not None):
+        """The value for a command that is about to modify it: touches the clock, counts nothing."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry == NULL:
+            return None
+        self.touch_entry(entry)
+        return value_of(entry)
+
+    def peek(self, bytes key not None):
+        """The value, leaving no trace."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        return None if entry == NULL else value_of(entry)
+
+    def lookup_as(self, bytes key not None, cls):
+        """`lookup`, checked to be of class `cls` (bytes for strings); raises WRONGTYPE."""
+        value = self.lookup(key)
+        if value is not None and type(value) is not cls:
+            raise WRONGTYPE
+        return value
+
+    def lookup_write_as(self, bytes key not None, cls):
+        """`lookup_write`, checked to be of class `cls` (bytes for strings); raises WRONGTYPE."""
+        value = self.lookup_write(key)
+        if value is not None and type(value) is not cls:
+            raise WRONGTYPE
+        return value
+
+    def exists(self, bytes key not None) -> bool:
+        cdef Key k
+        key_from_bytes(&k, key)
+        return self.find(&k) != NULL
+
+    def touch(self, bytes key not None) -> bool:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find_for_read(&k)
+        return entry != NULL
+
+    def type_name(self, bytes key not None) -> str:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        return "none" if entry == NULL else TYPE_NAMES[entry.type]
+
+    def encoding(self, bytes key not None) -> str | None:
+        """OBJECT ENCODING: int, embstr or raw for strings, what the datatype says for others."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry == NULL:
+            return None
+        if entry.flags & IS_OBJECT:
+            return value_of(entry).encoding
+        if entry.flags & WAS_EDITED:
+            return "raw"
+        if is_canonical_integer(entry_value(entry), entry.value_length):
+            return "int"
+        return "embstr" if entry.value_length <= EMBSTR_LIMIT else "raw"
+
+    def allocated(self, bytes key not None) -> int:
+        """Bytes of the entry itself: header, key and inline value, as the allocator gave them."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        return 0 if entry == NULL else malloc_usable_size(entry) + 16
+
+    # --- the access clock ----------------------------------------------------------------------------
+
+    def idle_seconds(self, bytes key not None) -> int | None:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry == NULL:
+            return None
+        return (<uint32_t>(self.now // 1000) - entry.clock) & CLOCK_MASK
+
+    def set_idle(self, bytes key not None, int64_t seconds) -> None:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry != NULL and not self.tracks_frequency:
+            entry.clock = <uint32_t>(self.now // 1000 - seconds) & CLOCK_MASK
+
+    def frequency(self, bytes key not None) -> int | None:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        return None if entry == NULL else self.decayed_counter(entry)
+
+    def set_frequency(self, bytes key not None, uint32_t frequency) -> None:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry != NULL and self.tracks_frequency:
+            entry.clock = ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | (frequency & 0xFF)
+
+    # --- expiry --------------------------------------------------------------------------------------
+
+    def expiry(self, bytes key not None) -> int:
+        """Unix ms at which the key expires, -1 for never, -2 where there is no key."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        if entry == NULL:
+            return -2
+        return entry_expiry(entry) if entry.flags & HAS_EXPIRY else -1
+
+    def set_expiry(self, bytes key not None, int64_t at_ms) -> bool:
+        """Let `key` expire at Unix ms `at_ms`, 0 for never. False if there is no such key."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find(&k)
+        cdef Entry* moved
+        if entry == NULL:
+            return False
+        if (entry.flags & HAS_EXPIRY != 0) == (at_ms != 0):
+            if at_ms:
+                (<int64_t*>(entry + 1))[0] = at_ms
+            return True
+        # The layout changes: the entry moves to a new allocation, the object it owns moves with it.
+        moved = self.new_entry(&k, entry.flags & ~<uint32_t>HAS_EXPIRY, entry.value_length, at_ms)
+        moved.clock = entry.clock
+        moved.type = entry.type
+        if entry.flags & IS_OBJECT:
+            entry_object(moved)[0] = entry_object(entry)[0]
+            Py_INCREF(<object>(<PyObject*>entry_object(entry)[0]))
+        else:
+            memcpy(entry_value(moved), entry_value(entry), entry.value_length)
+        self.install(&k, moved)
+        return True
+
+    def persist(self, bytes key not None) -> bool:
+        """Take the expiry away. False if there was none."""
+        return self.expiry(key) >= 0 and self.set_expiry(key, 0)
+
+    def expire_cycle(self, int slot, int limit) -> tuple:
+        """Drop up to `limit` expired keys of one slot; returns (dropped, volatile keys seen)."""
+        cdef SlotTable* table = &self.tables[slot]
+        cdef uint32_t seen = 0
+        cdef uint32_t i
+        cdef Entry* entry
+        cdef list stale
+        cdef bytes name
+        cdef Key k
+        if table.volatiles == 0:
+            return 0, 0
+        stale = []
+        for i in range(1U << table.bits):
+            if table.cells[i] == 0:
+                continue
+            entry = entry_of(table.cells[i])
+            if entry.flags & HAS_EXPIRY:
+                seen += 1
+                if self.now > entry_expiry(entry):
+                    stale.append(key_of(entry))
+                    if len(stale) >= limit:
+                        break
+        for name in stale:
+            key_from_bytes(&k, name)
+            self.find(&k)
+        return len(stale), seen
+
+    def next_volatile_slot(self, int start) -> int:
+        """The first slot at or after `start` that holds keys with an expiry, or -1."""
+        cdef int slot
+        for slot in range(start, SLOT_COUNT):
+            if self.tables[slot].volatiles:
+                return slot
+        return -1
+
+    # --- strings in place ----------------------------------------------------------------------------
+
+    cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL:
+        """The string at `key`, grown with zero bytes to at least `length`, ready to be written into.
+
+        Created when absent. Growth leaves room for more, as sds does, so that appending is cheap.
+        """
+        cdef Entry* entry = self.find(key)
+        cdef uint64_t* cell
+        cdef size_t needed, room
+        if length > 0xFFFFFFFFU:
+            raise STRING_TOO_LONG
+        if entry == NULL:
+            entry = self.new_entry(key, WAS_EDITED, length, 0)
+            memset(entry_value(entry), 0, length)
+            self.install(key, entry)
+            return entry
+        if entry.flags & IS_OBJECT:
+            raise WRONGTYPE
+        self.touch_entry(entry)
+        entry.flags |= WAS_EDITED
+        if length <= entry.value_length:
+            return entry
+        needed = header_size(entry.flags) + key.length + length
+        if needed > malloc_usable_size(entry):
+            room = length if length < (1 << 20) else (1 << 20)
+            cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+            self.memory -= malloc_usable_size(entry)
+            entry = <Entry*>realloc(entry, needed + room)
+            if entry == NULL:
+                self.memory += malloc_usable_size(entry_of(cell[0]))
+                raise MemoryError
+            self.memory += malloc_usable_size(entry)
+            cell[0] = (cell[0] & ~0xFFFFFFFFFFFFULL) | <uint64_t>entry
+        memset(entry_value(entry) + entry.value_length, 0, length - entry.value_length)
+        entry.value_length = length
+        return entry
+
+    cdef Entry* string_for_read(self, bytes key) except? NULL:
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.find_for_read(&k)
+        if entry != NULL and entry.flags & IS_OBJECT:
+            raise WRONGTYPE
+        return entry
+
+    def strlen(self, bytes key not None) -> int:
+        cdef Entry* entry = self.string_for_read(key)
+        return 0 if entry == NULL else entry.value_length
+
+    def getrange(self, bytes key not None, int64_t start, int64_t stop) -> bytes:
+        """Bytes [start, stop) of the string, clipped to it; empty where there is no key."""
+        cdef Entry* entry = self.string_for_read(key)
+        if entry == NULL:
+            return b""
+        start = max(start, 0)
+        stop = min(stop, <int64_t>entry.value_length)
+        return PyBytes_FromStringAndSize(entry_value(entry) + start, stop - start) if start < stop else b""
+
+    def setrange(self, bytes key not None, int64_t offset, bytes data not None) -> int:
+        """Write `data` at `offset`, filling a gap with zero bytes; returns the new length."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef Entry* entry = self.string_for_edit(&k, offset + PyBytes_GET_SIZE(data))
+        memcpy(entry_value(entry) + offset, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return entry.value_length
+
+    def append(self, bytes key not None, bytes data not None) -> int:
+        """Write `data` behind the string; returns the new length. A new key is a plain SET."""
+        cdef Key k
+        cdef Entry* entry
+        cdef size_t old
+        key_from_bytes(&k, key)
+        entry = self.find(&k)
+        if entry == NULL:
+            self.put_string(&k, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0)
+            return PyBytes_GET_SIZE(data)
+        if entry.flags & IS_OBJECT:
+            raise WRONGTYPE
+        old = entry.value_length
+        entry = self.string_for_edit(&k, old + PyBytes_GET_SIZE(data))
+        memcpy(entry_value(entry) + old, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return entry.value_length
+
+    # --- many keys -----------------------------------------------------------------------------------
+
+    def __len__(self):
+        return self.size
+
+    def count_in_slot(self, int slot) -> int:
+        """Keys of the slot, counting those that have expired and were not met yet, as Redis does."""
+        return self.tables[slot].used
+
+    cdef list live_entries(self, int slot, Py_ssize_t limit, bint with_values):
+        cdef SlotTable* table = &self.tables[slot]
+        cdef Entry* entry
+        cdef list found = []
+        cdef uint32_t i
+        if table.cells == NULL:
+            return found
+        for i in range(1U << table.bits):
+            if len(found) >= limit:
+                break
+            if table.cells[i] == 0:
+                continue
+            entry = entry_of(table.cells[i])
+            if entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry):
+                continue
+            if with_values:
+                found.append((key_of(entry), value_of(entry), entry_expiry(entry)))
+            else:
+                found.append(key_of(entry))
+        return found
+
+    def keys_in_slot(self, int slot, Py_ssize_t limit) -> list:
+        return self.live_entries(slot, limit, False)
+
+    def keys(self):
+        """Iterate over all live keys. Keys may be removed meanwhile; those of a slot are taken at once."""
+        cdef int slot
+        for slot in range(SLOT_COUNT):
+            if self.tables[slot].used:
+                yield from self.live_entries(slot, self.size, False)
+
+    def entries(self, slot=None):
+        """Iterate over (key, value, expiry in Unix ms or 0) of all live keys, or of one slot's."""
+        cdef int i
+        for i in range(SLOT_COUNT) if slot is None else (slot,):
+            if self.tables[i].used:
+                yield from self.live_entries(i, self.size, True)
+
+    def scan(self, uint64_t cursor, Py_ssize_t count) -> tuple:
+        """(next cursor, keys): at least `count` keys unless the end is reached; next cursor 0 at the end.
+
+        A cursor is `slot << 32 | hash`: everything before that hash in that slot has been returned. It
+        means the same whatever happens to the table's size in between, so a key that is there
+        throughout is returned, and returned once.
+        """
+        cdef int slot = <int>(cursor >> 32)
+        cdef uint32_t start = <uint32_t>cursor
+        cdef uint32_t home, homes, found, i
+        cdef SlotTable* table
+        cdef Entry** batch
+        cdef list keys = []
+        while slot < SLOT_COUNT:
+            table = &self.tables[slot]
+            if table.used == 0:
+                slot += 1
+                start = 0
+                continue
+            home = start >> (32 - table.bits)
+            homes = min(16U, (1U << table.bits) - home)
+            found = table_walk(table, home, homes, NULL)
+            batch = <Entry**>malloc(max(found, 1U) * sizeof(Entry*))
+            if batch == NULL:
+                raise MemoryError
+            table_walk(table, home, homes, batch)
+            for i in range(found):
+                if batch[i].hash < start:
+                    continue  # the table shrank since: an earlier call returned this one
+                if batch[i].flags & HAS_EXPIRY and self.now > entry_expiry(batch[i]):
+                    continue
+                keys.append(key_of(batch[i]))
+            free(batch)
+            home += homes
+            if home >> table.bits:
+                slot += 1
+                start = 0
+            else:
+                start = home << (32 - table.bits)
+            if len(keys) >= count:
+                break
+        if slot >= SLOT_COUNT:
+            return 0, keys
+        return (<uint64_t>slot << 32) | start, keys
+
+    def random_key(self) -> bytes | None:
+        """A key, each equally likely; None when there is none."""
+        cdef int slot, attempt
+        cdef int64_t nth
+        cdef uint32_t i, index
+        cdef SlotTable* table
+        cdef Entry* entry
+        for attempt in range(100):
+            if self.size == 0:
+                return None
+            nth = self.random() % <uint64_t>self.size
+            slot = 0
+            while nth >= self.tables[slot].used:
+                nth -= self.tables[slot].used
+                slot += 1
+            table = &self.tables[slot]
+            index = 0
+            for i in range(1U << table.bits):
+                if table.cells[i] != 0:
+                    if index == nth:
+                        break
+                    index += 1
+            entry = entry_of(table.cells[i])
+            if not (entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry)):
+                return key_of(entry)
+            if self.hides_expired:
+                continue
+            self.delete_stale(key_of(entry))
+        return None
+
+    cdef int delete_stale(self, bytes key) except -1:
+        cdef Key k
+        key_from_bytes(&k, key)
+        self.find(&k)
+        return 0
+
+    def clear_slot(self, int slot) -> int:
+        """Drop every key of a slot; returns how many."""
+        cdef SlotTable* table = &self.tables[slot]
+        cdef SlotTable old = table[0]
+        cdef uint32_t i
+        if old.cells == NULL:
+            return 0
+        memset(table, 0, sizeof(SlotTable))
+        for i in range(1U << old.bits):
+            if old.cells[i] != 0:
+                self.release(entry_of(old.cells[i]))
+        free(old.cells)
+        return old.used
+
+    def clear(self) -> int:
+        """Drop every key; returns how many."""
+        cdef Py_ssize_t dropped = self.size
+        cdef int slot
+        for slot in range(SLOT_COUNT):
+            self.clear_slot(slot)
+        return dropped

@@ -1,0 +1,85 @@
+"""The table of one slot. See slot_table.pyx for the layout and its reasons."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #define SHOAL_PREFETCH(p) __builtin_prefetch(p)
+    """
+    void prefetch "SHOAL_PREFETCH"(const void* address)
+
+cdef enum:
+    HAS_EXPIRY = 1    # an int64 of Unix ms follows the header
+    IS_OBJECT = 2     # a PyObject* (owned) follows; there is no inline value
+    WAS_EDITED = 4    # the string was changed in place: OBJECT ENCODING says raw
+
+cdef enum:            # Redis' object type codes
+    TYPE_STRING = 0
+    TYPE_LIST = 1
+    TYPE_SET = 2
+    TYPE_ZSET = 3
+    TYPE_HASH = 4
+    TYPE_MODULE = 5
+    TYPE_STREAM = 6
+
+cdef struct Entry:
+    uint32_t hash         # upper half of the key's 64-bit hash
+    uint32_t clock        # access clock: seconds, or LFU minutes and counter; 24 bits used
+    uint32_t flags        # 3 bits, above
+    uint32_t key_length
+    uint32_t value_length # of an inline string
+    uint32_t type         # Redis' object type code, so that TYPE need not touch the value
+
+cdef struct SlotTable:
+    uint64_t* cells       # 2**bits of them, or NULL while empty
+    uint32_t used
+    uint32_t volatiles    # entries with an expiry
+    uint32_t bits
+
+cdef inline Entry* entry_of(uint64_t cell) noexcept nogil:
+    return <Entry*>(cell & 0xFFFFFFFFFFFFULL)
+
+cdef inline uint32_t header_size(uint32_t flags) noexcept nogil:
+    return sizeof(Entry) + (8 if flags & HAS_EXPIRY else 0) + (8 if flags & IS_OBJECT else 0)
+
+cdef inline char* entry_key(Entry* entry) noexcept nogil:
+    return <char*>entry + header_size(entry.flags)
+
+cdef inline char* entry_value(Entry* entry) noexcept nogil:
+    return entry_key(entry) + entry.key_length
+
+cdef inline int64_t entry_expiry(Entry* entry) noexcept nogil:
+    """Unix ms, or 0 for none."""
+    return (<int64_t*>(entry + 1))[0] if entry.flags & HAS_EXPIRY else 0
+
+cdef inline void** entry_object(Entry* entry) noexcept nogil:
+    return <void**>(<char*>(entry + 1) + (8 if entry.flags & HAS_EXPIRY else 0))
+
+cdef inline uint32_t home_of_hash(uint32_t hash, uint32_t bits) noexcept nogil:
+    return hash >> (32 - bits) if bits else 0
+
+cdef inline void prefetch_cells(SlotTable* table, uint32_t hash) noexcept nogil:
+    if table.cells != NULL:
+        prefetch(&table.cells[home_of_hash(hash, table.bits)])
+
+cdef inline void prefetch_entry(SlotTable* table, uint32_t hash) noexcept nogil:
+    """Prefetch the entry the key most likely is in: the first cell from its home with the same tag."""
+    cdef uint32_t i, tries
+    cdef uint64_t cell
+    if table.cells == NULL:
+        return
+    i = home_of_hash(hash, table.bits)
+    for tries in range(8):
+        cell = table.cells[i]
+        if cell == 0:
+            return
+        if (cell >> 48) == (hash >> 16):
+            prefetch(entry_of(cell))
+            prefetch(<char*>entry_of(cell) + 64)
+            return
+        i = (i + 1) & ((1U << table.bits) - 1)
+
+cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
+cdef int table_add(SlotTable* table, Entry* entry) except -1
+cdef void table_remove(SlotTable* table, uint64_t* cell) noexcept nogil
+cdef uint32_t table_walk(SlotTable* table, uint32_t start_home, uint32_t homes, Entry** out) noexcept nogil
