@@ -54,6 +54,7 @@ TRYAGAIN = ReplyError("TRYAGAIN Multiple keys request during rehashing of slot")
 CLUSTERDOWN = ReplyError("CLUSTERDOWN The cluster is down")
 CLUSTERDOWN_UNBOUND = ReplyError("CLUSTERDOWN Hash slot not served")
 CLUSTERDOWN_READONLY = ReplyError("CLUSTERDOWN The cluster is down and only accepts read commands")
+NO_CONFIG_FILE = ReplyError("ERR The server is running without a config file")
 CLUSTER_DISABLED = ReplyError("ERR This instance has cluster support disabled")
 BAD_DUMP_PAYLOAD = ReplyError("ERR DUMP payload version or checksum are wrong")
 BAD_DATA_FORMAT = ReplyError("ERR Bad data format")
@@ -85,12 +86,27 @@ def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
 
 
+def config_set_unknown(name: str) -> ReplyError:
+    return ReplyError(f"ERR Unknown option or number of arguments for CONFIG SET - '{one_line(name)}'")
+
+
+def config_set_failed(name: str, reason: str) -> ReplyError:
+    return ReplyError(
+        f"ERR CONFIG SET failed (possibly related to argument '{one_line(name)}') - {one_line(reason)}"
+    )
+
+
 def moved(slot: int, host: str, port: int) -> ReplyError:
     return ReplyError(f"MOVED {slot} {host}:{port}")
 
 
 def ask(slot: int, host: str, port: int) -> ReplyError:
     return ReplyError(f"ASK {slot} {host}:{port}")
+
+
+def one_line(text: str) -> str:
+    """Text of a client that may stand inside an error line."""
+    return text.encode("utf-8", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
 
 
 def _printable(raw: bytes) -> str:

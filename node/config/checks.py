@@ -1,0 +1,58 @@
+"""What a string setting may be: the checks `directives` attaches to names of files and hosts."""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Callable
+
+MAX_HOSTNAME = 255
+_HOSTNAME = set(string.ascii_letters + string.digits + "-.")
+_NODE_NAME_EXCLUDED = set("!#$%&()*+:;<>?@[]^{|}~'\"\\/,= \t\r\n")
+_TITLE_VARIABLES = ("title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file")
+
+
+def base_name(directive: str, what: str = "filename", *, may_be_empty: bool = False) -> Callable[[str], None]:
+    """A check that refuses paths, so that files stay inside `dir`."""
+
+    def check(value: str) -> None:
+        if not value and not may_be_empty:
+            raise ValueError(f"{directive} can't be empty")
+        if "/" in value or "\\" in value or value in (os.curdir, os.pardir):
+            raise ValueError(f"{directive} can't be a path, just a {what}")
+
+    return check
+
+
+def hostname(value: str) -> None:
+    if len(value) > MAX_HOSTNAME:
+        raise ValueError(f"Hostnames must be less than {MAX_HOSTNAME + 1} characters")
+    if set(value) - _HOSTNAME:
+        raise ValueError("Hostnames may only contain alphanumeric characters, hyphens or dots")
+
+
+def node_name(value: str) -> None:
+    if len(value) > MAX_HOSTNAME:
+        raise ValueError(f"Announced human node name must be less than {MAX_HOSTNAME + 1} characters")
+    if not value.isascii() or not value.isprintable() or set(value) & _NODE_NAME_EXCLUDED:
+        raise ValueError("Announced human node name contained invalid character")
+
+
+def title_template(value: str) -> None:
+    """`proc-title-template`: only known {variables}."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
+    except ValueError:
+        names = [""]
+    if not set(names) <= set(_TITLE_VARIABLES):
+        raise ValueError("template format is invalid or contains unknown variables")
+
+
+def only_empty(reason: str) -> Callable[[str], None]:
+    """For a setting that would promise what this server does not do: refusing it is safer than silence."""
+
+    def check(value: str) -> None:
+        if value:
+            raise ValueError(reason)
+
+    return check
