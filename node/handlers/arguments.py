@@ -102,17 +102,6 @@ def parse_cursor(raw: bytes) -> int:
     return int(found[1])
 
 
-def format_float(value: float) -> bytes:
-    """A double in Redis' short form: the fewest digits that read back the same, `3` rather than `3.0`."""
-    if math.isinf(value):
-        return b"inf" if value > 0 else b"-inf"
-    if value == 0:
-        return b"-0" if math.copysign(1, value) < 0 else b"0"
-    if value.is_integer() and abs(value) < 1e17:
-        return str(int(value)).encode()
-    return repr(value).encode()
-
-
 # ------------------------------------------------------------------------------------------- options
 
 
