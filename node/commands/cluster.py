@@ -1,0 +1,51 @@
+"""Cluster: membership, slots, redirections."""
+
+from node.commands.model import Command, group, key
+
+# fmt: off
+COMMANDS = group(
+    "cluster",
+    Command("asking",      "3.0.0",  1, "fast",               acl="connection"),
+    Command("clusterscan", "9.1.0", -2, "readonly",           key("not_key"), acl="keyspace",
+            varies="output", route="special special"),
+    Command("readonly",    "3.0.0",  1, "loading stale fast", acl="connection"),
+    Command("readwrite",   "3.0.0",  1, "loading stale fast", acl="connection"),
+
+    Command("cluster", "3.0.0", -2, subcommands=(
+        Command("addslots",              "3.0.0", -3, "admin stale no_async_loading"),
+        Command("addslotsrange",         "7.0.0", -4, "admin stale no_async_loading"),
+        Command("bumpepoch",             "3.0.0",  2, "admin stale no_async_loading", varies="output"),
+        Command("cancelslotmigrations",  "9.0.0",  2, "admin stale no_async_loading"),
+        Command("count-failure-reports", "3.0.0",  3, "admin stale",                  varies="output"),
+        Command("countkeysinslot",       "3.0.0",  3, "stale"),
+        Command("delslots",              "3.0.0", -3, "admin stale no_async_loading"),
+        Command("delslotsrange",         "7.0.0", -4, "admin stale no_async_loading"),
+        Command("failover",              "3.0.0", -2, "admin stale no_async_loading"),
+        Command("flushslot",             "9.0.0", -3, "write admin no_async_loading", acl="keyspace"),
+        Command("flushslots",            "3.0.0",  2, "admin stale no_async_loading"),
+        Command("forget",                "3.0.0",  3, "admin stale no_async_loading"),
+        Command("getkeysinslot",         "3.0.0",  4, "stale",                        varies="output"),
+        Command("getslotmigrations",     "9.0.0",  2, "admin stale no_async_loading"),
+        Command("help",                  "5.0.0",  2, "loading stale"),
+        Command("info",                  "3.0.0",  2, "stale",                        varies="output"),
+        Command("keyslot",               "3.0.0",  3, "stale"),
+        Command("links",                 "7.0.0",  2, "stale",                        varies="output"),
+        Command("meet",                  "3.0.0", -4, "admin stale no_async_loading"),
+        Command("migrateslots",          "9.0.0", -4, "admin stale no_async_loading"),
+        Command("myid",                  "3.0.0",  2, "stale"),
+        Command("myshardid",             "7.2.0",  2, "stale",                        varies="output"),
+        Command("nodes",                 "3.0.0",  2, "stale",                        varies="output"),
+        Command("replicas",              "5.0.0",  3, "admin stale",                  varies="output"),
+        Command("replicate",             "3.0.0",  3, "admin stale no_async_loading"),
+        Command("reset",                 "3.0.0", -2, "admin noscript stale"),
+        Command("saveconfig",            "3.0.0",  2, "admin stale no_async_loading"),
+        Command("set-config-epoch",      "3.0.0",  3, "admin stale no_async_loading"),
+        Command("setslot",               "3.0.0", -4, "admin stale no_async_loading"),
+        Command("shards",                "7.0.0",  2, "loading stale",                varies="output"),
+        Command("slaves",                "3.0.0",  3, "admin stale",                  varies="output"),
+        Command("slot-stats",            "8.2.0", -4, "loading stale",                varies="output",
+                route="all_shards"),
+        Command("slots",                 "3.0.0",  2, "loading stale",                varies="output"),
+        Command("syncslots",             "9.0.0", -3, "admin stale no_async_loading"),
+    )),
+)
