@@ -1,0 +1,1 @@
+"""Figures about the running worker: what INFO shows, and where the numbers come from."""
