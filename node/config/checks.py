@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 MAX_HOSTNAME = 255
 _HOSTNAME = set(string.ascii_letters + string.digits + "-.")
-_NODE_NAME_EXCLUDED = set("!#$%&()*+:;<>?@[]^{|}~'\"\\/,= \t\r\n")
+# The second part is ours: it would break the fields of a line of nodes.conf.
+_NODE_NAME_EXCLUDED = set("!#$%&()*+:;<>?@[]^{|}~,= ")
 _TITLE_VARIABLES = ("title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file")
 
 
@@ -44,7 +45,7 @@ def title_template(value: str) -> None:
         names = [name for _, name, _, _ in string.Formatter().parse(value) if name is not None]
     except ValueError:
         names = [""]
-    if not set(names) <= set(_TITLE_VARIABLES):
+    if not value or not set(names) <= set(_TITLE_VARIABLES):
         raise ValueError("template format is invalid or contains unknown variables")
 
 

@@ -101,7 +101,7 @@ class Config:
         old = [getattr(self, directive.attribute) for directive in directives]
         new = []
         for (name, text), directive, before in zip(pairs, directives, old, strict=True):
-            words = text.split(" ") if directive.kind.words else [text]
+            words = _words_of(text) if directive.kind.words else [text]
             try:
                 new.append(directive.kind.merge(before, directive.kind.parse(words)))
             except ValueError as error:
@@ -182,6 +182,11 @@ class Config:
                 raise sources.fatal(f"Can't open the log file: {error.strerror}") from None
         if self.cluster_enabled and self.replicaof:
             raise sources.fatal("replicaof directive not allowed in cluster mode")
+
+
+def _words_of(text: str) -> list[str]:
+    """The words of a CONFIG SET value: split at each single space, without quotes; "" has none."""
+    return text.split(" ") if text else []
 
 
 class _Loader:

@@ -20,7 +20,7 @@ LONG_MAX = 2**63 - 1
 ULONG_MAX = 2**64 - 1
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_MEMORY = re.compile(r"([0-9]+)(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
+_MEMORY = re.compile(r"([0-9]*)(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 2**10, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
 
 
@@ -116,7 +116,7 @@ def parse_memory(word: str) -> int:
     match = _MEMORY.fullmatch(word)
     if not match:
         raise ValueError("argument must be a memory value")
-    return int(match[1]) * _UNITS[(match[2] or "").lower()]
+    return int(match[1] or 0) * _UNITS[(match[2] or "").lower()]
 
 
 def format_memory(size: int) -> str:
@@ -208,7 +208,7 @@ class Choices(Choice):
         self.exclusive = exclusive
 
     def parse(self, words: Sequence[str]) -> str:
-        picked = {self.pick(word) for word in words}
+        picked = {self.pick(word) for word in words or [""]}
         if self.exclusive and picked.issuperset(self.exclusive):
             one, other = (name.upper() for name in self.exclusive)
             raise ValueError(f"shutdown options {one} and {other} can't be used simultaneously")

@@ -219,6 +219,8 @@ class Directory(Kind):
     def merge(self, old: str, new: str) -> str:
         path = os.path.normpath(os.path.join(old, new))
         try:
+            if not new:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             os.stat(os.path.join(path, ""))  # the empty last part refuses what is not a directory
             if not os.access(path, os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
