@@ -51,12 +51,14 @@ def _sort_ro(argv: Sequence[bytes]) -> list[KeyUse]:
     return [KeyUse(1, _READ)]
 
 
-def _migrate(argv: Sequence[bytes]) -> list[KeyUse]:
+def _migrate(argv: Sequence[bytes]) -> list[KeyUse] | None:
     """One key as argument 3, or with that empty all arguments after KEYS."""
     i = 6
-    while i < len(argv) and not argv[3]:
+    while i < len(argv):
         word = argv[i].upper()
         if word == b"KEYS":
+            if argv[3]:
+                return None
             return [KeyUse(position, _MOVE) for position in range(i + 1, len(argv))]
         i += {b"AUTH": 2, b"AUTH2": 3}.get(word, 1)  # a password may be the word KEYS
     return [KeyUse(3, _MOVE)]

@@ -91,7 +91,7 @@ def _term(pieces: list[str]) -> Argument:
     if word.endswith("=") and pieces and pieces[-1] == "(":
         return _group(word[:-1], pieces)
     name, equals, token = word.rstrip(",").partition("=")
-    if equals:
+    if equals and name:
         return _token(name, token)
     leaf = _LEAF.match(word)
     if leaf is None:
