@@ -1,0 +1,254 @@
+"""The connections of the cluster bus: one we open to every member, one every member opens to us.
+
+Each direction has its own connection: on the outgoing one we ask and read answers, on an accepted one
+we are asked and answer. The coordinator decides which links there are; this file only keeps them, turns
+messages into bytes and back, and tells a `Listener` what happened. Reconnecting is the coordinator's
+business, too: a link that broke is reported once and forgotten.
+
+Memory is bounded in both directions: a link whose peer does not read is closed once more than the send
+limit is waiting, one that sends damage is closed at once, and of an incomplete message no more is kept
+than arrived. Everything runs on one event loop; no method blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
+from cluster.coordinator.coordinator import LinkInfo
+from cluster.coordinator.effects import LinkId
+from cluster.coordinator.messages import Message
+
+log = logging.getLogger(__name__)
+
+SEND_LIMIT = 2 * MAX_MESSAGE
+"""Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
+MAX_ACCEPTED = 10_000
+"""Accepted links at a time: a member has one to each other member, so this is far above any real cluster."""
+
+
+class Listener(Protocol):
+    """Whom links report to. Calls come from the event loop, never from inside a method of `Links`."""
+
+    def link_up(self, link: LinkId) -> None:
+        """A link from `connect` is established."""
+
+    def link_down(self, link: LinkId) -> None:
+        """A link failed, or was closed by the other side. Not after `disconnect`."""
+
+    def bytes_received(self, link: LinkId) -> None:
+        """Data arrived: before the messages in it, and also when they complete none."""
+
+    def received(self, message: Message, link: LinkInfo) -> None:
+        """A complete message."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What CLUSTER LINKS shows of one link."""
+
+    id: LinkId
+    node: str | None
+    """The member at the other end, where known."""
+    created_at: int
+    """Unix ms."""
+    waiting: int
+    """Bytes not yet taken by the kernel."""
+    receiving: int
+    """Bytes held of an incomplete message."""
+
+
+class _Link(asyncio.Protocol):
+    """One connection, either direction."""
+
+    def __init__(self, links: Links, id: LinkId) -> None:
+        self.id = id
+        self.created_at = time.time_ns() // 1_000_000
+        self.node: str | None = None
+        self.decoder = Decoder()
+        self.transport: asyncio.Transport | None = None
+        self.connecting: asyncio.Task[None] | None = None
+        self.info = LinkInfo(id, "", "")
+        self._links = links
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self.info = LinkInfo(self.id, _plain_ip(remote), _plain_ip(local))
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._links.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self.decoder.feed(data)
+        except WireError as damage:
+            log.warning("Closing the cluster bus link with %s: %s", self.info.remote_ip, damage)
+            self._links.lost(self)
+            return
+        self._links.listener.bytes_received(self.id)
+        for message in messages:
+            if self.transport is None:  # closed by what an earlier message led to
+                return
+            self._links.listener.received(message, self.info)
+
+    def connection_lost(self, reason: Exception | None) -> None:
+        self._links.lost(self)
+
+    def close(self) -> None:
+        """Now, without sending what waits: the other side is gone or not worth it."""
+        if self.connecting is not None:
+            self.connecting.cancel()
+            self.connecting = None
+        if self.transport is not None:
+            self.transport.abort()
+            self.transport = None
+
+
+class Links:
+    """All bus links of one worker. `send_limit`: bytes that may wait on one link."""
+
+    def __init__(self, listener: Listener, send_limit: int = SEND_LIMIT) -> None:
+        self.listener = listener
+        self.send_limit = send_limit
+        self.bytes_sent = 0
+        self.overflowed = 0
+        """Links closed because more than `send_limit` waited [cluster_stats ... links buffer limit]."""
+        self._links: dict[LinkId, _Link] = {}
+        self._servers: list[asyncio.Server] = []
+        self._last_accepted_id = 0
+
+    # --- life
+
+    async def listen(self, hosts: Iterable[str], port: int) -> None:
+        """Accept links on `port` of every address in `hosts` (the form of the `bind` directive: `*` for
+        all, a leading `-` for those that need not exist). Raises OSError if an address cannot be had,
+        or none was.
+        """
+        loop = asyncio.get_running_loop()
+        for entry in hosts:
+            host, optional = entry.removeprefix("-"), entry.startswith("-")
+            host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
+            try:
+                server = await loop.create_server(self._accept, host, port, backlog=511, reuse_address=True)
+            except OSError as error:
+                if not optional:
+                    raise OSError(
+                        error.errno, f"cluster bus {host}:{port}: {error.strerror or error}"
+                    ) from error
+            else:
+                self._servers.append(server)
+        if not self._servers:
+            raise OSError(f"cluster bus: no address to listen on for port {port}")
+
+    def close(self) -> None:
+        """Stop listening and drop every link. Nothing is reported any more."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        links = list(self._links.values())
+        self._links.clear()
+        for link in links:
+            link.close()
+
+    # --- what the coordinator asks for
+
+    def connect(self, link_id: LinkId, ip: str, port: int, source: str | None = None) -> None:
+        """Open a link; `link_up` or `link_down` will follow. `source`: local address to connect from."""
+        link = self._links[link_id] = _Link(self, link_id)
+        link.connecting = asyncio.get_running_loop().create_task(self._connect(link, ip, port, source))
+
+    def disconnect(self, link_id: LinkId) -> None:
+        link = self._links.pop(link_id, None)
+        if link is not None:
+            link.close()
+
+    def send(self, link_ids: Iterable[LinkId], message: Message) -> None:
+        """Send over each link that is up; the others drop it, as a network would."""
+        raw = encode(message)
+        for link_id in link_ids:
+            link = self._links.get(link_id)
+            if link is None or link.transport is None:
+                continue
+            if link.transport.get_write_buffer_size() + len(raw) > self.send_limit:
+                log.warning("Closing the cluster bus link with %s: it does not read", link.info.remote_ip)
+                self.overflowed += 1
+                asyncio.get_running_loop().call_soon(self.lost, link)
+                continue
+            link.transport.write(raw)
+            self.bytes_sent += len(raw)
+
+    # --- views
+
+    def name(self, link_id: LinkId, node: str) -> None:
+        """Note which member is at the other end of an accepted link."""
+        link = self._links.get(link_id)
+        if link is not None:
+            link.node = node
+
+    def states(self) -> list[LinkState]:
+        """Every established link, in order of creation."""
+        return [
+            LinkState(
+                link.id,
+                link.node,
+                link.created_at,
+                link.transport.get_write_buffer_size(),
+                link.decoder.pending,
+            )
+            for link in self._links.values()
+            if link.transport is not None
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait on all links."""
+        return sum(state.waiting for state in self.states())
+
+    # --- from the connections
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        self._last_accepted_id -= 1
+        return _Link(self, self._last_accepted_id)
+
+    async def _connect(self, link: _Link, ip: str, port: int, source: str | None) -> None:
+        local = (source, 0) if source else None
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: link, ip, port, local_addr=local)
+        except OSError as error:
+            log.debug("Cannot connect the cluster bus to %s:%s: %s", ip, port, error)
+            link.connecting = None
+            self.lost(link)
+
+    def opened(self, link: _Link) -> None:
+        link.connecting = None
+        if link.id > 0:
+            if self._links.get(link.id) is link:
+                self.listener.link_up(link.id)
+            else:  # disconnected while it was being established
+                link.close()
+        elif sum(known < 0 for known in self._links) >= MAX_ACCEPTED:
+            link.close()
+        else:
+            self._links[link.id] = link
+
+    def lost(self, link: _Link) -> None:
+        """Close a link that failed and report it, unless that was done before."""
+        link.close()
+        if self._links.get(link.id) is link:
+            del self._links[link.id]
+            self.listener.link_down(link.id)
+
+
+def _plain_ip(address: tuple[object, ...] | None) -> str:
+    """The IP of a socket address; IPv4 that came in through an IPv6 socket without its `::ffff:`."""
+    return str(address[0]).removeprefix("::ffff:") if address else ""

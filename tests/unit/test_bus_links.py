@@ -1,0 +1,168 @@
+"""Bus links over real sockets of 127.0.0.1: they connect, carry, report, and never hold unbounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from cluster.bus import wire
+from cluster.bus.links import Links
+from cluster.coordinator import messages as m
+from cluster.coordinator.coordinator import LinkInfo
+from tests.harness.ports import lease_port, release_port
+from tests.unit.test_bus_wire import ALL_MESSAGES, HEADER
+
+
+class Recorder:
+    """A listener that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.links: dict[int, LinkInfo] = {}
+        self.on_message: Callable[[m.Message, LinkInfo], None] = lambda message, link: None
+
+    def link_up(self, link: int) -> None:
+        self.events.append(("up", link))
+
+    def link_down(self, link: int) -> None:
+        self.events.append(("down", link))
+
+    def bytes_received(self, link: int) -> None:
+        if self.events[-1:] != [("bytes", link)]:
+            self.events.append(("bytes", link))
+
+    def received(self, message: m.Message, link: LinkInfo) -> None:
+        self.links[link.id] = link
+        self.events.append(("message", link.id, message))
+        self.on_message(message, link)
+
+    async def wait_for(self, *event: Any) -> None:
+        await self.until(lambda: event in self.events, f"{event[0]} on link {event[1]}")
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        for _ in range(1000):
+            if condition():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"never came: {what}; had: {[event[:2] for event in self.events]}")
+
+    def messages(self) -> list[m.Message]:
+        return [event[2] for event in self.events if event[0] == "message"]
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
+    recorder, port = Recorder(), lease_port()
+    links = Links(recorder)
+    await links.listen(["127.0.0.1", "-::1"], port)
+    try:
+        yield links, recorder, port
+    finally:
+        links.close()
+        release_port(port)
+
+
+async def test_messages_go_both_ways_in_order() -> None:
+    async with listening() as (server, heard, port):
+        said = Recorder()
+        client = Links(said)
+        client.connect(1, "127.0.0.1", port)
+        await said.wait_for("up", 1)
+        heard.on_message = lambda message, link: server.send([link.id], message)
+        for message in ALL_MESSAGES:
+            client.send([1], message)
+        await said.wait_for("message", 1, ALL_MESSAGES[-1])
+        assert heard.messages() == said.messages() == list(ALL_MESSAGES)
+        assert said.links[1].remote_ip == said.links[1].local_ip == "127.0.0.1"
+        assert list(heard.links) == [-1]
+        client.close()
+        await heard.wait_for("down", -1)
+        assert server.states() == []
+
+
+async def test_a_refused_connection_is_reported_down() -> None:
+    said, port = Recorder(), lease_port()
+    links = Links(said)
+    links.connect(5, "127.0.0.1", port)
+    await said.wait_for("down", 5)
+    assert said.events == [("down", 5)]
+    release_port(port)
+
+
+async def test_a_disconnected_link_reports_nothing() -> None:
+    async with listening() as (server, heard, port):
+        said = Recorder()
+        client = Links(said)
+        client.connect(1, "127.0.0.1", port)
+        client.disconnect(1)
+        client.connect(2, "127.0.0.1", port)
+        await said.wait_for("up", 2)
+        client.disconnect(2)
+        client.send([1, 2], ALL_MESSAGES[0])
+        client.connect(3, "127.0.0.1", port)
+        await said.wait_for("up", 3)
+        await heard.until(lambda: len(server.states()) == 1, "only the last link is left")
+        assert said.events == [("up", 2), ("up", 3)]
+        assert heard.messages() == []
+        client.close()
+
+
+async def test_damage_closes_the_link_and_only_it() -> None:
+    async with listening() as (server, heard, port):
+        good = Recorder()
+        client = Links(good)
+        client.connect(1, "127.0.0.1", port)
+        await good.wait_for("up", 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(wire.encode(ALL_MESSAGES[0]) + b"GET / HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+        client.send([1], ALL_MESSAGES[3])
+        await heard.until(lambda: ALL_MESSAGES[3] in heard.messages(), "the message on the good link")
+        assert len(server.states()) == 1
+        client.close()
+
+
+async def test_half_a_message_counts_as_a_sign_of_life() -> None:
+    async with listening() as (server, heard, port):
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(wire.encode(ALL_MESSAGES[0])[:100])
+        await heard.wait_for("bytes", -1)
+        assert heard.messages() == []
+        assert server.states()[0].receiving == 100
+        writer.close()
+        await heard.wait_for("down", -1)
+
+
+async def test_a_peer_that_does_not_read_is_given_up() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        said = Recorder()
+        links = Links(said, send_limit=1 << 20)
+        links.connect(1, "127.0.0.1", deaf.getsockname()[1])
+        await said.wait_for("up", 1)
+        large = m.Publish(HEADER, b"c", bytes(500_000))
+        for _ in range(40):
+            links.send([1], large)
+            assert links.waiting <= 1 << 20
+        await said.wait_for("down", 1)
+        assert links.overflowed >= 1
+        links.close()
+
+
+async def test_links_are_named_by_their_member() -> None:
+    async with listening() as (server, heard, port):
+        client = Links(Recorder())
+        heard.on_message = lambda message, link: server.name(link.id, message.header.sender)
+        client.connect(1, "127.0.0.1", port)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(wire.encode(ALL_MESSAGES[0]))
+        await heard.until(lambda: bool(heard.messages()), "a message")
+        assert "a" * 40 in [state.node for state in server.states()]
+        writer.close()
+        client.close()
