@@ -1,0 +1,131 @@
+"""A forked child: a copy of this worker that does one long piece of disk work and ends.
+
+The child sees the data as it was at the moment of the fork, for as long as it needs, while the parent serves on.
+Rules of such a child:
+
+- It is one thread and no event loop: it never touches asyncio, and it closes every descriptor but the few it was
+  told to keep, so that it neither holds a port nor a client's connection if the parent dies.
+- It ends with os._exit: no cleanup handler of the parent may run twice.
+- The garbage collector stays off in it, because a collection would touch, and so copy, every page.
+
+The parent is told through a pipe: the child may write a short report into it, and its closing, which the event loop
+watches, says that the child has ended. So nothing waits, and no signal handler is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
+
+REPORT_LIMIT: Final = 64 * 1024
+"""What a report may hold: as much as a pipe takes without a reader."""
+
+_FIRST_DESCRIPTOR: Final = 3
+
+
+class Outcome(NamedTuple):
+    """How a child ended: exit code, or the signal that ended it (then the code is None), and its report."""
+
+    code: int | None
+    signal: int | None
+    report: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+class ForkedChild:
+    """A running child, as its parent sees it."""
+
+    def __init__(
+        self, pid: int, pipe: int, loop: asyncio.AbstractEventLoop, done: Callable[[Outcome], None]
+    ) -> None:
+        self.pid = pid
+        self.started = time.time()
+        self._pipe = pipe
+        self._loop = loop
+        self._done = done
+        self._report = b""
+        loop.add_reader(pipe, self._on_readable)
+
+    def kill(self) -> None:
+        """End it now; `done` is told as always. SIGKILL, because it has nothing to clean up itself."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def _on_readable(self) -> None:
+        part = os.read(self._pipe, REPORT_LIMIT)
+        if part:
+            self._report += part
+            return
+        self._loop.remove_reader(self._pipe)
+        os.close(self._pipe)
+        # Its descriptors are closed, so it is past its last instruction: this does not wait.
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        outcome = Outcome(None if code < 0 else code, -code if code < 0 else None, self._report)
+        self._done(outcome)
+
+
+def fork_child(
+    run: Callable[[], bytes],
+    done: Callable[[Outcome], None],
+    loop: asyncio.AbstractEventLoop,
+    keep: Collection[int] = (),
+) -> ForkedChild:
+    """Fork, execute `run` in the child, and call `done` in the parent when the child has ended.
+
+    `run` returns the report; an exception becomes exit code 1 with its text as report. `keep`: descriptors the
+    child needs. Raises OSError if the system cannot fork.
+    """
+    reading, writing = os.pipe()
+    gc_was_on = gc.isenabled()
+    gc.disable()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_child(run, writing, keep)
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+        if gc_was_on:
+            gc.enable()
+    return ForkedChild(pid, reading, loop, done)
+
+
+def _be_child(run: Callable[[], bytes], pipe: int, keep: Collection[int]) -> None:
+    code = 1
+    try:
+        # Shared with the parent otherwise: a signal to the child would wake the parent's event loop.
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+        _close_all_but({pipe, *keep})
+        try:
+            report = run()
+            code = 0
+        except Exception as error:
+            report = (str(error) or repr(error)).encode("utf-8", "surrogateescape")
+        os.write(pipe, report[:REPORT_LIMIT])
+    except BaseException:
+        code = 1
+        traceback.print_exc(file=sys.stderr)
+    finally:
+        os._exit(code)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    start = _FIRST_DESCRIPTOR
+    for descriptor in sorted(kept):
+        os.closerange(start, descriptor)
+        start = max(start, descriptor + 1)
+    os.closerange(start, os.sysconf("SC_OPEN_MAX"))

@@ -1,0 +1,327 @@
+"""Reading one value of an RDB file or DUMP payload: every encoding Redis and Valkey ever gave their types.
+
+`load_value` is a table from type code to a function `Source → value`. A collection that is empty raises
+EmptyValue, because no server holds one; duplicates, odd counts and scores that are no numbers are damage.
+Hashes with expiring fields are read, and refused if a field really carries an expiry: the datatype cannot
+keep it, and dropping it would be a silent loss.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import lzf
+
+from node.datatypes import Hash, List, Set, SortedSet
+from node.persistence.rdb import format as rdb
+from node.persistence.rdb import intset, listpack, ziplist, zipmap
+from node.persistence.rdb.format import Malformed, Unsupported
+from node.persistence.rdb.source import Source
+
+LZF_RATIO: Final = 264
+"""No LZF stream grows by more than this: 3 bytes can repeat at most 264."""
+STRING_MAX: Final = 1 << 32
+"""No string of any supported type is longer, whatever a length says."""
+
+_DOUBLE = struct.Struct("<d")
+_INT64 = struct.Struct("<q")
+_STRING_INTEGERS = {rdb.STRING_INT8: 1, rdb.STRING_INT16: 2, rdb.STRING_INT32: 4}
+
+
+class EmptyValue(Malformed):
+    """A collection without elements."""
+
+
+# ------------------------------------------------------------------------------------------- primitives
+
+
+def load_length(source: Source) -> int:
+    first = source.byte()
+    form = first >> 6
+    if form == 0:
+        return first
+    if form == 1:
+        return (first & 0x3F) << 8 | source.byte()
+    if first == rdb.LENGTH_32:
+        return int.from_bytes(source.take(4), "big")
+    if first == rdb.LENGTH_64:
+        return int.from_bytes(source.take(8), "big")
+    raise source.error(f"{first:#04x} where a length was expected")
+
+
+def load_string(source: Source) -> bytes:
+    first = source.byte()
+    form = first >> 6
+    if form == 0:
+        return source.take(first)
+    if form == 1:
+        return source.take((first & 0x3F) << 8 | source.byte())
+    if first == rdb.LENGTH_32:
+        return source.take(int.from_bytes(source.take(4), "big"))
+    if first == rdb.LENGTH_64:
+        length = int.from_bytes(source.take(8), "big")
+        if length > STRING_MAX:
+            raise source.error(f"string of {length} bytes")
+        return source.take(length)
+    if first in _STRING_INTEGERS:
+        return b"%d" % int.from_bytes(source.take(_STRING_INTEGERS[first]), "little", signed=True)
+    if first == rdb.STRING_LZF:
+        return _load_compressed(source)
+    raise source.error(f"string of unknown encoding {first:#04x}")
+
+
+def _load_compressed(source: Source) -> bytes:
+    packed_length = load_length(source)
+    length = load_length(source)
+    if not 0 < length <= min(packed_length * LZF_RATIO, STRING_MAX):
+        raise source.error(f"{packed_length} compressed bytes cannot be {length} bytes")
+    text = lzf.decompress(source.take(packed_length), length)
+    if text is None or len(text) != length:
+        raise source.error("damaged LZF data")
+    return text  # type: ignore[no-any-return]
+
+
+def load_double_text(source: Source) -> float:
+    """A score of the oldest format: length byte and decimal text; 253 NaN, 254 +inf, 255 -inf."""
+    length = source.byte()
+    if length == 253:
+        return math.nan
+    if length >= 254:
+        return math.inf if length == 254 else -math.inf
+    return _score(source.take(length))
+
+
+# ------------------------------------------------------------------------------------------- from elements
+
+
+def _score(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Malformed(f"score {text[:32]!r} is no number") from None
+
+
+def _pairs(elements: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    if len(elements) % 2:
+        raise Malformed("odd number of elements where pairs were expected")
+    halves = iter(elements)
+    return zip(halves, halves, strict=True)
+
+
+def _hash_of(pairs: Iterator[tuple[bytes, bytes]], count: int) -> Hash:
+    fields = dict(pairs)
+    if not fields:
+        raise EmptyValue("empty hash")
+    if len(fields) != count:
+        raise Malformed("hash with a field twice")
+    return Hash(fields)
+
+
+def _set_of(members: list[bytes]) -> Set:
+    if not members:
+        raise EmptyValue("empty set")
+    if len(set(members)) != len(members):
+        raise Malformed("set with a member twice")
+    return Set(members)
+
+
+def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSet:
+    if not pairs:
+        raise EmptyValue("empty sorted set")
+    if any(math.isnan(score) for _, score in pairs):
+        raise Malformed("score that is not a number")
+    if len({member for member, _ in pairs}) != len(pairs):
+        raise Malformed("sorted set with a member twice")
+    return SortedSet(pairs)
+
+
+def _list_of(items: list[bytes]) -> List:
+    if not items:
+        raise EmptyValue("empty list")
+    return List(items)
+
+
+# ------------------------------------------------------------------------------------------- types
+
+
+def _strings(source: Source, count: int) -> list[bytes]:
+    return [load_string(source) for _ in range(count)]
+
+
+def _list_table(source: Source) -> List:
+    return _list_of(_strings(source, load_length(source)))
+
+
+def _set_table(source: Source) -> Set:
+    return _set_of(_strings(source, load_length(source)))
+
+
+def _hash_table(source: Source) -> Hash:
+    count = load_length(source)
+    return _hash_of(((load_string(source), load_string(source)) for _ in range(count)), count)
+
+
+def _zset_table(load_score: Callable[[Source], float]) -> Callable[[Source], SortedSet]:
+    def load(source: Source) -> SortedSet:
+        return _sorted_set_of([(load_string(source), load_score(source)) for _ in range(load_length(source))])
+
+    return load
+
+
+def _load_double(source: Source) -> float:
+    return _DOUBLE.unpack(source.take(8))[0]  # type: ignore[no-any-return]
+
+
+Decode = Callable[[bytes], list[bytes]]
+
+
+def _packed_hash(decode: Decode) -> Callable[[Source], Hash]:
+    def load(source: Source) -> Hash:
+        elements = decode(load_string(source))
+        return _hash_of(_pairs(elements), len(elements) // 2)
+
+    return load
+
+
+def _packed_zset(decode: Decode) -> Callable[[Source], SortedSet]:
+    def load(source: Source) -> SortedSet:
+        return _sorted_set_of([(m, _score(score)) for m, score in _pairs(decode(load_string(source)))])
+
+    return load
+
+
+def _packed_set(decode: Decode) -> Callable[[Source], Set]:
+    return lambda source: _set_of(decode(load_string(source)))
+
+
+def _packed_list(source: Source) -> List:
+    return _list_of(ziplist.decode(load_string(source)))
+
+
+def _quicklist(source: Source) -> List:
+    """Nodes that are ziplists each."""
+    items: list[bytes] = []
+    for _ in range(load_length(source)):
+        items += ziplist.decode(load_string(source))
+    return _list_of(items)
+
+
+def _quicklist_2(source: Source) -> List:
+    """Nodes that are listpacks, or one long element each."""
+    items: list[bytes] = []
+    for _ in range(load_length(source)):
+        container = load_length(source)
+        node = load_string(source)
+        if container == rdb.NODE_PACKED:
+            items += listpack.decode(node)
+        elif container == rdb.NODE_PLAIN:
+            items.append(node)
+        else:
+            raise Malformed(f"list node of unknown kind {container}")
+    return _list_of(items)
+
+
+# ------------------------------------------------------------------------------------------- field expiry
+
+
+def _refuse_expiring(expires: bool) -> None:
+    if expires:
+        raise Unsupported("hash fields with an expiry are not supported")
+
+
+def _hash_metadata(relative: bool) -> Callable[[Source], Hash]:
+    """Redis: (expiry, field, value) in turn, after the earliest expiry if the others are relative to it."""
+
+    def load(source: Source) -> Hash:
+        if relative:
+            source.take(8)
+        count = load_length(source)
+        return _hash_of((_metadata_field(source) for _ in range(count)), count)
+
+    return load
+
+
+def _metadata_field(source: Source) -> tuple[bytes, bytes]:
+    _refuse_expiring(load_length(source) != 0)
+    return load_string(source), load_string(source)
+
+
+def _hash_listpack_ex(has_minimum: bool) -> Callable[[Source], Hash]:
+    """Redis: a listpack of (field, value, expiry) in turn."""
+
+    def load(source: Source) -> Hash:
+        if has_minimum:
+            source.take(8)
+        elements = listpack.decode(load_string(source))
+        if len(elements) % 3:
+            raise Malformed("number of elements is no multiple of three")
+        _refuse_expiring(any(expiry != b"0" for expiry in elements[2::3]))
+        return _hash_of(zip(elements[::3], elements[1::3], strict=True), len(elements) // 3)
+
+    return load
+
+
+def _valkey_hash_2(source: Source) -> Hash:
+    """Valkey: (field, value, expiry as int64, -1 for none) in turn."""
+    count = load_length(source)
+    return _hash_of((_valkey_field(source) for _ in range(count)), count)
+
+
+def _valkey_field(source: Source) -> tuple[bytes, bytes]:
+    field, value = load_string(source), load_string(source)
+    _refuse_expiring(_INT64.unpack(source.take(8))[0] != -1)
+    return field, value
+
+
+_LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
+    rdb.STRING: load_string,
+    rdb.LIST: _list_table,
+    rdb.SET: _set_table,
+    rdb.ZSET: _zset_table(load_double_text),
+    rdb.HASH: _hash_table,
+    rdb.ZSET_2: _zset_table(_load_double),
+    rdb.HASH_ZIPMAP: _packed_hash(zipmap.decode),
+    rdb.LIST_ZIPLIST: _packed_list,
+    rdb.SET_INTSET: _packed_set(intset.decode),
+    rdb.ZSET_ZIPLIST: _packed_zset(ziplist.decode),
+    rdb.HASH_ZIPLIST: _packed_hash(ziplist.decode),
+    rdb.LIST_QUICKLIST: _quicklist,
+    rdb.HASH_LISTPACK: _packed_hash(listpack.decode),
+    rdb.ZSET_LISTPACK: _packed_zset(listpack.decode),
+    rdb.LIST_QUICKLIST_2: _quicklist_2,
+    rdb.SET_LISTPACK: _packed_set(listpack.decode),
+}
+
+_REDIS_LOADERS: Final = _LOADERS | {
+    rdb.HASH_METADATA_PRE_GA: _hash_metadata(relative=False),
+    rdb.HASH_LISTPACK_EX_PRE_GA: _hash_listpack_ex(has_minimum=False),
+    rdb.HASH_METADATA: _hash_metadata(relative=True),
+    rdb.HASH_LISTPACK_EX: _hash_listpack_ex(has_minimum=True),
+}
+_VALKEY_LOADERS: Final = _LOADERS | {rdb.VALKEY_HASH_2: _valkey_hash_2}
+
+_NOT_SUPPORTED: Final = {
+    rdb.MODULE_PRE_GA: "values of modules",
+    rdb.MODULE_2: "values of modules",
+    rdb.STREAM_LISTPACKS: "streams",
+    rdb.STREAM_LISTPACKS_2: "streams",
+    rdb.STREAM_LISTPACKS_3: "streams",
+}
+
+
+def load_value(source: Source, code: int, version: int = rdb.VERSION_WRITTEN) -> Any:
+    """The value (bytes or a datatype object) of type `code` that `source` continues with.
+
+    `version` is that of the file or payload: it decides what the newest type codes mean.
+    Raises RdbError, and Malformed (which knows no place) for contradictions inside the value.
+    """
+    loaders = _VALKEY_LOADERS if version >= rdb.VALKEY_VERSION_MIN else _REDIS_LOADERS
+    loader = loaders.get(code)
+    if loader is not None:
+        return loader(source)
+    if code in _NOT_SUPPORTED:
+        raise Unsupported(f"{_NOT_SUPPORTED[code]} (type {code}) are not supported")
+    raise Malformed(f"unknown value type {code}")

@@ -1,0 +1,252 @@
+"""Writing RDB: values, and whole files. The grammar is in format.py.
+
+Output leaves in chunks of about 64 KB through the `write` it was given, so that a snapshot, even one of a
+single huge collection, needs no memory of its own beside one element. The checksum is computed over those
+chunks.
+
+A collection is written in the encoding it says it has (`value.encoding`), which is what Redis would hold it
+in: small ones as one packed blob, larger ones as tables. Numbers and compressible strings shrink as Redis
+does it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import lzf
+
+from node.datatypes import Hash, List, Set, SortedSet
+from node.persistence.rdb import format as rdb
+from node.persistence.rdb import intset, listpack
+from node.persistence.rdb.crc64 import crc64
+
+Write = Callable[[bytes], Any]
+
+CHUNK: Final = 64 * 1024
+COMPRESS_OVER: Final = 20
+"""Strings up to this length are never compressed: nothing could be gained."""
+LIST_NODE_BYTES: Final = 8 * 1024
+"""A quicklist node's size in Redis by default; a longer element gets a node of its own."""
+
+_INT8 = struct.Struct("<Bb")
+_INT16 = struct.Struct("<Bh")
+_INT32 = struct.Struct("<Bi")
+_EXPIRE_MS = struct.Struct("<Bq")
+_DOUBLE = struct.Struct("<d")
+
+
+def encode_length(length: int) -> bytes:
+    if length < 1 << 6:
+        return bytes((length,))
+    if length < 1 << 14:
+        return bytes((0x40 | length >> 8, length & 0xFF))
+    if length < 1 << 32:
+        return struct.pack(">BI", rdb.LENGTH_32, length)
+    return struct.pack(">BQ", rdb.LENGTH_64, length)
+
+
+def encode_string(text: bytes, compress: bool = True) -> bytes:
+    """A string in its shortest form: as a number of up to 32 bits, compressed, or as it is."""
+    length = len(text)
+    if length <= 11:
+        number = listpack.canonical_integer(text)
+        if number is not None and -(1 << 31) <= number < 1 << 31:
+            return _encode_integer(number)
+    elif compress and length > COMPRESS_OVER:
+        packed = lzf.compress(text, length - 4)
+        if packed is not None:
+            return b"%c%b%b%b" % (rdb.STRING_LZF, encode_length(len(packed)), encode_length(length), packed)
+    return encode_length(length) + text
+
+
+def _encode_integer(number: int) -> bytes:
+    if -128 <= number < 128:
+        return _INT8.pack(rdb.STRING_INT8, number)
+    if -(1 << 15) <= number < 1 << 15:
+        return _INT16.pack(rdb.STRING_INT16, number)
+    return _INT32.pack(rdb.STRING_INT32, number)
+
+
+class RdbWriter:
+    """Encodes into a buffer that is handed to `write` whenever it has grown to a chunk."""
+
+    def __init__(self, write: Write, *, compress: bool = True, checksum: bool = True) -> None:
+        self._write = write
+        self._compress = compress
+        self._checksum = checksum
+        self._crc = 0
+        self._buffer = bytearray()
+
+    def header(self, aux: Mapping[str, str | int]) -> None:
+        self._buffer += b"%b%04d" % (rdb.REDIS_MAGIC, rdb.VERSION_WRITTEN)
+        for name, value in aux.items():
+            self._buffer.append(rdb.OP_AUX)
+            self._string(name.encode())
+            self._string(str(value).encode())
+
+    def database(self, index: int, keys: int, volatile: int) -> None:
+        """What follows belongs to database `index`, with so many keys, so many of them with an expiry."""
+        self._buffer += b"%c%b" % (rdb.OP_SELECTDB, encode_length(index))
+        self._buffer += b"%c%b%b" % (rdb.OP_RESIZEDB, encode_length(keys), encode_length(volatile))
+
+    def entry(self, key: bytes, value: Any, expire_at: int = 0) -> None:
+        """One key. `expire_at`: Unix time in ms, 0 for none."""
+        buffer = self._buffer
+        if expire_at:
+            buffer += _EXPIRE_MS.pack(rdb.OP_EXPIRE_MS, expire_at)
+        if type(value) is bytes:
+            buffer.append(rdb.STRING)
+            buffer += encode_string(key, self._compress)
+            buffer += encode_string(value, self._compress)
+        else:
+            code = type_code(value)
+            buffer.append(code)
+            buffer += encode_string(key, self._compress)
+            self.body(code, value)
+        if len(buffer) >= CHUNK:
+            self.flush()
+
+    def end(self) -> None:
+        """EOF and checksum; everything is written after this."""
+        self._buffer.append(rdb.OP_EOF)
+        self.flush()
+        self._write(struct.pack("<Q", self._crc if self._checksum else 0))
+
+    def flush(self) -> None:
+        if not self._buffer:
+            return
+        chunk = bytes(self._buffer)
+        self._buffer.clear()
+        if self._checksum:
+            self._crc = crc64(chunk, self._crc)
+        self._write(chunk)
+
+    # values
+
+    def body(self, code: int, value: Any) -> None:
+        """A value's bytes after type code and key. `code` is `type_code(value)`."""
+        match code:
+            case rdb.STRING:
+                self._string(value)
+            case rdb.HASH_LISTPACK:
+                self._string(listpack.encode(part for pair in value.items() for part in pair))
+            case rdb.ZSET_LISTPACK:
+                pairs = value.items()
+                self._string(listpack.encode(p for m, score in pairs for p in (m, _score_text(score))))
+            case rdb.SET_LISTPACK:
+                self._string(listpack.encode(value))
+            case rdb.SET_INTSET:
+                self._string(intset.encode([int(member) for member in value]))
+            case rdb.LIST_QUICKLIST_2:
+                self._quicklist(value)
+            case rdb.HASH:
+                self._table(len(value), (part for pair in value.items() for part in pair))
+            case rdb.SET:
+                self._table(len(value), value)
+            case _:
+                self._score_table(value)
+
+    def _string(self, text: bytes) -> None:
+        self._buffer += encode_string(text, self._compress)
+        if len(self._buffer) >= CHUNK:
+            self.flush()
+
+    def _table(self, count: int, strings: Iterable[bytes]) -> None:
+        self._buffer += encode_length(count)
+        for string in strings:
+            self._string(string)
+
+    def _score_table(self, value: SortedSet) -> None:
+        self._buffer += encode_length(len(value))
+        for member, score in value.items():
+            self._string(member)
+            self._buffer += _DOUBLE.pack(score)
+
+    def _quicklist(self, value: List) -> None:
+        """The count of nodes comes first, so the nodes are counted in a pass of their own."""
+        self._buffer += encode_length(sum(1 for _ in _list_nodes(value)))
+        for node in _list_nodes(value):
+            plain = len(node) == 1 and len(node[0]) > LIST_NODE_BYTES
+            self._buffer += encode_length(rdb.NODE_PLAIN if plain else rdb.NODE_PACKED)
+            if plain:
+                self._buffer += encode_length(len(node[0]))
+                self._buffer += node[0]
+                self.flush()
+            else:
+                self._string(listpack.encode(node))
+
+
+def _score_text(score: float) -> bytes:
+    """The shortest text that reads back as `score`. Whole numbers lose their point, to pack as integers."""
+    return b"%d" % score if score.is_integer() and abs(score) < 1e17 else repr(score).encode()
+
+
+def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
+    """Runs of neighbours of about LIST_NODE_BYTES together; longer elements alone."""
+    node: list[bytes] = []
+    size = 0
+    for item in items:
+        length = len(item)
+        if node and size + length > LIST_NODE_BYTES:
+            yield node
+            node, size = [], 0
+        node.append(item)
+        size += length
+    if node:
+        yield node
+
+
+_CODES: Final[dict[tuple[type, str], int]] = {
+    (Hash, "listpack"): rdb.HASH_LISTPACK,
+    (Hash, "hashtable"): rdb.HASH,
+    (Set, "intset"): rdb.SET_INTSET,
+    (Set, "listpack"): rdb.SET_LISTPACK,
+    (Set, "hashtable"): rdb.SET,
+    (SortedSet, "listpack"): rdb.ZSET_LISTPACK,
+    (SortedSet, "skiplist"): rdb.ZSET_2,
+    (List, "listpack"): rdb.LIST_QUICKLIST_2,
+    (List, "quicklist"): rdb.LIST_QUICKLIST_2,
+}
+
+
+def type_code(value: Any) -> int:
+    """The type under which `value` (bytes or a datatype object) is written."""
+    return rdb.STRING if isinstance(value, bytes) else _CODES[type(value), value.encoding]
+
+
+def dump_value(value: Any, compress: bool = True) -> tuple[int, bytes]:
+    """`(type code, body)` of one value, as it stands behind a key in a file and in DUMP's payload."""
+    parts: list[bytes] = []
+    writer = RdbWriter(parts.append, compress=compress, checksum=False)
+    code = type_code(value)
+    writer.body(code, value)
+    writer.flush()
+    return code, b"".join(parts)
+
+
+def write_rdb(
+    write: Write,
+    databases: Iterable[Any],
+    aux: Mapping[str, str | int],
+    *,
+    compress: bool = True,
+    checksum: bool = True,
+) -> int:
+    """Write a whole file and return how many keys are in it.
+
+    `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
+    """
+    writer = RdbWriter(write, compress=compress, checksum=checksum)
+    writer.header(aux)
+    keys = 0
+    for db in databases:
+        if not len(db):
+            continue
+        writer.database(db.index, len(db), db.volatile_count)
+        for key, value, expire_at in db.entries():
+            writer.entry(key, value, expire_at)
+            keys += 1
+    writer.end()
+    return keys
