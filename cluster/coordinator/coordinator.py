@@ -5,16 +5,45 @@ of the bus, `tick` the time, the command methods what an operator asked; all ret
 effects (`effects.py`) that the shell then performs. The decisions themselves are in the files beside this one, by
 concept; this one only leads to them.
 
-Call `tick` every `Settings.tick_period` ms. `now` is Unix time in ms everywhere and may jump: only
-differences count. Commands raise `ReplyError` with Redis' words and then have changed nothing.
+Call `start` once and `tick` every 100 ms. `now` is Unix time in ms everywhere; only differences count, but it is
+compared with times that other nodes gossip. Commands raise `ReplyError` with Redis' words, and then have
+changed nothing.
 """
+
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cluster.coordinator import node_commands, slot_commands
+from cluster.coordinator.announce import apply_settings, build_header
+from cluster.coordinator.cluster_state import judge
 from cluster.coordinator.effects import Effect, LinkId
-from cluster.coordinator.messages import Message
+from cluster.coordinator.elections import run_election
+from cluster.coordinator.epochs import bump_without_consensus
+from cluster.coordinator.failure_detector import failure_report_count, suspect_if_silent
+from cluster.coordinator.heartbeat import (
+    RANDOM_PING_PERIOD,
+    broadcast_pong,
+    keep_links,
+    link_established,
+    ping_if_due,
+    ping_someone,
+    renew_silent_link,
+)
+from cluster.coordinator.manual_failover import advance_manual_failover, expire_manual_failover
+from cluster.coordinator.membership import follow_primary, remove_node
+from cluster.coordinator.messages import Message, Publish, PublishShard
+from cluster.coordinator.receive import receive
+from cluster.coordinator.replica_migration import migrate_if_spare
+from cluster.coordinator.report import cluster_info
+from cluster.coordinator.state import State
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
+from cluster.slots import SLOT_COUNT
+from cluster.topology import flags as flag
+from cluster.topology.node import Node
+from cluster.topology.nodes_conf import format_node, format_nodes, parse_config
+from cluster.topology.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +59,278 @@ class LinkInfo:
 
 
 class Coordinator:
-    """
-    topology: cluster/topology Topology: nodes (dict id → Node), myself, slots (list of 16384 Node | None), migrating, importing
-    (dict slot → Node), current_epoch, last_vote_epoch.
-    """
+    """One member's part in the cluster."""
 
-    def __init__(self, settings: Settings, facts: LocalFacts, random: RandomSource, now: int, config_text: str | None = None) -> None:
-        """`config_text`: the saved nodes.conf, None for a new node (gets a random id). Raises ConfigError (topology.nodes_conf)."""
+    def __init__(
+        self,
+        settings: Settings,
+        facts: LocalFacts,
+        random: RandomSource,
+        now: int,
+        config_text: str | None = None,
+    ) -> None:
+        """`config_text` is the saved nodes.conf, None or empty for a new node, which gets a random id.
+
+        Raises `ConfigError` (topology/nodes_conf.py) if it cannot be used.
+        """
+
+        def new_id() -> str:
+            return f"{random.getrandbits(160):040x}"
+
+        self._is_new = not config_text
+        if config_text:
+            topology = parse_config(config_text, now, new_id, tls=settings.tls_cluster)
+        else:
+            topology = Topology(Node(new_id(), flag.PRIMARY, new_id(), now))
+        self._state = State(settings, facts, random, topology, now)
+
+    # --- what the shell may look at, but not change
+
+    @property
+    def topology(self) -> Topology:
+        """Nodes, owners of slots, slots in motion, epochs."""
+        return self._state.topology
+
+    @property
+    def myself(self) -> Node:
+        return self._state.topology.myself
+
+    @property
+    def ok(self) -> bool:
+        """cluster_state"""
+        return self._state.ok
+
+    @property
+    def size(self) -> int:
+        """Primaries that own slots."""
+        return self._state.size
+
+    @property
+    def manual_failover_ends_at(self) -> int:
+        """When the manual failover in progress is given up, Unix ms; 0 if there is none."""
+        return self._state.manual.ends_at
+
+    def info(self) -> dict[str, int | str]:
+        """The fields of CLUSTER INFO, in order."""
+        return cluster_info(self._state)
+
+    def nodes_text(self, *, tls: bool = False) -> str:
+        """The answer of CLUSTER NODES; `tls` for a client that came over TLS."""
+        return format_nodes(self.topology, tls=tls)
+
+    def node_line(self, node: Node, *, tls: bool = False) -> str:
+        """One line of CLUSTER NODES, as CLUSTER REPLICAS lists them."""
+        return format_node(node, self.topology, tls=tls)
+
+    def failure_report_count(self, node: Node, now: int) -> int:
+        """CLUSTER COUNT-FAILURE-REPORTS"""
+        self._state.now = now
+        return failure_report_count(self._state, node)
 
     # --- inputs
-    def start(self, now: int) -> list[Effect]: ...                      # first effects: SaveConfig for a new node, BecomeReplicaOf if config says so
-    def step(self, message: Message, link: LinkInfo, now: int) -> list[Effect]: ...
-    def tick(self, now: int) -> list[Effect]: ...
-    def link_up(self, link: LinkId, now: int) -> list[Effect]: ...      # a Connect succeeded
-    def link_down(self, link: LinkId, now: int) -> list[Effect]: ...    # a link (either kind) failed or closed; unknown ids are ignored
-    def bytes_received(self, link: LinkId, now: int) -> None: ...       # any data on a link: alive even while a large message is on its way
-    def shutdown(self, now: int) -> list[Effect]: ...                   # SaveConfig
 
-    # --- commands (names of CLUSTER subcommands)
-    def meet(self, ip: str, port: int, bus_port: int, now: int) -> list[Effect]: ...
-    def add_slots(self, slots: list[int], now: int) -> list[Effect]: ...        # order and duplicates as given: errors name the slot
-    def del_slots(self, slots: list[int], now: int) -> list[Effect]: ...
-    def flush_slots(self, now: int) -> list[Effect]: ...
-    def set_slot_migrating(self, slot: int, node_id: str, now: int) -> list[Effect]: ...
-    def set_slot_importing(self, slot: int, node_id: str, now: int) -> list[Effect]: ...
-    def set_slot_stable(self, slot: int, now: int) -> list[Effect]: ...
-    def set_slot_node(self, slot: int, node_id: str, now: int) -> list[Effect]: ...
-    def replicate(self, node_id: str, now: int) -> list[Effect]: ...
-    def forget(self, node_id: str, now: int) -> list[Effect]: ...
-    def reset(self, hard: bool, now: int) -> list[Effect]: ...
-    def set_config_epoch(self, epoch: int, now: int) -> list[Effect]: ...
-    def bump_epoch(self, now: int) -> tuple[str, list[Effect]]: ...             # "BUMPED 7" or "STILL 7"
-    def failover(self, mode: str, now: int) -> list[Effect]: ...                # "default" | "force" | "takeover"
-    def save_config(self, now: int) -> list[Effect]: ...
-    def settings_changed(self, now: int) -> list[Effect]: ...                   # announce-*, no-failover … were modified
-    def publish(self, channel: bytes, message: bytes, sharded: bool) -> list[Effect]: ...
+    def start(self, now: int) -> list[Effect]:
+        """Begin. The worker's data is loaded: slots that hold keys here must be known to be somebody's."""
 
-    # --- views for replies
-    # ok: bool (cluster_state), size: int, counters: messages sent/received per type, topology: nodes, slots, migrating, importing
-    # failure_report_count(node_id, now) -> int
-    # nodes_text(now) -> str  (CLUSTER NODES), replica_lines(node_id) -> list[str], info(now) -> dict[str, int | str] (CLUSTER INFO's fields in order)
+        def begin(state: State) -> None:
+            apply_settings(state)
+            if self._is_new:
+                state.log("notice", f"No cluster configuration found, I'm {state.myself.id}")
+                state.save_later(sync=True)
+            else:
+                state.log("notice", f"Node configuration loaded, I'm {state.myself.id}")
+            _reconcile_with_data(state)
+            follow_primary(state)
+            state.topology.touch_all()
+
+        return self._turn(now, begin)
+
+    def step(self, message: Message, link: LinkInfo, now: int) -> list[Effect]:
+        """A message arrived."""
+        return self._turn(now, lambda state: receive(state, message, link.id, link.remote_ip, link.local_ip))
+
+    def tick(self, now: int) -> list[Effect]:
+        """100 ms have passed."""
+        return self._turn(now, _tick)
+
+    def link_up(self, link: LinkId, now: int) -> list[Effect]:
+        """A link that was asked for by `Connect` is there."""
+
+        def greet(state: State) -> None:
+            node = state.links.get(link)
+            if node is not None:
+                link_established(state, node)
+
+        return self._turn(now, greet)
+
+    def link_down(self, link: LinkId, now: int) -> list[Effect]:
+        """A link, of either kind, could not be opened or was lost. Unknown ones are ignored."""
+
+        def note(state: State) -> None:
+            node = state.links.pop(link, None)
+            if node is None:
+                return
+            if node.link == link:
+                node.link = None
+                # Failure detection counts from a ping; one that could not even be sent counts, too.
+                node.ping_sent = node.ping_sent or state.now
+            elif node.inbound_link == link:
+                node.inbound_link = None
+
+        return self._turn(now, note)
+
+    def bytes_received(self, link: LinkId, now: int) -> None:
+        """Some data came over a link, perhaps only part of a long message: its node is alive."""
+        node = self._state.links.get(link)
+        if node is not None:
+            node.data_received = now
+
+    def settings_changed(self, now: int) -> list[Effect]:
+        """`Settings` was modified."""
+
+        def apply(state: State) -> None:
+            apply_settings(state)
+            state.todo.update_state = True
+
+        return self._turn(now, apply)
+
+    # --- commands
+
+    def meet(self, ip: str, port: int, bus_port: int, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: node_commands.meet(state, ip, port, bus_port))
+
+    def forget(self, node_id: str, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: node_commands.forget_node(state, node_id))
+
+    def replicate(self, node_id: str, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: node_commands.replicate(state, node_id))
+
+    def failover(self, mode: str, now: int) -> list[Effect]:
+        """`mode`: "default", "force" or "takeover"."""
+        return self._turn(now, lambda state: node_commands.failover(state, mode))
+
+    def reset(self, hard: bool, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: node_commands.reset(state, hard))
+
+    def set_config_epoch(self, epoch: int, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: node_commands.set_config_epoch(state, epoch))
+
+    def bump_epoch(self, now: int) -> tuple[str, list[Effect]]:
+        """Returns the reply, too: `BUMPED <epoch>`, or `STILL <epoch>` if ours is the greatest already."""
+        bumped = False
+
+        def bump(state: State) -> None:
+            nonlocal bumped
+            bumped = bump_without_consensus(state)
+
+        effects = self._turn(now, bump)
+        return f"{'BUMPED' if bumped else 'STILL'} {self.myself.config_epoch}", effects
+
+    def add_slots(self, slots: Sequence[int], now: int) -> list[Effect]:
+        """Slots in the order they were given: the errors name the first at fault."""
+        return self._turn(now, lambda state: slot_commands.add_slots(state, slots))
+
+    def del_slots(self, slots: Sequence[int], now: int) -> list[Effect]:
+        return self._turn(now, lambda state: slot_commands.delete_slots(state, slots))
+
+    def flush_slots(self, now: int) -> list[Effect]:
+        return self._turn(now, slot_commands.flush_slots)
+
+    def set_slot_migrating(self, slot: int, node_id: str, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: slot_commands.set_slot_migrating(state, slot, node_id))
+
+    def set_slot_importing(self, slot: int, node_id: str, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: slot_commands.set_slot_importing(state, slot, node_id))
+
+    def set_slot_stable(self, slot: int, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: slot_commands.set_slot_stable(state, slot))
+
+    def set_slot_node(self, slot: int, node_id: str, now: int) -> list[Effect]:
+        return self._turn(now, lambda state: slot_commands.set_slot_node(state, slot, node_id))
+
+    def save_config(self, now: int) -> list[Effect]:
+        """CLUSTER SAVECONFIG, and the last call before the worker ends."""
+        return self._turn(now, lambda state: state.save_later(sync=True))
+
+    def publish(self, channel: bytes, message: bytes, sharded: bool, now: int) -> list[Effect]:
+        """Send a published message to all nodes, or (`sharded`) to those of this node's shard."""
+
+        def spread(state: State) -> None:
+            header = build_header(state)
+            if not sharded:
+                state.broadcast(Publish(header, channel, message))
+                return
+            shard = state.topology.shard_members(state.myself)
+            state.send(PublishShard(header, channel, message), *(n.link for n in shard if not n.in_handshake))
+
+        return self._turn(now, spread)
+
+    # --- the turn
+
+    def _turn(self, now: int, change: Callable[[State], None]) -> list[Effect]:
+        state = self._state
+        state.now = now
+        change(state)
+        _settle(state)
+        return state.take_effects()
+
+
+def _settle(state: State) -> None:
+    """Do once, at the end of a turn, what was asked for during it."""
+    todo = state.todo
+    if todo.manual_failover:
+        advance_manual_failover(state)
+    while todo.failover:
+        todo.failover = False
+        run_election(state)
+    if todo.update_state:
+        judge(state)
+    if todo.broadcast_pong:
+        broadcast_pong(state)
+
+
+def _tick(state: State) -> None:
+    state.ticks += 1
+    for node in keep_links(state):
+        remove_node(state, node)
+    if state.ticks % (RANDOM_PING_PERIOD // state.settings.tick_period) == 0:
+        ping_someone(state)
+    for node in state.peers():
+        if not node.flags & flag.NOADDR:
+            renew_silent_link(state, node)
+            if not ping_if_due(state, node):
+                suspect_if_silent(state, node)
+    if state.myself.primary is not None and not state.following:
+        follow_primary(state)
+    expire_manual_failover(state)
+    if state.myself.is_replica:
+        advance_manual_failover(state)
+        run_election(state)
+        migrate_if_spare(state)
+    if not state.ok:
+        state.todo.update_state = True
+
+
+def _reconcile_with_data(state: State) -> None:
+    """A primary that holds keys of a slot that is nobody's takes it; of somebody else's, it marks it as importing.
+
+    The latter happens if keys were left behind by an interrupted move; an operator's `fix` then finds them.
+    """
+    topology, myself = state.topology, state.myself
+    if not myself.is_primary or state.facts.is_empty():
+        return
+    for slot in range(SLOT_COUNT):
+        owner = topology.slots[slot]
+        if owner is myself or slot in topology.importing or not state.facts.keys_in_slot(slot):
+            continue
+        if owner is None:
+            state.log("notice", f"I have keys for unassigned slot {slot}. Taking responsibility for it.")
+            topology.assign_slots(myself, 1 << slot)
+        else:
+            state.log(
+                "notice",
+                f"I have keys for slot {slot}, but the slot is assigned to another node. "
+                "Setting it to importing state.",
+            )
+            topology.importing[slot] = owner
+        state.save_later(sync=True)

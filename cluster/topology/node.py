@@ -120,6 +120,10 @@ class Node:
         return bool(self.flags & flag.FAIL)
 
     @property
+    def may_fail_over(self) -> bool:
+        return not self.flags & flag.NOFAILOVER
+
+    @property
     def slot_count(self) -> int:
         return self.slots.bit_count()
 
@@ -127,7 +131,9 @@ class Node:
     def owner(self) -> Node:
         """The primary at the head of its shard: itself, or the end of its chain of primaries."""
         node = self
-        for _ in range(8):  # A chain is one link long; two while a failover spreads. A cycle can exist after TAKEOVER.
+        for _ in range(
+            8
+        ):  # A chain is one link long; two while a failover spreads. A cycle can exist after TAKEOVER.
             if node.primary is None:
                 break
             node = node.primary

@@ -121,7 +121,9 @@ class Topology:
         gained = slots & ~node.slots
         if gained:
             # A primary that gets its first slot may be given a replica, if the cluster has replicas at all.
-            if not node.slots and any(other.replicas for other in self.nodes.values() if not other.is_replica):
+            if not node.slots and any(
+                other.replicas for other in self.nodes.values() if not other.is_replica
+            ):
                 node.flags |= flag.MIGRATE_TO
             node.slots |= gained
             for slot in members(gained):

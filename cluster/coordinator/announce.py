@@ -1,0 +1,86 @@
+"""How this node presents itself: the header of its messages, its extensions, and what follows from settings.
+
+A primary speaks for itself. A replica puts its primary's slots and config epoch into its header; as it is
+flagged as a replica everybody knows that these are not its own, but a primary that came back from
+the dead, and whose place another took, can learn so from any replica.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.messages import (
+    EXT_DATA,
+    PAUSED,
+    Extension,
+    ForgottenNode,
+    Header,
+    Hostname,
+    HumanNodename,
+    ShardId,
+)
+from cluster.coordinator.state import State
+from cluster.topology import flags as flag
+
+WIRE_FLAGS = 0xFFFF & ~flag.EXTENSIONS
+"""That we read extensions is said by a message flag."""
+
+
+def build_header(state: State, message_flags: int = 0) -> Header:
+    """The header of a message that leaves now; `message_flags` in addition to those every message has."""
+    myself, settings = state.myself, state.settings
+    speaks_for = myself.primary if myself.is_replica and myself.primary else myself
+    if myself.is_primary and state.manual.ends_at:
+        message_flags |= PAUSED
+    port, other_port = settings.port, settings.tls_port
+    if settings.tls_cluster:
+        port, other_port = other_port, port
+    return Header(
+        sender=myself.id,
+        current_epoch=state.topology.current_epoch,
+        config_epoch=speaks_for.config_epoch,
+        offset=state.facts.replication_offset(),
+        slots=speaks_for.slots,
+        replica_of=myself.primary.id if myself.primary else None,
+        ip=settings.announce_ip,
+        port=port,
+        other_port=other_port,
+        bus_port=settings.bus_port,
+        flags=myself.flags & WIRE_FLAGS,
+        cluster_ok=state.ok,
+        message_flags=message_flags | EXT_DATA,
+    )
+
+
+def build_extensions(state: State) -> tuple[Extension, ...]:
+    """What heartbeats carry for those who read it: names, shard, and whom to forget."""
+    myself = state.myself
+    extensions: list[Extension] = []
+    if myself.hostname:
+        extensions.append(Hostname(myself.hostname))
+    if myself.human_nodename:
+        extensions.append(HumanNodename(myself.human_nodename))
+    for id, until in state.forgotten.items():
+        if until > state.now:
+            extensions.append(ForgottenNode(id, (until - state.now) // 1000))
+    extensions.append(ShardId(myself.shard_id))
+    return tuple(extensions)
+
+
+def apply_settings(state: State) -> None:
+    """Bring what this node says of itself in line with the settings; they may change at any time."""
+    myself, settings = state.myself, state.settings
+    before = (myself.ip, myself.hostname, myself.human_nodename, myself.flags)
+    ports = (myself.tcp_port, myself.tls_port, myself.bus_port)
+    if settings.announce_ip:
+        myself.ip = settings.announce_ip
+    myself.hostname = settings.announce_hostname
+    myself.human_nodename = settings.announce_human_nodename
+    myself.tcp_port, myself.tls_port = settings.port, settings.tls_port
+    myself.bus_port = settings.bus_port
+    if settings.replica_no_failover:
+        myself.flags |= flag.NOFAILOVER
+    else:
+        myself.flags &= ~flag.NOFAILOVER
+    myself.flags |= flag.EXTENSIONS
+    after = (myself.ip, myself.hostname, myself.human_nodename, myself.flags)
+    if before != after or ports != (myself.tcp_port, myself.tls_port, myself.bus_port):
+        state.save_later()

@@ -1,0 +1,43 @@
+"""Is the cluster ok? Each node judges for itself, and refuses requests when it is not.
+
+It is ok if a majority of the primaries with slots is reachable, and, where full coverage is required, every slot has an
+owner that is not FAIL. A primary that was in a minority may have been replaced without knowing; so once it sees
+the majority again it waits (the node timeout, within 0.5 to 5 s) for somebody to tell it, before it serves
+again. After a start it waits 2 s for the same reason.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.effects import ClusterStateChanged
+from cluster.coordinator.state import State
+from cluster.slots import ALL_SLOTS
+
+WRITABLE_DELAY = 2000
+MIN_REJOIN_DELAY = 500
+MAX_REJOIN_DELAY = 5000
+
+
+def judge(state: State) -> None:
+    """Work out the number of voters and whether the cluster is ok; announce a change."""
+    if not state.judged_first_at:
+        state.judged_first_at = state.now
+    primaries = [node for node in state.topology.owners() if node.is_primary]
+    reachable = sum(1 for node in primaries if not (node.failed or node.timed_out))
+    state.size = len(primaries)
+    am_primary = state.myself.is_primary
+    if am_primary and not state.ok and state.now - state.judged_first_at < WRITABLE_DELAY:
+        return
+    ok = True
+    if state.settings.require_full_coverage:
+        ok = state.topology.covered_slots() == ALL_SLOTS
+    if reachable < state.quorum:
+        ok = False
+        state.minority_at = state.now
+    if ok == state.ok:
+        return
+    rejoin_delay = min(max(state.settings.node_timeout, MIN_REJOIN_DELAY), MAX_REJOIN_DELAY)
+    if ok and am_primary and state.now - state.minority_at < rejoin_delay:
+        return
+    state.ok = ok
+    state.log("notice" if ok else "warning", f"Cluster state changed: {'ok' if ok else 'fail'}")
+    state.emit(ClusterStateChanged(ok))

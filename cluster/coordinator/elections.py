@@ -1,0 +1,233 @@
+"""A replica takes its failed primary's place, by vote.
+
+The replica waits 500 ms (so that FAIL reaches all), a random 0 to 500 ms (so that replicas do not collide),
+and a second for each replica of the same primary that has more data: the best one asks first. It then enters a new
+epoch and asks every node. A primary with slots votes once per epoch, and not twice within two node timeouts on one
+primary; only if that primary is FAIL for it too (or the failover is manual), and if no slot in question has
+a newer owner. The epoch of a vote is on disk before the vote leaves. A majority of the primaries with slots decides;
+the winner takes the epoch as its config epoch and the slots, and tells everybody.
+
+Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that. A replica whose data is too old (it
+was cut off for longer than validity factor × node timeout, and some) does not stand at all, except by order.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.announce import build_header
+from cluster.coordinator.heartbeat import broadcast_pong
+from cluster.coordinator.manual_failover import reset_manual_failover
+from cluster.coordinator.messages import FORCE_ACK, FailoverAuthAck, FailoverAuthRequest, Header
+from cluster.coordinator.roles import become_primary
+from cluster.coordinator.state import Election, State
+from cluster.slots import members
+from cluster.topology.node import Node
+
+FIXED_DELAY = 500
+RANDOM_DELAY = 500
+DELAY_PER_RANK = 1000
+MIN_VOTE_TIMEOUT = 2000
+VOTE_PAUSE_FACTOR = 2
+RELOG_PERIOD = 10_000
+QUIET_PERIOD = 5000
+"""Obstacles are not logged until the primary has failed for this long beyond the node timeout."""
+
+DATA_AGE = (
+    "Disconnected from master for longer than allowed. "
+    "Please check the 'cluster-replica-validity-factor' configuration option."
+)
+WAITING_DELAY = "Waiting the delay before I can start a new failover."
+EXPIRED = "Failover attempt expired."
+WAITING_VOTES = "Waiting for votes, but majority still not reached."
+
+
+# --- the candidate
+
+
+def run_election(state: State) -> None:
+    """Take the next step towards replacing our primary, if there is cause. Called at every tick."""
+    election, primary, now = state.election, state.myself.primary, state.now
+    by_order = bool(state.manual.ends_at) and state.manual.can_start
+    if (
+        not state.myself.is_replica
+        or primary is None
+        or not primary.slots
+        or not (by_order or (primary.failed and not state.settings.replica_no_failover))
+    ):
+        election.obstacle = ""
+        return
+    if not by_order and _data_too_old(state):
+        _log_obstacle(state, primary, DATA_AGE)
+        return
+    vote_timeout = max(state.settings.node_timeout * 2, MIN_VOTE_TIMEOUT)
+    age = now - election.starts_at
+    if age > vote_timeout * 2:
+        _schedule(state, primary, by_order)
+        return
+    if not election.requested and not state.manual.ends_at:
+        _update_rank(state, primary)
+    if now < election.starts_at:
+        _log_obstacle(state, primary, WAITING_DELAY)
+    elif age > vote_timeout:
+        _log_obstacle(state, primary, EXPIRED)
+    elif not election.requested:
+        _request_votes(state)
+    elif len(election.voters) >= state.quorum:
+        _win(state)
+    else:
+        _log_obstacle(state, primary, WAITING_VOTES)
+
+
+def _data_too_old(state: State) -> bool:
+    settings = state.settings
+    if not settings.replica_validity_factor:
+        return False
+    age = state.now - state.facts.primary_last_seen()
+    if age > settings.node_timeout:
+        age -= settings.node_timeout  # That long it takes to find the primary FAIL.
+    allowed = (
+        settings.repl_ping_replica_period * 1000 + settings.node_timeout * settings.replica_validity_factor
+    )
+    return age > allowed
+
+
+def _schedule(state: State, primary: Node, by_order: bool) -> None:
+    election, now = state.election, state.now
+    election.voters.clear()
+    election.requested = False
+    election.rank = 0 if by_order else replica_rank(state, primary)
+    election.starts_at = now
+    if by_order:
+        state.todo.failover = True
+    else:
+        election.starts_at += FIXED_DELAY + state.random.randrange(RANDOM_DELAY)
+        election.starts_at += election.rank * DELAY_PER_RANK
+    state.log(
+        "notice",
+        f"Start of election delayed for {election.starts_at - now} milliseconds "
+        f"(rank #{election.rank}, offset {state.facts.replication_offset()}).",
+    )
+    # The other replicas may rank themselves behind us once they know our offset.
+    broadcast_pong(state, [node for node in primary.replicas if node is not state.myself])
+
+
+def replica_rank(state: State, primary: Node) -> int:
+    """How many other replicas of `primary` that may stand have more of its data than we do."""
+    offset = state.facts.replication_offset()
+    return sum(
+        1
+        for node in primary.replicas
+        if node is not state.myself and node.may_fail_over and node.repl_offset > offset
+    )
+
+
+def _update_rank(state: State, primary: Node) -> None:
+    election = state.election
+    rank = replica_rank(state, primary)
+    if rank > election.rank:
+        delay = (rank - election.rank) * DELAY_PER_RANK
+        election.starts_at += delay
+        election.rank = rank
+        state.log("notice", f"Replica rank updated to #{rank}, added {delay} milliseconds of delay.")
+
+
+def _request_votes(state: State) -> None:
+    topology, election = state.topology, state.election
+    topology.current_epoch += 1
+    election.epoch = topology.current_epoch
+    election.requested = True
+    state.log("notice", f"Starting a failover election for epoch {election.epoch}.")
+    flags = FORCE_ACK if state.manual.ends_at else 0
+    state.broadcast(FailoverAuthRequest(build_header(state, flags)))
+    state.save_later(sync=True)
+    state.todo.update_state = True
+
+
+def take_vote(state: State, sender: Node, header: Header) -> None:
+    """A vote counts from a primary with slots, for the epoch of this election, once."""
+    election = state.election
+    if sender.is_primary and sender.slots and election.requested and header.current_epoch == election.epoch:
+        election.voters.add(sender.id)
+        state.todo.failover = True
+
+
+def _win(state: State) -> None:
+    myself, epoch = state.myself, state.election.epoch
+    state.log("notice", "Failover election won: I'm the new master.")
+    if myself.config_epoch < epoch:
+        myself.config_epoch = epoch
+        state.log("notice", f"configEpoch set to {epoch} after successful failover")
+    replace_primary(state)
+
+
+def replace_primary(state: State) -> None:
+    """Become primary with all the slots of our own, and tell everybody. The config epoch must be set."""
+    old = state.myself.primary
+    if old is None or not state.myself.is_replica:
+        return
+    become_primary(state)
+    state.topology.assign_slots(state.myself, old.slots)
+    reset_manual_failover(state)
+    state.election = Election()
+    state.save_later(sync=True)
+    state.todo.update_state = True
+    state.todo.broadcast_pong = True
+
+
+def _log_obstacle(state: State, primary: Node, obstacle: str) -> None:
+    """Say why nothing happens, but neither at once nor all the time."""
+    election = state.election
+    if election.obstacle == obstacle and state.now - election.logged_at < RELOG_PERIOD:
+        return
+    election.obstacle = obstacle
+    if primary.failed and state.now - primary.fail_time < state.settings.node_timeout + QUIET_PERIOD:
+        return
+    election.logged_at = state.now
+    state.log("notice", f"Currently unable to failover: {obstacle}")
+    if obstacle in (WAITING_VOTES, EXPIRED):
+        state.log(
+            "notice",
+            f"Needed quorum: {state.quorum}. Number of votes received so far: {len(election.voters)}",
+        )
+
+
+# --- the voter
+
+
+def take_vote_request(state: State, node: Node, request: Header) -> None:
+    """Vote for `node` if nothing speaks against it."""
+    if not state.myself.is_primary or not state.myself.slots:
+        return
+    objection = _objection(state, node, request)
+    if objection:
+        state.log("warning", f"Failover auth denied to {node.named()}: {objection}")
+        return
+    topology = state.topology
+    topology.last_vote_epoch = topology.current_epoch
+    if node.primary is not None:
+        node.primary.voted_at = state.now
+    state.save_later(sync=True)
+    state.send(FailoverAuthAck(build_header(state)), node.link)
+    state.log("notice", f"Failover auth granted to {node.named()} for epoch {topology.current_epoch}")
+
+
+def _objection(state: State, node: Node, request: Header) -> str:
+    topology, primary = state.topology, node.primary
+    if request.current_epoch < topology.current_epoch:
+        return f"reqEpoch ({request.current_epoch}) < curEpoch({topology.current_epoch})"
+    if topology.last_vote_epoch >= topology.current_epoch:
+        return f"already voted for epoch {topology.current_epoch}"
+    if node.is_primary:
+        return "it is a master node"
+    if primary is None:
+        return "I don't know its master"
+    if not primary.failed and not request.message_flags & FORCE_ACK:
+        return "its master is up"
+    pause = state.settings.node_timeout * VOTE_PAUSE_FACTOR - (state.now - primary.voted_at)
+    if pause > 0:
+        return f"can't vote about this master before {pause} milliseconds"
+    for owner in topology.owners():
+        newer = owner.slots & request.slots & ~topology.unclaimed
+        if newer and owner.config_epoch > request.config_epoch:
+            slot = next(members(newer))
+            return f"slot {slot} epoch ({owner.config_epoch}) > reqEpoch ({request.config_epoch})"
+    return ""

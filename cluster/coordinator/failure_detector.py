@@ -1,0 +1,113 @@
+"""Suspicion and agreement: from an unanswered ping to FAIL, and back.
+
+PFAIL is one node's opinion: no answer to a ping, nor any other data, for the node timeout. Opinions travel
+in gossip; a primary's counts as a failure report, valid for twice the timeout. A node that holds another for PFAIL
+itself and has reports of a majority of the voting primaries (its own counted, if it is one) sets
+FAIL and tells everybody, who believe it at once: otherwise replicas would learn too late that they may
+stand for election.
+
+PFAIL ends with any pong. FAIL ends with a pong of a replica or of a primary without slots; of a primary
+with slots only if it still has them after twice the timeout: nobody took its place, so it may go on.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.announce import build_header
+from cluster.coordinator.messages import Fail
+from cluster.coordinator.state import State
+from cluster.topology import flags as flag
+from cluster.topology.node import Node
+
+REPORT_VALIDITY_FACTOR = 2
+UNDO_FACTOR = 2
+
+
+def failure_report_count(state: State, node: Node) -> int:
+    """Valid reports of other primaries on `node`; older ones are dropped here."""
+    oldest = state.now - state.settings.node_timeout * REPORT_VALIDITY_FACTOR
+    for reporter in [id for id, time in node.fail_reports.items() if time < oldest]:
+        del node.fail_reports[reporter]
+    return len(node.fail_reports)
+
+
+def take_report(state: State, reporter: Node, node: Node, failing: bool) -> None:
+    """The primary `reporter` gossips that `node` does, or does not, answer."""
+    if failing:
+        if reporter.id not in node.fail_reports:
+            state.log("verbose", f"Node {reporter.named()} reported node {node.named()} as not reachable.")
+        node.fail_reports[reporter.id] = state.now
+        mark_failing_if_agreed(state, node)
+    elif reporter.id in node.fail_reports:
+        del node.fail_reports[reporter.id]
+        state.log("verbose", f"Node {reporter.named()} reported node {node.named()} is back online.")
+
+
+def mark_failing_if_agreed(state: State, node: Node) -> None:
+    """Turn PFAIL into FAIL, here and everywhere, if a majority of the primaries agrees."""
+    if not node.timed_out or node.failed:
+        return
+    reports = failure_report_count(state, node) + (1 if state.myself.is_primary else 0)
+    if reports < state.quorum:
+        return
+    state.log("notice", f"Marking node {node.named()} as failing (quorum reached).")
+    _set_failed(state, node)
+    state.broadcast(Fail(build_header(state), node.id))
+
+
+def take_fail_message(state: State, sender: Node, id: str) -> None:
+    """Another node saw the majority: believe it."""
+    node = state.topology.nodes.get(id)
+    if node is None or node.flags & (flag.FAIL | flag.MYSELF):
+        return
+    state.log("notice", f"FAIL message received from {sender.named()} about {node.named()}")
+    _set_failed(state, node)
+
+
+def _set_failed(state: State, node: Node) -> None:
+    node.flags = node.flags & ~flag.PFAIL | flag.FAIL
+    node.fail_time = state.now
+    state.save_later()
+    state.todo.update_state = True
+
+
+def suspect_if_silent(state: State, node: Node) -> None:
+    """Set PFAIL if a ping has gone unanswered, and no data came, for the node timeout."""
+    if not node.ping_sent or node.flags & (flag.PFAIL | flag.FAIL):
+        return
+    silence = min(state.now - node.ping_sent, state.now - node.data_received)
+    if silence <= state.settings.node_timeout:
+        return
+    node.flags |= flag.PFAIL
+    state.todo.update_state = True
+    state.log("debug", f"*** NODE {node.id} possibly failing")
+    if state.myself.is_primary and state.size == 1:
+        mark_failing_if_agreed(state, node)  # Nobody else votes, so no report will come.
+
+
+def pong_received(state: State, node: Node) -> None:
+    """`node` answered our ping."""
+    node.pong_received = state.now
+    node.ping_sent = 0
+    if node.timed_out:
+        node.flags &= ~flag.PFAIL
+        state.save_later()
+        state.todo.update_state = True
+    elif node.failed:
+        _clear_failure_if_possible(state, node)
+
+
+def _clear_failure_if_possible(state: State, node: Node) -> None:
+    if node.is_replica or not node.slots:
+        what = "replica" if node.is_replica else "master without slots"
+        state.log("notice", f"Clear FAIL state for node {node.named()}:{what} is reachable again.")
+    elif state.now - node.fail_time > state.settings.node_timeout * UNDO_FACTOR:
+        state.log(
+            "notice",
+            f"Clear FAIL state for node {node.named()}: is reachable again and nobody is serving its slots "
+            "after some time.",
+        )
+    else:
+        return
+    node.flags &= ~flag.FAIL
+    state.save_later()
+    state.todo.update_state = True

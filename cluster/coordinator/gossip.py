@@ -1,0 +1,74 @@
+"""What heartbeats tell about third nodes, and in extensions about the sender.
+
+Gossip is believed only from known nodes, and what it can do is bounded: it adds nodes (not lately forgotten ones),
+counts as a failure report if the teller is a primary, freshens the time of the last pong of a node that nobody
+complains about (which saves pinging it), and gives a new address for a node that we cannot reach.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.failure_detector import failure_report_count, take_report
+from cluster.coordinator.membership import learn_address, learn_node, take_forgotten
+from cluster.coordinator.messages import (
+    Extension,
+    ForgottenNode,
+    Gossip,
+    Hostname,
+    HumanNodename,
+    ShardId,
+)
+from cluster.coordinator.state import State
+from cluster.topology import flags as flag
+from cluster.topology.node import Node, is_node_id
+
+CLOCK_TOLERANCE = 500
+"""A gossiped pong may be this far in our future, in ms."""
+
+
+def take_gossip(state: State, sender: Node, entries: tuple[Gossip, ...]) -> None:
+    """Process the gossip section of a heartbeat; all of it is ignored if an id is malformed."""
+    for entry in entries:
+        if not is_node_id(entry.id):
+            state.log("warning", f"Node {sender.named()} gossiped nodes with invalid IDs.")
+            return
+    for entry in entries:
+        node = state.topology.nodes.get(entry.id)
+        if node is None:
+            learn_node(state, entry)
+        elif node is not state.myself:
+            _take_entry(state, sender, node, entry)
+
+
+def _take_entry(state: State, sender: Node, node: Node, entry: Gossip) -> None:
+    failing = bool(entry.flags & (flag.PFAIL | flag.FAIL))
+    if sender.is_primary:
+        take_report(state, sender, node, failing)
+    if not failing and not node.ping_sent and failure_report_count(state, node) == 0:
+        pong = entry.pong_received * 1000
+        if node.pong_received < pong <= state.now + CLOCK_TOLERANCE:
+            node.pong_received = pong
+    learn_address(state, node, entry)
+
+
+def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...]) -> None:
+    """Process a heartbeat's extensions. One that is absent takes back what it said before."""
+    hostname = human_nodename = ""
+    shard_id = sender.owner.shard_id
+    for extension in extensions:
+        match extension:
+            case Hostname(name):
+                hostname = name
+            case HumanNodename(name):
+                human_nodename = name
+            case ShardId(id) if is_node_id(id):
+                shard_id = id
+            case ForgottenNode():
+                take_forgotten(state, extension)
+            case _:
+                state.log("debug", f"Received unknown extension {extension}")
+    if (sender.hostname, sender.human_nodename) != (hostname, human_nodename):
+        sender.hostname, sender.human_nodename = hostname, human_nodename
+        state.save_later()
+    if sender.shard_id != shard_id:
+        state.topology.set_shard_id(sender, shard_id)
+        state.save_later()

@@ -1,0 +1,154 @@
+"""Heartbeats: who is pinged when, and what they carry about third nodes.
+
+Every node keeps one link to every other and reopens it when it breaks. Each second the one of five random
+nodes that was silent longest is pinged; and whoever has been silent for half the node timeout is pinged
+anyway, so that all are heard of in time. A ping without answer for half the timeout, with no
+other data coming either, is first blamed on the link, which is replaced once.
+
+A heartbeat carries gossip about a tenth of the nodes, at least three, picked at random, and about every
+node the sender holds for PFAIL: so within twice the node timeout a majority's reports on a dead
+node have most likely reached everybody. Nodes in handshake or without address are not gossiped about, nor are
+those that are disconnected and own nothing.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.announce import WIRE_FLAGS, build_extensions, build_header
+from cluster.coordinator.effects import LinkId
+from cluster.coordinator.messages import Gossip, Header, Meet, Ping, Pong
+from cluster.coordinator.state import State
+from cluster.topology import flags as flag
+from cluster.topology.node import Node
+
+RANDOM_PING_PERIOD = 1000
+RANDOM_PING_CHOICES = 5
+MIN_GOSSIP = 3
+MIN_HANDSHAKE_TIMEOUT = 1000
+
+
+def send_heartbeat(
+    state: State, kind: type[Ping | Pong | Meet], link: LinkId, header: Header | None = None
+) -> None:
+    """Send a Ping, Pong or Meet with gossip over `link`. `header` saves building it for each of many.
+
+    A ping over our own link starts the wait for its answer; one sent over an accepted link does not.
+    """
+    receiver = state.links.get(link)
+    if kind is not Pong and receiver is not None and link > 0:
+        receiver.ping_sent = state.now
+    extensions = ()
+    if receiver is not None and receiver.flags & flag.EXTENSIONS:
+        extensions = build_extensions(state)
+    gossip = select_gossip(state, receiver)
+    state.send(kind(header or build_header(state), gossip, extensions), link)
+
+
+def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
+    """Tell everybody (or `receivers`) about this node now, without waiting for the next ping."""
+    header = build_header(state)
+    for node in state.peers() if receivers is None else receivers:
+        if node.link is not None:
+            send_heartbeat(state, Pong, node.link, header)
+
+
+def select_gossip(state: State, receiver: Node | None) -> tuple[Gossip, ...]:
+    """Entries about random third nodes, and about all that are PFAIL."""
+    nodes = state.topology.members
+    fresh = len(nodes) - 2
+    wanted = min(max(len(nodes) // 10, MIN_GOSSIP), fresh)
+    chosen: dict[str, Node] = {}
+    for _ in range(wanted * 3):
+        if fresh <= 0 or len(chosen) >= wanted:
+            break
+        node = nodes[state.random.randrange(len(nodes))]
+        if node is state.myself or node is receiver or node.timed_out or node.id in chosen:
+            continue
+        fresh -= 1
+        if not node.flags & (flag.HANDSHAKE | flag.NOADDR) and (node.link is not None or node.slots):
+            chosen[node.id] = node
+    for node in nodes:
+        if node.timed_out and not node.flags & (flag.HANDSHAKE | flag.NOADDR):
+            chosen[node.id] = node
+    return tuple(_describe(node, state.settings.tls_cluster) for node in chosen.values())
+
+
+def _describe(node: Node, tls: bool) -> Gossip:
+    return Gossip(
+        id=node.id,
+        ping_sent=node.ping_sent // 1000,
+        pong_received=node.pong_received // 1000,
+        ip=node.ip,
+        port=node.client_port(tls),
+        bus_port=node.bus_port,
+        flags=node.flags & WIRE_FLAGS,
+        other_port=node.client_port(not tls),
+    )
+
+
+def link_established(state: State, node: Node) -> None:
+    """Our link to `node` is up: ping at once, lest its silence be held against it."""
+    waiting_since = node.ping_sent
+    if node.link is None:
+        return
+    send_heartbeat(state, Meet if node.flags & flag.MEET else Ping, node.link)
+    if waiting_since:
+        node.ping_sent = waiting_since  # A new link is no new grace: the first unanswered ping counts.
+    # If the other never answers the MEET, nothing more is sent to it; once it did, plain pings are right.
+    node.flags &= ~flag.MEET
+
+
+def handshake_timeout(state: State) -> int:
+    return max(state.settings.node_timeout, MIN_HANDSHAKE_TIMEOUT)
+
+
+def keep_links(state: State) -> list[Node]:
+    """Open the links that are missing. Returns the nodes whose handshake took too long: to be removed."""
+    expired = []
+    for node in state.topology.members:
+        if node.flags & (flag.MYSELF | flag.NOADDR):
+            continue
+        if node.in_handshake and state.now - node.created_at > handshake_timeout(state):
+            expired.append(node)
+        elif node.link is None:
+            state.open_link(node)
+    return expired
+
+
+def ping_someone(state: State) -> None:
+    """Ping the most silent of five random nodes. Called once a second."""
+    nodes = state.topology.members
+    oldest: Node | None = None
+    for _ in range(RANDOM_PING_CHOICES):
+        node = nodes[state.random.randrange(len(nodes))]
+        if node.link is None or node.ping_sent or node.flags & (flag.MYSELF | flag.HANDSHAKE):
+            continue
+        if oldest is None or node.pong_received < oldest.pong_received:
+            oldest = node
+    if oldest is not None and oldest.link is not None:
+        send_heartbeat(state, Ping, oldest.link)
+
+
+def ping_if_due(state: State, node: Node) -> bool:
+    """Ping `node` if it has been silent too long, or waits for us in a manual failover."""
+    if node.link is None:
+        return False
+    half = state.settings.node_timeout // 2
+    silent = node.ping_sent == 0 and state.now - node.pong_received > half
+    awaited = bool(state.manual.ends_at) and state.myself.is_primary and state.manual.replica is node
+    if silent or awaited:
+        send_heartbeat(state, Ping, node.link)
+        return True
+    return False
+
+
+def renew_silent_link(state: State, node: Node) -> None:
+    """Drop a link over which an answer is overdue by half the timeout and nothing else comes."""
+    timeout, now = state.settings.node_timeout, state.now
+    if (
+        node.link is not None
+        and node.ping_sent
+        and now - node.link_created_at > timeout
+        and now - node.ping_sent > timeout // 2
+        and now - node.data_received > timeout // 2
+    ):
+        state.drop_link(node)

@@ -1,0 +1,87 @@
+"""A failover on demand, that loses nothing.
+
+    replica: CLUSTER FAILOVER → MFSTART to the primary
+    primary: pauses its clients' writes, marks its messages PAUSED, and pings the replica all the time
+    replica: reads the final offset from a PAUSED message; when its own offset has reached it, asks for votes with
+             FORCE_ACK (voters then do not mind that the primary is alive), wins, takes the slots
+    primary: sees the claim, turns into a replica, and lets its clients go: they are redirected
+
+Given up, on both sides, after `manual_failover_timeout`; the pause ends at twice that, should even the giving up
+be missed. FORCE skips the talk with the primary, TAKEOVER the votes, too.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.announce import build_header
+from cluster.coordinator.effects import LinkId, PauseWrites, ResumeWrites
+from cluster.coordinator.heartbeat import send_heartbeat
+from cluster.coordinator.messages import PAUSED, Header, MFStart, Ping
+from cluster.coordinator.state import Election, ManualFailover, State
+from cluster.topology.node import Node
+
+PAUSE_FACTOR = 2
+
+
+def reset_manual_failover(state: State) -> None:
+    """End any manual failover, done or not. A primary lets its clients go."""
+    if state.manual.replica is not None:
+        state.emit(ResumeWrites())
+    state.manual = ManualFailover()
+
+
+def request_manual_failover(state: State, primary: Node, *, force: bool) -> None:
+    """On the replica: begin. With `force`, the primary is not asked."""
+    reset_manual_failover(state)
+    state.election = Election()
+    state.manual.ends_at = state.now + state.settings.manual_failover_timeout
+    if force:
+        state.log("notice", "Forced failover user request accepted.")
+        state.manual.can_start = True
+        state.todo.failover = True
+    else:
+        state.log("notice", "Manual failover user request accepted.")
+        state.send(MFStart(build_header(state)), primary.link)
+
+
+def take_mfstart(state: State, sender: Node, link: LinkId) -> None:
+    """On the primary: a replica of ours wants to take over."""
+    if sender.primary is not state.myself:
+        return
+    reset_manual_failover(state)
+    timeout = state.settings.manual_failover_timeout
+    state.manual.ends_at = state.now + timeout
+    state.manual.replica = sender
+    state.emit(PauseWrites(state.now + timeout * PAUSE_FACTOR))
+    state.log("notice", f"Manual failover requested by replica {sender.named()}.")
+    send_heartbeat(state, Ping, link)
+
+
+def take_paused_offset(state: State, sender: Node, header: Header) -> None:
+    """On the replica: the paused primary tells how far its stream goes."""
+    manual = state.manual
+    if (
+        manual.ends_at
+        and manual.primary_offset is None
+        and header.message_flags & PAUSED
+        and sender is state.myself.primary
+    ):
+        manual.primary_offset = header.offset
+        state.todo.manual_failover = True
+        state.log("notice", f"Received replication offset for paused master manual failover: {header.offset}")
+
+
+def advance_manual_failover(state: State) -> None:
+    """On the replica: let the election start once the whole stream has been processed."""
+    manual = state.manual
+    if not manual.ends_at or manual.can_start or manual.primary_offset is None:
+        return
+    if state.facts.replication_offset() == manual.primary_offset:
+        manual.can_start = True
+        state.todo.failover = True
+        state.log("notice", "All master replication stream processed, manual failover can start.")
+
+
+def expire_manual_failover(state: State) -> None:
+    if state.manual.ends_at and state.manual.ends_at < state.now:
+        state.log("warning", "Manual failover timed out.")
+        reset_manual_failover(state)

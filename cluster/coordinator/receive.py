@@ -1,0 +1,132 @@
+"""The way of a message: who sent it, what its header says, then what it is about.
+
+The order matters. The sender is looked up first, by our link to it or by its id, and most messages of strangers are
+dropped. Every message of a known node advances the epochs and its replication offset. A heartbeat
+is then read from the general to the particular: handshake, address, liveness, role, slots, epoch
+collision, gossip, extensions; slots need the role, and a collision is one only after the slots are settled.
+"""
+
+from __future__ import annotations
+
+from cluster.coordinator.effects import Deliver, LinkId
+from cluster.coordinator.elections import take_vote, take_vote_request
+from cluster.coordinator.epochs import learn_epochs, resolve_collision
+from cluster.coordinator.failure_detector import pong_received, take_fail_message
+from cluster.coordinator.gossip import take_extensions, take_gossip
+from cluster.coordinator.heartbeat import send_heartbeat
+from cluster.coordinator.manual_failover import take_mfstart, take_paused_offset
+from cluster.coordinator.membership import (
+    finish_handshake,
+    learn_own_ip,
+    lose_address,
+    take_meet,
+    update_address,
+)
+from cluster.coordinator.messages import (
+    EXT_DATA,
+    Fail,
+    FailoverAuthAck,
+    FailoverAuthRequest,
+    Header,
+    Heartbeat,
+    Meet,
+    Message,
+    MFStart,
+    Ping,
+    Pong,
+    Publish,
+    PublishShard,
+    Update,
+)
+from cluster.coordinator.roles import leave_replica_chain, learn_role
+from cluster.coordinator.slot_claims import take_claims, take_update
+from cluster.coordinator.state import State
+from cluster.topology import flags as flag
+from cluster.topology.node import Node, is_node_id
+
+
+def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_ip: str) -> None:
+    """Let `message`, which came over `link`, change the state."""
+    state.received[message.type] += 1
+    header = message.header
+    if not is_node_id(header.sender) or (link > 0 and link not in state.links):
+        return
+    target = state.links.get(link) if link > 0 else None
+    if target is not None and not target.in_handshake and target.id != header.sender:
+        lose_address(state, target)
+        return
+    sender = _known_sender(state, header, link)
+    if sender is not None:
+        _note_sender(state, sender, header)
+    if isinstance(message, Ping | Meet):
+        learn_own_ip(state, local_ip, introduced=isinstance(message, Meet))
+        if sender is None and isinstance(message, Meet):
+            take_meet(state, header, remote_ip)
+        send_heartbeat(state, Pong, link)
+    if target is not None and target.in_handshake:
+        if not isinstance(message, Ping | Pong | Meet):
+            return
+        sender = finish_handshake(state, target, sender, header)
+    if sender is None or sender is state.myself:
+        return
+    if isinstance(message, Ping | Pong | Meet):
+        _take_heartbeat(state, sender, message, link, remote_ip)
+    else:
+        _take_other(state, sender, message, link)
+
+
+def _known_sender(state: State, header: Header, link: LinkId) -> Node | None:
+    sender = state.topology.nodes.get(header.sender)
+    if sender is None or sender.in_handshake:
+        return None
+    if link < 0 and sender is not state.myself:
+        previous = state.links.get(link)
+        if previous is not None and previous is not sender:
+            previous.inbound_link = None  # The node at the other end took a new id (CLUSTER RESET HARD).
+        state.bind_inbound(sender, link)
+    return sender
+
+
+def _note_sender(state: State, sender: Node, header: Header) -> None:
+    """What any message of a known node tells."""
+    if sender is state.myself:
+        return
+    if header.message_flags & EXT_DATA:
+        sender.flags |= flag.EXTENSIONS
+    sender.data_received = state.now
+    learn_epochs(state, sender, header)
+    sender.repl_offset = header.offset
+    take_paused_offset(state, sender, header)
+
+
+def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId, remote_ip: str) -> None:
+    header = message.header
+    sender.flags = sender.flags & ~flag.NOFAILOVER | header.flags & flag.NOFAILOVER
+    if link < 0 and isinstance(message, Ping):
+        update_address(state, sender, header, remote_ip)
+    if link > 0 and isinstance(message, Pong):
+        pong_received(state, sender)
+    learn_role(state, sender, header)
+    take_claims(state, sender, header)
+    leave_replica_chain(state)
+    resolve_collision(state, sender, header.config_epoch)
+    take_gossip(state, sender, message.gossip)
+    take_extensions(state, sender, message.extensions)
+
+
+def _take_other(state: State, sender: Node, message: Message, link: LinkId) -> None:
+    match message:
+        case Fail():
+            take_fail_message(state, sender, message.id)
+        case Update():
+            take_update(state, message)
+        case FailoverAuthRequest():
+            take_vote_request(state, sender, message.header)
+        case FailoverAuthAck():
+            take_vote(state, sender, message.header)
+        case MFStart():
+            take_mfstart(state, sender, link)
+        case Publish() | PublishShard():
+            state.emit(Deliver(message.channel, message.message, isinstance(message, PublishShard)))
+        case _:
+            state.log("debug", f"Ignoring a {message.type.name} message of {sender.named()}")

@@ -1,0 +1,186 @@
+"""Everything a coordinator remembers, and the few verbs its rules are written in.
+
+The rules live in the files beside this one, by concept, as functions of a `State`. They change the
+topology at once, but only *ask* for what should happen once per call however often it is asked for:
+saving the configuration, judging the cluster's state anew, telling everybody (`Todo`). The coordinator does these
+at the end of each call, and `take_effects` puts the saving first, so that nothing leaves this node before what it
+rests on is on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.coordinator.effects import (
+    Connect,
+    Disconnect,
+    Effect,
+    LinkId,
+    Log,
+    SaveConfig,
+    Send,
+    SlotsChanged,
+)
+from cluster.coordinator.messages import Message, MessageType
+from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
+from cluster.topology.node import Node
+from cluster.topology.nodes_conf import format_config
+from cluster.topology.topology import Topology
+
+
+@dataclass(slots=True)
+class Election:
+    """This node's own candidature: as a replica, to take its primary's place."""
+
+    starts_at: int = 0
+    """When votes are, or were last, asked for."""
+    voters: set[str] = field(default_factory=set)
+    """Who voted for us in this election."""
+    requested: bool = False
+    rank: int = 0
+    """How many replicas of the same primary have more of its data."""
+    epoch: int = 0
+    """The epoch the votes are for."""
+    obstacle: str = ""
+    """Why there is no failover yet: the text last logged."""
+    logged_at: int = 0
+
+
+@dataclass(slots=True)
+class ManualFailover:
+    """A failover that an operator asked for; on the replica that asks and on the primary that waits."""
+
+    ends_at: int = 0
+    """When it is given up; 0 while there is none."""
+    replica: Node | None = None
+    """On the primary: for whom the clients are paused."""
+    primary_offset: int | None = None
+    """On the replica: how far the paused primary's stream goes."""
+    can_start: bool = False
+    """On the replica: all of it has been processed, votes may be asked for."""
+
+
+@dataclass(slots=True)
+class Todo:
+    """What was asked for during the current call."""
+
+    save: bool = False
+    sync: bool = False
+    update_state: bool = False
+    broadcast_pong: bool = False
+    failover: bool = False
+    manual_failover: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    settings: Settings
+    facts: LocalFacts
+    random: RandomSource
+    topology: Topology
+    now: int
+    """Unix ms of the current call."""
+    ok: bool = False
+    """The cluster's state as this node sees it."""
+    size: int = 0
+    """Primaries with slots: those who vote."""
+    judged_first_at: int = 0
+    """When the cluster's state was first looked at after the start."""
+    minority_at: int = 0
+    """When this node last saw only a minority of the primaries."""
+    election: Election = field(default_factory=Election)
+    manual: ManualFailover = field(default_factory=ManualFailover)
+    forgotten: dict[str, int] = field(default_factory=dict)
+    """Nodes not to be added again from gossip: id → until when."""
+    todo: Todo = field(default_factory=Todo)
+    links: dict[LinkId, Node] = field(default_factory=dict)
+    """Which node a link leads to or comes from; accepted links are entered when their sender is known."""
+    following: str = ""
+    """The primary this node was last told to replicate."""
+    sent: list[int] = field(default_factory=lambda: [0] * len(MessageType))
+    received: list[int] = field(default_factory=lambda: [0] * len(MessageType))
+    ticks: int = 0
+    last_link: LinkId = 0
+    effects: list[Effect] = field(default_factory=list)
+
+    @property
+    def myself(self) -> Node:
+        return self.topology.myself
+
+    @property
+    def quorum(self) -> int:
+        """A majority of the primaries that vote."""
+        return self.size // 2 + 1
+
+    def log(self, level: str, text: str) -> None:
+        self.effects.append(Log(level, text))
+
+    def emit(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def save_later(self, *, sync: bool = False) -> None:
+        """Write nodes.conf before the effects of this call are performed; `sync`: by fsync."""
+        self.todo.save = True
+        self.todo.sync |= sync
+
+    def new_id(self) -> str:
+        """40 random hex characters: a node or shard id."""
+        return f"{self.random.getrandbits(160):040x}"
+
+    # --- links
+
+    def open_link(self, node: Node) -> None:
+        self.last_link += 1
+        node.link = self.last_link
+        node.link_created_at = self.now
+        self.links[node.link] = node
+        self.emit(Connect(node.link, node.ip, node.bus_port))
+
+    def drop_link(self, node: Node) -> None:
+        """Close our link to `node`, if there is one; the next tick opens a new one."""
+        if node.link is not None:
+            self.links.pop(node.link, None)
+            self.emit(Disconnect(node.link))
+            node.link = None
+
+    def bind_inbound(self, node: Node, link: LinkId) -> None:
+        """This accepted link comes from `node`; an older one of the same node is closed."""
+        if node.inbound_link == link:
+            return
+        self.drop_inbound(node)
+        node.inbound_link = link
+        self.links[link] = node
+
+    def drop_inbound(self, node: Node) -> None:
+        if node.inbound_link is not None:
+            self.links.pop(node.inbound_link, None)
+            self.emit(Disconnect(node.inbound_link))
+            node.inbound_link = None
+
+    def send(self, message: Message, *links: LinkId | None) -> None:
+        """Send over those of `links` that exist."""
+        targets = tuple(link for link in links if link is not None)
+        if targets:
+            self.sent[message.type] += len(targets)
+            self.emit(Send(targets, message))
+
+    def broadcast(self, message: Message) -> None:
+        """Send to every node that is known by name and has a link."""
+        self.send(message, *(node.link for node in self.peers()))
+
+    def peers(self) -> list[Node]:
+        """All nodes but this one and those in handshake."""
+        return [node for node in self.topology.members if node is not self.myself and not node.in_handshake]
+
+    def take_effects(self) -> list[Effect]:
+        """The effects of this call, saving first; empties the list."""
+        effects = self.effects
+        self.effects = []
+        if self.topology.touched:
+            effects.append(SlotsChanged(self.topology.touched))
+            self.topology.touched = 0
+        if self.todo.save:
+            text = format_config(self.topology, tls=self.settings.tls_cluster)
+            effects.insert(0, SaveConfig(text, self.todo.sync))
+        self.todo = Todo()
+        return effects
