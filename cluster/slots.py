@@ -16,7 +16,7 @@ NO_SLOTS = 0
 ALL_SLOTS = (1 << SLOT_COUNT) - 1
 
 
-def from_bytes(bitmap: bytes) -> int:
+def from_bytes(bitmap: bytes | bytearray) -> int:
     """The set in 2048 bytes of the bus."""
     return int.from_bytes(bitmap, "little")
 

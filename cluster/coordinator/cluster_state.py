@@ -1,9 +1,9 @@
 """Is the cluster ok? Each node judges for itself, and refuses requests when it is not.
 
-It is ok if a majority of the primaries with slots is reachable, and, where full coverage is required, every slot has an
-owner that is not FAIL. A primary that was in a minority may have been replaced without knowing; so once it sees
-the majority again it waits (the node timeout, within 0.5 to 5 s) for somebody to tell it, before it serves
-again. After a start it waits 2 s for the same reason.
+It is ok if a majority of the primaries with slots is reachable, and, where full coverage is required,
+every slot has an owner that is not FAIL. A primary that was in a minority may have been replaced
+without knowing; so once it sees the majority again it waits (the node timeout, within 0.5 to 5 s) for
+somebody to tell it, before it serves again. After a start it waits 2 s for the same reason.
 """
 
 from __future__ import annotations

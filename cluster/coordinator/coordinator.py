@@ -1,13 +1,13 @@
 """The cluster's brain as seen from outside: messages, time and commands in, effects out.
 
-One coordinator lives in each worker. It has no leader above it and touches nothing: `step` takes a message
-of the bus, `tick` the time, the command methods what an operator asked; all return the list of
-effects (`effects.py`) that the shell then performs. The decisions themselves are in the files beside this one, by
-concept; this one only leads to them.
+One coordinator lives in each worker. It has no leader above it and touches nothing: `step` takes a
+message of the bus, `tick` the time, the command methods what an operator asked; all return the list of
+effects (`effects.py`) that the shell then performs. The decisions themselves are in the files beside
+this one, by concept; this one only leads to them.
 
-Call `start` once and `tick` every 100 ms. `now` is Unix time in ms everywhere; only differences count, but it is
-compared with times that other nodes gossip. Commands raise `ReplyError` with Redis' words, and then have
-changed nothing.
+Call `start` once and `tick` every 100 ms. `now` is Unix time in ms everywhere; only differences count,
+but it is compared with times that other nodes gossip. Commands raise `ReplyError` with Redis' words,
+and then have changed nothing.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def _tick(state: State) -> None:
 
 
 def _reconcile_with_data(state: State) -> None:
-    """A primary that holds keys of a slot that is nobody's takes it; of somebody else's, it marks it as importing.
+    """A primary that holds keys of a slot takes it if it is nobody's, and else marks it as importing.
 
     The latter happens if keys were left behind by an interrupted move; an operator's `fix` then finds them.
     """

@@ -1,13 +1,13 @@
 """What the coordinator wants done: values that its shell performs, in order, after each call.
 
 The coordinator decides and never acts. Every entry point returns a list of these; the shell
-(`cluster/member.py`, or the simulation in tests) carries them out from first to last. One order is a matter of
-safety: `SaveConfig` comes first in the list, and what stands behind it must not leave the process
-before the file is on disk, because a vote or an epoch that was sent must survive a crash.
+(`cluster/member.py`, or the simulation in tests) carries them out from first to last. One order is a
+matter of safety: `SaveConfig` comes first in the list, and what stands behind it must not leave the
+process before the file is on disk, because a vote or an epoch that was sent must survive a crash.
 
 Links are numbers. The coordinator numbers the ones it opens (`Connect.link`, from 1 upwards, never
-reused); the shell gives accepted ones negative numbers of its own. A node in handshake changes its id when it answers,
-its link's number stays.
+reused); the shell gives accepted ones negative numbers of its own. A node in handshake changes its id
+when it answers, its link's number stays.
 """
 
 from __future__ import annotations

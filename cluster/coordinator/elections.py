@@ -1,14 +1,16 @@
 """A replica takes its failed primary's place, by vote.
 
-The replica waits 500 ms (so that FAIL reaches all), a random 0 to 500 ms (so that replicas do not collide),
-and a second for each replica of the same primary that has more data: the best one asks first. It then enters a new
-epoch and asks every node. A primary with slots votes once per epoch, and not twice within two node timeouts on one
-primary; only if that primary is FAIL for it too (or the failover is manual), and if no slot in question has
-a newer owner. The epoch of a vote is on disk before the vote leaves. A majority of the primaries with slots decides;
-the winner takes the epoch as its config epoch and the slots, and tells everybody.
+The replica waits 500 ms (so that FAIL reaches all), a random 0 to 500 ms (so that replicas do not
+collide), and a second for each replica of the same primary that has more data: the best one asks first.
+It then enters a new epoch and asks every node. A primary with slots votes once per epoch, and not twice
+within two node timeouts on one primary; only if that primary is FAIL for it too (or the failover is
+manual), and if no slot in question has a newer owner. The epoch of a vote is on disk before the vote
+leaves. A majority of the primaries with slots decides; the winner takes the epoch as its config epoch
+and the slots, and tells everybody.
 
-Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that. A replica whose data is too old (it
-was cut off for longer than validity factor × node timeout, and some) does not stand at all, except by order.
+Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that. A replica whose
+data is too old (it was cut off for longer than validity factor × node timeout, and some) does not stand
+at all, except by order.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Suspicion and agreement: from an unanswered ping to FAIL, and back.
 
-PFAIL is one node's opinion: no answer to a ping, nor any other data, for the node timeout. Opinions travel
-in gossip; a primary's counts as a failure report, valid for twice the timeout. A node that holds another for PFAIL
-itself and has reports of a majority of the voting primaries (its own counted, if it is one) sets
-FAIL and tells everybody, who believe it at once: otherwise replicas would learn too late that they may
-stand for election.
+PFAIL is one node's opinion: no answer to a ping, nor any other data, for the node timeout. Opinions
+travel in gossip; a primary's counts as a failure report, valid for twice the timeout. A node that holds
+another for PFAIL itself and has reports of a majority of the voting primaries (its own counted, if it
+is one) sets FAIL and tells everybody, who believe it at once: otherwise replicas would learn too late
+that they may stand for election.
 
 PFAIL ends with any pong. FAIL ends with a pong of a replica or of a primary without slots; of a primary
 with slots only if it still has them after twice the timeout: nobody took its place, so it may go on.

@@ -1,8 +1,9 @@
 """What heartbeats tell about third nodes, and in extensions about the sender.
 
-Gossip is believed only from known nodes, and what it can do is bounded: it adds nodes (not lately forgotten ones),
-counts as a failure report if the teller is a primary, freshens the time of the last pong of a node that nobody
-complains about (which saves pinging it), and gives a new address for a node that we cannot reach.
+Gossip is believed only from known nodes, and what it can do is bounded: it adds nodes (not lately
+forgotten ones), counts as a failure report if the teller is a primary, freshens the time of the last
+pong of a node that nobody complains about (which saves pinging it), and gives a new address for a node
+that we cannot reach.
 """
 
 from __future__ import annotations

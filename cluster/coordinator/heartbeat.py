@@ -1,21 +1,21 @@
 """Heartbeats: who is pinged when, and what they carry about third nodes.
 
-Every node keeps one link to every other and reopens it when it breaks. Each second the one of five random
-nodes that was silent longest is pinged; and whoever has been silent for half the node timeout is pinged
-anyway, so that all are heard of in time. A ping without answer for half the timeout, with no
+Every node keeps one link to every other and reopens it when it breaks. Each second the one of five
+random nodes that was silent longest is pinged; and whoever has been silent for half the node timeout is
+pinged anyway, so that all are heard of in time. A ping without answer for half the timeout, with no
 other data coming either, is first blamed on the link, which is replaced once.
 
 A heartbeat carries gossip about a tenth of the nodes, at least three, picked at random, and about every
-node the sender holds for PFAIL: so within twice the node timeout a majority's reports on a dead
-node have most likely reached everybody. Nodes in handshake or without address are not gossiped about, nor are
-those that are disconnected and own nothing.
+node the sender holds for PFAIL: so within twice the node timeout a majority's reports on a dead node
+have most likely reached everybody. Nodes in handshake or without address are not gossiped about, nor
+are those that are disconnected and own nothing.
 """
 
 from __future__ import annotations
 
 from cluster.coordinator.announce import WIRE_FLAGS, build_extensions, build_header
 from cluster.coordinator.effects import LinkId
-from cluster.coordinator.messages import Gossip, Header, Meet, Ping, Pong
+from cluster.coordinator.messages import Extension, Gossip, Header, Meet, Ping, Pong
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
@@ -36,7 +36,7 @@ def send_heartbeat(
     receiver = state.links.get(link)
     if kind is not Pong and receiver is not None and link > 0:
         receiver.ping_sent = state.now
-    extensions = ()
+    extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state)
     gossip = select_gossip(state, receiver)

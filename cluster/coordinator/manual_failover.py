@@ -6,8 +6,8 @@
              FORCE_ACK (voters then do not mind that the primary is alive), wins, takes the slots
     primary: sees the claim, turns into a replica, and lets its clients go: they are redirected
 
-Given up, on both sides, after `manual_failover_timeout`; the pause ends at twice that, should even the giving up
-be missed. FORCE skips the talk with the primary, TAKEOVER the votes, too.
+Given up, on both sides, after `manual_failover_timeout`; the pause ends at twice that, should even the
+giving up be missed. FORCE skips the talk with the primary, TAKEOVER the votes, too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Who belongs to the cluster: meeting, handshake, addresses, forgetting.
 
-Nobody enters by being talked about alone: CLUSTER MEET (or the message MEET it causes) introduces one node
-to another, and from then on gossip of *known* nodes introduces both to everybody else. A node of which only the address is
-known is "in handshake": it has an invented id until its first answer tells the real one, and is dropped if
-that takes longer than the node timeout (1 s at least). If the answer comes from a node known already, the handshake
-only served to learn its new address.
+Nobody enters by being talked about alone: CLUSTER MEET (or the message MEET it causes) introduces one
+node to another, and from then on gossip of *known* nodes introduces both to everybody else. A node of
+which only the address is known is "in handshake": it has an invented id until its first answer tells
+the real one, and is dropped if that takes longer than the node timeout (1 s at least). If the answer
+comes from a node known already, the handshake only served to learn its new address.
 
 A node learns its own IP from the socket on which a MEET (or, while it has none, a ping) arrives, unless
 one is configured; others learn its address from its pings' header and socket. A node that was forgotten
@@ -53,12 +53,15 @@ def start_handshake(state: State, ip: str, ports: tuple[int, int], bus_port: int
 def take_meet(state: State, header: Header, remote_ip: str) -> None:
     """An unknown node wants to be added: make its acquaintance the other way round, too."""
     ip = header.ip or remote_ip
-    if ip and 0 < header.bus_port:
+    if ip and header.bus_port > 0:
         start_handshake(state, ip, client_ports(state, header), header.bus_port, 0)
 
 
 def finish_handshake(state: State, node: Node, known: Node | None, header: Header) -> Node | None:
-    """The first answer on a handshake's link. Returns the node if it is new, None if `known` stands for it."""
+    """The first answer on a handshake's link.
+
+    Returns the node if it is new; None if it turned out to be `known`, whose address is updated.
+    """
     if known is not None:
         state.log(
             "verbose", f"Handshake: we already know node {known.named()}, updating the address if needed."

@@ -1,13 +1,13 @@
 """What members say to each other: the messages of the Redis Cluster bus, protocol version 1, as values.
 
 These classes hold the meaning; `cluster/bus` turns them into bytes and back. Every message has the same
-header, which by itself tells the receiver almost everything about the sender: who it is, whom it follows,
-which slots it claims and under which configuration epoch. Source: `clusterMsg` and its parts in cluster_legacy.h
-of Redis 7.2 and Valkey; field names there are given in brackets where ours differ.
+header, which by itself tells the receiver almost everything about the sender: who it is, whom it
+follows, which slots it claims and under which configuration epoch. Source: `clusterMsg` and its parts
+in cluster_legacy.h of Redis 7.2 and Valkey; field names there are given in brackets where ours differ.
 
 Conventions: node ids are 40 lower-case hex characters (`str`); "no node" is `None` (40 zero bytes on
-the wire); IP addresses are text, "" where the wire has only zeros; a set of slots is an integer
-bitmap (`cluster/slots.py`); flags are the bits of `cluster/topology/flags.py`; times in gossip are Unix
+the wire); IP addresses are text, "" where the wire has only zeros; a set of slots is an integer bitmap
+(`cluster/slots.py`); flags are the bits of `cluster/topology/flags.py`; times in gossip are Unix
 seconds, everything else in ms.
 """
 
@@ -35,7 +35,7 @@ class MessageType(IntEnum):
 
 
 class ExtensionType(IntEnum):
-    """Types of ping extensions on which Redis and Valkey agree. From 4 on they differ, so those stay opaque."""
+    """Types of ping extensions on which Redis and Valkey agree; from 4 on they differ and stay opaque."""
 
     HOSTNAME = 0
     HUMAN_NODENAME = 1
@@ -127,7 +127,7 @@ class ShardId:
 
 @dataclass(frozen=True, slots=True)
 class UnknownExtension:
-    """An extension of a newer or other server: kept as it came, never interpreted. `data` without the header."""
+    """An extension of a newer or other server, kept as it came: `data` is what follows its header."""
 
     type: int
     data: bytes

@@ -1,6 +1,7 @@
 """What an operator does with nodes: CLUSTER MEET, FORGET, REPLICATE, FAILOVER, RESET, and the epochs.
 
-Each function either raises `ReplyError`, in Redis' words and before anything has changed, or does what was asked.
+Each function either raises `ReplyError`, in Redis' words and before anything has changed, or does what
+was asked.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def replicate(state: State, node_id: str) -> None:
 
 
 def failover(state: State, mode: str) -> None:
-    """Take the primary's place: "default" in agreement with it, "force" without, "takeover" without any vote."""
+    """Take the primary's place: "default" as agreed with it, "force" without it, "takeover" without votes."""
     if mode not in ("default", "force", "takeover"):
         raise SYNTAX
     if state.myself.is_primary:

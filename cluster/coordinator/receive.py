@@ -1,9 +1,10 @@
 """The way of a message: who sent it, what its header says, then what it is about.
 
-The order matters. The sender is looked up first, by our link to it or by its id, and most messages of strangers are
-dropped. Every message of a known node advances the epochs and its replication offset. A heartbeat
-is then read from the general to the particular: handshake, address, liveness, role, slots, epoch
-collision, gossip, extensions; slots need the role, and a collision is one only after the slots are settled.
+The order matters. The sender is looked up first, by our link to it or by its id, and most messages of
+strangers are dropped. Every message of a known node advances the epochs and its replication offset. A
+heartbeat is then read from the general to the particular: handshake, address, liveness, role, slots,
+epoch collision, gossip, extensions; slots need the role, and a collision is one only after the slots
+are settled.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from cluster.coordinator.messages import (
     PublishShard,
     Update,
 )
-from cluster.coordinator.roles import leave_replica_chain, learn_role
+from cluster.coordinator.roles import learn_role, leave_replica_chain
 from cluster.coordinator.slot_claims import take_claims, take_update
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag

@@ -1,9 +1,10 @@
 """A spare replica moves to a primary that has none left.
 
-A primary is orphaned if it has slots and no working replica, but had one once (or took over from one that had): flag
-MIGRATE_TO. Of all replicas of the primaries that have the most working replicas, the one with the smallest id
-moves, if the cluster is ok, its primary keeps at least `migration_barrier` working replicas, and the
-orphan has been one for 5 s, in which its natural replicas may have turned up after a failover.
+A primary is orphaned if it has slots and no working replica, but had one once (or took over from one
+that had): flag MIGRATE_TO. Of all replicas of the primaries that have the most working replicas, the
+one with the smallest id moves, if the cluster is ok, its primary keeps at least `migration_barrier`
+working replicas, and the orphan has been one for 5 s, in which its natural replicas may have turned up
+after a failover.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _NAMES = {
 
 
 def cluster_info(state: State) -> dict[str, int | str]:
-    """The fields of CLUSTER INFO in Redis' order. The shell adds total_cluster_links_buffer_limit_exceeded."""
+    """The fields of CLUSTER INFO in Redis' order; the shell adds what it counts itself."""
     topology, myself = state.topology, state.myself
     assigned = failed = timed_out = 0
     for node in topology.owners():

@@ -1,11 +1,11 @@
 """Primary or replica: what nodes say they are, and what this node becomes.
 
-A node's own word on its role is believed. When a primary says that it is now a replica of another node of its
-shard, a failover happened there, and its slots go to that node at once; if it went to another shard, its
-slots are left without owner until somebody claims them.
+A node's own word on its role is believed. When a primary says that it is now a replica of another node
+of its shard, a failover happened there, and its slots go to that node at once; if it went to another
+shard, its slots are left without owner until somebody claims them.
 
-A replica of a replica helps nobody, since a replica's data may be claimed by an election it does not see.
-So whoever finds its primary turned replica moves up to that one's primary.
+A replica of a replica helps nobody, since a replica's data may be claimed by an election it does not
+see. So whoever finds its primary turned replica moves up to that one's primary.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _demote(state: State, sender: Node, primary: Node | None, header: Header) ->
         if sender.config_epoch > header.config_epoch:
             state.log(
                 "notice",
-                f"Ignore stale message from {sender.named()} in shard {sender.shard_id}; gossip config epoch: "
-                f"{header.config_epoch}, current config epoch: {sender.config_epoch}",
+                f"Ignore stale message from {sender.named()} in shard {sender.shard_id}; "
+                f"gossip config epoch: {header.config_epoch}, current config epoch: {sender.config_epoch}",
             )
         elif primary is not state.myself:
             topology.assign_slots(primary, slots)
@@ -65,8 +65,8 @@ def _demote(state: State, sender: Node, primary: Node | None, header: Header) ->
             primary.config_epoch = max(primary.config_epoch, header.config_epoch)
             state.log(
                 "notice",
-                f"A failover occurred in shard {sender.shard_id}; node {sender.named()} lost {slots.bit_count()} "
-                f"slot(s) to node {primary.named()} with a config epoch of {primary.config_epoch}",
+                f"A failover occurred in shard {sender.shard_id}; node {sender.named()} "
+                f"lost {slots.bit_count()} slot(s) to node {primary.named()} with a config epoch of {primary.config_epoch}",
             )
     else:
         topology.release_slots(slots)

@@ -1,14 +1,16 @@
 """Who owns a slot: claims, compared by config epoch.
 
-Each primary claims its slots with every heartbeat. A claim wins a slot that has no owner, or whose owner claimed
-it under a smaller config epoch, or has stopped claiming it. Slots that this node imports are exempt: these
-change hands when the operator says so (but for a failover of the source, which is followed).
+Each primary claims its slots with every heartbeat. A claim wins a slot that has no owner, or whose
+owner claimed it under a smaller config epoch, or has stopped claiming it. Slots that this node imports
+are exempt: these change hands when the operator says so (but for a failover of the source, which is
+followed).
 
-A claim that is older than what we know is answered with UPDATE: the newer owner, its epoch and slots. So a
-primary that slept through its own succession learns of it from whoever it talks to first.
+A claim that is older than what we know is answered with UPDATE: the newer owner, its epoch and slots.
+So a primary that slept through its own succession learns of it from whoever it talks to first.
 
 Whoever loses its last slot to another's claim becomes its replica; for a primary this means it was
-failed over, for a replica that its shard has a new head. A primary that only lost some deletes their keys.
+failed over, for a replica that its shard has a new head. A primary that only lost some deletes their
+keys.
 """
 
 from __future__ import annotations

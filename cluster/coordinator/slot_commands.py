@@ -1,8 +1,9 @@
 """What an operator does with slots: CLUSTER ADDSLOTS, DELSLOTS, FLUSHSLOTS, SETSLOT.
 
-A slot moves in four steps that redis-cli and `cluster/migration` drive: the target is told IMPORTING, the source
-MIGRATING, the keys follow one by one, and both (then all primaries) are told NODE <target>. With the last step
-the target takes a new config epoch without a vote, so that its claim beats the source's everywhere.
+A slot moves in four steps that redis-cli and `cluster/migration` drive: the target is told IMPORTING,
+the source MIGRATING, the keys follow one by one, and both (then all primaries) are told NODE <target>.
+With the last step the target takes a new config epoch without a vote, so that its claim beats the
+source's everywhere.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def set_slot_node(state: State, slot: int, node_id: str) -> None:
     keys = state.facts.keys_in_slot(slot)
     if was_mine and node is not myself and keys:
         raise ReplyError(
-            f"ERR Can't assign hashslot {slot} to a different node while I still hold keys for this hash slot."
+            f"ERR Can't assign hashslot {slot} to a different node "
+            "while I still hold keys for this hash slot."
         )
     if not keys:
         topology.migrating.pop(slot, None)

@@ -2,9 +2,9 @@
 
 The rules live in the files beside this one, by concept, as functions of a `State`. They change the
 topology at once, but only *ask* for what should happen once per call however often it is asked for:
-saving the configuration, judging the cluster's state anew, telling everybody (`Todo`). The coordinator does these
-at the end of each call, and `take_effects` puts the saving first, so that nothing leaves this node before what it
-rests on is on disk.
+saving the configuration, judging the cluster's state anew, telling everybody (`Todo`). The coordinator
+does these at the end of each call, and `take_effects` puts the saving first, so that nothing leaves
+this node before what it rests on is on disk.
 """
 
 from __future__ import annotations

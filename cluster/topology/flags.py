@@ -1,7 +1,7 @@
 """What a member is and how it does: the bits of a node's flags, as the bus carries them.
 
-The numbers are those of the Redis Cluster bus (`CLUSTER_NODE_*` in cluster_legacy.h) and must stay. The words
-are those of CLUSTER NODES and nodes.conf, in the order in which Redis prints them.
+The numbers are those of the Redis Cluster bus (`CLUSTER_NODE_*` in cluster_legacy.h) and must stay. The
+words are those of CLUSTER NODES and nodes.conf, in the order in which Redis prints them.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Node:
         self.hostname = ""
         self.human_nodename = ""
         self.config_epoch = 0
-        """Epoch of its claim to its slots: unique among primaries, the greater wins a slot. A replica's is unused."""
+        """Of its claim to its slots: unique among primaries, the greater wins a slot. Unused for a replica."""
         self.slots = NO_SLOTS
         """Bitmap of the slots it owns; empty for a replica."""
         self.primary: Node | None = None

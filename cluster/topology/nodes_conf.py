@@ -3,15 +3,16 @@
     <id> <ip>:<port>@<bus port>[,<hostname>[,<name>=<value>]*] <flags> <primary|-> <ping sent> <pong received>
     <config epoch> <connected|disconnected> <slots>… [<slot>->-<id>]… [<slot>-<-<id>]…
 
-The file is the answer of CLUSTER NODES with two additions: the auxiliary fields after the host name (which stays
-as an empty field when there is none), and a last line
+The file is the answer of CLUSTER NODES with two additions: the auxiliary fields after the host name
+(which stays as an empty field when there is none), and a last line
 
     vars currentEpoch <n> lastVoteEpoch <n>
 
-Auxiliary fields are `tls-port` (or `tcp-port` where the cluster uses TLS), `nodename` and `shard-id`, in this order;
-on reading any order is accepted, and all may be missing as in files before Redis 7.2. The bracketed states
-of slots in motion appear on the line of `myself` only. Nodes in handshake are not saved. Source: the format of Redis 7.2+
-(clusterLoadConfig, clusterGenNodeDescription), so that files move between the servers.
+Auxiliary fields are `tls-port` (or `tcp-port` where the cluster uses TLS), `nodename` and `shard-id`,
+in this order; on reading any order is accepted, and all may be missing as in files before Redis 7.2.
+The bracketed states of slots in motion appear on the line of `myself` only. Nodes in handshake are not
+saved. Source: the format of Redis 7.2+ (clusterLoadConfig, clusterGenNodeDescription), so that files
+move between the servers.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Who is in the cluster and who owns what: the one structure that all decisions read and change.
 
-Its methods keep the two-sided relations in step: a slot's owner and the owner's bitmap, a replica's primary
-and the primary's list. They decide nothing. Whatever they change about the serving of slots is added to
-`touched`, from which the coordinator tells the worker.
+Its methods keep the two-sided relations in step: a slot's owner and the owner's bitmap, a replica's
+primary and the primary's list. They decide nothing. Whatever they change about the serving of slots is
+added to `touched`, from which the coordinator tells the worker.
 
 `unclaimed` are slots whose owner, as we know it, has stopped claiming them while nobody else has come
-forward: the owner stays in the table (a redirect more does no harm), but we do not spread that it owns them.
+forward: the owner stays in the table (a redirect more does no harm), but we do not spread that it owns
+them.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Topology:
             primary.flags |= flag.MIGRATE_TO
 
     def set_shard_id(self, node: Node, shard_id: str) -> None:
-        """A primary's shard id is its replicas' too; a replica's own is believed only if it is its primary's."""
+        """A primary's shard id is its replicas', too; a replica's is believed only if it is its primary's."""
         if node.primary is None:
             node.shard_id = shard_id
             for replica in node.replicas:
