@@ -25,6 +25,8 @@ from setuptools.build_meta import (  # noqa: F401  (re-exported: these hooks nee
 )
 from setuptools.command.build_ext import build_ext
 
+FOLDERS = ["node/core", "proxy"]
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -42,7 +44,7 @@ class BuildCore(build_ext):
     def finalize_options(self) -> None:
         from Cython.Build import cythonize
 
-        sources = sorted(glob.glob("node/core/*.pyx") + glob.glob("proxy/*.pyx"))
+        sources = sorted(path for folder in FOLDERS for path in glob.glob(f"{folder}/*.pyx"))
         extensions = [
             Extension(
                 path.removesuffix(".pyx").replace(os.sep, "."),
@@ -95,6 +97,8 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
     return _with_core(build_meta.build_editable, wheel_directory, config_settings, metadata_directory)
 
 
-if __name__ == "__main__":  # `python deploy/build_backend.py`: rebuild the core in place while developing
+if __name__ == "__main__":
+    # `python deploy/build_backend.py [FOLDER ...]`: rebuild the core in place while developing.
+    FOLDERS[:] = sys.argv[1:] or FOLDERS
     sys.argv = ["build_backend", "build_ext", "--inplace"]
     _with_core(lambda: __import__("setuptools").setup())

@@ -9,8 +9,13 @@ The table decides arity, flags and keys, so a handler may rely on them having be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from node.commands import TABLE
+from node.commands.model import Command
 
 Handler = Callable[[Any, list[bytes]], Any]
 
@@ -28,3 +33,27 @@ def command(*names: str) -> Callable[[Handler], Handler]:
         return function
 
     return register
+
+
+def load_all() -> None:
+    """Import every handler module of this package, so that HANDLERS is complete."""
+    package = importlib.import_module("node.handlers")
+    for module in pkgutil.iter_modules(package.__path__, "node.handlers."):
+        importlib.import_module(module.name)
+
+
+def served_commands() -> dict[str, Command]:
+    """name → row of the commands a worker serves: those with a handler, or with one below them."""
+    return {
+        name: row
+        for name, row in TABLE.items()
+        if name in HANDLERS or any(sub.name in HANDLERS for sub in row.subcommands.values())
+    }
+
+
+def rows(commands: dict[str, Command]) -> Iterator[tuple[Command, Handler]]:
+    """(row, handler) of these commands and their subcommands, where there is a handler."""
+    for row in commands.values():
+        for each in (row, *row.subcommands.values()):
+            if each.name in HANDLERS:
+                yield each, HANDLERS[each.name]

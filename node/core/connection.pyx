@@ -1,0 +1,388 @@
+"""One client's connection: bytes in, requests to the engine, replies out.
+
+A `BufferedProtocol` of the event loop. All connections read into one shared buffer; what is left of an
+unfinished frame moves into a buffer of the connection's own, which goes when the frame is done, so an idle
+connection holds almost nothing. Requests are taken in batches: frames found, rows looked up and keys
+hashed for up to 64 requests, then the memory they will touch is prefetched in two passes, then they are executed.
+All replies of one read leave in one send(2), straight to the socket; only what the kernel does not take goes
+through the transport, and while anything waits there, everything else queues behind it.
+
+A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed, and reading
+stops, until `resume`.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+
+from node.core.database cimport Database
+from node.core.engine cimport BATCH, Client, Engine, Request, Row
+from node.core.reply_writer cimport ReplyWriter
+from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
+from node.core.slot_table cimport prefetch, prefetch_cells, prefetch_entry
+
+cdef extern from "<Python.h>":
+    int PyBUF_WRITE
+
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t c_send "send"(int fd, const void* data, size_t length, int flags)
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
+
+cdef enum:
+    READ_SIZE = 64 * 1024
+    FLUSH_SIZE = 256 * 1024      # a batch's replies beyond this do not wait for its end
+
+
+cdef class Connection:
+    """The connection of one `Client`; made by the server's protocol factory.
+
+    `opened(connection)` must return the client; `closed(connection)` is told when it is gone.
+    """
+
+    cdef Engine engine
+    cdef readonly Client client
+    cdef readonly object transport
+    cdef readonly object opened
+    cdef readonly object closed
+    cdef object loop
+    cdef int fd                   # of a plain socket, or -1: then all goes through the transport
+    cdef bint blocked             # the transport holds bytes; ours must queue behind them
+    cdef bint reading_paused
+    cdef bint gone
+    cdef bint serving             # inside `serve_buffer`: replies and pushes share the engine's writer
+    cdef char* own                # unfinished frame and what follows it
+    cdef size_t own_length
+    cdef size_t own_capacity
+    cdef Progress progress
+    cdef public int64_t last_active       # Unix ms of the last read
+    cdef readonly uint64_t bytes_received
+    cdef readonly uint64_t bytes_sent
+    cdef public int64_t output_limit      # bytes that may wait in the transport, 0 no limit
+    cdef readonly bint overflowed
+    cdef public int64_t query_limit       # bytes an unfinished frame may hold
+
+    def __cinit__(self, Engine engine not None, loop, opened, closed):
+        self.engine = engine
+        self.loop = loop
+        self.opened = opened
+        self.closed = closed
+        self.fd = -1
+        self.query_limit = 1 << 30
+
+    def __dealloc__(self):
+        free(self.own)
+        spans_free(&self.progress.spans)
+
+    # --- the protocol's face to the event loop -------------------------------------------------------
+
+    def connection_made(self, transport):
+        self.transport = transport
+        transport.set_write_buffer_limits(high=0)
+        if transport.get_extra_info("sslcontext") is None:
+            sock = transport.get_extra_info("socket")
+            if sock is not None:
+                self.fd = sock.fileno()
+        self.last_active = self.engine.now
+        self.engine.connections_received += 1
+        self.client = self.opened(self)
+        if self.client is None:
+            self.gone = True
+            transport.close()
+
+    def connection_lost(self, exc):
+        self.gone = True
+        self.fd = -1
+        self.free_own()
+        if self.client is not None:
+            self.closed(self)
+
+    def get_buffer(self, sizehint):
+        cdef size_t wanted
+        if self.own == NULL:
+            return self.engine.shared_view
+        wanted = self.own_length + READ_SIZE
+        if self.progress.wanted > wanted:
+            # A big frame is under way: grow with what arrived, not with what was announced.
+            wanted = min(self.progress.wanted, 2 * self.own_length + READ_SIZE)
+        if wanted > self.own_capacity:
+            self.grow_own(wanted)
+        return PyMemoryView_FromMemory(
+            self.own + self.own_length, self.own_capacity - self.own_length, PyBUF_WRITE
+        )
+
+    def buffer_updated(self, size_t received):
+        self.engine.tick()
+        self.last_active = self.engine.now
+        self.bytes_received += received
+        self.engine.bytes_received += received
+        if self.gone or self.client.closing:
+            return
+        if self.own != NULL:
+            self.own_length += received
+            self.serve_own()
+        else:
+            self.serve_shared(received)
+
+    def eof_received(self):
+        return False
+
+    def pause_writing(self):
+        self.blocked = True
+
+    def resume_writing(self):
+        self.blocked = False
+
+    # --- buffers -------------------------------------------------------------------------------------
+
+    cdef int grow_own(self, size_t capacity) except -1:
+        cdef char* own = <char*>realloc(self.own, capacity)
+        if own == NULL:
+            raise MemoryError
+        self.own = own
+        self.own_capacity = capacity
+        return 0
+
+    cdef void free_own(self) noexcept:
+        free(self.own)
+        self.own = NULL
+        self.own_length = self.own_capacity = 0
+
+    cdef int keep(self, const char* rest, size_t length) except -1:
+        """Copy what is left of the shared buffer into our own."""
+        self.grow_own(length + 64)
+        memcpy(self.own, rest, length)
+        self.own_length = length
+        return 0
+
+    cdef int serve_shared(self, size_t length) except -1:
+        cdef size_t used = self.serve_buffer(self.engine.shared, length)
+        if used < length and not self.gone and not self.client.closing:
+            self.keep(self.engine.shared + used, length - used)
+            self.check_query_limit()
+        return 0
+
+    cdef int serve_own(self) except -1:
+        cdef size_t used
+        if self.own_length < self.progress.wanted:
+            self.check_query_limit()
+            return 0
+        used = self.serve_buffer(self.own, self.own_length)
+        if self.own == NULL:
+            return 0
+        if used == self.own_length or self.gone or self.client.closing:
+            self.free_own()
+            spans_free(&self.progress.spans)
+        elif used:
+            memmove(self.own, self.own + used, self.own_length - used)
+            self.own_length -= used
+        self.check_query_limit()
+        return 0
+
+    cdef int check_query_limit(self) except -1:
+        if <int64_t>self.own_length > self.query_limit:
+            self.abort()
+        return 0
+
+    # --- requests ------------------------------------------------------------------------------------
+
+    cdef size_t serve_buffer(self, const char* base, size_t length) except? 0xFFFFFFFF:
+        """Execute the requests in `base[:length]`; returns how many bytes are done with."""
+        cdef size_t used = 0
+        cdef Engine engine = self.engine
+        cdef bint more = True
+        engine.limits.bulk_length = engine.bulk_length
+        self.serving = True
+        try:
+            while more and used < length:
+                more = self.serve_batch(base, length, &used)
+                if engine.reply.length > FLUSH_SIZE:
+                    self.flush()
+        finally:
+            self.serving = False
+            self.flush()
+            engine.trail.flush()
+        if self.client.closing:
+            self.close()
+        elif self.client.suspended:
+            self.pause_reading()
+        return used
+
+    cdef bint serve_batch(self, const char* base, size_t length, size_t* used) except -1:
+        """Parse, prefetch and execute up to 64 requests from `base + used[0]`. False: stop for now."""
+        cdef Engine engine = self.engine
+        cdef Client client = self.client
+        cdef Request* request
+        cdef size_t position = used[0]
+        cdef size_t next_frame = position
+        cdef int count = 0
+        # A client that is not authenticated is read one request at a time: AUTH lifts the limits.
+        cdef int most = 1 if client.gate & 1 else BATCH
+        cdef int i
+        cdef Outcome outcome = COMPLETE
+        engine.spans.count = 0
+        engine.limits.authenticated = not client.gate & 1
+        while count < most and position < length:
+            request = &engine.batch[count]
+            request.first = engine.spans.count
+            outcome = read_frame(
+                base, position, length, &self.progress, &engine.spans, &next_frame, &engine.limits
+            )
+            if outcome == NEED_MORE or outcome == BAD:
+                break
+            request.begin = position
+            request.end = position = next_frame
+            if outcome == EMPTY:
+                if count:
+                    break
+                used[0] = position
+                continue
+            request.base = base
+            request.count = engine.spans.count - request.first
+            request.is_inline = base[request.begin] != c"*"
+            engine.prepare(request)
+            if request.row != NULL and request.row.key_index:
+                prefetch(&client.db.tables[request.key.slot])
+            count += 1
+        if count > 1:
+            for i in range(count):
+                request = &engine.batch[i]
+                if request.row != NULL and request.row.key_index:
+                    prefetch_cells(&client.db.tables[request.key.slot], request.key.hash)
+            for i in range(count):
+                request = &engine.batch[i]
+                if request.row != NULL and request.row.key_index:
+                    prefetch_entry(&client.db.tables[request.key.slot], request.key.hash)
+        for i in range(count):
+            request = &engine.batch[i]
+            used[0] = request.end
+            engine.serve(client, request)
+            if client.suspended or client.closing or self.gone:
+                self.progress.position = self.progress.wanted = 0  # what follows will be read again
+                return False
+        if outcome == BAD:
+            client.closing = True
+            engine.fail(client, "ERR " + (<bytes>engine.limits.error).decode("latin-1"))
+            return False
+        if outcome == EMPTY:
+            used[0] = position
+        return outcome != NEED_MORE
+
+    # --- replies -------------------------------------------------------------------------------------
+
+    cdef int flush(self) except -1:
+        """Send what stands in the engine's reply writer."""
+        cdef ReplyWriter reply = self.engine.reply
+        cdef ssize_t sent = 0
+        if reply.length == 0:
+            return 0
+        if self.gone:
+            reply.length = 0
+            reply.shrink()
+            return 0
+        self.bytes_sent += reply.length
+        self.engine.bytes_sent += reply.length
+        if self.fd >= 0 and not self.queued():
+            sent = c_send(self.fd, reply.data, reply.length, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent < 0:
+                sent = 0  # full, or broken: the transport will find out
+        if <size_t>sent < reply.length:
+            self.hand_over(PyBytes_FromStringAndSize(reply.data + sent, reply.length - sent))
+        reply.length = 0
+        reply.shrink()
+        return 0
+
+    cdef bint queued(self) except -1:
+        """Whether bytes wait in the transport, so that ours must not overtake them."""
+        if self.blocked and self.transport.get_write_buffer_size() == 0:
+            self.blocked = False
+        return self.blocked
+
+    cdef int hand_over(self, bytes data) except -1:
+        self.blocked = True
+        self.transport.write(data)
+        if self.output_limit and self.transport.get_write_buffer_size() > self.output_limit:
+            self.overflowed = True
+            self.abort()
+        return 0
+
+    def send(self, bytes data not None) -> None:
+        """Send bytes that are no reply to the current request: pushes, replication streams."""
+        cdef ssize_t sent = 0
+        if self.gone:
+            return
+        if self.serving:
+            self.engine.reply.raw(data, len(data))
+            return
+        self.bytes_sent += len(data)
+        self.engine.bytes_sent += len(data)
+        if self.fd >= 0 and not self.queued():
+            sent = c_send(self.fd, <const char*>data, len(data), MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent < 0:
+                sent = 0
+        if sent < len(data):
+            self.hand_over(data[sent:] if sent else data)
+
+    @property
+    def pending_output(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return 0 if self.gone else self.transport.get_write_buffer_size()
+
+    @property
+    def pending_input(self) -> int:
+        """Bytes of requests that are not complete or wait for their turn."""
+        return self.own_length
+
+    @property
+    def input_capacity(self) -> int:
+        return self.own_capacity
+
+    # --- waiting -------------------------------------------------------------------------------------
+
+    cdef int pause_reading(self) except -1:
+        if not self.reading_paused and not self.gone:
+            self.reading_paused = True
+            self.transport.pause_reading()
+        return 0
+
+    def resume(self, value) -> None:
+        """Give a suspended client its reply and go on with the requests behind it."""
+        cdef Client client = self.client
+        if self.gone or not client.suspended:
+            return
+        client.suspended = False
+        writer = ReplyWriter()
+        writer.write(value, client.resp)
+        self.send(writer.take())
+        self.loop.call_soon(self.go_on)
+
+    def go_on(self) -> None:
+        """Execute what arrived while the client was suspended, and read on."""
+        if self.gone or self.client.suspended:
+            return
+        self.engine.tick()
+        if self.own != NULL:
+            self.serve_own()
+        if self.reading_paused and not self.gone and not self.client.suspended:
+            self.reading_paused = False
+            self.transport.resume_reading()
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    @property
+    def is_closing(self) -> bool:
+        return self.gone or self.transport.is_closing()
+
+    def close(self) -> None:
+        """Close once what was written has been sent."""
+        if not self.gone:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close now, dropping what was not sent."""
+        if not self.gone:
+            self.gone = True
+            self.fd = -1
+            self.transport.abort()

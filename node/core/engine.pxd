@@ -1,0 +1,90 @@
+"""The dispatch of requests: command rows, gates, clients. See engine.pyx."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from node.core.database cimport Database, Key
+from node.core.reply_writer cimport ReplyWriter
+from node.core.request_reader cimport Limits, Spans
+from node.core.trail cimport Trail
+
+cdef extern from *:
+    enum: BATCH "64"             # requests parsed, hashed and prefetched together
+
+cdef struct Request:
+    Row* row                     # NULL: unknown, or inline
+    const char* base
+    size_t first                 # its arguments: engine.spans.items[first:first + count]
+    size_t count
+    size_t begin                 # the frame is base[begin:end]
+    size_t end
+    bint is_inline
+    Key key                      # of a command with one key
+
+ctypedef int (*Compiled)(Engine engine, Client client, Request* request) except -1
+# 1: done, replied. 0: not the simple form; the Python handler shall do it.
+
+cdef struct Row:
+    char name[32]                # upper case
+    uint8_t name_length
+    bint is_write
+    bint is_direct               # may run without the session's checks when no gate is closed
+    bint in_transactions         # QUEUED inside MULTI
+    int arity
+    int key_index                # argument that is the one key, or 0
+    uint32_t mask                # the gates that concern this command
+    uint64_t calls
+    uint64_t rejected
+    uint64_t failed
+    Compiled compiled
+
+cdef class Client:
+    cdef readonly Engine engine
+    cdef public Database db
+    cdef public uint32_t gate
+    cdef public int resp
+    cdef public bint suspended   # waiting for a reply that comes later; its further requests wait too
+    cdef public bint closing     # to be closed once what was replied is sent
+    cdef public bint replicated  # applies a stream that is recorded elsewhere: leaves no trail
+    cdef public object link      # its connection, or None
+    cdef object propagation
+    cpdef execute(self, list argv)
+    cpdef changed(self, bytes key, event, int64_t dirty=*)
+
+cdef class Engine:
+    cdef readonly list databases
+    cdef readonly Trail trail
+    cdef readonly ReplyWriter reply
+    cdef public int64_t now              # Unix ms
+    cdef public int64_t dirty            # changes since the last snapshot
+    cdef public uint32_t gate
+    cdef public object observer          # called with (client, key, event) for changes, while `observed`
+    cdef public bint observed
+    cdef public object on_bug            # called with (command name, exception) when a handler fails
+    cdef public object on_error          # called with the text of each error reply
+    cdef public int64_t bulk_length
+    cdef public uint64_t commands_processed
+    cdef public uint64_t bytes_received
+    cdef public uint64_t bytes_sent
+    cdef public uint64_t connections_received
+    cdef Spans spans
+    cdef Request batch[64]
+    cdef Limits limits
+    cdef uint8_t states[16384]           # per slot: 0 served here, else ask the cluster port
+    cdef bint clustered
+    cdef Row* rows
+    cdef int row_count
+    cdef int* index                      # open addressing: name hash -> row number + 1
+    cdef list commands                   # Command and handler of each row
+    cdef list handlers
+    cdef readonly dict row_of            # command name -> row number
+    cdef char* shared                    # the receive buffer all connections share
+    cdef readonly object shared_view
+
+    cdef Row* lookup(self, const char* name, size_t length) noexcept
+    cdef void prepare(self, Request* request) noexcept
+    cdef int serve(self, Client client, Request* request) except -1
+    cdef object run(self, Client client, int row, list args, list argv, Request* request)
+    cdef list arguments(self, Request* request, size_t skip)
+    cdef int leave_trail(self, Client client, list argv, Request* request) except -1
+    cdef int fail(self, Client client, str text) except -1
+    cpdef int64_t tick(self)

@@ -1,0 +1,350 @@
+"""The dispatch of requests, and the state of the hot path.
+
+A request has been found in the receive buffer as spans; the engine looks up its command row and takes one of
+three ways:
+
+1. compiled: the row has a compiled handler for the simple form of the command; no Python object is made.
+2. direct: the Python handler is called with ready arguments, and its reply value encoded.
+3. `Client.execute` (node/session): the whole order of checks (AUTH, arity, MULTI, redirection, ...).
+
+The first two are taken when nothing can stand in the way, which one comparison tells: *gates* are bits of the
+client (in MULTI, not authenticated, ...) and of the worker (loading, read-only, out of memory, ...), and a row's
+mask says which of them concern its command. Slots that are not plainly served here have a byte in
+`slot_states` that also leads to way 3. So what is almost always off costs one branch.
+
+After a write one trail is left (`core/trail`), whichever way it went.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+
+from node.core.database cimport Database, make_key
+from node.core.key_slot cimport SLOT_COUNT
+from node.core.reply_writer cimport ReplyWriter
+from node.core.request_reader cimport spans_free
+from node.core.trail cimport Trail
+
+from node.core.request_reader import split_inline
+from node.errors import ReplyError
+from node.replies import NO_REPLY
+
+cdef extern from "<Python.h>":
+    int PyBUF_WRITE
+
+# Gates of a client
+GATE_AUTH = 1 << 0            # not authenticated yet
+GATE_TRANSACTION = 1 << 1     # between MULTI and EXEC
+GATE_ASKING = 1 << 2          # the next command may use an importing slot
+GATE_REPLY = 1 << 3           # CLIENT REPLY OFF or SKIP
+GATE_SUBSCRIBED = 1 << 4      # RESP2 subscriber: few commands are allowed
+GATE_NO_TOUCH = 1 << 5        # CLIENT NO-TOUCH
+# Gates of the worker
+GATE_LOADING = 1 << 8
+GATE_PAUSED_WRITES = 1 << 9
+GATE_PAUSED_ALL = 1 << 10
+GATE_READ_ONLY = 1 << 11      # a replica
+GATE_OUT_OF_MEMORY = 1 << 12
+GATE_FEW_REPLICAS = 1 << 13   # min-replicas-to-write not met
+GATE_DISK_ERROR = 1 << 14     # stop-writes-on-bgsave-error
+GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is down
+
+cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE
+cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
+cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
+
+cdef enum:
+    SHARED_SIZE = 64 * 1024
+    INDEX_SIZE = 2048
+    LONGEST_NAME = 31
+
+cdef object _ReplyError = ReplyError
+
+
+cdef inline uint32_t name_hash(const char* name, size_t length) noexcept nogil:
+    """Of a command name, whatever its case."""
+    cdef uint32_t value = 2166136261U
+    cdef size_t i
+    for i in range(length):
+        value = (value ^ (<unsigned char>name[i] & 0xDF)) * 16777619U
+    return value
+
+
+cdef inline bint same_name(const char* upper, const char* name, size_t length) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    for i in range(length):
+        c = name[i]
+        if c"a" <= c <= c"z":
+            c -= 32
+        if c != upper[i]:
+            return False
+    return True
+
+
+cdef class Client:
+    """What the engine must know of whoever sends commands. `node/session.Session` is the whole of it."""
+
+    def __cinit__(self, Engine engine not None, *args, **kwargs):
+        self.engine = engine
+        self.db = engine.databases[0]
+        self.resp = 2
+
+    cpdef execute(self, list argv):
+        """Carry out a command with all checks; returns the reply value."""
+        raise NotImplementedError
+
+    cpdef changed(self, bytes key, event, int64_t dirty=1):
+        """A command modified `key`. Call once per key: marks the dataset dirty, touches WATCHers, and
+        publishes the keyspace event."""
+        self.engine.dirty += dirty
+        if self.engine.observed:
+            self.engine.observer(self, key, event)
+
+    def propagate(self, *argvs) -> None:
+        """Replicate and log these commands (each a list of bytes) instead of the one being executed."""
+        self.propagation = argvs
+
+    @property
+    def now(self) -> int:
+        """Unix ms, fixed for the command that is being executed."""
+        return self.db.now
+
+
+cdef class Engine:
+    def __cinit__(self, int databases=1):
+        self.databases = [Database(index) for index in range(databases)]
+        self.trail = Trail()
+        self.reply = ReplyWriter()
+        self.bulk_length = 512 << 20
+        self.commands = []
+        self.handlers = []
+        self.row_of = {}
+        self.index = <int*>calloc(INDEX_SIZE, sizeof(int))
+        self.shared = <char*>malloc(SHARED_SIZE)
+        if self.index == NULL or self.shared == NULL:
+            raise MemoryError
+        self.shared_view = PyMemoryView_FromMemory(self.shared, SHARED_SIZE, PyBUF_WRITE)
+        self.tick()
+
+    def __dealloc__(self):
+        free(self.rows)
+        free(self.index)
+        free(self.shared)
+        spans_free(&self.spans)
+
+    # --- set up --------------------------------------------------------------------------------------
+
+    def load(self, commands, bint clustered) -> None:
+        """Fill the rows from (Command, handler) pairs. Subcommands have rows too; containers are resolved
+        by the session. `clustered`: commands with several keys go through the session's slot check."""
+        pairs = list(commands)
+        cdef Row* row
+        cdef int i
+        self.clustered = clustered
+        self.rows = <Row*>calloc(len(pairs), sizeof(Row))
+        if self.rows == NULL:
+            raise MemoryError
+        self.row_count = len(pairs)
+        for i, (command, handler) in enumerate(pairs):
+            self.commands.append(command)
+            self.handlers.append(handler)
+            self.row_of[command.name] = i
+            row = &self.rows[i]
+            row.arity = command.arity
+            row.is_write = "write" in command.flags
+            row.mask = MASK_ALL
+            if "loading" in command.flags:
+                row.mask &= ~<uint32_t>GATE_LOADING
+            if "stale" in command.flags:
+                row.mask &= ~<uint32_t>GATE_STALE
+            if row.is_write:
+                row.mask |= MASK_WRITE
+            if "denyoom" in command.flags:
+                row.mask |= MASK_DENYOOM
+            name = command.name.upper().encode()
+            if len(name) > LONGEST_NAME or b"|" in name:
+                continue
+            one_key = command.first_key > 0 and command.first_key == command.last_key
+            movable = "movablekeys" in command.flags
+            row.key_index = command.first_key if one_key and not movable else 0
+            keyless = command.first_key == 0 and not movable
+            row.is_direct = not command.subcommands and (keyless or row.key_index > 0 or not clustered)
+            row.name_length = len(name)
+            for j in range(len(name)):
+                row.name[j] = name[j]
+            self.add_to_index(i)
+
+    def add_to_index(self, int number) -> None:
+        cdef Row* row = &self.rows[number]
+        cdef uint32_t i = name_hash(row.name, row.name_length) & (INDEX_SIZE - 1)
+        while self.index[i]:
+            i = (i + 1) & (INDEX_SIZE - 1)
+        self.index[i] = number + 1
+
+    @property
+    def slot_states(self):
+        """Writable bytes, one per slot: SLOT_SERVED or SLOT_ASK of node/cluster_port."""
+        return PyMemoryView_FromMemory(<char*>self.states, SLOT_COUNT, PyBUF_WRITE)
+
+    def command_stats(self) -> dict:
+        """name -> (calls, rejected, failed) of commands that were called or rejected."""
+        return {
+            name: (self.rows[i].calls, self.rows[i].rejected, self.rows[i].failed)
+            for name, i in self.row_of.items()
+            if self.rows[i].calls or self.rows[i].rejected
+        }
+
+    def reset_stats(self) -> None:
+        cdef int i
+        for i in range(self.row_count):
+            self.rows[i].calls = self.rows[i].rejected = self.rows[i].failed = 0
+        self.commands_processed = self.connections_received = 0
+        self.bytes_received = self.bytes_sent = 0
+
+    cpdef int64_t tick(self):
+        """Read the clock: sets and returns `now`, in Unix ms, for the engine and its databases."""
+        cdef timespec t
+        cdef Database db
+        clock_gettime(CLOCK_REALTIME, &t)
+        self.now = <int64_t>t.tv_sec * 1000 + t.tv_nsec // 1000000
+        for db in self.databases:
+            db.now = self.now
+        return self.now
+
+    # --- the way of a request ------------------------------------------------------------------------
+
+    cdef Row* lookup(self, const char* name, size_t length) noexcept:
+        cdef uint32_t i
+        cdef Row* row
+        if length == 0 or length > LONGEST_NAME:
+            return NULL
+        i = name_hash(name, length) & (INDEX_SIZE - 1)
+        while self.index[i]:
+            row = &self.rows[self.index[i] - 1]
+            if row.name_length == length and same_name(row.name, name, length):
+                return row
+            i = (i + 1) & (INDEX_SIZE - 1)
+        return NULL
+
+    cdef void prepare(self, Request* request) noexcept:
+        """Look up the row; for a command with one key, hash it, so that its memory can be prefetched."""
+        cdef Row* row
+        request.row = NULL
+        if request.is_inline:
+            return
+        row = self.lookup(
+            request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
+        )
+        request.row = row
+        if row != NULL and 0 < row.key_index < <int>request.count:
+            make_key(
+                &request.key,
+                request.base + self.spans.items[request.first + row.key_index].start,
+                self.spans.items[request.first + row.key_index].length,
+            )
+
+    cdef int serve(self, Client client, Request* request) except -1:
+        """Execute one request of `client` and append its reply to `self.reply`."""
+        cdef Row* row = request.row
+        cdef int count = <int>request.count
+        self.commands_processed += 1
+        if (
+            row != NULL
+            and row.is_direct
+            and (client.gate | self.gate) & row.mask == 0
+            and (count == row.arity if row.arity > 0 else count >= -row.arity)
+            and (row.key_index == 0 or self.states[request.key.slot] == 0)
+        ):
+            if row.compiled != NULL and row.compiled(self, client, request):
+                row.calls += 1
+                return 0
+            value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
+        elif request.is_inline:
+            line = PyBytes_FromStringAndSize(
+                request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
+            )
+            argv = split_inline(line)
+            if argv is None:
+                client.closing = True
+                return self.fail(client, "ERR Protocol error: unbalanced quotes in request")
+            if not argv:
+                return 0
+            value = client.execute(argv)
+        else:
+            value = client.execute(self.arguments(request, 0))
+        if value is not NO_REPLY:
+            self.reply.encode(value, client.resp)
+        return 0
+
+    cdef list arguments(self, Request* request, size_t skip):
+        cdef list args = []
+        cdef size_t i
+        for i in range(request.first + skip, request.first + request.count):
+            args.append(
+                PyBytes_FromStringAndSize(request.base + self.spans.items[i].start, self.spans.items[i].length)
+            )
+        return args
+
+    cdef object run(self, Client client, int row, list args, list argv, Request* request):
+        """Call a Python handler and leave the write's trail. The frame comes as `request` or as `argv`."""
+        cdef int64_t dirty = self.dirty
+        outer = client.propagation
+        client.propagation = None
+        try:
+            value = self.handlers[row](client, args)
+        except _ReplyError as error:
+            value = error
+        except Exception as bug:
+            if self.on_bug is not None:
+                self.on_bug(self.commands[row].name, bug)
+            value = ReplyError(f"ERR internal error while executing '{self.commands[row].name}'")
+        self.rows[row].calls += 1
+        if isinstance(value, _ReplyError):
+            self.rows[row].failed += 1
+            if self.on_error is not None:
+                self.on_error(value.text)
+        if self.trail.enabled and not client.replicated:
+            if client.propagation is not None or (self.dirty != dirty and self.rows[row].is_write):
+                self.leave_trail(client, argv, request)
+        client.propagation = outer
+        return value
+
+    cdef int leave_trail(self, Client client, list argv, Request* request) except -1:
+        cdef tuple argvs
+        if client.propagation is None:
+            if request != NULL and not request.is_inline:
+                return self.trail.add_raw(
+                    client.db.index, request.base + request.begin, request.end - request.begin
+                )
+            self.trail.add(client.db.index, argv)
+            return 0
+        argvs = client.propagation
+        wrap = len(argvs) > 1 and not self.trail.in_transaction
+        if wrap:
+            self.trail.begin()
+        for rewritten in argvs:
+            self.trail.add(client.db.index, rewritten)
+        if wrap:
+            self.trail.end()
+        return 0
+
+    def call(self, Client client not None, str name not None, list argv not None, list args not None):
+        """Run the handler of the command `name` (a table name), after all checks: for sessions.
+
+        `argv` is the whole command as it would be propagated, `args` what its handler gets.
+        """
+        return self.run(client, self.row_of[name], args, argv, NULL)
+
+    def reject(self, str name) -> None:
+        """Count a command that was refused before it ran."""
+        if name in self.row_of:
+            self.rows[<int>self.row_of[name]].rejected += 1
+
+    cdef int fail(self, Client client, str text) except -1:
+        self.reply.encode_error(text)
+        if self.on_error is not None:
+            self.on_error(text)
+        return 0

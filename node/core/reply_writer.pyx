@@ -1,0 +1,275 @@
+"""Reply values (node/replies.py) to RESP2 or RESP3 bytes, in one growing buffer.
+
+Compiled handlers call the cdef methods and never make an object; everything else goes through `encode`.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.math cimport isinf, isnan
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
+
+from node.errors import ReplyError
+from node.replies import (
+    NO_REPLY,
+    NULL_ARRAY,
+    BigNumber,
+    PairsReply,
+    Push,
+    SetReply,
+    Verbatim,
+)
+
+cdef enum:
+    INITIAL_CAPACITY = 16 * 1024
+    KEPT_CAPACITY = 1024 * 1024
+
+cdef object _ReplyError = ReplyError
+cdef object _NULL_ARRAY = NULL_ARRAY
+cdef object _NO_REPLY = NO_REPLY
+cdef object _SetReply = SetReply
+cdef object _PairsReply = PairsReply
+cdef object _Push = Push
+cdef object _Verbatim = Verbatim
+cdef object _BigNumber = BigNumber
+
+
+cdef class ReplyWriter:
+    def __cinit__(self):
+        self.data = <char*>malloc(INITIAL_CAPACITY)
+        if self.data == NULL:
+            raise MemoryError
+        self.capacity = INITIAL_CAPACITY
+
+    def __dealloc__(self):
+        free(self.data)
+
+    cdef int reserve(self, size_t more) except -1:
+        cdef size_t capacity = self.capacity
+        cdef char* data
+        if self.length + more <= capacity:
+            return 0
+        while self.length + more > capacity:
+            capacity *= 2
+        data = <char*>realloc(self.data, capacity)
+        if data == NULL:
+            raise MemoryError
+        self.data = data
+        self.capacity = capacity
+        return 0
+
+    cdef void shrink(self) noexcept:
+        """Give back what a big reply needed. Call when empty."""
+        cdef char* data
+        if self.capacity > KEPT_CAPACITY:
+            data = <char*>realloc(self.data, INITIAL_CAPACITY)
+            if data != NULL:
+                self.data = data
+                self.capacity = INITIAL_CAPACITY
+
+    cdef int raw(self, const char* text, size_t length) except -1:
+        self.reserve(length)
+        memcpy(self.data + self.length, text, length)
+        self.length += length
+        return 0
+
+    cdef int line_of_int(self, char prefix, int64_t number) except -1:
+        """`prefix`, the number in decimal, CR LF."""
+        cdef char digits[24]
+        cdef char* p = digits + 24
+        cdef uint64_t magnitude = -<uint64_t>number if number < 0 else <uint64_t>number
+        cdef size_t length
+        p -= 2
+        p[0] = c"\r"
+        p[1] = c"\n"
+        while True:
+            p -= 1
+            p[0] = c"0" + <char>(magnitude % 10)
+            magnitude //= 10
+            if magnitude == 0:
+                break
+        if number < 0:
+            p -= 1
+            p[0] = c"-"
+        length = digits + 24 - p
+        self.reserve(length + 1)
+        self.data[self.length] = prefix
+        memcpy(self.data + self.length + 1, p, length)
+        self.length += length + 1
+        return 0
+
+    cdef int bulk(self, const char* text, size_t length) except -1:
+        self.line_of_int(c"$", length)
+        self.reserve(length + 2)
+        memcpy(self.data + self.length, text, length)
+        self.length += length
+        self.data[self.length] = c"\r"
+        self.data[self.length + 1] = c"\n"
+        self.length += 2
+        return 0
+
+    cdef int null(self, int resp) except -1:
+        if resp == 2:
+            return self.raw(b"$-1\r\n", 5)
+        return self.raw(b"_\r\n", 3)
+
+    cdef int encode(self, object value, int resp) except -1:
+        """Append one reply value. `resp` is the protocol version, 2 or 3."""
+        cdef const char* text
+        cdef Py_ssize_t length
+        cdef type kind = type(value)
+        if kind is bytes:
+            self.bulk(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        elif kind is int:
+            self.line_of_int(c":", value)
+        elif value is None:
+            self.null(resp)
+        elif kind is str:
+            text = PyUnicode_AsUTF8AndSize(value, &length)
+            self.raw(b"+", 1)
+            self.raw(text, length)
+            self.raw(b"\r\n", 2)
+        elif kind is list or kind is tuple:
+            self.line_of_int(c"*", len(value))
+            self.encode_items(value, resp)
+        elif kind is bool:
+            if resp == 2:
+                self.raw(b":1\r\n" if value else b":0\r\n", 4)
+            else:
+                self.raw(b"#t\r\n" if value else b"#f\r\n", 4)
+        elif kind is float:
+            self.encode_float(value, resp)
+        elif kind is dict:
+            self.line_of_int(c"*" if resp == 2 else c"%", len(value) * (2 if resp == 2 else 1))
+            for key, item in value.items():
+                self.encode(key, resp)
+                self.encode(item, resp)
+        elif kind is _PairsReply:
+            self.line_of_int(c"*" if resp == 2 else c"%", len(value.pairs) * (2 if resp == 2 else 1))
+            for key, item in value.pairs:
+                self.encode(key, resp)
+                self.encode(item, resp)
+        elif kind is _SetReply:
+            self.line_of_int(c"*" if resp == 2 else c"~", len(value.items))
+            self.encode_items(value.items, resp)
+        elif kind is _Push:
+            self.line_of_int(c"*" if resp == 2 else c">", len(value.items))
+            self.encode_items(value.items, resp)
+        elif kind is _Verbatim:
+            self.encode_verbatim(value, resp)
+        elif kind is _BigNumber:
+            if resp == 2:
+                self.encode(value.digits.encode(), resp)
+            else:
+                digits = b"(" + value.digits.encode() + b"\r\n"
+                self.raw(digits, len(digits))
+        elif value is _NULL_ARRAY:
+            if resp == 2:
+                self.raw(b"*-1\r\n", 5)
+            else:
+                self.raw(b"_\r\n", 3)
+        elif value is _NO_REPLY:
+            return 0
+        elif isinstance(value, _ReplyError):
+            self.encode_error(value.text)
+        elif kind is memoryview or kind is bytearray:
+            data = bytes(value)
+            self.bulk(data, len(data))
+        else:
+            raise TypeError(f"not a reply value: {value!r}")
+        return 0
+
+    cdef int encode_items(self, object items, int resp) except -1:
+        for item in items:
+            self.encode(item, resp)
+        return 0
+
+    cdef int encode_error(self, str text) except -1:
+        cdef bytes raw = text.encode("utf-8", "surrogateescape")
+        self.raw(b"-", 1)
+        self.raw(raw, len(raw))
+        return self.raw(b"\r\n", 2)
+
+    cdef int encode_verbatim(self, value, int resp) except -1:
+        cdef bytes text = value.text
+        if resp == 2:
+            return self.bulk(text, len(text))
+        return self.raw_object(b"=%d\r\n%b:%b\r\n" % (len(text) + 4, value.format.encode(), text))
+
+    cdef int raw_object(self, bytes data) except -1:
+        return self.raw(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int encode_float(self, double value, int resp) except -1:
+        """As Redis prints doubles: shortest exact digits, integers without a fraction, inf, nan."""
+        cdef bytes text = format_double(value)
+        if resp == 2:
+            return self.bulk(text, len(text))
+        return self.raw_object(b",%b\r\n" % text)
+
+    def take(self) -> bytes:
+        """What has been written, leaving the writer empty."""
+        data = PyBytes_FromStringAndSize(self.data, self.length)
+        self.length = 0
+        self.shrink()
+        return data
+
+    def write(self, value, int resp) -> None:
+        self.encode(value, resp)
+
+
+def format_double(double value) -> bytes:
+    """A double as Redis prints it (d2string): shortest digits that read back exactly.
+
+    Whole numbers below 2**52 print as integers, others in the shortest of %g's forms.
+    """
+    if isnan(value):
+        return b"nan"
+    if isinf(value):
+        return b"inf" if value > 0 else b"-inf"
+    if value == 0:
+        return b"-0" if str(value)[0] == "-" else b"0"
+    if -4503599627370496.0 < value < 4503599627370496.0 and value == <double><int64_t>value:
+        return b"%d" % <int64_t>value
+    return shortest(value)
+
+
+cdef bytes shortest(double value):
+    """repr's digits (the shortest that read back exactly) in the layout of fpconv_dtoa, Redis' printer."""
+    text = repr(value)
+    sign = ""
+    if text[0] == "-":
+        sign, text = "-", text[1:]
+    mantissa, _, power = text.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    shift = len(whole) + (int(power) if power else 0)
+    padded = whole + fraction
+    digits = padded.lstrip("0")
+    point = shift - (len(padded) - len(digits))  # value = 0.DIGITS * 10**point
+    digits = digits.rstrip("0")
+    count = len(digits)
+    exponent = point - 1
+    if point >= count and abs(exponent) < count + 7:
+        return (sign + digits + "0" * (point - count)).encode()
+    if point < count and (point - count > -7 or abs(exponent) < 4):
+        if point <= 0:
+            return (sign + "0." + "0" * -point + digits).encode()
+        return (sign + digits[:point] + "." + digits[point:]).encode()
+    fraction = "." + digits[1:] if count > 1 else ""
+    return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent)}".encode()
+
+
+def encode_reply(value, int resp=2) -> bytes:
+    """One reply value as RESP bytes."""
+    cdef ReplyWriter writer = ReplyWriter()
+    writer.encode(value, resp)
+    return writer.take()
+
+
+def encode_command(argv) -> bytes:
+    """A command as RESP bytes, the form in which it is replicated and logged."""
+    parts = [b"*%d\r\n" % len(argv)]
+    for argument in argv:
+        parts.append(b"$%d\r\n%b\r\n" % (len(argument), argument))
+    return b"".join(parts)

@@ -1,0 +1,15 @@
+from libc.stdint cimport int64_t
+
+from node.core.reply_writer cimport ReplyWriter
+
+cdef class Trail:
+    cdef ReplyWriter pending
+    cdef list sinks
+    cdef list collected                # argvs of the open transaction, or None
+    cdef readonly bint enabled
+    cdef public int64_t offset
+    cdef public int selected_db
+
+    cdef int select(self, int db) except -1
+    cdef int add_raw(self, int db, const char* frame, size_t length) except -1
+    cpdef add(self, int db, list argv)

@@ -1,0 +1,91 @@
+"""The trail every write leaves: one stream of commands, in the order of execution.
+
+AOF and replication read it as sinks; nobody else writes to either. A plain write goes in as the bytes the
+client sent; a command that must be rewritten (relative expiry, random choice) goes in as the argv its handler
+gave to `ctx.propagate`. Sinks get the stream in chunks, at the end of each read of a connection.
+Without sinks nothing is recorded and the offset stands still.
+"""
+
+from libc.stdint cimport int64_t
+
+from node.core.reply_writer cimport ReplyWriter
+
+from node.core.reply_writer import encode_command
+
+
+cdef class Trail:
+    def __cinit__(self):
+        self.pending = ReplyWriter()
+        self.sinks = []
+        self.selected_db = -1
+
+    def attach(self, sink) -> None:
+        """Let the callable `sink(chunk: bytes)` have the stream from here on."""
+        self.flush()
+        self.sinks.append(sink)
+        self.enabled = True
+
+    def detach(self, sink) -> None:
+        self.flush()
+        self.sinks.remove(sink)
+        self.enabled = bool(self.sinks)
+
+    cdef int select(self, int db) except -1:
+        """Say which database the following commands are for, where it changed."""
+        if db != self.selected_db:
+            self.selected_db = db
+            self.feed(encode_command([b"SELECT", b"%d" % db]))
+        return 0
+
+    cdef int add_raw(self, int db, const char* frame, size_t length) except -1:
+        """Record a command as the RESP bytes it arrived in."""
+        if not self.enabled:
+            return 0
+        if self.collected is not None:
+            self.collected.append((db, frame[:length]))
+            return 0
+        self.select(db)
+        self.pending.raw(frame, length)
+        self.offset += length
+        return 0
+
+    cpdef add(self, int db, list argv):
+        """Record a command given as arguments."""
+        if self.enabled:
+            frame = encode_command(argv)
+            self.add_raw(db, frame, len(frame))
+
+    def feed(self, bytes stream not None) -> None:
+        """Record bytes of a stream as they are: what a replica passes on from its primary."""
+        if self.enabled:
+            self.pending.raw(stream, len(stream))
+            self.offset += len(stream)
+
+    def begin(self) -> None:
+        """What is added from here to `end` is one transaction."""
+        self.collected = []
+
+    def end(self) -> None:
+        """Close the transaction: several commands are wrapped in MULTI and EXEC, a single one is not."""
+        collected, self.collected = self.collected, None
+        if not collected:
+            return
+        self.select(collected[0][0])
+        if len(collected) > 1:
+            self.feed(encode_command([b"MULTI"]))
+        for db, frame in collected:
+            self.select(db)
+            self.feed(frame)
+        if len(collected) > 1:
+            self.feed(encode_command([b"EXEC"]))
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.collected is not None
+
+    def flush(self) -> None:
+        """Hand what was recorded to the sinks."""
+        if self.pending.length:
+            chunk = self.pending.take()
+            for sink in tuple(self.sinks):
+                sink(chunk)

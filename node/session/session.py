@@ -1,0 +1,256 @@
+"""One client's conversation: who it is, what state it is in, and the order in which its commands are checked.
+
+The engine executes commands itself as long as nothing stands in their way (`core/engine`); everything else
+comes to `Session.execute`, which is the complete way, in the order of Redis' processCommand: does the command
+exist, is its arity right, is the client authenticated, may this run inside MULTI, are the keys ours,
+may we write now, are we loading or paused, is it to be queued. Then it runs.
+
+Handlers get the session as their `ctx`. It has no socket: its connection is `link`, which is None for
+sessions that apply a replication stream or load a file (`Worker.internal_session`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from node import errors
+from node.commands.model import Command
+from node.core.engine import (
+    GATE_ASKING,
+    GATE_AUTH,
+    GATE_DISK_ERROR,
+    GATE_FEW_REPLICAS,
+    GATE_LOADING,
+    GATE_OUT_OF_MEMORY,
+    GATE_PAUSED_ALL,
+    GATE_PAUSED_WRITES,
+    GATE_READ_ONLY,
+    GATE_REPLY,
+    GATE_STALE,
+    GATE_TRANSACTION,
+    Client,
+)
+from node.errors import ReplyError
+from node.keyspace import events
+from node.replies import NO_REPLY, QUEUED
+
+if TYPE_CHECKING:
+    from node.worker import Worker
+
+NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
+"""Commands that act at once even between MULTI and EXEC."""
+
+
+class Session(Client):
+    __slots__ = (
+        "asking",
+        "created_at",
+        "id",
+        "is_replica",
+        "kind",
+        "last_command",
+        "lib_name",
+        "lib_ver",
+        "name",
+        "no_evict",
+        "queue",
+        "queue_broken",
+        "readonly",
+        "reply_mode",
+        "user",
+        "watch_broken",
+        "watched",
+        "worker",
+    )
+
+    def __init__(self, engine: Any, worker: Worker, session_id: int, link: Any = None) -> None:
+        self.worker = worker
+        self.id = session_id
+        self.link = link
+        self.kind = "normal"
+        """As CLIENT LIST TYPE has it: normal, master, replica or pubsub."""
+        self.created_at = engine.now
+        self.name = b""
+        self.lib_name = b""
+        self.lib_ver = b""
+        self.user = "default"
+        self.last_command = ""
+        self.no_evict = False
+        self.readonly = False
+        """READONLY was sent: reads of slots that our primary owns are served."""
+        self.asking = False
+        """ASKING preceded the command that is being executed."""
+        self.reply_mode = "on"
+        """CLIENT REPLY: on, off, or skip (the next reply only)."""
+        self.queue: list[tuple[Command, list[bytes]]] | None = None
+        """Commands since MULTI, None outside of a transaction."""
+        self.queue_broken = False
+        """A command could not be queued: EXEC will refuse."""
+        self.watched: dict[tuple[int, bytes], bool] = {}
+        """(database, key) → did it exist when it was watched. Kept by `session/watch`."""
+        self.watch_broken = False
+
+    @property
+    def config(self) -> Any:
+        return self.worker.config
+
+    # --- executing -----------------------------------------------------------------------------------
+
+    def execute(self, argv: list[bytes]) -> Any:
+        """Carry out a command with all checks; returns the reply value, errors included."""
+        self.asking = bool(self.gate & GATE_ASKING)
+        self.gate &= ~GATE_ASKING
+        reply_mode = self.reply_mode
+        if reply_mode == "skip":
+            self.set_reply_mode("on")
+        try:
+            value = self._execute(argv)
+        except ReplyError as error:
+            self.worker.count_error(error.text)
+            if self.queue is not None:
+                self.queue_broken = True
+            value = error
+        self.asking = False
+        if reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off"):
+            return NO_REPLY
+        return value
+
+    def _execute(self, argv: list[bytes]) -> Any:
+        command, args = self.worker.resolve(argv)
+        try:
+            self._check(command, argv)
+        except ReplyError:
+            self.engine.reject(command.name)
+            raise
+        gate = self.engine.gate
+        if gate & GATE_PAUSED_ALL or (gate & GATE_PAUSED_WRITES and self._may_write(command)):
+            if self.link is not None and not self.is_privileged:
+                self.worker.pause.wait(self, argv)
+                return NO_REPLY
+        if self.queue is not None and command.name not in NOT_QUEUED:
+            self.queue.append((command, argv))
+            return QUEUED
+        return self.run(command, argv, args)
+
+    def run(self, command: Command, argv: list[bytes], args: list[bytes]) -> Any:
+        """Run a handler after all checks; the one place through which sessions do."""
+        self.last_command = command.name
+        return self.engine.call(self, command.name, argv, args)
+
+    def _check(self, command: Command, argv: list[bytes]) -> None:
+        """Raise the first reason, in Redis' order, why this client may not execute this command now."""
+        flags = command.flags
+        if not command.accepts(len(argv)):
+            raise errors.wrong_arity(command.name)
+        if self.gate & GATE_AUTH and "no_auth" not in flags:
+            raise errors.NOAUTH
+        if self.queue is not None and "no_multi" in flags:
+            raise errors.NO_MULTI
+        if self.is_privileged:
+            return
+        self._check_slot(command, argv)
+        gate = self.engine.gate
+        if gate & GATE_OUT_OF_MEMORY and "denyoom" in flags:
+            raise errors.OOM
+        writes = self._may_write(command)
+        if writes:
+            if gate & GATE_DISK_ERROR:
+                raise errors.MISCONF
+            if gate & GATE_FEW_REPLICAS:
+                raise errors.NOREPLICAS
+            if gate & GATE_READ_ONLY:
+                raise errors.READONLY
+        if gate & GATE_STALE and "stale" not in flags:
+            raise errors.MASTERDOWN
+        if gate & GATE_LOADING and "loading" not in flags:
+            raise errors.LOADING
+
+    def _check_slot(self, command: Command, argv: list[bytes]) -> None:
+        if not self.worker.cluster.enabled:
+            return
+        if command.name == "exec":
+            keys = [queued[i] for row, queued in self.queue or () for i in row.key_positions(queued)]
+        else:
+            keys = [argv[i] for i in command.key_positions(argv)]
+        if not keys:
+            return
+        try:
+            self.worker.cluster.redirect(self, command, keys)
+        except ReplyError:
+            if command.name == "exec":
+                self.leave_transaction()
+            raise
+
+    def _may_write(self, command: Command) -> bool:
+        if command.name == "exec":
+            return any(row.is_write for row, _ in self.queue or ())
+        return command.is_write
+
+    @property
+    def is_privileged(self) -> bool:
+        """Commands of our primary, and of a file being loaded, are obeyed, not judged."""
+        return self.replicated
+
+    def apply(self, argv: list[bytes]) -> Any:
+        """Execute a command of a replication stream or a log; returns its reply value."""
+        return self.execute(argv)
+
+    # --- what handlers use (the rest is in core/engine.Client) ---------------------------------------
+
+    def clear_if_empty(self, key: bytes, value: Any) -> bool:
+        """Remove a collection that has become empty, with its event. True if it was."""
+        if len(value):
+            return False
+        self.db.delete(key)
+        self.changed(key, events.DEL, 0)
+        return True
+
+    def set_reply_mode(self, mode: str) -> None:
+        self.reply_mode = mode
+        if mode == "on":
+            self.gate &= ~GATE_REPLY
+        else:
+            self.gate |= GATE_REPLY
+
+    def suspend(self) -> None:
+        """The handler's reply comes later, through `resume`; until then it returns NO_REPLY. Not inside a
+        transaction."""
+        self.suspended = True
+
+    def resume(self, value: Any) -> None:
+        """Give the reply a suspended session waits for."""
+        if self.link is not None:
+            self.link.resume(value)
+
+    def resume_with(self, argv: list[bytes]) -> None:
+        """Execute the command a paused session waits with, and reply."""
+        if self.link is None or self.link.is_closing:
+            return
+        self.suspended = False
+        value = self.execute(argv)
+        if not self.suspended:
+            self.suspended = True
+            self.link.resume(value)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Between MULTI and EXEC, or being executed by EXEC: then nothing may block."""
+        return self.queue is not None
+
+    def leave_transaction(self) -> None:
+        """Forget queue and watched keys: what EXEC and DISCARD end with."""
+        self.queue = None
+        self.queue_broken = False
+        self.gate &= ~GATE_TRANSACTION
+        self.worker.watches.remove_all(self)
+
+    def send(self, data: bytes) -> None:
+        """Send encoded bytes that are no reply to a command."""
+        if self.link is not None:
+            self.link.send(data)
+
+    def close(self) -> None:
+        """Close the connection once everything written has been sent."""
+        self.closing = True
+        if self.link is not None:
+            self.link.close()
