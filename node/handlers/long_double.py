@@ -95,7 +95,7 @@ def _power_of_two(exponent: int) -> Fraction:
     return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)
 
 
-def add(left: LongDouble, right: LongDouble) -> LongDouble:
+def add(left: LongDouble, right: LongDouble) -> Fraction:
     """The sum. Raises NAN_OR_INFINITY where it is not a number that could be stored."""
     if isinstance(left, float) or isinstance(right, float):
         raise errors.NAN_OR_INFINITY
