@@ -1,0 +1,14 @@
+"""The values that keys hold, other than strings: plain structures that know no protocol, keys or settings.
+
+Each type has `type_name` (what TYPE prints), `len()`, `encoding` (what OBJECT ENCODING prints) and `copy()`.
+An encoding says which representation Redis would have chosen for the same history: compact while small, by
+the thresholds in `limits`, and never back, except that a list shrinks. Nothing here draws random numbers: a
+caller picks a position and asks for what is `at` it.
+"""
+
+from node.datatypes.hash import Hash
+from node.datatypes.list import List
+from node.datatypes.set import Set
+from node.datatypes.sorted_set import SortedSet
+
+__all__ = ["Hash", "List", "Set", "SortedSet"]

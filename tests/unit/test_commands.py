@@ -288,18 +288,9 @@ def test_only_what_has_a_handler_is_shown(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     "arguments",
     [
-        "",
-        "filterby aclcat transaction",
-        "filterby ACLCAT BITMAP",
-        "filterby aclcat nosuch",
-        "filterby module nosuch",
-    ]
-    + [
-        "filterby pattern xi*",
-        "filterby pattern CLIENT|*",
-        "filterby foo x",
-        "filterby",
-        "filterby pattern a b",
+        *("", "filterby aclcat transaction", "filterby ACLCAT BITMAP", "filterby aclcat nosuch"),
+        *("filterby module nosuch", "filterby pattern xi*", "filterby pattern CLIENT|*", "filterby foo x"),
+        *("filterby", "filterby pattern a b"),
     ],
 )
 def test_lists_are_those_of_redis(arguments: str, redis_server: Oracle, all_offered: None) -> None:
