@@ -27,6 +27,7 @@ class NodeInfo:
     flags: frozenset[str] = frozenset()
     """as CLUSTER NODES prints them: `master`, `fail?`, `noaddr`, ..."""
     epoch: int = 0
+    bus_port: int = 0
     linked: bool = True
     """whether the describing member has its bus link to this one up"""
 

@@ -1,0 +1,67 @@
+"""`shoal call`: one command on every member."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, User, open_survey
+from cluster.cli.output import print_json, say
+from cluster.operations.link import Refused
+
+
+def call(
+    words: Annotated[
+        list[str], typer.Argument(metavar="COMMAND ARGUMENT...", help="The command, as for redis-cli.")
+    ],
+    at: Annotated[
+        str, typer.Option("--at", metavar="HOST:PORT", help="Any member of the cluster.")
+    ] = DEFAULT_ADDRESS,
+    primaries: Annotated[bool, typer.Option("--primaries", help="Only on primaries.")] = False,
+    user: User = None,
+    password: Password = None,
+    json: Json = False,
+) -> None:
+    """Run a command on every member that answers, and print each one's reply."""
+    replies: dict[str, Any] = {}
+    refused = False
+    with open_survey(at, user, password) as survey:
+        for view in survey.views:
+            if primaries and not view.observer.is_primary:
+                continue
+            link = survey.link(view.observer.id)
+            try:
+                replies[view.observer.address] = _readable(link.call(*words))
+            except Refused as error:
+                refused = True
+                replies[view.observer.address] = {"error": error.reply}
+    if json:
+        print_json(replies)
+    else:
+        for address, reply in replies.items():
+            say(f"{address}:")
+            say("\n".join(f"  {line}" for line in _lines(reply)))
+    raise typer.Exit(1 if refused else 0)
+
+
+def _readable(reply: Any) -> Any:
+    """Bytes as text; what is no UTF-8 with its bytes escaped."""
+    if isinstance(reply, bytes):
+        return reply.decode(errors="backslashreplace")
+    if isinstance(reply, list):
+        return [_readable(item) for item in reply]
+    return str(reply) if isinstance(reply, Exception) else reply
+
+
+def _lines(reply: Any) -> list[str]:
+    if isinstance(reply, list):
+        return [line for i, item in enumerate(reply, 1) for line in _numbered(i, _lines(item))] or ["(empty)"]
+    if isinstance(reply, dict):
+        return [f"(error) {reply['error']}"]
+    return str(reply).splitlines() if reply not in (None, "") else ["(nil)" if reply is None else '""']
+
+
+def _numbered(number: int, lines: list[str]) -> list[str]:
+    first, *others = lines
+    return [f"{number}) {first}", *(f"   {line}" for line in others)]

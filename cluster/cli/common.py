@@ -1,0 +1,55 @@
+"""What many subcommands have in common: which cluster, who is asking, in which form to answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.operations.link import DEFAULT_TIMEOUT, Credentials, Unreachable
+from cluster.operations.survey import Survey
+
+DEFAULT_ADDRESS = "127.0.0.1:7001"
+"""the first worker of `shoal up`"""
+
+
+class UsageProblem(Exception):
+    """The call, or what it relies on, is wrong: exit code 2."""
+
+
+Address = Annotated[str, typer.Argument(metavar="HOST:PORT", help="Any member of the cluster.")]
+User = Annotated[str | None, typer.Option("--user", help="User name to log in with.")]
+Password = Annotated[
+    str | None,
+    typer.Option("--password", envvar=["SHOAL_PASSWORD", "REDISCLI_AUTH"], help="Password to log in with."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Pipeline = Annotated[int, typer.Option("--pipeline", min=1, help="Keys handed over in one MIGRATE.")]
+MigrateTimeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds a node may take to hand over one batch of keys.")
+]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="Overwrite keys the target already has, left by an interrupted move."),
+]
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`host:port`, `[v6]:port`, `:port` or `port` as (host, port)."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageProblem(f"{text!r} is not an address like 127.0.0.1:7001")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def open_survey(
+    address: str, user: str | None, password: str | None, timeout: float = DEFAULT_TIMEOUT
+) -> Survey:
+    """The cluster that `address` belongs to. When nobody is there, that is a problem of the call."""
+    host, port = parse_address(address)
+    try:
+        return Survey.of(host, port, Credentials(user, password), timeout)
+    except Unreachable as error:
+        raise UsageProblem(str(error)) from error

@@ -1,0 +1,115 @@
+"""`shoal create`: make a cluster of running, empty nodes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from cluster.cli.common import DryRun, Json, Password, UsageProblem, User, Yes, parse_address
+from cluster.cli.output import print_json, print_table, say
+from cluster.operations.forming import await_nodes, form, require_strangers
+from cluster.operations.link import Credentials, NodeLink, OperationError, Unreachable
+from cluster.operations.survey import Survey, read_view
+from cluster.plans.check import check
+from cluster.plans.create import CreatePlan, plan_create
+
+
+def create(
+    addresses: Annotated[list[str], typer.Argument(metavar="HOST:PORT...", help="The nodes, three or more.")],
+    replicas: Annotated[int, typer.Option("--replicas", min=0, help="Replicas for each primary.")] = 0,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait for nodes that are still starting.")
+    ] = 0.0,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Do nothing if these nodes are a sound cluster already.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    user: User = None,
+    password: Password = None,
+    json: Json = False,
+) -> None:
+    """Make a cluster of nodes that run in cluster mode and hold nothing yet."""
+    plan = plan_create([parse_address(text) for text in addresses], replicas)
+    credentials = Credentials(user, password)
+    with ExitStack() as stack:
+        links = {address: NodeLink(*address, credentials) for address in plan.addresses}
+        for link in links.values():
+            stack.callback(link.close)
+        try:
+            await_nodes(list(links.values()), wait)
+        except Unreachable as error:
+            raise UsageProblem(str(error)) from error
+        if if_needed and _is_formed(list(links.values())):
+            say("these nodes are a cluster already")
+            return
+        require_strangers(list(links.values()))
+        if not json:
+            print_plan(plan)
+        if dry_run:
+            if json:
+                print_json(plan_as_json(plan))
+            return
+        if not yes:
+            typer.confirm("Create this cluster?", abort=True)
+        survey = form(plan, links, report=(lambda line: None) if json else say)
+        stack.callback(survey.close)
+    if json:
+        print_json(plan_as_json(plan))
+    else:
+        say(f"done: all slots are served by {len(plan.primaries)} primaries")
+
+
+def _is_formed(links: list[NodeLink]) -> bool:
+    """Whether exactly these nodes, or more, are one cluster without problems; waits out gossip where they are
+    one."""
+    views = [read_view(link) for link in links]
+    ids = {view.observer.id for view in views}
+    if len(views[0].nodes) == 1:
+        return False
+    strangers = [view.observer.address for view in views if not ids <= set(view.nodes)]
+    if strangers:
+        raise OperationError(
+            f"some of these nodes are a cluster, but {strangers[0]} does not belong to it",
+            "CLUSTER MEET adds it; CLUSTER RESET on the others starts over",
+        )
+    survey = Survey(links[0], links[0].credentials)
+    survey.refresh()
+    return not any(problem.severity == "error" for problem in check(survey.views, survey.unreachable))
+
+
+def print_plan(plan: CreatePlan) -> None:
+    print_table(
+        "",
+        ["primary", "slots", "number", "replicas"],
+        [
+            [
+                _text(primary.address),
+                f"{primary.first}-{primary.last}",
+                primary.slot_count,
+                " ".join(map(_text, primary.replicas)),
+            ]
+            for primary in plan.primaries
+        ],
+        numeric=["number"],
+    )
+    if plan.shared_hosts:
+        say(f"note: {plan.shared_hosts} replicas share a host with their primary, and fail with it")
+
+
+def plan_as_json(plan: CreatePlan) -> list[dict]:
+    return [
+        {
+            "primary": _text(primary.address),
+            "first": primary.first,
+            "last": primary.last,
+            "replicas": list(map(_text, primary.replicas)),
+        }
+        for primary in plan.primaries
+    ]
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

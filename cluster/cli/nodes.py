@@ -1,0 +1,71 @@
+"""`shoal nodes`: who is in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, Password, User, open_survey
+from cluster.cli.output import coloured, print_json, print_table
+from cluster.operations.survey import Survey, first_slot
+from cluster.plans.model import NodeInfo
+from cluster.slots import format_ranges
+
+
+def nodes(
+    address: Address = DEFAULT_ADDRESS, user: User = None, password: Password = None, json: Json = False
+) -> None:
+    """List the members: primaries by their slots, each followed by its replicas."""
+    with open_survey(address, user, password) as survey:
+        rows = [describe(node, survey) for node in in_families(survey.nodes)]
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        "",
+        ["address", "role", "state", "slots", "ranges", "epoch", "id"],
+        [
+            [
+                row["address"],
+                "primary" if row["role"] == "primary" else f"replica of {row['primary_address']}",
+                coloured(row["state"], good=row["state"] == "ok"),
+                row["slot_count"] if row["role"] == "primary" else "",
+                row["slots"],
+                row["epoch"],
+                row["id"],
+            ]
+            for row in rows
+        ],
+        numeric=["slots", "epoch"],
+    )
+
+
+def in_families(nodes: Mapping[str, NodeInfo]) -> list[NodeInfo]:
+    """Primaries in order of their first slot, each followed by its replicas; replicas of strangers last."""
+    ordered = sorted(nodes.values(), key=lambda node: (first_slot(node), node.address))
+    families = []
+    for primary in ordered:
+        if primary.is_primary:
+            families += [primary, *(node for node in ordered if node.primary_id == primary.id)]
+    return families + [node for node in ordered if node not in families]
+
+
+def describe(node: NodeInfo, survey: Survey) -> dict[str, Any]:
+    """The row about `node`: what --json prints."""
+    primary = survey.nodes.get(node.primary_id or "")
+    state = "ok"
+    if node.address in survey.unreachable:
+        state = f"unreachable: {survey.unreachable[node.address]}"
+    if node.failed:
+        state = "failed"
+    return {
+        "id": node.id,
+        "address": node.address,
+        "role": "primary" if node.is_primary else "replica",
+        "primary": node.primary_id,
+        "primary_address": primary.address if primary else None,
+        "state": state,
+        "slot_count": node.slot_count,
+        "slots": format_ranges(node.slots),
+        "epoch": node.epoch,
+    }

@@ -1,0 +1,60 @@
+"""What the operator sees: tables on stdout, complaints on stderr, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH_OF_A_PIPE = 200
+"""Rich would fold tables to 80 columns where there is no terminal."""
+
+
+def console() -> Console:
+    """Made anew each time, because stdout may be another one each time (tests, redirections)."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False, soft_wrap=False)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    print(f"shoal: {' '.join(text.split())}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    console().print(Text(text))
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], numeric: Sequence[str] = ()
+) -> None:
+    """Columns named in `numeric` are aligned to the right."""
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def coloured(text: str, good: bool) -> Text:
+    return Text(text, style="green" if good else "bold red")
+
+
+def human_bytes(number: float) -> str:
+    """`1.5 MB`: powers of 1000, as on the label of a disk."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -1,0 +1,70 @@
+"""`shoal rebalance`: give every primary its share of the slots, with as few moves as possible."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.common import (
+    DEFAULT_ADDRESS,
+    Address,
+    DryRun,
+    Json,
+    MigrateTimeout,
+    Password,
+    Pipeline,
+    Replace,
+    UsageProblem,
+    User,
+    Yes,
+    open_survey,
+)
+from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
+from cluster.migration.classic import MoveOptions
+from cluster.operations.link import Credentials
+from cluster.operations.survey import Survey
+from cluster.plans.rebalance import plan_rebalance
+
+
+def rebalance(
+    address: Address = DEFAULT_ADDRESS,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight", metavar="NODE=NUMBER", help="A node's share relative to the others' 1; 0 empties it."
+        ),
+    ] = None,
+    use_empty: Annotated[
+        bool, typer.Option("--use-empty", help="Fill primaries that have no slots, too.")
+    ] = False,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, help="Leave it alone if all are within this many percent.")
+    ] = 2.0,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    pipeline: Pipeline = 100,
+    timeout: MigrateTimeout = 60.0,
+    replace: Replace = False,
+    user: User = None,
+    password: Password = None,
+    json: Json = False,
+) -> None:
+    """Even out the slots between the primaries, while clients read and write."""
+    with open_survey(address, user, password, timeout + GRACE) as survey:
+        require_sound(survey)
+        weights = dict(_parse_weight(survey, text) for text in weight or [])
+        moves = plan_rebalance(survey.nodes, weights, threshold, use_empty)
+        options = MoveOptions(pipeline, round(timeout * 1000), replace, Credentials(user, password))
+        carry_out_moves(survey, moves, options, How(dry_run, yes, json))
+
+
+def _parse_weight(survey: Survey, text: str) -> tuple[str, float]:
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        equals = ""
+    if not equals:
+        raise UsageProblem(f"{text!r} is not a weight like 7001=2")
+    return survey.find(name).id, value

@@ -1,0 +1,57 @@
+"""`shoal reshard`: move a number of slots, with their keys, to one node while clients go on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.common import (
+    DEFAULT_ADDRESS,
+    Address,
+    DryRun,
+    Json,
+    MigrateTimeout,
+    Password,
+    Pipeline,
+    Replace,
+    User,
+    Yes,
+    open_survey,
+)
+from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
+from cluster.migration.classic import MoveOptions
+from cluster.operations.link import Credentials
+from cluster.plans.reshard import plan_reshard
+
+
+def reshard(
+    to: Annotated[str, typer.Option("--to", help="Who gets the slots: address, port or id.")],
+    slots: Annotated[int, typer.Option("--slots", "-n", min=1, help="How many slots to move.")],
+    address: Address = DEFAULT_ADDRESS,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="Who gives them; may be repeated. Default: all other primaries."),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    pipeline: Pipeline = 100,
+    timeout: MigrateTimeout = 60.0,
+    replace: Replace = False,
+    user: User = None,
+    password: Password = None,
+    json: Json = False,
+) -> None:
+    """Move slots to one node, while clients read and write."""
+    with open_survey(address, user, password, timeout + GRACE) as survey:
+        require_sound(survey)
+        sources = [survey.find(name).id for name in _listed(from_)]
+        moves = plan_reshard(survey.nodes, sources, survey.find(to).id, slots)
+        options = MoveOptions(pipeline, round(timeout * 1000), replace, Credentials(user, password))
+        carry_out_moves(survey, moves, options, How(dry_run, yes, json))
+
+
+def _listed(names: list[str] | None) -> list[str]:
+    """`--from a --from b,c` as three names; `all` means no particular ones."""
+    listed = [name for group in names or [] for name in group.split(",") if name]
+    return [] if listed == ["all"] else listed

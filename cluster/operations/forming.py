@@ -1,0 +1,134 @@
+"""Making a cluster out of strangers, as a create plan says.
+
+The order matters: slots and epochs first, while every node is still alone and nobody can object; then the
+introductions; then, when all know each other, the replicas; and it is done only when every member
+says so itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from cluster.operations.link import NodeLink, OperationError, Unreachable
+from cluster.operations.survey import Survey, read_view
+from cluster.plans.check import check
+from cluster.plans.create import Address, CreatePlan
+from cluster.plans.model import View
+
+JOIN_SECONDS = 60.0
+_PAUSE = 0.1
+
+Report = Callable[[str], None]
+
+
+def await_nodes(links: Sequence[NodeLink], timeout: float) -> None:
+    """Until every node answers PING. Raises the Unreachable of the first that does not in time."""
+    deadline = time.monotonic() + timeout
+    for link in links:
+        while True:
+            try:
+                link.call("PING")
+                break
+            except OperationError as error:
+                starting = isinstance(error, Unreachable) or "LOADING" in error.text
+                if not starting or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+
+
+def require_strangers(links: Sequence[NodeLink]) -> None:
+    """Every node must run in cluster mode, know nobody, serve nothing and hold no key. Raises
+    OperationError."""
+    for link in links:
+        view = read_view(link)
+        if len(view.nodes) > 1:
+            raise OperationError(
+                f"{link.address} already knows {len(view.nodes) - 1} other nodes",
+                "it is a member of a cluster; CLUSTER RESET makes it leave",
+            )
+        if view.observer.slots:
+            raise OperationError(f"{link.address} already serves slots", "CLUSTER RESET makes it forget them")
+        keys = link.call("DBSIZE")
+        if keys:
+            raise OperationError(f"{link.address} holds {keys} keys", "give an empty node, or FLUSHALL it")
+
+
+def form(
+    plan: CreatePlan,
+    links: dict[Address, NodeLink],
+    report: Report = lambda line: None,
+    timeout: float = JOIN_SECONDS,
+) -> Survey:
+    """Carry out `plan`; returns a survey of the formed cluster, for the caller to close.
+
+    `links` has one link for each address of the plan. Raises OperationError when a node refuses or the
+    members do not agree within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    report("assigning slots and epochs")
+    for epoch, address in enumerate(plan.addresses, 1):
+        links[address].call("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+    for primary in plan.primaries:
+        links[primary.address].call("CLUSTER", "ADDSLOTSRANGE", primary.first, primary.last)
+    report("introducing the nodes to each other")
+    first = links[plan.primaries[0].address]
+    ids = {address: _introduce(first, links[address]) for address in plan.addresses}
+    _await(
+        lambda: all(len(_settled(read_view(link))) == len(links) for link in links.values()),
+        deadline,
+        f"the {len(links)} nodes do not all know each other",
+        "are their bus ports (usually port + 10000) reachable from each other?",
+    )
+    if any(primary.replicas for primary in plan.primaries):
+        report("attaching the replicas")
+    for primary in plan.primaries:
+        for address in primary.replicas:
+            links[address].call("CLUSTER", "REPLICATE", ids[primary.address])
+    survey = Survey(first, first.credentials)
+    await_agreement(survey, deadline)
+    return survey
+
+
+def await_agreement(survey: Survey, deadline: float) -> None:
+    """Until all slots are served, all members agree, and each says that its cluster is ok."""
+
+    def agreed() -> bool:
+        survey.refresh()
+        if survey.unreachable or any(problem.severity == "error" for problem in check(survey.views)):
+            return False
+        links = [survey.link(view.observer.id) for view in survey.views]
+        return all(_replication_is_up(link) and cluster_is_ok(link) for link in links)
+
+    _await(agreed, deadline, "the members do not agree on a working cluster", "`shoal check` says on what")
+
+
+def cluster_is_ok(link: NodeLink) -> bool:
+    return "cluster_state:ok" in link.call_text("CLUSTER", "INFO")
+
+
+def _replication_is_up(link: NodeLink) -> bool:
+    return "master_link_status:down" not in link.call_text("INFO", "replication")
+
+
+def _introduce(first: NodeLink, other: NodeLink) -> str:
+    """CLUSTER MEET; returns the other's id. MEET takes addresses only, so a name is resolved here."""
+    node = read_view(other).observer
+    if other is not first:
+        meet: list[str | int] = ["CLUSTER", "MEET", socket.gethostbyname(other.host), other.port]
+        if node.bus_port and node.bus_port != other.port + 10000:
+            meet.append(node.bus_port)
+        first.call(*meet)
+    return node.id
+
+
+def _settled(view: View) -> list[str]:
+    return [node.id for node in view.nodes.values() if "handshake" not in node.flags]
+
+
+def _await(condition: Callable[[], bool], deadline: float, text: str, next_step: str) -> None:
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise OperationError(text, next_step)
+        time.sleep(_PAUSE)

@@ -1,0 +1,178 @@
+"""Asking every member for its view of the cluster.
+
+Starts from any one member, asks it whom it knows, and asks each of those in turn; what is true of an
+open slot or of a claim is only known to the member itself, so one view is never enough to judge by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import TracebackType
+
+from cluster.operations.link import (
+    ANONYMOUS,
+    DEFAULT_TIMEOUT,
+    Credentials,
+    NodeLink,
+    OperationError,
+    Unreachable,
+)
+from cluster.plans.check import agreed_nodes
+from cluster.plans.model import NodeInfo, PlanError, View
+from cluster.slots import NO_SLOTS, SLOT_COUNT, from_range, parse_range
+
+
+class Survey:
+    """A cluster and links to all its members. A context manager: leaving it closes the links.
+
+    `views` are of those that answered, in the order of the seed's list, the seed first; `unreachable` says
+    why the others gave none (address -> reason).
+    """
+
+    def __init__(
+        self, seed: NodeLink, credentials: Credentials = ANONYMOUS, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
+        self.seed = seed
+        self.credentials = credentials
+        self.timeout = timeout
+        self.views: list[View] = []
+        self.unreachable: dict[str, str] = {}
+        self._links: dict[tuple[str, int], NodeLink] = {(seed.host, seed.port): seed}
+        self._by_id: dict[str, NodeLink] = {}
+
+    @classmethod
+    def of(
+        cls, host: str, port: int, credentials: Credentials = ANONYMOUS, timeout: float = DEFAULT_TIMEOUT
+    ) -> Survey:
+        """Survey the cluster of which host:port is a member. Raises OperationError when that one gives no
+        view."""
+        survey = cls(NodeLink(host, port, credentials, timeout), credentials, timeout)
+        try:
+            survey.refresh()
+        except BaseException:
+            survey.close()
+            raise
+        return survey
+
+    def __enter__(self) -> Survey:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for link in self._links.values():
+            link.close()
+
+    def refresh(self) -> None:
+        """Ask everyone again."""
+        first = read_view(self.seed)
+        self.views = [first]
+        self.unreachable = {}
+        self._by_id = {first.observer.id: self.seed}
+        for node in first.nodes.values():
+            if node.id == first.observer.id or {"noaddr", "handshake"} & node.flags:
+                continue
+            link = self._links.get((node.host, node.port))
+            if link is None:
+                link = NodeLink(node.host, node.port, self.credentials, self.timeout)
+                self._links[node.host, node.port] = link
+            self._by_id[node.id] = link
+            try:
+                self.views.append(read_view(link))
+            except Unreachable as error:
+                self.unreachable[node.address] = error.reason
+
+    @property
+    def nodes(self) -> dict[str, NodeInfo]:
+        """The members by id, each by its own account where it gave one."""
+        return agreed_nodes(self.views)
+
+    @property
+    def primaries(self) -> list[NodeInfo]:
+        """Those that answered, by their first slot; without slots last."""
+        answering = [view.observer for view in self.views if view.observer.is_primary]
+        return sorted(answering, key=lambda node: (first_slot(node), node.address))
+
+    def link(self, node_id: str) -> NodeLink:
+        return self._by_id[node_id]
+
+    def find(self, name: str) -> NodeInfo:
+        """The member called `name`: its address, its port where only one has it, or the start of its id.
+
+        Raises PlanError when that is nobody, or more than one.
+        """
+        nodes = list(self.nodes.values())
+        found = [node for node in nodes if name in (node.address, node.id)]
+        if not found and name.lstrip(":").isdecimal():
+            found = [node for node in nodes if node.port == int(name.lstrip(":"))]
+        if not found and len(name) >= 4:
+            found = [node for node in nodes if node.id.startswith(name)]
+        if len(found) == 1:
+            return found[0]
+        problem = f"{name} names {len(found)} nodes" if found else f"no node is called {name}"
+        raise PlanError(f"{problem}; `shoal nodes` lists addresses and ids")
+
+
+def first_slot(node: NodeInfo) -> int:
+    return (node.slots & -node.slots).bit_length() - 1 if node.slots else SLOT_COUNT
+
+
+def read_view(link: NodeLink) -> View:
+    """CLUSTER NODES of one member. Raises OperationError when it does not answer, or runs without a
+    cluster."""
+    return parse_view(link.call_text("CLUSTER", "NODES").splitlines(), link.host, link.address)
+
+
+def parse_view(lines: Iterable[str], own_host: str, source: str) -> View:
+    """The view in the lines of CLUSTER NODES (format: cluster/topology/nodes_conf.py), whoever printed them.
+
+    A member that has not yet learned its address leaves it empty; it is `own_host` then, where we reached it.
+    """
+    nodes: dict[str, NodeInfo] = {}
+    observer: NodeInfo | None = None
+    open_words: list[str] = []
+    for line in lines:
+        try:
+            node, words = _parse_node(line)
+        except ValueError as error:
+            raise OperationError(
+                f"{source} printed a CLUSTER NODES line that is no such line: {error}"
+            ) from error
+        if "myself" in node.flags:
+            node = replace(node, host=node.host or own_host, linked=True)
+            observer, open_words = node, words
+        nodes[node.id] = node
+    if observer is None:
+        raise OperationError(f"{source} does not list itself in CLUSTER NODES")
+    migrating: dict[int, str] = {}
+    importing: dict[int, str] = {}
+    for word in open_words:
+        slot, _, rest = word.strip("[]").partition("-")
+        (migrating if rest.startswith(">-") else importing)[int(slot)] = rest[2:]
+    return View(observer, nodes, migrating, importing)
+
+
+def _parse_node(line: str) -> tuple[NodeInfo, list[str]]:
+    node_id, address, flags, primary_id, _ping, _pong, epoch, link, *words = line.split()
+    host, _, ports = address.partition(",")[0].rpartition(":")
+    port, _, bus_port = ports.partition("@")
+    slots = NO_SLOTS
+    for word in words:
+        if not word.startswith("["):
+            slots |= from_range(*parse_range(word))
+    node = NodeInfo(
+        id=node_id,
+        host=host,
+        port=int(port),
+        slots=slots,
+        primary_id=None if primary_id == "-" else primary_id,
+        flags=frozenset(flags.split(",")),
+        epoch=int(epoch),
+        bus_port=int(bus_port or 0),
+        linked=link == "connected",
+    )
+    return node, [word for word in words if word.startswith("[")]
