@@ -1,0 +1,88 @@
+"""A worker as a process: `redis-server`'s way to start, run and stop.
+
+Settings come from a file and flags; a bad one is told on stderr with exit code 1. SIGTERM and SIGINT end
+it as SHUTDOWN does. The garbage collector is frozen once everything is set up: what lives then lives
+to the end, and need not be walked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from node import log as log_lines
+from node.config import Config, ConfigError
+from node.errors import ReplyError
+from node.listeners import ListenError
+from node.log import Log
+try:
+    from node.persistence.rdb.format import RdbError
+except ImportError:
+    RdbError = OSError
+from node.worker import MakeCluster, Worker
+
+
+def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
+    """Run a worker with redis-server's arguments until it is told to stop; returns the exit code."""
+    try:
+        config = Config.from_args(argv)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    log = Log.from_config(config)
+    log.starting(config)
+    _write_pid_file(config, log)
+    try:
+        return uvloop.run(_life(config, log, make_cluster if config.cluster_enabled else None))
+    except (ListenError, RdbError, OSError) as error:
+        for line in str(error).splitlines():
+            log.warning(line)
+        return 1
+    finally:
+        _remove_pid_file(config)
+
+
+async def _life(config: Config, log: Log, make_cluster: MakeCluster | None) -> int:
+    worker = Worker(config, log, make_cluster)
+    loop = asyncio.get_running_loop()
+    for number, line in (
+        (signal.SIGTERM, log_lines.SIGTERM_RECEIVED),
+        (signal.SIGINT, log_lines.SIGINT_RECEIVED),
+    ):
+        loop.add_signal_handler(number, _signalled, worker, line)
+    await worker.start()
+    gc.collect()
+    gc.freeze()
+    assert worker.stopping is not None
+    code = await worker.stopping
+    await worker.stop()
+    return code
+
+
+def _signalled(worker: Worker, line: str) -> None:
+    worker.log.warning(line)
+    worker.log.notice(log_lines.SHUTDOWN_REQUESTED)
+    try:
+        worker.shutdown()
+    except ReplyError as error:
+        worker.log.warning(f"{error.text} The worker goes on.")
+
+
+def _write_pid_file(config: Config, log: Log) -> None:
+    if config.pidfile:
+        try:
+            with open(config.path(config.pidfile), "w") as file:
+                file.write(f"{os.getpid()}\n")
+        except OSError as error:
+            log.warning(f"Failed to write PID file: {error.strerror}")
+
+
+def _remove_pid_file(config: Config) -> None:
+    if config.pidfile and os.path.exists(config.path(config.pidfile)):
+        os.unlink(config.path(config.pidfile))

@@ -1,0 +1,305 @@
+"""One worker: the process' state and its life, from opened sockets to the last good-bye.
+
+The worker owns what there is one of: settings, log, engine (databases, trail), clients, replication, the
+timer. It runs on one event loop and takes no locks. What it must know of its cluster it asks its
+`cluster` port (`node/cluster_port.py`); a standalone worker has the null object there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from node import errors, log
+from node.cluster_port import ClusterPort, Standalone
+from node.commands.model import Command
+from node.config import Config
+from node.core import hot_strings
+from node.core.connection import Connection
+from node.core.engine import GATE_AUTH, GATE_LOADING, Engine
+from node.core.reply_writer import encode_reply
+from node.errors import ReplyError
+from node.handlers import registry
+from node.keyspace import events
+from node.keyspace.events import Event
+from node.keyspace.expiry import ActiveExpiry
+from node.listeners import open_tcp, open_unix
+from node.log import Log
+from node.metrics.rates import Rate
+try:
+    from node.persistence.snapshot import Snapshots
+except ImportError:
+    Snapshots = lambda w: type("S", (), {"load": lambda s: None, "save_before_exit": lambda s: True})()
+try:
+    from node.replication.roles import Replication
+except ImportError:
+    async def _n(s): pass
+    Replication = lambda w: type("R", (), {"start": lambda s: None, "client_gone": lambda s,c: None, "stop": _n})()
+from node.session.pause import Pause
+from node.session.session import Session
+from node.session.watch import Watches
+
+MakeCluster = Callable[["Worker"], ClusterPort]
+
+
+class Worker:
+    def __init__(self, config: Config, log: Log, make_cluster: MakeCluster | None = None) -> None:
+        """`make_cluster` is called last, with the worker, and gives its cluster port."""
+        self.config = config
+        self.log = log
+        self.run_id = secrets.token_hex(20)
+        self.engine = Engine(1 if config.cluster_enabled else config.databases)
+        self.databases = self.engine.databases
+        self.trail = self.engine.trail
+        self.started_at = self.engine.now
+        self.clients: dict[int, Session] = {}
+        self.rejected_connections = 0
+        self.error_counts: dict[str, int] = {}
+        """Error replies by prefix: INFO errorstats."""
+        self.active_expiry = True
+        """DEBUG SET-ACTIVE-EXPIRE."""
+        self.pause = Pause(self.engine)
+        self.watches = Watches(self.engine)
+        self.command_rate = Rate(self.engine.now)
+        self.input_rate = Rate(self.engine.now)
+        self.output_rate = Rate(self.engine.now)
+        self.stopping: asyncio.Future[int] | None = None
+        """Set to the exit code when the worker shall end; made by `start`."""
+        self.cron_jobs: list[Callable[[], None]] = []
+        """Called `hz` times a second, after the worker's own chores."""
+        self._next_id = 1
+        self._servers: list[asyncio.AbstractServer] = []
+        self._cron_handle: asyncio.TimerHandle | None = None
+        self._expiry = [ActiveExpiry(db) for db in self.databases]
+
+        registry.load_all()
+        self.commands = registry.served_commands()
+        self.engine.load(registry.rows(self.commands), config.cluster_enabled)
+        hot_strings.install(self.engine)
+        self.engine.on_bug = self._log_bug
+        self.engine.on_error = self.count_error
+        self.engine.observer = self._observe
+        for db in self.databases:
+            db.on_expired = self._key_expired
+        self._follow_settings()
+        self.snapshots = Snapshots(self)
+        self.replication = Replication(self)
+        self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the sockets, load the data, join the cluster, serve. Raises ListenError, OSError, RdbError."""
+        loop = asyncio.get_running_loop()
+        self.stopping = loop.create_future()
+        sockets = self._open_sockets()
+        self.log.running(self.config)
+        self.log.notice(log.INITIALIZED)
+        self.snapshots.load()
+        self.engine.tick()
+        await self.cluster.start()
+        self.replication.start()
+        for sock in sockets:
+            await self._serve_on(sock)
+        if self.config.port:
+            self.log.notice(log.READY_TCP)
+        if self.config.unixsocket:
+            self.log.notice(log.READY_UNIX)
+        self._cron()
+
+    async def stop(self) -> None:
+        """Close everything in the order that loses nothing. The snapshot has been taken before."""
+        if self._cron_handle is not None:
+            self._cron_handle.cancel()
+        for server in self._servers:
+            server.close()
+        await self.cluster.stop()
+        await self.replication.stop()
+        for session in list(self.clients.values()):
+            session.close()
+        if self.config.unixsocket:
+            os.unlink(self.config.unixsocket)
+        self.log.notice(log.BYE)
+
+    def shutdown(self, *, save: bool | None = None, force: bool = False) -> None:
+        """End the worker: SHUTDOWN, SIGTERM. `save` None: if save points are configured.
+
+        Raises ReplyError, and goes on, if the dataset must be saved and cannot be, unless `force`d.
+        """
+        assert self.stopping is not None
+        if save is None:
+            save = bool(self.config.save)
+        if save and not self.snapshots.save_before_exit() and not force:
+            raise errors.SHUTDOWN_FAILED
+        if not self.stopping.done():
+            self.stopping.set_result(0)
+
+    def _open_sockets(self) -> list[socket.socket]:
+        config = self.config
+        sockets = []
+        if config.port:
+            sockets = open_tcp(config.bind, config.port, config.tcp_backlog, self.log.warning)
+        if config.unixsocket:
+            sockets.append(open_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog))
+        return sockets
+
+    async def _serve_on(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+
+        def connection() -> Connection:
+            return Connection(self.engine, loop, self._opened, self._closed)
+
+        if sock.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(connection, sock=sock)  # type: ignore[arg-type]
+        else:
+            server = await loop.create_server(connection, sock=sock)  # type: ignore[arg-type]
+        self._servers.append(server)
+
+    # --- clients -------------------------------------------------------------------------------------
+
+    def _opened(self, connection: Connection) -> Session | None:
+        """A client connected: greet it with a session, or refuse it with a reason."""
+        refusal = self._refusal(connection)
+        if refusal is not None:
+            self.rejected_connections += 1
+            connection.transport.write(encode_reply(refusal))
+            return None
+        sock = connection.transport.get_extra_info("socket")
+        if self.config.tcp_keepalive and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        session = Session(self.engine, self, self._next_id, connection)
+        self._next_id += 1
+        if self.config.requirepass:
+            session.gate |= GATE_AUTH
+        connection.output_limit = self.config.client_output_buffer_limit["normal"].hard
+        connection.query_limit = self.config.client_query_buffer_limit
+        self.clients[session.id] = session
+        return session
+
+    def _refusal(self, connection: Connection) -> ReplyError | None:
+        if len(self.clients) >= self.config.maxclients:
+            return errors.MAX_CLIENTS
+        if self.config.protected_mode and not self.config.requirepass:
+            peer = connection.transport.get_extra_info("peername")
+            host = peer[0] if isinstance(peer, tuple) else ""
+            if host and not host.startswith("127.") and host not in ("::1", "::ffff:127.0.0.1"):
+                return errors.PROTECTED_MODE
+        return None
+
+    def _closed(self, connection: Connection) -> None:
+        session = connection.client
+        self.clients.pop(session.id, None)
+        self.watches.remove_all(session)
+        self.replication.client_gone(session)
+
+    def internal_session(self, *, replicated: bool = True) -> Session:
+        """A session without a connection, for a stream that is applied rather than requested.
+
+        `replicated`: its commands are obeyed without checks and leave no trail, since whoever feeds it
+        records the stream itself.
+        """
+        session = Session(self.engine, self, self._next_id)
+        self._next_id += 1
+        session.replicated = replicated
+        return session
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def resolve(self, argv: list[bytes]) -> tuple[Command, list[bytes]]:
+        """The command `argv` asks for, subcommand resolved, and the arguments its handler gets."""
+        name = argv[0].decode("latin-1").lower()
+        command = self.commands.get(name)
+        if command is None:
+            raise errors.unknown_command(argv)
+        if not command.subcommands:
+            return command, argv[1:]
+        if len(argv) < 2:
+            # Some containers are commands themselves (COMMAND); others have a handler only below.
+            if command.name in registry.HANDLERS:
+                return command, []
+            raise errors.wrong_arity(command.name)
+        subcommand = command.subcommands.get(argv[1].decode("latin-1").lower())
+        if subcommand is None or subcommand.name not in registry.HANDLERS:
+            raise errors.unknown_subcommand(command.name, argv[1])
+        return subcommand, argv[2:]
+
+    def count_error(self, text: str) -> None:
+        prefix = text.partition(" ")[0]
+        self.error_counts[prefix] = self.error_counts.get(prefix, 0) + 1
+
+    def _log_bug(self, command: str, bug: Exception) -> None:
+        import traceback
+
+        self.log.warning(f"A bug in {command}: {''.join(traceback.format_exception(bug))}")
+
+    # --- what happens to keys ------------------------------------------------------------------------
+
+    def _observe(self, client: Session, key: bytes, event: Event) -> None:
+        self.watches.touch(client.db.index, key)
+
+    def _key_expired(self, db: Any, key: bytes) -> None:
+        """The database dropped a key because of its age: replicas and the log get a DEL."""
+        self.trail.add(db.index, [b"DEL", key])
+        self.watches.touch_expired(db.index, key)
+
+    # --- chores --------------------------------------------------------------------------------------
+
+    def _cron(self) -> None:
+        period = 1 / self.config.hz
+        loop = asyncio.get_running_loop()
+        self._cron_handle = loop.call_later(period, self._cron)
+        now = self.engine.tick()
+        if self.active_expiry and not self.engine.gate & GATE_LOADING:
+            for expiry in self._expiry:
+                expiry.run(period)
+        self._close_idle(now)
+        self.command_rate.sample(now, self.engine.commands_processed)
+        self.input_rate.sample(now, self.engine.bytes_received)
+        self.output_rate.sample(now, self.engine.bytes_sent)
+        for job in self.cron_jobs:
+            job()
+        self.trail.flush()
+
+    def _close_idle(self, now: int) -> None:
+        limit = self.config.timeout * 1000
+        if limit:
+            for session in list(self.clients.values()):
+                if session.kind == "normal" and now - session.link.last_active > limit:
+                    self.log.verbose("Closing idle client")
+                    session.close()
+
+    # --- settings ------------------------------------------------------------------------------------
+
+    def _follow_settings(self) -> None:
+        """Apply the settings the engine keeps for itself, now and whenever they change."""
+        config, engine = self.config, self.engine
+
+        def bulk_length(value: int) -> None:
+            engine.bulk_length = value
+
+        def eviction_policy(value: str) -> None:
+            for db in self.databases:
+                db.tracks_frequency = "lfu" in value
+
+        def output_limits(value: dict[str, Any]) -> None:
+            for session in self.clients.values():
+                if session.kind in value:
+                    session.link.output_limit = value[session.kind].hard
+
+        def query_limit(value: int) -> None:
+            for session in self.clients.values():
+                session.link.query_limit = value
+
+        followed: Sequence[tuple[str, Callable[[Any], None]]] = (
+            ("proto-max-bulk-len", bulk_length),
+            ("maxmemory-policy", eviction_policy),
+            ("client-output-buffer-limit", output_limits),
+            ("client-query-buffer-limit", query_limit),
+        )
+        for name, apply in followed:
+            apply(getattr(config, name.replace("-", "_")))
+            config.on_change(name, apply)
