@@ -1,15 +1,16 @@
 """A forked child: a copy of this worker that does one long piece of disk work and ends.
 
-The child sees the data as it was at the moment of the fork, for as long as it needs, while the parent serves on.
-Rules of such a child:
+The child sees the data as it was at the moment of the fork, for as long as it needs, while the parent
+serves on. Rules of such a child:
 
-- It is one thread and no event loop: it never touches asyncio, and it closes every descriptor but the few it was
+- It is one thread and no event loop: it never touches asyncio, and it closes every descriptor but the few
+it was
   told to keep, so that it neither holds a port nor a client's connection if the parent dies.
 - It ends with os._exit: no cleanup handler of the parent may run twice.
 - The garbage collector stays off in it, because a collection would touch, and so copy, every page.
 
-The parent is told through a pipe: the child may write a short report into it, and its closing, which the event loop
-watches, says that the child has ended. So nothing waits, and no signal handler is needed.
+The parent is told through a pipe: the child may write a short report into it, and its closing, which the
+event loop watches, says that the child has ended. So nothing waits, and no signal handler is needed.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def fork_child(
 ) -> ForkedChild:
     """Fork, execute `run` in the child, and call `done` in the parent when the child has ended.
 
-    `run` returns the report; an exception becomes exit code 1 with its text as report. `keep`: descriptors the
-    child needs. Raises OSError if the system cannot fork.
+    `run` returns the report; an exception becomes exit code 1 with its text as report. `keep`: descriptors
+    the child needs. Raises OSError if the system cannot fork.
     """
     reading, writing = os.pipe()
     gc_was_on = gc.isenabled()
@@ -129,3 +130,70 @@ def _close_all_but(kept: set[int]) -> None:
         os.closerange(start, descriptor)
         start = max(start, descriptor + 1)
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
+
+
+class ChildBusy(Exception):
+    """Another child is running; `purpose` says what for."""
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__(f"another child is running ({purpose})")
+        self.purpose = purpose
+
+
+class Children:
+    """A worker's one place for a child: two at a time would double what writes copy, so there is never a
+    second.
+
+    Whoever found it taken may ask to be called when it is free (`when_free`).
+    """
+
+    def __init__(self) -> None:
+        self.current: ForkedChild | None = None
+        self.purpose = ""
+        self.last_fork_us = 0
+        """How long the last fork took: the parent stands still for it."""
+        self.total_forks = 0
+        self._waiting: list[Callable[[], None]] = []
+
+    def start(
+        self,
+        purpose: str,
+        run: Callable[[], bytes],
+        done: Callable[[Outcome], None],
+        keep: Collection[int] = (),
+    ) -> ForkedChild:
+        """`fork_child` on the running event loop. Raises ChildBusy, and OSError."""
+        if self.current is not None:
+            raise ChildBusy(self.purpose)
+
+        def ended(outcome: Outcome) -> None:
+            self.current = None
+            self.purpose = ""
+            done(outcome)
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call()
+
+        before = time.perf_counter()
+        self.current = fork_child(run, ended, asyncio.get_running_loop(), keep)
+        self.last_fork_us = int((time.perf_counter() - before) * 1e6)
+        self.total_forks += 1
+        self.purpose = purpose
+        return self.current
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Call once, after the child that is running has ended."""
+        self._waiting.append(call)
+
+    def kill(self) -> None:
+        if self.current is not None:
+            self.current.kill()
+
+
+def copied_bytes() -> int:
+    """Memory that this process does not share with its parent any more; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as rollup:
+            return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith(b"Private_Dirty:"))
+    except OSError:
+        return 0

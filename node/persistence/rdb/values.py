@@ -78,7 +78,11 @@ def _load_compressed(source: Source) -> bytes:
     length = load_length(source)
     if not 0 < length <= min(packed_length * LZF_RATIO, STRING_MAX):
         raise source.error(f"{packed_length} compressed bytes cannot be {length} bytes")
-    text = lzf.decompress(source.take(packed_length), length)
+    packed = source.take(packed_length)
+    try:
+        text = lzf.decompress(packed, length)
+    except ValueError:
+        text = None
     if text is None or len(text) != length:
         raise source.error("damaged LZF data")
     return text  # type: ignore[no-any-return]

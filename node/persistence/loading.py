@@ -1,0 +1,78 @@
+"""Filling the databases from an RDB stream, a slice at a time.
+
+A big file takes minutes, in which a worker must still answer: PING with LOADING, its cluster with a
+heartbeat. So loading runs in slices of some milliseconds and hands control back to the event loop between
+them.
+
+What a file may bring that a server would not: keys whose time has passed (a primary drops them, a replica
+keeps them, because only its primary's DEL may remove them), and keys of databases that this worker does not
+have (refused: they must not vanish).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from node.persistence.rdb import Entry, RdbError, RdbReader
+
+SLICE_SECONDS: Final = 0.02
+_CHECK_CLOCK_EVERY: Final = 64
+
+
+class Loader:
+    """Puts the entries of `reader` into `databases`.
+
+    `drop_before`: Unix ms; entries that expired before it are dropped. 0 keeps all.
+    """
+
+    def __init__(self, reader: RdbReader, name: str, databases: Sequence[Any], drop_before: int = 0) -> None:
+        self.reader = reader
+        self.loaded = 0
+        self.expired = 0
+        self._name = name
+        self._databases = databases
+        self._drop_before = drop_before
+        self._entries: Iterable[Entry] = iter(reader)
+
+    def load_slice(self, seconds: float = SLICE_SECONDS) -> bool:
+        """Load for about so long; True when all is loaded.
+
+        Raises RdbError, and leaves in place what came before the damage.
+        """
+        deadline = time.monotonic() + seconds
+        countdown = _CHECK_CLOCK_EVERY
+        for entry in self._entries:
+            self._put(entry)
+            countdown -= 1
+            if not countdown:
+                if time.monotonic() >= deadline:
+                    return False
+                countdown = _CHECK_CLOCK_EVERY
+        return True
+
+    async def load(self) -> None:
+        """Load all, letting the event loop turn between the slices."""
+        while not self.load_slice():
+            await asyncio.sleep(0)
+
+    def _put(self, entry: Entry) -> None:
+        if entry.expire_at and entry.expire_at < self._drop_before:
+            self.expired += 1
+            return
+        if entry.database >= len(self._databases):
+            raise self._error(f"database {entry.database}, but only {len(self._databases)} here", entry)
+        db = self._databases[entry.database]
+        if db.exists(entry.key):
+            raise self._error("the same key twice", entry)
+        db.set(entry.key, entry.value, entry.expire_at)
+        if entry.idle is not None:
+            db.set_idle(entry.key, entry.idle)
+        if entry.frequency is not None:
+            db.set_frequency(entry.key, entry.frequency)
+        self.loaded += 1
+
+    def _error(self, reason: str, entry: Entry) -> RdbError:
+        return RdbError(self._name, self.reader.offset, f"{reason}: key {entry.key[:128]!r}")

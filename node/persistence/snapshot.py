@@ -1,0 +1,325 @@
+"""Snapshots: the whole data set in one RDB file, written on demand, at save points, and read at start.
+
+A file is written beside its final place, brought to the disk (fsync), and then renamed over the old one,
+whose directory is brought to the disk too. So there is always one whole snapshot, whatever happens in
+between.
+
+SAVE does it in the worker, which stands still meanwhile. BGSAVE does it in a forked child. `dirty` counts
+the changes since the last snapshot; a save point (`save 300 100`) is due when so many seconds have passed
+and so many changes happened. After a background save failed, the next one waits RETRY_SECONDS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
+from node.errors import ReplyError
+from node.persistence.child import Children, Outcome, copied_bytes
+from node.persistence.loading import Loader
+from node.persistence.rdb import RdbReader, write_rdb
+from node.version import REDIS_VERSION
+
+RETRY_SECONDS: Final = 5
+PURPOSE: Final = "RDB"
+
+SAVE_IN_PROGRESS = ReplyError("ERR Background save already in progress")
+CHILD_ACTIVE = ReplyError(
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. "
+    "Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
+)
+
+
+class Snapshots:
+    """A worker's snapshots. `worker` gives config, engine, log and replication."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self.children = Children()
+        self.last_save = int(time.time())
+        """Unix time of the last successful save, or of the start."""
+        self.last_ok = True
+        self.last_attempt = 0.0
+        self.last_seconds = -1
+        """How long the last background save took."""
+        self.last_copied = 0
+        """Bytes the last saving child had to copy because the parent wrote to them."""
+        self.saves = 0
+        self.keys_loaded = 0
+        self.keys_expired = 0
+        self.loaded_aux: dict[str, str] = {}
+        """What the file loaded last says of itself: replication resumes from it."""
+        self.loader: Loader | None = None
+        self.loading_total = 0
+        self.loading_started = 0
+        self._dirty_at_fork = 0
+        self._scheduled = False
+        worker.config.on_change("stop-writes-on-bgsave-error", lambda _: self._gate())
+        worker.config.on_change("save", lambda _: self._gate())
+        worker.cron_jobs.append(self.tick)
+
+    @property
+    def path(self) -> str:
+        return str(self._worker.config.path(self._worker.config.dbfilename))
+
+    @property
+    def in_progress(self) -> bool:
+        return self.children.purpose == PURPOSE
+
+    # saving
+
+    def save(self) -> None:
+        """SAVE: write the file now. Raises SAVE_IN_PROGRESS, and ReplyError when it cannot be written."""
+        if self.in_progress:
+            raise SAVE_IN_PROGRESS
+        try:
+            self._write_file()
+        except OSError as error:
+            self._worker.log.warning(f"Error trying to save the DB, can't save it: {error}")
+            self.last_ok = False
+            self._gate()
+            raise ReplyError("ERR") from None
+        self._succeeded(self._worker.engine.dirty)
+
+    def background_save(self, schedule: bool = False) -> str:
+        """BGSAVE: start a child, or remember to. Returns the status line; raises ReplyError."""
+        if self.in_progress:
+            raise SAVE_IN_PROGRESS
+        if self.children.current is not None:
+            if not schedule:
+                raise CHILD_ACTIVE
+            self._schedule()
+            return "Background saving scheduled"
+        self._start()
+        return "Background saving started"
+
+    def tick(self) -> None:
+        """Start a background save when a save point is due. Called some times a second."""
+        dirty = self._worker.engine.dirty
+        if not dirty or self.children.current is not None or self.loader is not None:
+            return
+        now = time.time()
+        if not self.last_ok and now - self.last_attempt < RETRY_SECONDS:
+            return
+        for seconds, changes in self._worker.config.save:
+            if dirty >= changes and now - self.last_save > seconds:
+                self._worker.log.notice(f"{changes} changes in {seconds} seconds. Saving...")
+                with contextlib.suppress(ReplyError):  # logged, and tried again
+                    self._start()
+                return
+
+    def save_before_exit(self) -> bool:
+        """The last snapshot; whether it could be written. A background save under way is given up for it."""
+        self._worker.log.notice("Saving the final RDB snapshot before exiting.")
+        self.stop()
+        try:
+            self._write_file()
+        except OSError as error:
+            self._worker.log.warning(f"Error trying to save the DB, can't exit: {error}")
+            return False
+        self._succeeded(self._worker.engine.dirty)
+        return True
+
+    def stop(self) -> None:
+        """End a background save under way; the file stays as it was."""
+        if self.in_progress and self.children.current is not None:
+            self._worker.log.warning("There is a child saving an .rdb. Killing it!")
+            pid = self.children.current.pid
+            self.children.kill()
+            _remove(self._temporary(pid))
+
+    def write_to(self, write: Callable[[bytes], Any], replication: dict[str, str | int]) -> int:
+        """Write all data as RDB through `write`; returns the number of keys. For files and replicas alike."""
+        config = self._worker.config
+        databases = self._worker.engine.databases
+        aux: dict[str, str | int] = {
+            "redis-ver": REDIS_VERSION,
+            "redis-bits": 64,
+            "ctime": int(time.time()),
+            "used-mem": sum(db.memory for db in databases),
+            **replication,
+            "aof-base": 0,
+        }
+        return write_rdb(write, databases, aux, compress=config.rdbcompression, checksum=config.rdbchecksum)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self.children.when_free(self._start_scheduled)
+
+    def _start_scheduled(self) -> None:
+        self._scheduled = False
+        with contextlib.suppress(ReplyError):  # logged
+            self._start()
+
+    def _start(self) -> None:
+        self.last_attempt = time.time()
+        self._dirty_at_fork = self._worker.engine.dirty
+        try:
+            child = self.children.start(PURPOSE, self._in_child, self._child_ended)
+        except OSError as error:
+            self._worker.log.warning(f"Can't save in background: fork: {error.strerror}")
+            self.last_ok = False
+            self._gate()
+            raise ReplyError("ERR") from None
+        self._worker.log.notice(f"Background saving started by pid {child.pid}")
+
+    def _in_child(self) -> bytes:
+        self._worker.log.role = "C"
+        self._write_file()
+        copied = copied_bytes()
+        self._worker.log.notice(f"Fork CoW for RDB: {copied >> 20} MB")
+        return b"%d" % copied
+
+    def _child_ended(self, outcome: Outcome) -> None:
+        log = self._worker.log
+        self.last_seconds = int(time.time() - self.last_attempt)
+        if outcome.ok:
+            self.last_copied = int(outcome.report)
+            log.notice("Background saving terminated with success")
+            self._succeeded(self._dirty_at_fork)
+            return
+        if outcome.signal is not None:
+            log.warning(f"Background saving terminated by signal {outcome.signal}")
+        else:
+            log.warning(f"Background saving error: {outcome.report.decode('utf-8', 'surrogateescape')}")
+        self.last_ok = False
+        self._gate()
+
+    def _succeeded(self, dirty: int) -> None:
+        self._worker.engine.dirty -= dirty
+        self.last_save = int(time.time())
+        self.last_ok = True
+        self.saves += 1
+        self._gate()
+
+    def _gate(self) -> None:
+        """Refuse writes while snapshots are wanted and fail, if the configuration says so."""
+        engine, config = self._worker.engine, self._worker.config
+        if not self.last_ok and config.stop_writes_on_bgsave_error and config.save:
+            engine.gate |= GATE_DISK_ERROR
+        else:
+            engine.gate &= ~GATE_DISK_ERROR
+
+    def _temporary(self, pid: int) -> str:
+        return str(self._worker.config.path(f"temp-{pid}.rdb"))
+
+    def _write_file(self) -> None:
+        temporary = self._temporary(os.getpid())
+        try:
+            with open(temporary, "wb", buffering=0) as file:
+                self.write_to(lambda chunk: write_fully(file.fileno(), chunk), self._replication_aux())
+                os.fsync(file.fileno())
+            os.rename(temporary, self.path)
+        except BaseException:
+            _remove(temporary)
+            raise
+        sync_directory(os.path.dirname(self.path))
+        self._worker.log.notice("DB saved on disk")
+
+    def _replication_aux(self) -> dict[str, str | int]:
+        """Where in the replication stream this snapshot stands: a restarted replica goes on from there."""
+        return self._worker.replication.snapshot_aux()  # type: ignore[no-any-return]
+
+    # loading
+
+    def load(self) -> None:
+        """Load the file at start, if there is one. Raises RdbError, and OSError."""
+        try:
+            size = os.path.getsize(self.path)
+        except FileNotFoundError:
+            return
+        started = time.monotonic()
+        with self._loading(self.path, size, keep_expired=self._worker.config.replicaof is not None) as loader:
+            while not loader.load_slice():
+                continue
+        self._worker.log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
+
+    async def load_file(self, path: str, keep_expired: bool) -> None:
+        """Load `path` into the databases while serving: clients are told LOADING, the event loop turns.
+
+        The databases should be empty. Raises RdbError, and OSError.
+        """
+        with self._loading(path, os.path.getsize(path), keep_expired) as loader:
+            await loader.load()
+
+    @contextlib.contextmanager
+    def _loading(self, path: str, size: int, keep_expired: bool) -> Iterator[Loader]:
+        """The state of loading around the use of a Loader of `path`."""
+        engine, log = self._worker.engine, self._worker.log
+        name = os.path.basename(path)
+        self.loading_started = int(time.time())
+        self.loading_total = size
+        engine.gate |= GATE_LOADING
+        try:
+            with open(path, "rb", buffering=0) as file:
+                reader = RdbReader(file, name, log.warning)
+                self.loader = Loader(reader, name, engine.databases, 0 if keep_expired else engine.tick())
+                yield self.loader
+                self.loaded_aux = reader.aux
+                self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired
+        finally:
+            self.loader = None
+            engine.gate &= ~GATE_LOADING
+        log.notice(
+            f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}, "
+            f"empty keys skipped: {reader.empty_keys_skipped}."
+        )
+
+    def info(self) -> dict[str, Any]:
+        """The fields of INFO's Persistence section that concern loading and snapshots."""
+        child = self.children.current if self.in_progress else None
+        fields: dict[str, Any] = {
+            "loading": int(self.loader is not None),
+            "async_loading": 0,
+            "current_cow_peak": 0,
+            "current_cow_size": 0,
+            "current_cow_size_age": 0,
+            "current_fork_perc": "0.00",
+            "current_save_keys_processed": 0,
+            "current_save_keys_total": 0,
+            "rdb_changes_since_last_save": self._worker.engine.dirty,
+            "rdb_bgsave_in_progress": int(child is not None),
+            "rdb_last_save_time": self.last_save,
+            "rdb_last_bgsave_status": "ok" if self.last_ok else "err",
+            "rdb_last_bgsave_time_sec": self.last_seconds,
+            "rdb_current_bgsave_time_sec": int(time.time() - child.started) if child else -1,
+            "rdb_saves": self.saves,
+            "rdb_last_cow_size": self.last_copied,
+            "rdb_last_load_keys_expired": self.keys_expired,
+            "rdb_last_load_keys_loaded": self.keys_loaded,
+        }
+        if self.loader is not None:
+            done = self.loader.reader.offset
+            fields |= {
+                "loading_start_time": self.loading_started,
+                "loading_total_bytes": self.loading_total,
+                "loading_loaded_bytes": done,
+                "loading_loaded_perc": f"{100 * done / max(self.loading_total, 1):.2f}",
+            }
+        return fields
+
+
+def write_fully(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the descriptor takes at once."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_directory(path: str) -> None:
+    """Bring a rename in the directory `path` to the disk."""
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

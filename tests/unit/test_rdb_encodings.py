@@ -1,0 +1,176 @@
+"""The packed encodings: what we encode reads back, and every damage is seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.persistence.rdb import intset, listpack, ziplist, zipmap
+from node.persistence.rdb.crc64 import crc64
+from node.persistence.rdb.format import Malformed
+
+integers = st.integers(-(1 << 63), (1 << 63) - 1)
+near_limits = st.sampled_from([0, 127, 128, 4095, 4096, 1 << 15, 1 << 23, 1 << 31, 1 << 63]).flatmap(
+    lambda edge: st.sampled_from([-edge - 1, -edge, edge - 1])
+)
+elements = st.one_of(
+    st.binary(max_size=100),
+    integers.map(lambda number: b"%d" % number),
+    near_limits.filter(lambda number: -(1 << 63) <= number < 1 << 63).map(lambda number: b"%d" % number),
+    st.sampled_from([b"", b"007", b"+1", b"-0", b"-", b" 1", b"9223372036854775808", b"1\n", b"\xb2"]),
+    st.integers(60, 70).map(lambda length: b"x" * length),
+    st.integers(4090, 4100).map(lambda length: b"x" * length),
+)
+
+
+def test_crc64_check_value() -> None:
+    assert crc64(b"123456789") == 0xE9C6D914C4B8D9CA
+    assert crc64(b"56789", crc64(b"1234")) == 0xE9C6D914C4B8D9CA
+
+
+def test_crc64_is_the_compiled_one() -> None:
+    """The Python fallback takes a thousand times as long, and would make every snapshot crawl."""
+    from crcmod import _crcfunext
+
+    assert _crcfunext.__file__.endswith(".so")
+
+
+@given(st.lists(elements, max_size=20))
+def test_listpack_round_trip(items: list[bytes]) -> None:
+    blob = listpack.encode(items)
+    assert listpack.decode(blob) == items
+
+
+@pytest.mark.parametrize(
+    ("element", "expected"),
+    [
+        (b"0", "0001"),
+        (b"127", "7f01"),
+        (b"128", "c08002"),
+        (b"-1", "dfff02"),
+        (b"-4096", "d00002"),
+        (b"4096", "f1001003"),
+        (b"-32769", "f2ff7fff04"),
+        (b"8388608", "f30000800005"),
+        (b"4294967296", "f4000000000100000009"),
+        (b"a", "816102"),
+        (b"x" * 64, "e040" + "78" * 64 + "42"),
+        (b"x" * 4096, "f000100000" + "78" * 4096 + "2085"),
+    ],
+)
+def test_listpack_elements(element: bytes, expected: str) -> None:
+    assert listpack.encode_element(element).hex() == expected
+
+
+def test_long_backlens_carry_the_most_significant_digit_first() -> None:
+    assert listpack.backlen(127).hex() == "7f"
+    assert listpack.backlen(128).hex() == "0180"
+    assert listpack.backlen(16383).hex() == "7fff"
+    assert listpack.backlen(16384).hex() == "018080"
+
+
+def test_a_listpack_of_more_than_65535_elements_is_counted() -> None:
+    items = [b"%d" % (number % 10) for number in range(70_000)]
+    assert listpack.decode(listpack.encode(items)) == items
+
+
+@given(st.sets(integers, min_size=1, max_size=20))
+def test_intset_round_trip(numbers: set[int]) -> None:
+    assert intset.decode(intset.encode(list(numbers))) == [b"%d" % number for number in sorted(numbers)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "width"),
+    [([1, -32768], 2), ([32768], 4), ([-(1 << 31)], 4), ([1 << 31], 8), ([-(1 << 63)], 8)],
+)
+def test_intset_width_is_the_least_that_fits(numbers: list[int], width: int) -> None:
+    assert intset.encode(numbers)[0] == width
+
+
+def a_ziplist(*entries: bytes) -> bytes:
+    """A ziplist of entries given as encoding and data."""
+    body = bytearray()
+    tail, previous = 10, 0
+    for entry in entries:
+        tail = 10 + len(body)
+        prevlen = bytes((previous,)) if previous < 254 else b"\xfe" + previous.to_bytes(4, "little")
+        body += prevlen + entry
+        previous = len(prevlen) + len(entry)
+    total = 10 + len(body) + 1
+    return b"%b%b%b%b\xff" % (
+        total.to_bytes(4, "little"),
+        tail.to_bytes(4, "little"),
+        len(entries).to_bytes(2, "little"),
+        bytes(body),
+    )
+
+
+def test_ziplist_reads_every_encoding() -> None:
+    blob = a_ziplist(
+        b"\x01a",
+        b"\x41\x00" + b"b" * 256,
+        b"\x80\x00\x00\x40\x00" + b"c" * 16384,
+        b"\xf1",
+        b"\xfd",
+        b"\xfe\x80",
+        b"\xc0\xe8\x03",
+        b"\xf0\xff\xff\xff",
+        b"\xd0\x00\x00\x01\x00",
+        b"\xe0" + (1 << 62).to_bytes(8, "little"),
+    )
+    assert ziplist.decode(blob) == [
+        b"a", b"b" * 256, b"c" * 16384, b"0", b"12", b"-128", b"1000", b"-1", b"65536", b"%d" % (1 << 62),
+    ]  # fmt: skip
+
+
+def test_an_empty_ziplist() -> None:
+    assert ziplist.decode(a_ziplist()) == []
+
+
+def test_zipmap() -> None:
+    long = b"v" * 300
+    blob = b"\x02" + b"\x03foo\x03\x02bar\0\0" + b"\x01k\xfe\x2c\x01\0\0\0" + long + b"\xff"
+    assert zipmap.decode(blob) == [b"foo", b"bar", b"k", long]
+
+
+SAMPLES: list[tuple[Any, bytes]] = [
+    (listpack, listpack.encode([b"1", b"-5000", b"hello", b"x" * 70, b"123456789012"])),
+    (intset, intset.encode([1, 2, 70000])),
+    (ziplist, a_ziplist(b"\x01a", b"\xc0\xe8\x03", b"\x41\x00" + b"b" * 256)),
+    (zipmap, b"\x01\x03foo\x03\x00bar\xff"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "blob"), SAMPLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_every_truncation_is_refused(encoding: Any, blob: bytes) -> None:
+    encoding.decode(blob)
+    for length in range(len(blob)):
+        with pytest.raises(Malformed):
+            encoding.decode(blob[:length])
+    with pytest.raises(Malformed):
+        encoding.decode(blob + b"\0")
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_damage_is_refused_or_harmless(sample: tuple[Any, bytes], data: st.DataObject) -> None:
+    """Any flipped byte gives other elements or Malformed, and nothing else."""
+    encoding, blob = sample
+    damaged = bytearray(blob)
+    damaged[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        elements = encoding.decode(bytes(damaged))
+    except Malformed:
+        return
+    assert all(type(element) is bytes for element in elements)
+
+
+@given(st.sampled_from([listpack, intset, ziplist, zipmap]), st.binary(max_size=60))
+def test_noise_is_refused_or_harmless(encoding: Any, noise: bytes) -> None:
+    try:
+        encoding.decode(noise)
+    except Malformed:
+        return
+    assert noise
