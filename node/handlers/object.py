@@ -12,7 +12,10 @@ SHARED_INTEGERS = 10_000
 SHARED_REFERENCES = (1 << 31) - 1
 """Redis shares the objects of small integers, and reports this count for them. Clients may test for it."""
 
-_POLICIES_DIFFER = "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+_POLICIES_DIFFER = (
+    "Please note that when switching between policies at runtime "
+    "LRU and LFU data will take some time to adjust."
+)
 _NO_FREQUENCY = ReplyError(
     f"ERR An LFU maxmemory policy is not selected, access frequency not tracked. {_POLICIES_DIFFER}"
 )

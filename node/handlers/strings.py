@@ -22,6 +22,7 @@ from node.handlers.arguments import (
     parse_expiry,
     parse_int,
 )
+from node.handlers.expiry import expire_or_delete
 from node.handlers.registry import command
 from node.keyspace import events
 from node.replies import OK
@@ -207,22 +208,6 @@ def getex(ctx: Any, args: list[bytes]) -> bytes | None:
     elif option:
         expire_or_delete(ctx, key, parse_expiry(amount, EXPIRE_UNITS[option], ctx.now, "getex"))
     return value
-
-
-def expire_or_delete(ctx: Any, key: bytes, expire_at: int, *conditions: bytes) -> None:
-    """Give an existing key its expiry; where that has passed already, delete it at once.
-
-    Replicas and logs are never left to compare clocks, so they are told DEL in that case; a replica itself,
-    which applies what its primary decided, only notes the time. `conditions` are EXPIRE's, to be passed on.
-    """
-    if expire_at <= ctx.now and not ctx.db.hides_expired:
-        ctx.db.delete(key)
-        ctx.changed(key, events.DEL)
-        ctx.propagate([b"UNLINK" if ctx.config.lazyfree_lazy_expire else b"DEL", key])
-        return
-    ctx.db.set_expiry(key, max(expire_at, 1))
-    ctx.changed(key, events.EXPIRE)
-    ctx.propagate([b"PEXPIREAT", key, b"%d" % expire_at, *conditions])
 
 
 # ------------------------------------------------------------------------------------- parts of strings

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
+from node.core.key_slot import key_slot
+
 MAX_STARS: Final = 1000
 MAX_COMPILED: Final = 512
 """Bytes of a pattern that is still worth a regular expression."""
@@ -50,6 +52,21 @@ class Glob:
 def matches(pattern: bytes, text: bytes, ignore_case: bool = False) -> bool:
     """Whether `pattern` matches all of `text`, for a single use."""
     return bool(_matcher(pattern, ignore_case)(text))
+
+
+def fixed_slot(pattern: bytes) -> int | None:
+    """The hash slot of everything that can match, None where matches may be in several.
+
+    A pattern fixes its slot by a hash tag without wildcards, or by having no wildcard at all.
+    """
+    special = set(b"*?[\\")
+    opening = pattern.find(b"{")
+    if opening >= 0 and special.isdisjoint(pattern[:opening]):
+        closing = pattern.find(b"}", opening)
+        tag = pattern[opening + 1 : max(closing, 0)]
+        if tag and special.isdisjoint(tag):
+            return key_slot(tag)
+    return key_slot(pattern) if special.isdisjoint(pattern) else None
 
 
 def _matcher(pattern: bytes, ignore_case: bool) -> Callable[[bytes], object]:

@@ -1,0 +1,174 @@
+"""Commands on keys, whatever they hold. Expiry, OBJECT, SORT and DUMP have files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from node import errors
+from node.errors import ReplyError
+from node.handlers.arguments import Options, parse_cursor, parse_int_between
+from node.handlers.registry import command
+from node.keyspace import events
+from node.keyspace.events import Event
+from node.keyspace.glob import Glob, fixed_slot
+from node.replies import OK
+
+_MOVE_IN_CLUSTER = ReplyError("ERR MOVE is not allowed in cluster mode")
+
+DEFAULT_SCAN_COUNT = 10
+INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
+
+
+@command("del", "unlink")
+def del_(ctx: Any, args: list[bytes]) -> int:
+    deleted = 0
+    for key in args:
+        if ctx.db.delete(key):
+            ctx.changed(key, events.DEL)
+            deleted += 1
+    return deleted
+
+
+@command("exists")
+def exists(ctx: Any, args: list[bytes]) -> int:
+    return sum(ctx.db.exists(key) for key in args)
+
+
+@command("touch")
+def touch(ctx: Any, args: list[bytes]) -> int:
+    return sum(ctx.db.touch(key) for key in args)
+
+
+@command("type")
+def type_(ctx: Any, args: list[bytes]) -> str:
+    return ctx.db.type_name(args[0])
+
+
+@command("randomkey")
+def randomkey(ctx: Any, args: list[bytes]) -> bytes | None:
+    return ctx.db.random_key()
+
+
+# ------------------------------------------------------------------------------------------ many keys
+
+
+@command("keys")
+def keys(ctx: Any, args: list[bytes]) -> list[bytes]:
+    glob = Glob(args[0])
+    slot = fixed_slot(args[0])
+    found: Iterable[bytes] = ctx.db.keys() if slot is None else ctx.db.keys_in_slot(slot, len(ctx.db))
+    return list(found) if glob.matches_all else [key for key in found if glob.matches(key)]
+
+
+@command("scan")
+def scan(ctx: Any, args: list[bytes]) -> list[Any]:
+    """[next cursor, keys]. COUNT is how many keys are looked at, before MATCH and TYPE choose among them."""
+    cursor = parse_cursor(args[0])
+    count = DEFAULT_SCAN_COUNT
+    glob = Glob(b"*")
+    type_name = ""
+    options = Options(args, start=1)
+    for word in options:
+        match word:
+            case b"COUNT":
+                count = options.integer()
+                if count < 1:
+                    raise errors.SYNTAX
+            case b"MATCH":
+                glob = Glob(options.value())
+            case b"TYPE":
+                type_name = options.value().decode("latin-1").lower()
+            case _:
+                raise errors.SYNTAX
+    following, found = ctx.db.scan(cursor, count)
+    if not glob.matches_all:
+        found = [key for key in found if glob.matches(key)]
+    if type_name:
+        found = [key for key in found if ctx.db.type_name(key) == type_name]
+    return [b"%d" % following, found]
+
+
+# ------------------------------------------------------------------------------- renaming and copying
+
+
+@command("rename")
+def rename(ctx: Any, args: list[bytes]) -> str:
+    _rename(ctx, *args)
+    return OK
+
+
+@command("renamenx")
+def renamenx(ctx: Any, args: list[bytes]) -> int:
+    source, target = args
+    if ctx.db.exists(source) and ctx.db.exists(target):
+        return 0
+    _rename(ctx, source, target)
+    return 1
+
+
+def _rename(ctx: Any, source: bytes, target: bytes) -> None:
+    if not ctx.db.exists(source):
+        raise errors.NO_SUCH_KEY
+    if source != target:
+        ctx.db.rename(source, target)
+        ctx.changed(source, events.RENAME_FROM)
+        ctx.changed(target, events.RENAME_TO, 0)
+
+
+@command("copy")
+def copy(ctx: Any, args: list[bytes]) -> int:
+    source, target = args[:2]
+    target_db, replace = ctx.db, False
+    options = Options(args, start=2)
+    for word in options:
+        if word == b"REPLACE":
+            replace = True
+        elif word == b"DB" and options.left:
+            target_db = _database(ctx, options.value())
+        else:
+            raise errors.SYNTAX
+    if source == target and target_db is ctx.db:
+        raise errors.SAME_OBJECT
+    value = ctx.db.lookup(source)
+    if value is None or (target_db.exists(target) and not replace):
+        return 0
+    duplicate = value if isinstance(value, bytes) else value.copy()
+    target_db.set(target, duplicate, max(0, ctx.db.expiry(source)))
+    _changed_in(ctx, target_db, target, events.COPY_TO)
+    return 1
+
+
+@command("move")
+def move(ctx: Any, args: list[bytes]) -> int:
+    key = args[0]
+    if ctx.config.cluster_enabled:
+        raise _MOVE_IN_CLUSTER
+    target_db = _database(ctx, args[1])
+    if target_db is ctx.db:
+        raise errors.SAME_OBJECT
+    value = ctx.db.lookup_write(key)
+    if value is None or target_db.exists(key):
+        return 0
+    target_db.set(key, value, max(0, ctx.db.expiry(key)))
+    ctx.db.delete(key)
+    ctx.changed(key, events.MOVE_FROM)
+    _changed_in(ctx, target_db, key, events.MOVE_TO, 0)
+    return 1
+
+
+def _database(ctx: Any, raw: bytes) -> Any:
+    """The database of a number. A cluster has only number 0."""
+    index = parse_int_between(raw, INT_MIN, INT_MAX)
+    if not 0 <= index < len(ctx.engine.databases):
+        raise errors.DB_INDEX_OUT_OF_RANGE
+    return ctx.engine.databases[index]
+
+
+def _changed_in(ctx: Any, database: Any, key: bytes, event: Event, dirty: int = 1) -> None:
+    """`ctx.changed` for a key of another database than the client's."""
+    home, ctx.db = ctx.db, database
+    try:
+        ctx.changed(key, event, dirty)
+    finally:
+        ctx.db = home
