@@ -126,8 +126,10 @@ def ask(slot: int, host: str, port: int) -> ReplyError:
     return ReplyError(f"ASK {slot} {host}:{port}")
 
 
-def one_line(text: str) -> str:
+def one_line(text: str | bytes) -> str:
     """Text of a client that may stand inside an error line."""
+    if isinstance(text, bytes):
+        return _printable(text)
     return text.encode("utf-8", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
 
 

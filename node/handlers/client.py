@@ -1,0 +1,297 @@
+"""CLIENT: what connections are there, how they call themselves, and how to be rid of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from node import errors
+from node.core.engine import GATE_NO_TOUCH
+from node.errors import ReplyError, one_line
+from node.handlers.arguments import as_int, parse_int
+from node.handlers.registry import command
+from node.replies import NO_REPLY, OK, Verbatim
+from node.session.description import address, describe, local_address
+
+CLIENT_TYPES = {
+    b"normal": "normal",
+    b"master": "master",
+    b"primary": "master",
+    b"replica": "replica",
+    b"slave": "replica",
+    b"pubsub": "pubsub",
+}
+PAUSE_REASON = "client"
+
+_BAD_NAME = ReplyError("ERR Client names cannot contain spaces, newlines or special characters.")
+_NO_SUCH_CLIENT = ReplyError("ERR No such client")
+_BAD_CLIENT_ID = ReplyError("ERR Invalid client ID")
+_CLIENT_ID_TOO_LOW = ReplyError("ERR client-id should be greater than 0")
+_MAXAGE_NOT_AN_INTEGER = ReplyError("ERR maxage is not an integer or out of range")
+_MAXAGE_TOO_LOW = ReplyError("ERR maxage should be greater than 0")
+_BAD_TIMEOUT = ReplyError("ERR timeout is not an integer or out of range")
+_NEGATIVE_TIMEOUT = ReplyError("ERR timeout is negative")
+_BAD_PAUSE_MODE = ReplyError("ERR CLIENT PAUSE mode must be WRITE or ALL")
+_BAD_UNBLOCK_REASON = ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+
+HELP = [
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME",
+    "    The name of this connection.",
+    "ID",
+    "    The number of this connection.",
+    "INFO",
+    "    A line about this connection.",
+    "KILL <ip:port>",
+    "    Close the connection from this address.",
+    "KILL <option> <value> [<option> <value> ...]",
+    "    Close all connections for which every option holds:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "    * USER <username>",
+    "    * ID <client-id>",
+    "    * MAXAGE <seconds>",
+    "    * SKIPME (YES|NO), by default yes",
+    "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <client-id> [<client-id> ...]]",
+    "    A line about each connection.",
+    "NO-EVICT (ON|OFF)",
+    "    Keep this connection when memory for connections runs out.",
+    "NO-TOUCH (ON|OFF)",
+    "    Whether this connection's commands count as use of the keys.",
+    "PAUSE <milliseconds> [WRITE|ALL]",
+    "    Let commands, or only writes, of all connections wait.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Whether commands of this connection, or its next one, are answered.",
+    "SETINFO (LIB-NAME|LIB-VER) <value>",
+    "    Tell which client library this is.",
+    "SETNAME <name>",
+    "    Name this connection.",
+    "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+    "    End the waiting of a blocked connection.",
+    "UNPAUSE",
+    "    End a pause.",
+    "HELP",
+    "    Print this help.",
+]
+
+
+def checked_name(name: bytes) -> bytes:
+    """`name`, if it can be a client's: printable ASCII without spaces."""
+    if not _is_plain(name):
+        raise _BAD_NAME
+    return name
+
+
+def _is_plain(text: bytes) -> bool:
+    return all(0x21 <= byte <= 0x7E for byte in text)
+
+
+def _switch(word: bytes) -> bool:
+    match word.upper():
+        case b"ON":
+            return True
+        case b"OFF":
+            return False
+    raise errors.SYNTAX
+
+
+@command("client|id")
+def id_(ctx: Any, args: list[bytes]) -> int:
+    return ctx.id
+
+
+@command("client|getname")
+def getname(ctx: Any, args: list[bytes]) -> bytes | None:
+    return ctx.name or None
+
+
+@command("client|setname")
+def setname(ctx: Any, args: list[bytes]) -> str:
+    ctx.name = checked_name(args[0])
+    return OK
+
+
+@command("client|setinfo")
+def setinfo(ctx: Any, args: list[bytes]) -> str:
+    attribute, value = args[0].lower(), args[1]
+    if attribute not in (b"lib-name", b"lib-ver"):
+        raise ReplyError(f"ERR Unrecognized option '{one_line(args[0])}'")
+    if not _is_plain(value):
+        raise ReplyError(f"ERR {attribute.decode()} cannot contain spaces, newlines or special characters.")
+    if attribute == b"lib-name":
+        ctx.lib_name = value
+    else:
+        ctx.lib_ver = value
+    return OK
+
+
+@command("client|info")
+def info(ctx: Any, args: list[bytes]) -> Verbatim:
+    return Verbatim(describe(ctx) + b"\n")
+
+
+@command("client|list")
+def list_(ctx: Any, args: list[bytes]) -> Verbatim:
+    sessions = _open_sessions(ctx)
+    if args:
+        option = args[0].upper()
+        if option == b"TYPE" and len(args) == 2:
+            kind = _client_type(args[1])
+            sessions = (session for session in sessions if session.kind == kind)
+        elif option == b"ID" and len(args) > 1:
+            wanted = {parse_int(arg, _BAD_CLIENT_ID) for arg in args[1:]}
+            sessions = (session for session in sessions if session.id in wanted)
+        else:
+            raise errors.SYNTAX
+    return Verbatim(b"".join(describe(session) + b"\n" for session in sessions))
+
+
+def _open_sessions(ctx: Any) -> Iterator[Any]:
+    """Sessions with a connection that is not being closed, oldest first."""
+    return (session for session in list(ctx.worker.clients.values()) if not session.link.is_closing)
+
+
+def _client_type(word: bytes) -> str:
+    kind = CLIENT_TYPES.get(word.lower())
+    if kind is None:
+        raise ReplyError(f"ERR Unknown client type '{one_line(word)}'")
+    return kind
+
+
+@command("client|reply")
+def reply(ctx: Any, args: list[bytes]) -> Any:
+    mode = args[0].lower()
+    if mode not in (b"on", b"off", b"skip"):
+        raise errors.SYNTAX
+    if mode == b"skip" and ctx.reply_mode == "off":
+        return NO_REPLY
+    ctx.set_reply_mode(mode.decode())
+    return OK if mode == b"on" else NO_REPLY
+
+
+@command("client|no-evict")
+def no_evict(ctx: Any, args: list[bytes]) -> str:
+    ctx.no_evict = _switch(args[0])
+    return OK
+
+
+@command("client|no-touch")
+def no_touch(ctx: Any, args: list[bytes]) -> str:
+    if _switch(args[0]):
+        ctx.gate |= GATE_NO_TOUCH
+    else:
+        ctx.gate &= ~GATE_NO_TOUCH
+    return OK
+
+
+Condition = Callable[[Any], bool]
+
+
+@command("client|kill")
+def kill(ctx: Any, args: list[bytes]) -> Any:
+    if len(args) == 1:
+        wanted = args[0].decode("utf-8", "replace")
+        found = [session for session in _open_sessions(ctx) if address(session) == wanted]
+        if not found:
+            raise _NO_SUCH_CLIENT
+        _close(ctx, found[0])
+        return OK
+    conditions, skip_me = _kill_conditions(ctx, args)
+    found = [
+        session
+        for session in _open_sessions(ctx)
+        if not (skip_me and session is ctx) and all(holds(session) for holds in conditions)
+    ]
+    for session in found:
+        _close(ctx, session)
+    return len(found)
+
+
+def _kill_conditions(ctx: Any, args: list[bytes]) -> tuple[list[Condition], bool]:
+    """What a session must fulfil to be closed, and whether the caller is spared."""
+    conditions: dict[bytes, Condition] = {}
+    skip_me = True
+    for option, value in _pairs(args):
+        if option != b"SKIPME":
+            conditions[option] = _kill_condition(ctx, option, value)
+        elif value.upper() in (b"YES", b"NO"):
+            skip_me = value.upper() == b"YES"
+        else:
+            raise errors.SYNTAX
+    return list(conditions.values()), skip_me
+
+
+def _kill_condition(ctx: Any, option: bytes, value: bytes) -> Condition:
+    text = value.decode("utf-8", "replace")
+    match option:
+        case b"ID":
+            number = as_int(value)
+            if number is None or number < 1:
+                raise _CLIENT_ID_TOO_LOW
+            return lambda session: session.id == number
+        case b"TYPE":
+            kind = _client_type(value)
+            return lambda session: session.kind == kind
+        case b"ADDR":
+            return lambda session: address(session) == text
+        case b"LADDR":
+            return lambda session: local_address(session) == text
+        case b"USER":
+            if text != "default":
+                raise ReplyError(f"ERR No such user '{one_line(text)}'")
+            return lambda session: session.user == text
+        case b"MAXAGE":
+            age = parse_int(value, _MAXAGE_NOT_AN_INTEGER)
+            if age < 1:
+                raise _MAXAGE_TOO_LOW
+            oldest = ctx.engine.now - age * 1000
+            return lambda session: session.created_at <= oldest
+    raise errors.SYNTAX
+
+
+def _pairs(args: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for at in range(0, len(args), 2):
+        if at + 1 == len(args):
+            raise errors.SYNTAX
+        yield args[at].upper(), args[at + 1]
+
+
+def _close(ctx: Any, session: Any) -> None:
+    """Others are cut off at once; the caller still gets its reply."""
+    if session is ctx:
+        session.closing = True
+    else:
+        session.link.abort()
+
+
+@command("client|pause")
+def pause(ctx: Any, args: list[bytes]) -> str:
+    if len(args) > 1 and args[1].upper() not in (b"WRITE", b"ALL"):
+        raise _BAD_PAUSE_MODE
+    milliseconds = parse_int(args[0], _BAD_TIMEOUT)
+    if milliseconds < 0:
+        raise _NEGATIVE_TIMEOUT
+    writes_only = len(args) > 1 and args[1].upper() == b"WRITE"
+    ctx.worker.pause.begin(PAUSE_REASON, ctx.now + milliseconds, writes_only=writes_only)
+    return OK
+
+
+@command("client|unpause")
+def unpause(ctx: Any, args: list[bytes]) -> str:
+    ctx.worker.pause.end(PAUSE_REASON)
+    return OK
+
+
+@command("client|unblock")
+def unblock(ctx: Any, args: list[bytes]) -> int:
+    """No command of this worker blocks a client, so there is never one to unblock; a paused one is not."""
+    if len(args) > 1 and args[1].upper() not in (b"TIMEOUT", b"ERROR"):
+        raise _BAD_UNBLOCK_REASON
+    parse_int(args[0])
+    return 0
+
+
+@command("client|help")
+def help_(ctx: Any, args: list[bytes]) -> list[str]:
+    return HELP

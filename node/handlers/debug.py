@@ -1,0 +1,158 @@
+"""DEBUG: what tests and developers need of a running worker. Refused unless `enable-debug-command` allows it.
+
+There are only those subcommands that have a meaning here; what looks into Redis' own allocator and tables
+has none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from node import errors
+from node.errors import ReplyError, one_line
+from node.handlers.arguments import parse_non_negative
+from node.handlers.registry import command
+from node.persistence.rdb.writer import dump_value
+from node.replies import OK, BigNumber, PairsReply, Push, SetReply, Verbatim
+from node.session.description import is_local
+
+_NOT_ALLOWED = ReplyError(
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it '
+    "from a local connection, otherwise you need to set this option in the configuration file, and then "
+    "restart the server."
+)
+_NEEDS_RESP3 = ReplyError("ERR RESP2 is not supported by this command")
+_BAD_TYPE = ReplyError(
+    "ERR Wrong protocol type name. Please use one of the following: "
+    "string|integer|double|bignum|null|array|set|map|push|verbatim|true|false"
+)
+
+HELP = [
+    "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ERROR <string>",
+    "    Reply with an error of this text.",
+    "LOG <message>",
+    "    Write a line to the log.",
+    "OBJECT <key>",
+    "    Show how a key's value is held.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Create string keys <prefix>:<number>; replicas and the cluster's slots are ignored.",
+    "PROTOCOL <type>",
+    "    Reply with a sample value of a type of the protocol.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Stop (0) or resume (1) deleting expired keys that nobody asks for.",
+    "SLEEP <seconds>",
+    "    Stop the whole server for a time; decimals allowed.",
+    "HELP",
+    "    Print this help.",
+]
+
+# Sample values, the same as the reference server's, so that one test suite serves both.
+SAMPLES: dict[bytes, Any] = {
+    b"string": b"Hello World",
+    b"integer": 12345,
+    b"double": 3.141,
+    b"null": None,
+    b"array": [0, 1, 2],
+    b"set": SetReply([0, 1, 2]),
+    b"map": PairsReply([(0, False), (1, True), (2, False)]),
+    b"push": Push([b"server-cpu-usage", 42]),
+    b"verbatim": Verbatim("This is a verbatim\nstring"),
+    b"true": True,
+    b"false": False,
+    b"bignum": BigNumber("1234567999999999999999999999999999999"),
+}
+
+
+@command("debug")
+def debug(ctx: Any, args: list[bytes]) -> Any:
+    allowed = ctx.config.enable_debug_command
+    if allowed == "no" or (allowed == "local" and not is_local(ctx)):
+        raise _NOT_ALLOWED
+    name, rest = args[0], args[1:]
+    least, most, action = SUBCOMMANDS.get(name.lower(), (0, -1, _help))
+    if not least <= len(rest) <= most:
+        raise ReplyError(
+            f"ERR unknown subcommand or wrong number of arguments for '{one_line(name)}'. Try DEBUG HELP."
+        )
+    return action(ctx, rest)
+
+
+def _sleep(ctx: Any, args: list[bytes]) -> str:
+    """The whole worker stops, on purpose: that is what is being tested."""
+    try:
+        seconds = float(args[0])
+    except ValueError:
+        seconds = 0.0
+    if seconds > 0:
+        time.sleep(min(seconds, 3600.0))
+    return OK
+
+
+def _object(ctx: Any, args: list[bytes]) -> str:
+    key = args[0]
+    value = ctx.db.peek(key)
+    if value is None:
+        raise errors.NO_SUCH_KEY
+    encoding = ctx.db.encoding(key)
+    idle = ctx.db.idle_seconds(key)
+    lru = (ctx.now // 1000 - idle) & 0xFFFFFF
+    length = len(dump_value(value)[1])
+    return (
+        f"Value at:{id(value):#x} refcount:1 encoding:{encoding} serializedlength:{length} "
+        f"lru:{lru} lru_seconds_idle:{idle}"
+    )
+
+
+def _populate(ctx: Any, args: list[bytes]) -> str:
+    count = parse_non_negative(args[0])
+    prefix = args[1] if len(args) > 1 else b"key"
+    size = parse_non_negative(args[2]) if len(args) > 2 else 0
+    for number in range(count):
+        key = b"%b:%d" % (prefix, number)
+        if not ctx.db.exists(key):
+            value = b"value:%d" % number
+            ctx.db.set(key, value[:size].ljust(size, b"\0") if size else value)
+    return OK
+
+
+def _protocol(ctx: Any, args: list[bytes]) -> Any:
+    kind = args[0].lower()
+    if kind not in SAMPLES:
+        raise _BAD_TYPE
+    if kind == b"push" and ctx.resp < 3:
+        raise _NEEDS_RESP3
+    return SAMPLES[kind]
+
+
+def _set_active_expire(ctx: Any, args: list[bytes]) -> str:
+    ctx.worker.active_expiry = args[0] != b"0"
+    return OK
+
+
+def _error(ctx: Any, args: list[bytes]) -> ReplyError:
+    return ReplyError(one_line(args[0]))
+
+
+def _log(ctx: Any, args: list[bytes]) -> str:
+    ctx.worker.log.warning(f"DEBUG LOG: {args[0].decode('utf-8', 'replace')}")
+    return OK
+
+
+def _help(ctx: Any, args: list[bytes]) -> list[str]:
+    return HELP
+
+
+SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
+    b"sleep": (1, 1, _sleep),
+    b"object": (1, 2, _object),
+    b"populate": (1, 3, _populate),
+    b"protocol": (1, 1, _protocol),
+    b"set-active-expire": (1, 1, _set_active_expire),
+    b"error": (1, 1, _error),
+    b"log": (1, 1, _log),
+    b"help": (0, 0, _help),
+}
+"""Name → least and most arguments, and what carries it out."""

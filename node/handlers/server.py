@@ -1,0 +1,67 @@
+"""Commands about the worker as a whole: its size, its clock, emptying it, ending it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from node import errors
+from node.errors import ReplyError
+from node.handlers.registry import command
+from node.replies import NO_REPLY, OK
+
+_NO_SHUTDOWN = ReplyError("ERR No shutdown in progress.")
+
+
+@command("dbsize")
+def dbsize(ctx: Any, args: list[bytes]) -> int:
+    return len(ctx.db)
+
+
+@command("time")
+def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
+    """Seconds and the microseconds within them."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return [b"%d" % seconds, b"%d" % (nanoseconds // 1000)]
+
+
+@command("flushall")
+def flushall(ctx: Any, args: list[bytes]) -> str:
+    _check_flush_option(args)
+    for db in ctx.engine.databases:
+        _flush(ctx, db)
+    return OK
+
+
+@command("flushdb")
+def flushdb(ctx: Any, args: list[bytes]) -> str:
+    _check_flush_option(args)
+    _flush(ctx, ctx.db)
+    return OK
+
+
+def _check_flush_option(args: list[bytes]) -> None:
+    """ASYNC and SYNC are the same here: freeing belongs to the one thread there is."""
+    if args and (len(args) > 1 or args[0].upper() not in (b"ASYNC", b"SYNC")):
+        raise errors.SYNTAX
+
+
+def _flush(ctx: Any, db: Any) -> None:
+    ctx.worker.watches.touch_all(db.index)
+    # Counted as one change at least, so that a replica that holds something all the same is emptied too.
+    ctx.engine.dirty += max(1, len(db))
+    db.clear()
+
+
+@command("shutdown")
+def shutdown(ctx: Any, args: list[bytes]) -> Any:
+    """SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] | ABORT. There is no reply: the connection closes."""
+    words = [arg.upper() for arg in args]
+    if words == [b"ABORT"]:
+        raise _NO_SHUTDOWN  # a shutdown is over before another command could be read
+    if set(words) - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE"} or {b"SAVE", b"NOSAVE"} <= set(words):
+        raise errors.SYNTAX
+    save = True if b"SAVE" in words else False if b"NOSAVE" in words else None
+    ctx.worker.log.notice("User requested shutdown...")
+    ctx.worker.shutdown(save=save, force=b"FORCE" in words)
+    return NO_REPLY

@@ -1,0 +1,118 @@
+"""What can be said about a client: the line of CLIENT LIST and CLIENT INFO, and where it comes from.
+
+Field names, order and flag letters are those of Redis' documentation of CLIENT LIST. Fields that would
+describe parts of Redis' own client structure are given as zero where clients' parsers expect them.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from node.core.engine import GATE_NO_TOUCH
+
+if TYPE_CHECKING:
+    from node.session.session import Session
+
+NO_COMMAND = "NULL"
+
+
+def address(session: Session) -> str:
+    """`ip:port` of the client, `[ip]:port` for IPv6, `path:0` for a Unix socket, `?:0` without a
+    connection."""
+    return _shown(session, "peername")
+
+
+def local_address(session: Session) -> str:
+    """The address of ours that the client connected to, in the same form."""
+    return _shown(session, "sockname")
+
+
+def is_local(session: Session) -> bool:
+    """Whether the client is on this machine: a Unix socket, or the loopback interface."""
+    if is_unix(session):
+        return True
+    name = _extra(session, "peername")
+    return bool(name) and (name[0] == "::1" or name[0].removeprefix("::ffff:").startswith("127."))
+
+
+def is_unix(session: Session) -> bool:
+    sock = _extra(session, "socket")
+    return sock is not None and sock.family == socket.AF_UNIX
+
+
+def flags(session: Session) -> str:
+    """The letters of the `flags` field, `N` when there is nothing to say."""
+    said = {
+        "S": session.kind == "replica",
+        "M": session.kind == "master",
+        "P": session.kind == "pubsub",
+        "x": session.queue is not None,
+        "b": session.suspended,
+        "d": session.watch_broken,
+        "c": session.closing,
+        "U": is_unix(session),
+        "r": session.readonly,
+        "e": session.no_evict,
+        "T": bool(session.gate & GATE_NO_TOUCH),
+    }
+    return "".join(letter for letter, holds in said.items() if holds) or "N"
+
+
+def describe(session: Session) -> bytes:
+    """One line without its end: `id=3 addr=127.0.0.1:1234 ...`."""
+    link = session.link
+    now = session.engine.now
+    pending_input = link.pending_input if link else 0
+    pending_output = link.pending_output if link else 0
+    capacity = link.input_capacity if link else 0
+    sock = _extra(session, "socket")
+    fields: dict[str, Any] = {
+        "id": session.id,
+        "addr": address(session),
+        "laddr": local_address(session),
+        "fd": sock.fileno() if sock is not None else -1,
+        "name": session.name.decode("latin-1"),
+        "age": (now - session.created_at) // 1000,
+        "idle": (now - link.last_active) // 1000 if link else 0,
+        "flags": flags(session),
+        "db": session.db.index,
+        "sub": 0,
+        "psub": 0,
+        "ssub": 0,
+        "multi": -1 if session.queue is None else len(session.queue),
+        "watch": len(session.watched),
+        "qbuf": pending_input,
+        "qbuf-free": max(0, capacity - pending_input),
+        "argv-mem": 0,
+        "multi-mem": sum(len(word) for _, argv in session.queue or () for word in argv),
+        "rbs": 0,
+        "rbp": 0,
+        "obl": 0,
+        "oll": 1 if pending_output else 0,
+        "omem": pending_output,
+        "tot-mem": capacity + pending_output,
+        "events": "rw" if pending_output else "r",
+        "cmd": session.last_command or NO_COMMAND,
+        "user": session.user,
+        "redir": -1,
+        "resp": session.resp,
+        "lib-name": session.lib_name.decode("latin-1"),
+        "lib-ver": session.lib_ver.decode("latin-1"),
+        "tot-net-in": link.bytes_received if link else 0,
+        "tot-net-out": link.bytes_sent if link else 0,
+    }
+    return " ".join(f"{name}={value}" for name, value in fields.items()).encode("latin-1", "replace")
+
+
+def _extra(session: Session, name: str) -> Any:
+    return session.link.transport.get_extra_info(name) if session.link else None
+
+
+def _shown(session: Session, end: str) -> str:
+    if is_unix(session):
+        return f"{_extra(session, 'socket').getsockname()}:0"
+    name = _extra(session, end)
+    if not name:
+        return "?:0"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
