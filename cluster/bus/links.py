@@ -13,10 +13,9 @@ than arrived. Everything runs on one event loop; no method blocks.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,8 +23,6 @@ from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
 from cluster.coordinator.coordinator import LinkInfo
 from cluster.coordinator.effects import LinkId
 from cluster.coordinator.messages import Message
-
-log = logging.getLogger(__name__)
 
 SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
@@ -91,7 +88,7 @@ class _Link(asyncio.Protocol):
         try:
             messages = self.decoder.feed(data)
         except WireError as damage:
-            log.warning("Closing the cluster bus link with %s: %s", self.info.remote_ip, damage)
+            self._links.log(f"Closing the cluster bus link with {self.info.remote_ip}: {damage}")
             self._links.lost(self)
             return
         self._links.listener.bytes_received(self.id)
@@ -114,10 +111,13 @@ class _Link(asyncio.Protocol):
 
 
 class Links:
-    """All bus links of one worker. `send_limit`: bytes that may wait on one link."""
+    """All bus links of one worker. `log` is told of links that were closed for a fault of the other side;
+    `send_limit` is the number of bytes that may wait on one link.
+    """
 
-    def __init__(self, listener: Listener, send_limit: int = SEND_LIMIT) -> None:
+    def __init__(self, listener: Listener, log: Callable[[str], None], send_limit: int = SEND_LIMIT) -> None:
         self.listener = listener
+        self.log = log
         self.send_limit = send_limit
         self.bytes_sent = 0
         self.overflowed = 0
@@ -128,26 +128,11 @@ class Links:
 
     # --- life
 
-    async def listen(self, hosts: Iterable[str], port: int) -> None:
-        """Accept links on `port` of every address in `hosts` (the form of the `bind` directive: `*` for
-        all, a leading `-` for those that need not exist). Raises OSError if an address cannot be had,
-        or none was.
-        """
+    async def listen(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept links on these listening sockets, which are closed by `close`."""
         loop = asyncio.get_running_loop()
-        for entry in hosts:
-            host, optional = entry.removeprefix("-"), entry.startswith("-")
-            host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-            try:
-                server = await loop.create_server(self._accept, host, port, backlog=511, reuse_address=True)
-            except OSError as error:
-                if not optional:
-                    raise OSError(
-                        error.errno, f"cluster bus {host}:{port}: {error.strerror or error}"
-                    ) from error
-            else:
-                self._servers.append(server)
-        if not self._servers:
-            raise OSError(f"cluster bus: no address to listen on for port {port}")
+        for bound in sockets:
+            self._servers.append(await loop.create_server(self._accept, sock=bound))
 
     def close(self) -> None:
         """Stop listening and drop every link. Nothing is reported any more."""
@@ -179,7 +164,7 @@ class Links:
             if link is None or link.transport is None:
                 continue
             if link.transport.get_write_buffer_size() + len(raw) > self.send_limit:
-                log.warning("Closing the cluster bus link with %s: it does not read", link.info.remote_ip)
+                self.log(f"Closing the cluster bus link with {link.info.remote_ip}: it does not read")
                 self.overflowed += 1
                 asyncio.get_running_loop().call_soon(self.lost, link)
                 continue
@@ -224,8 +209,7 @@ class Links:
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(lambda: link, ip, port, local_addr=local)
-        except OSError as error:
-            log.debug("Cannot connect the cluster bus to %s:%s: %s", ip, port, error)
+        except OSError:  # as ordinary as a peer that is down; the coordinator knows what it means
             link.connecting = None
             self.lost(link)
 

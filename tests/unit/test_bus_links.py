@@ -12,6 +12,7 @@ from cluster.bus import wire
 from cluster.bus.links import Links
 from cluster.coordinator import messages as m
 from cluster.coordinator.coordinator import LinkInfo
+from node.listeners import open_tcp
 from tests.harness.ports import lease_port, release_port
 from tests.unit.test_bus_wire import ALL_MESSAGES, HEADER
 
@@ -22,6 +23,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.links: dict[int, LinkInfo] = {}
+        self.faults: list[str] = []
         self.on_message: Callable[[m.Message, LinkInfo], None] = lambda message, link: None
 
     def link_up(self, link: int) -> None:
@@ -56,8 +58,8 @@ class Recorder:
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
     recorder, port = Recorder(), lease_port()
-    links = Links(recorder)
-    await links.listen(["127.0.0.1", "-::1"], port)
+    links = Links(recorder, recorder.faults.append)
+    await links.listen(open_tcp(["127.0.0.1"], port, 10, recorder.faults.append))
     try:
         yield links, recorder, port
     finally:
@@ -68,7 +70,7 @@ async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
 async def test_messages_go_both_ways_in_order() -> None:
     async with listening() as (server, heard, port):
         said = Recorder()
-        client = Links(said)
+        client = Links(said, said.faults.append)
         client.connect(1, "127.0.0.1", port)
         await said.wait_for("up", 1)
         heard.on_message = lambda message, link: server.send([link.id], message)
@@ -85,7 +87,7 @@ async def test_messages_go_both_ways_in_order() -> None:
 
 async def test_a_refused_connection_is_reported_down() -> None:
     said, port = Recorder(), lease_port()
-    links = Links(said)
+    links = Links(said, said.faults.append)
     links.connect(5, "127.0.0.1", port)
     await said.wait_for("down", 5)
     assert said.events == [("down", 5)]
@@ -95,7 +97,7 @@ async def test_a_refused_connection_is_reported_down() -> None:
 async def test_a_disconnected_link_reports_nothing() -> None:
     async with listening() as (server, heard, port):
         said = Recorder()
-        client = Links(said)
+        client = Links(said, said.faults.append)
         client.connect(1, "127.0.0.1", port)
         client.disconnect(1)
         client.connect(2, "127.0.0.1", port)
@@ -113,7 +115,7 @@ async def test_a_disconnected_link_reports_nothing() -> None:
 async def test_damage_closes_the_link_and_only_it() -> None:
     async with listening() as (server, heard, port):
         good = Recorder()
-        client = Links(good)
+        client = Links(good, good.faults.append)
         client.connect(1, "127.0.0.1", port)
         await good.wait_for("up", 1)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -124,6 +126,7 @@ async def test_damage_closes_the_link_and_only_it() -> None:
         client.send([1], ALL_MESSAGES[3])
         await heard.until(lambda: ALL_MESSAGES[3] in heard.messages(), "the message on the good link")
         assert len(server.states()) == 1
+        assert heard.faults == ["Closing the cluster bus link with 127.0.0.1: message begins with b'GET '"]
         client.close()
 
 
@@ -143,7 +146,7 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         said = Recorder()
-        links = Links(said, send_limit=1 << 20)
+        links = Links(said, said.faults.append, send_limit=1 << 20)
         links.connect(1, "127.0.0.1", deaf.getsockname()[1])
         await said.wait_for("up", 1)
         large = m.Publish(HEADER, b"c", bytes(500_000))
@@ -157,7 +160,7 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
 
 async def test_links_are_named_by_their_member() -> None:
     async with listening() as (server, heard, port):
-        client = Links(Recorder())
+        client = Links(Recorder(), print)
         heard.on_message = lambda message, link: server.name(link.id, message.header.sender)
         client.connect(1, "127.0.0.1", port)
         _reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,0 +1,9 @@
+"""The CLUSTER commands, and READONLY, READWRITE and ASKING. Importing this package registers their handlers.
+
+A handler reads its arguments, lets the coordinator decide (`Member.turn`), and replies. A worker
+without a cluster has these commands, too: each then says that cluster support is disabled.
+"""
+
+from cluster.commands import help, keys, membership, modes, slots, views
+
+__all__ = ["help", "keys", "membership", "modes", "slots", "views"]

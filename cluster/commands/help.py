@@ -1,0 +1,76 @@
+"""CLUSTER HELP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cluster.commands.common import cluster_command
+
+if TYPE_CHECKING:
+    from cluster.member import Member
+
+HELP = [
+    "CLUSTER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ADDSLOTS <slot> [<slot> ...]",
+    "    Take slots that no node owns.",
+    "ADDSLOTSRANGE <first> <last> [<first> <last> ...]",
+    "    The same for ranges of slots.",
+    "BUMPEPOCH",
+    "    Take a new configuration epoch, unless this node has the greatest.",
+    "COUNT-FAILURE-REPORTS <node-id>",
+    "    How many nodes say that a node does not answer.",
+    "COUNTKEYSINSLOT <slot>",
+    "    How many keys this node holds in a slot.",
+    "DELSLOTS <slot> [<slot> ...]",
+    "    Hold slots for owned by nobody.",
+    "DELSLOTSRANGE <first> <last> [<first> <last> ...]",
+    "    The same for ranges of slots.",
+    "FAILOVER [FORCE|TAKEOVER]",
+    "    Sent to a replica: take the place of its primary.",
+    "FLUSHSLOTS",
+    "    Give up all slots of this node.",
+    "FORGET <node-id>",
+    "    Remove a node from this node's view of the cluster.",
+    "GETKEYSINSLOT <slot> <count>",
+    "    Names of keys this node holds in a slot.",
+    "INFO",
+    "    The state of the cluster in numbers.",
+    "KEYSLOT <key>",
+    "    The slot of a key.",
+    "LINKS",
+    "    The connections of the cluster bus.",
+    "MEET <ip> <port> [<bus-port>]",
+    "    Join this node's cluster and another node's.",
+    "MYID",
+    "    The id of this node.",
+    "MYSHARDID",
+    "    The id of the shard this node belongs to.",
+    "NODES",
+    "    A line for each node:",
+    "    <id> <ip:port@bus-port[,hostname]> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
+    "REPLICAS <node-id>",
+    "    The replicas of a primary, as lines of NODES.",
+    "REPLICATE <node-id>",
+    "    Make this node a replica of a primary.",
+    "RESET [SOFT|HARD]",
+    "    Forget the cluster; HARD: take a new id, too.",
+    "SAVECONFIG",
+    "    Write the cluster's configuration file.",
+    "SET-CONFIG-EPOCH <epoch>",
+    "    Give a new node its configuration epoch.",
+    "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)",
+    "    Begin, end or give up the move of a slot.",
+    "SHARDS",
+    "    Slots and nodes of each shard.",
+    "SLAVES <node-id>",
+    "    The same as REPLICAS.",
+    "SLOTS",
+    "    Ranges of slots, with the addresses of their primary and replicas.",
+    "HELP",
+    "    Print this help.",
+]
+
+
+@cluster_command("cluster|help")
+def help_(member: Member, ctx: Any, args: list[bytes]) -> list[str]:
+    return HELP

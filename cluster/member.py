@@ -1,0 +1,228 @@
+"""A worker as a member of its cluster: the coordinator's hands and senses.
+
+The coordinator decides and touches nothing. The member gives it what happens (messages, links, time,
+commands) and carries out the effects it returns, strictly in order: a `SaveConfig` is on disk before
+the message behind it leaves. If nodes.conf cannot be written the process ends, as Redis does: a node
+that cannot remember its votes must not cast any.
+
+It is the worker's `ClusterPort`, so it also answers where a command belongs (`redirection.py`), and keeps the
+core's table of plainly served slots in step with the cluster. Everything happens on the worker's event loop;
+effects are carried out before the call that caused them returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cluster import redirection
+from cluster.bus.links import SEND_LIMIT, Links
+from cluster.coordinator import effects as fx
+from cluster.coordinator.coordinator import Coordinator, LinkInfo
+from cluster.coordinator.effects import Effect, LinkId
+from cluster.coordinator.messages import Message
+from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
+from cluster.nodes_file import NodesFile, NodesFileError
+from cluster.slots import ALL_SLOTS, members, ranges
+from cluster.topology.nodes_conf import ConfigError
+from node.cluster_port import SLOT_ASK, SLOT_SERVED
+from node.keyspace import events
+from node.listeners import ListenError, open_tcp
+
+if TYPE_CHECKING:
+    from node.worker import Worker
+
+PAUSE_REASON = "failover"
+HIGHEST_PORT = 65535
+KEYS_AT_ONCE = 1000
+"""How many keys of a lost slot are listed at a time while they are deleted."""
+
+Turn = Callable[[Coordinator, int], list[Effect]]
+T = TypeVar("T")
+
+
+class Member:
+    """The `ClusterPort` of a worker with `cluster-enabled yes`.
+
+    Made by the worker (`Worker(config, log, Member)`). Raises NodesFileError or ListenError, whose text
+    is for the log, if nodes.conf is damaged or taken, or the bus port is impossible.
+    """
+
+    enabled = True
+
+    def __init__(self, worker: Worker) -> None:
+        config = worker.config
+        if bus_port_of(config) > HIGHEST_PORT:
+            raise ListenError(
+                "Redis port number too high for cluster mode (the cluster bus would be on port "
+                f"{bus_port_of(config)}); use a lower port or set cluster-port."
+            )
+        self._worker = worker
+        self._file = NodesFile(config.path(config.cluster_config_file))
+        self._settings = settings_of(config)
+        self._facts = WorkerFacts(worker)
+        try:
+            self.coordinator = Coordinator(
+                self._settings,
+                self._facts,
+                random.SystemRandom(),
+                worker.engine.tick(),
+                self._file.read(),
+            )
+        except ConfigError as error:
+            raise NodesFileError(
+                f"Unrecoverable error: corrupted cluster config file {self._file.path}: {error}"
+            ) from error
+        self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
+        self._timer: asyncio.TimerHandle | None = None
+        self._served = 0
+        """Bitmap of what the core's table says."""
+        for name in OBEYED:
+            config.on_change(name, self._settings_changed)
+        config.on_change("cluster-link-sendbuf-limit", self._send_limit_changed)
+        worker.engine.slot_states[:] = bytes([SLOT_ASK]) * len(worker.engine.slot_states)
+
+    # --- the worker's cluster port
+
+    async def start(self) -> None:
+        config = self._worker.config
+        sockets = open_tcp(config.bind, bus_port_of(config), config.tcp_backlog, self._worker.log.warning)
+        self.turn(Coordinator.start)
+        await self.links.listen(sockets)
+        self._tick()
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            self.save()
+        except OSError as error:
+            self._worker.log.warning(f"Can't save the cluster config file {self._file.path}: {error}")
+        self.links.close()
+        self._file.close()
+
+    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+        redirection.check(self.coordinator, session, row, keys)
+
+    def info(self) -> dict[str, Any]:
+        return {"cluster_enabled": 1}
+
+    @property
+    def replication_offset(self) -> int:
+        """Bytes of the replication stream this worker produced or processed."""
+        return self._facts.replication_offset()
+
+    # --- turns of the coordinator
+
+    def turn(self, action: Turn) -> None:
+        """Let the coordinator do something, `action(coordinator, now)`, and carry out what it wants done."""
+        self._perform(action(self.coordinator, self._worker.engine.tick()))
+
+    def answer(self, action: Callable[[Coordinator, int], tuple[T, list[Effect]]]) -> T:
+        """As `turn`, for an action that also has a result."""
+        result, effects = action(self.coordinator, self._worker.engine.tick())
+        self._perform(effects)
+        return result
+
+    def save(self) -> None:
+        """Write nodes.conf now: CLUSTER SAVECONFIG. Raises OSError."""
+        for effect in self.coordinator.save_config(self._worker.engine.tick()):
+            if isinstance(effect, fx.SaveConfig):
+                self._file.write(effect.text, sync=effect.sync)
+            else:
+                self._perform([effect])
+
+    def link_up(self, link: LinkId) -> None:
+        self.turn(lambda coordinator, now: coordinator.link_up(link, now))
+
+    def link_down(self, link: LinkId) -> None:
+        self.turn(lambda coordinator, now: coordinator.link_down(link, now))
+
+    def bytes_received(self, link: LinkId) -> None:
+        self.coordinator.bytes_received(link, self._worker.engine.tick())
+
+    def received(self, message: Message, link: LinkInfo) -> None:
+        self.turn(lambda coordinator, now: coordinator.step(message, link, now))
+
+    def _tick(self) -> None:
+        period = self._settings.tick_period / 1000
+        self._timer = asyncio.get_running_loop().call_later(period, self._tick)
+        self.turn(Coordinator.tick)
+
+    def _settings_changed(self, _value: Any) -> None:
+        update_settings(self._settings, self._worker.config)
+        self.turn(Coordinator.settings_changed)
+
+    def _send_limit_changed(self, limit: int) -> None:
+        self.links.send_limit = limit or SEND_LIMIT
+
+    # --- effects
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case fx.Send():
+                    self.links.send(effect.links, effect.message)
+                case fx.Log():
+                    getattr(self._worker.log, effect.level)(effect.text)
+                case fx.SaveConfig():
+                    self._save(effect)
+                case fx.Connect():
+                    source = self._worker.config.bind_source_addr or None
+                    self.links.connect(effect.link, effect.ip, effect.bus_port, source)
+                case fx.Disconnect():
+                    self.links.disconnect(effect.link)
+                case fx.SlotsChanged():
+                    self._serve_slots(effect.slots)
+                case fx.ClusterStateChanged():
+                    self._serve_slots(ALL_SLOTS)
+                case fx.Deliver():
+                    pass  # nobody can subscribe to anything on a worker yet
+                case _:
+                    self._perform_on_data(effect)
+
+    def _perform_on_data(self, effect: Effect) -> None:
+        worker = self._worker
+        match effect:
+            case fx.BecomeReplicaOf():
+                worker.replication.follow(effect.ip, effect.port)
+            case fx.BecomePrimary():
+                worker.replication.promote()
+            case fx.DeleteKeys():
+                self._delete_keys(effect.slots)
+            case fx.EmptyDatabase():
+                worker.databases[0].clear()
+            case fx.PauseWrites():
+                worker.pause.begin(PAUSE_REASON, effect.until, writes_only=True)
+            case fx.ResumeWrites():
+                worker.pause.end(PAUSE_REASON)
+
+    def _save(self, effect: fx.SaveConfig) -> None:
+        try:
+            self._file.write(effect.text, sync=effect.sync)
+        except OSError as error:
+            self._worker.log.warning(f"Fatal: can't update cluster config file {self._file.path}: {error}")
+            raise SystemExit(1) from error
+
+    def _serve_slots(self, slots: int) -> None:
+        """Bring the core's table in line with the cluster, for these slots."""
+        served = redirection.served_slots(self.coordinator)
+        changed = (served ^ self._served) & slots
+        self._served ^= changed
+        states = self._worker.engine.slot_states
+        for part, state in ((changed & served, SLOT_SERVED), (changed & ~served, SLOT_ASK)):
+            for first, last in ranges(part):
+                states[first : last + 1] = bytes([state]) * (last + 1 - first)
+
+    def _delete_keys(self, slots: int) -> None:
+        """Delete keys of slots that another node won, here and on our replicas."""
+        session = self._worker.internal_session()
+        db, trail = session.db, self._worker.trail
+        for slot in members(slots):
+            while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):
+                for key in keys:
+                    db.delete(key)
+                    session.changed(key, events.DEL)
+                    trail.add(db.index, [b"DEL", key])
