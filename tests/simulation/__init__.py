@@ -1,0 +1,1 @@
+"""Whole clusters in virtual time: real coordinators, an invented network, a seed that repeats everything."""

@@ -1,0 +1,191 @@
+"""A worker reduced to what the coordinator needs: a disk for nodes.conf, a replication stream, some keys.
+
+It performs the coordinator's effects as the real shell must, and is itself strict about them: a vote that
+leaves before its epoch is on disk fails the test. Replication is a counter: a primary that may write
+grows its offset, a replica that reaches its primary copies it, at each tick.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cluster.coordinator import effects as fx
+from cluster.coordinator.coordinator import Coordinator, LinkInfo
+from cluster.coordinator.messages import FailoverAuthAck, Message
+from cluster.coordinator.surroundings import Settings
+from cluster.slots import contains
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+TICK = 100
+IP = "10.0.0.1"
+Call = Callable[[Coordinator, int], list[fx.Effect]]
+
+
+class SimulatedMember:
+    """Also the `LocalFacts` of its coordinator."""
+
+    def __init__(self, world: World, name: str, port: int, node_timeout: int) -> None:
+        self.world = world
+        self.name = name
+        self.settings = Settings(port=port, bus_port=port + 10000, node_timeout=node_timeout)
+        self.bus_port = port + 10000
+        self.life = 0
+        self.alive = False
+        self.paused = False
+        self.backlog: list[Callable[[], None]] = []
+        self.saved = ""
+        """nodes.conf as a power cut leaves it: up to the last fsync."""
+        self.written = ""
+        """nodes.conf as a process that dies leaves it."""
+        self.keys: dict[int, int] = {}
+        self.start()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    # --- life
+
+    def start(self) -> None:
+        """Start, or start again from what is on disk; data is gone unless this member is a primary."""
+        self.life += 1
+        self.alive, self.paused = True, False
+        self.backlog.clear()
+        self.connections: dict[int, object] = {}
+        self.last_accepted = 0
+        self.following: int | None = None
+        self.offset = 0
+        self.last_seen = 0
+        self.link_up = False
+        self.writes_paused_until = 0
+        self.paused_at: int | None = None
+        """Offset at which writes were last paused for a manual failover."""
+        dice = random.Random(f"{self.world.seed}/{self.name}/{self.life}")
+        self.coordinator = Coordinator(self.settings, self, dice, self.world.now, self.written or None)
+        self.last_vote = self.coordinator.topology.last_vote_epoch
+        self.last_epoch = 0
+        self.last_id = self.coordinator.myself.id
+        life = self.life
+        self.run(life, lambda c, now: c.start(now))
+        self.world.after(dice.randrange(TICK), lambda: self._tick(life))
+
+    def crash(self, *, power_cut: bool = False) -> None:
+        """The process dies and its connections with it; at a power cut nobody is told, and what was not synced is lost."""
+        if power_cut:
+            self.written = self.saved
+            self.connections.clear()
+        for link in list(self.connections):
+            self.world.network.close(self, link)
+        self.alive = False
+
+    def pause(self) -> None:
+        """Everything that reaches this member waits, as under SIGSTOP."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+        waiting, self.backlog = self.backlog, []
+        for call in waiting:
+            call()
+
+    # --- the coordinator's shell
+
+    def run(self, life: int, call: Call) -> None:
+        """Let the coordinator do something, and carry out what it wants."""
+        if not self.alive or life != self.life:
+            return
+        if self.paused:
+            self.backlog.append(lambda: self.run(life, call))
+            return
+        self.perform(call(self.coordinator, self.world.now))
+        self.world.invariants.check(self)
+
+    def take(self, message: Message, link: int) -> None:
+        self.run(self.life, lambda c, now: c.step(message, LinkInfo(link, IP, IP), now))
+
+    def _tick(self, life: int) -> None:
+        if not self.alive or life != self.life:
+            return
+        self.world.after(TICK, lambda: self._tick(life))
+        if not self.paused:
+            self._replicate()
+            self.run(life, lambda c, now: c.tick(now))
+
+    def _replicate(self) -> None:
+        me, now = self.coordinator.myself, self.world.now
+        if me.is_primary:
+            if self.coordinator.ok and me.slots and now >= self.writes_paused_until:
+                self.offset += self.world.random.randint(0, 50)
+            return
+        source = self.world.by_port.get(self.following or 0)
+        self.link_up = bool(
+            source and source.alive and not source.paused and self.world.network.reachable(self, source)
+        )
+        if source is not None and self.link_up:
+            self.offset = (
+                max(self.offset, source.offset) if source.following == self.settings.port else source.offset
+            )
+            self.keys = dict(source.keys)
+            self.last_seen = now
+
+    def perform(self, effects: list[fx.Effect]) -> None:
+        network = self.world.network
+        for number, effect in enumerate(effects):
+            match effect:
+                case fx.SaveConfig(text, sync):
+                    assert number == 0, "the configuration must be saved before anything else happens"
+                    self.written = text
+                    if sync:
+                        self.saved = text
+                case fx.Connect(link, _, bus_port):
+                    network.connect(self, link, bus_port)
+                case fx.Disconnect(link):
+                    network.close(self, link)
+                case fx.Send(links, message):
+                    if isinstance(message, FailoverAuthAck):
+                        self._check_vote(links, message)
+                    for link in links:
+                        network.send(self, link, message)
+                case fx.BecomeReplicaOf(_, _, port):
+                    self.following, self.link_up = port, False
+                case fx.BecomePrimary():
+                    self.following = None
+                case fx.DeleteKeys(slots):
+                    self.keys = {slot: n for slot, n in self.keys.items() if not contains(slots, slot)}
+                case fx.EmptyDatabase():
+                    self.keys.clear()
+                case fx.PauseWrites(until):
+                    self.writes_paused_until, self.paused_at = until, self.offset
+                case fx.ResumeWrites():
+                    self.writes_paused_until = 0
+                case fx.Log(level, text) if level != "debug":
+                    self.world.tell(f"{self.name}: {text}")
+                case _:
+                    pass
+
+    def _check_vote(self, links: tuple[int, ...], message: FailoverAuthAck) -> None:
+        epoch = message.header.current_epoch
+        assert f"lastVoteEpoch {epoch}\n" in self.saved, "a vote left before its epoch was on disk"
+        (link,) = links
+        node = next(n for n in self.coordinator.topology.nodes.values() if n.link == link)
+        self.world.invariants.vote(self, epoch, node.id)
+
+    # --- LocalFacts
+
+    def replication_offset(self) -> int:
+        return self.offset
+
+    def primary_link_up(self) -> bool:
+        return self.link_up
+
+    def primary_last_seen(self) -> int:
+        return self.last_seen
+
+    def keys_in_slot(self, slot: int) -> int:
+        return self.keys.get(slot, 0)
+
+    def is_empty(self) -> bool:
+        return not self.keys

@@ -1,0 +1,177 @@
+"""Virtual time, the members in it, and the verbs scenarios are written in.
+
+A world is a heap of events and one seed: two runs with the same seed are the same to the last message. When
+something is wrong, the assertion carries the seed and the last things that happened.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from cluster.slots import SLOT_COUNT
+from tests.simulation.invariants import Invariants, disagreement
+from tests.simulation.network import Network
+from tests.simulation.simulated_member import IP, SimulatedMember
+
+BIRTH = 1_700_000_000_000
+NODE_TIMEOUT = 2000
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.now = BIRTH
+        self.events: list[tuple[int, int, Callable[[], object]]] = []
+        self.order = count()
+        self.story: deque[str] = deque(maxlen=60)
+        self.network = Network(self)
+        self.invariants = Invariants()
+        self.members: dict[str, SimulatedMember] = {}
+        self.by_port: dict[int, SimulatedMember] = {}
+        print(f"seed {seed}")
+
+    # --- time
+
+    def at(self, time: int, event: Callable[[], object]) -> None:
+        heapq.heappush(self.events, (time, next(self.order), event))
+
+    def after(self, delay: int, event: Callable[[], object]) -> None:
+        self.at(self.now + delay, event)
+
+    def run(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self._run_until(self.now + int(seconds * 1000), lambda: False)
+
+    def until(self, condition: Callable[[], bool], what: str, within: float) -> float:
+        """Let time pass until `condition` holds; returns how many seconds. Fails after `within` seconds."""
+        start = self.now
+        if not self._run_until(start + int(within * 1000), condition):
+            raise AssertionError(self.report(f"not within {within} s: {what}"))
+        return (self.now - start) / 1000
+
+    def _run_until(self, end: int, condition: Callable[[], bool]) -> bool:
+        look_at = self.now
+        while True:
+            if self.now >= look_at:  # Conditions look at whole clusters: not after every message.
+                if condition():
+                    return True
+                look_at = self.now + 20
+            if not self.events or self.events[0][0] > end:
+                self.now = end
+                return condition()
+            self.now, _, event = heapq.heappop(self.events)
+            try:
+                event()
+            except Exception as error:
+                raise AssertionError(self.report(repr(error))) from error
+
+    def tell(self, text: str) -> None:
+        self.story.append(f"{(self.now - BIRTH) / 1000:9.3f} {text}")
+
+    def report(self, problem: str) -> str:
+        return "\n".join([f"seed {self.seed}: {problem}", *self.story])
+
+    # --- members
+
+    def add_member(self, name: str, port: int | None = None) -> SimulatedMember:
+        port = port or 7001 + len(self.members)
+        member = SimulatedMember(self, name, port, NODE_TIMEOUT)
+        self.members[name] = self.by_port[port] = member
+        return member
+
+    def __getitem__(self, name: str) -> SimulatedMember:
+        return self.members[name]
+
+    @property
+    def living(self) -> list[SimulatedMember]:
+        return [member for member in self.members.values() if member.alive]
+
+    def command(self, name: str, command: str, *args: object) -> None:
+        """`command(*args)` of a member's coordinator, e.g. `command("a", "failover", "force")`."""
+        member = self.members[name]
+        self.tell(f"--- {name}: {command} {' '.join(str(arg)[:60] for arg in args)}")
+        member.run(member.life, lambda c, now: getattr(c, command)(*args, now))
+
+    def id_of(self, name: str) -> str:
+        return self.members[name].coordinator.myself.id
+
+    def form(self, primaries: int, replicas: int) -> None:
+        """Make p0, p1, … share the slots, each with replicas p0r0, p0r1, …, as redis-cli does it."""
+        names = [f"p{n}" for n in range(primaries)]
+        for n, name in enumerate(names):
+            self.add_member(name)
+            share = range(SLOT_COUNT * n // primaries, SLOT_COUNT * (n + 1) // primaries)
+            self.command(name, "add_slots", list(share))
+            self.command(name, "set_config_epoch", n + 1)
+        followers = [(f"{name}r{r}", name) for r in range(replicas) for name in names]
+        for follower, _ in followers:
+            self.add_member(follower)
+        for member in list(self.members.values())[1:]:
+            self.command(member.name, "meet", IP, 7001, 17001)
+        everybody = len(self.members)
+        self.until(
+            lambda: all(self._knows(member, everybody) for member in self.members.values()),
+            "everybody knows everybody",
+            20,
+        )
+        for follower, primary in followers:
+            self.command(follower, "replicate", self.id_of(primary))
+        self.settle(20)
+        self.until(lambda: all(self.members[name].link_up for name, _ in followers), "replicas in sync", 5)
+
+    def _knows(self, member: SimulatedMember, number: int) -> bool:
+        nodes = member.coordinator.topology.nodes.values()
+        return len(nodes) == number and not any(node.in_handshake for node in nodes)
+
+    # --- faults
+
+    def kill(self, name: str, *, power_cut: bool = False) -> None:
+        self.tell(f"--- kill {name}{' by power cut' if power_cut else ''}")
+        self.members[name].crash(power_cut=power_cut)
+        self.invariants.served.pop(name, None)
+
+    def restart(self, name: str) -> None:
+        self.tell(f"--- restart {name}")
+        self.members[name].start()
+
+    def partition(self, *groups: str) -> None:
+        """Names in one group, separated by blanks, reach each other and nobody else."""
+        self.tell(f"--- partition {' | '.join(groups)}")
+        self.network.groups = [set(group.split()) for group in groups]
+
+    def heal(self) -> None:
+        self.tell("--- heal")
+        self.network.groups = []
+
+    # --- what a scenario looks for
+
+    def disagreement(self) -> str:
+        return disagreement(self.living)
+
+    def settle(self, within: float) -> float:
+        """Wait until all living members agree that all is well; returns the seconds it took."""
+        try:
+            return self.until(lambda: not self.disagreement(), "all agree", within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.disagreement()}") from None
+
+    def is_primary(self, name: str) -> bool:
+        member = self.members[name]
+        return member.alive and member.coordinator.myself.is_primary
+
+    def owns_slots(self, name: str) -> bool:
+        return bool(self.members[name].coordinator.myself.slots)
+
+    def serves(self, name: str) -> bool:
+        """It would accept writes now."""
+        member = self.members[name]
+        return member.alive and self.is_primary(name) and self.owns_slots(name) and member.coordinator.ok
+
+    def follows(self, name: str, primary: str) -> bool:
+        of = self.members[name].coordinator.myself.primary
+        return of is not None and of.id == self.id_of(primary)
