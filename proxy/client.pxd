@@ -1,0 +1,50 @@
+"""One client's conversation: requests in, replies out in the order of the requests."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.frames cimport RequestLimits, RequestScan
+from proxy.reactor cimport Connection
+from proxy.routes cimport RouteTable, SlotMap
+
+cdef struct Pending:
+    char* reply             # of a later request that was answered before an earlier one; else NULL
+    Py_ssize_t reply_length
+    Py_ssize_t request_length
+    bint answered
+    bint muted              # CLIENT REPLY OFF or SKIP: the reply is dropped
+
+cdef class Client(Connection):
+    cdef readonly object service        # commands.Commands: carries out what is not forwarded raw
+    cdef RouteTable routes
+    cdef SlotMap slots
+
+    # The session, changed by local commands
+    cdef public uint64_t id
+    cdef public bint authenticated
+    cdef public int resp                # 2 or 3
+    cdef public object facts            # local_commands.ClientFacts: name, address, library …
+    cdef public bint replies_off        # CLIENT REPLY OFF
+    cdef public bint skip_next          # CLIENT REPLY SKIP: the next request is muted
+
+    # Requests
+    cdef RequestScan scan
+    cdef RequestLimits limits
+    cdef bint stalled                   # `unread` holds requests that must wait; the socket is not read
+    cdef bint input_ended               # no more requests: close once all is answered and sent
+    cdef uint64_t hold_until            # dispatch nothing more before all requests up to this one are answered
+    cdef Py_ssize_t bytes_in_flight     # of requests not answered yet
+
+    # Requests not yet answered, or answered too early, in a ring; head and tail count on for ever
+    cdef Pending* ring
+    cdef uint64_t ring_size
+    cdef readonly uint64_t head
+    cdef readonly uint64_t tail
+    cdef Py_ssize_t stashed             # bytes of replies that came too early
+
+    cdef int process(self, const char* data, Py_ssize_t available) except -1
+    cdef int dispatch(self, const char* frame) except -1
+    cdef int execute(self, const char* frame, uint64_t tag) except -1
+    cdef int refuse(self, int result) except -1
+    cdef uint64_t push(self, Py_ssize_t request_length) except? 0
+    cdef bint must_wait(self) noexcept
+    cdef int release_answered(self) except -1

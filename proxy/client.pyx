@@ -1,0 +1,320 @@
+"""The client side of the forwarder.
+
+The way of a request: found in place in the receive buffer, its key's slot computed, its bytes appended to the
+worker's buffer, an entry made in the ring. No Python object is made for it. What the route table does not know
+how to forward (several keys, no key, local commands, errors) goes to `service.execute` as a list of arguments.
+
+The way of a reply: if it answers the oldest request it is appended to the output at once, and so are the later
+ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring entry.
+
+A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
+flight, too much is unsent, or an earlier request has to finish first. Redis closes a client whose unread replies
+pass a limit only for subscribers and replicas; the proxy has such a last limit for everybody, because what
+piles up here is not the client's data alone but memory of a process that all share.
+"""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from node.core.key_slot cimport slot_of
+from proxy.buffers cimport append, consume, size
+from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, scan_request
+from proxy.routes cimport Route
+from proxy.upstream cimport Upstream
+
+import logging
+
+from proxy.frames import ProtocolError, request_arguments
+
+log = logging.getLogger("shoal.proxy")
+
+cdef enum:
+    RING_START = 16
+    IN_FLIGHT_MAX = 4096                # requests of one client; reading goes on when a quarter is answered
+    BYTES_IN_FLIGHT_MAX = 8388608       # likewise in bytes of requests
+    UNSENT_MAX = 1048576                # replies a client has not read, before its next requests have to wait
+    REPLIES_MAX = 1073741824            # ... and before it is closed
+    QUERY_MAX = 1073741824              # one unfinished request: Redis' client-query-buffer-limit
+
+cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
+
+
+cdef class Client(Connection):
+
+    def __init__(self, reactor, service, RouteTable routes not None, SlotMap slots not None, uint64_t id):
+        self.reactor = reactor
+        self.service = service
+        self.routes = routes
+        self.slots = slots
+        self.id = id
+        self.resp = 2
+        self.limits = RequestLimits(2147483647, 536870912)
+
+    def __dealloc__(self):
+        free_ring(self)
+
+    def open(self, int descriptor, bint authenticated) -> None:
+        """Take over an accepted, non-blocking socket. Until `authenticate`, requests are kept small, as Redis does."""
+        self.authenticated = authenticated
+        if not authenticated:
+            self.limits = RequestLimits(10, 16384)
+        self.attach(descriptor)
+
+    def authenticate(self) -> None:
+        self.authenticated = True
+        self.limits = RequestLimits(2147483647, 536870912)
+
+    @property
+    def is_open(self) -> bool:
+        return self.descriptor >= 0
+
+    @property
+    def descriptor_number(self) -> int:
+        return self.descriptor
+
+    @property
+    def buffered(self) -> tuple:
+        """(bytes of unfinished or waiting requests, bytes of replies not sent yet)."""
+        return size(&self.unread), size(&self.outgoing) + self.stashed
+
+    def hold(self) -> None:
+        """Dispatch no further request before all so far are answered."""
+        self.hold_until = self.tail
+
+    def end_input(self) -> None:
+        """Take no further requests, and close when all replies are sent."""
+        self.input_ended = True
+        if self.head == self.tail and not self.flush_wanted and self.descriptor >= 0:
+            self.reactor.wants_flush(self)
+
+    def mute(self, uint64_t tag, bint muted=True) -> None:
+        """Drop (or do not drop) the reply to request `tag`, which has not been answered yet."""
+        if self.head <= tag < self.tail:
+            self.ring[tag & (self.ring_size - 1)].muted = muted
+
+    def complete(self, uint64_t tag, bytes reply not None) -> None:
+        """Answer the request `tag` of this client, once, with an encoded reply."""
+        self.on_reply(tag, reply, len(reply))
+
+    def kill(self) -> None:
+        """Close at once, whatever is in flight."""
+        self.close()
+
+    cpdef close(self):
+        if self.descriptor >= 0:
+            Connection.close(self)
+            free_ring(self)
+            self.service.client_closed(self)
+
+    # Requests
+
+    cdef int on_readable(self) except -1:
+        cdef char* data
+        cdef Py_ssize_t available
+        if not self.reading:
+            self.close()  # told of an event nobody asked for: the connection is reset
+            return 0
+        available = self.receive(&data)
+        if available == 0:
+            return 0
+        if available < 0:
+            self.input_ended = True
+            if self.head == self.tail and size(&self.outgoing) == 0:
+                self.close()
+            else:
+                self.interest(False, self.writing)
+            return 0
+        return self.process(data, available)
+
+    cdef int process(self, const char* data, Py_ssize_t available) except -1:
+        """Dispatch the requests in `data` until it is used up, breaks off in a request, or has to wait."""
+        cdef Py_ssize_t used = 0
+        cdef int result
+        while used < available:
+            if self.must_wait():
+                self.stalled = True
+                self.interest(False, self.writing)
+                break
+            result = scan_request(data + used, available - used, &self.scan, &self.limits)
+            if result == NEED_MORE:
+                if available - used > QUERY_MAX:
+                    log.warning("closing client %d: a request of more than %d bytes", self.id, QUERY_MAX)
+                    self.close()
+                    return 0
+                break
+            if result == BROKEN:
+                return self.refuse(result)
+            if result == COMPLETE:
+                self.dispatch(data + used)
+                if self.descriptor < 0:
+                    return 0
+            used += self.scan.at
+            self.scan.at = 0
+            self.scan.seen = 0
+            if self.input_ended:
+                self.interest(False, self.writing)
+                used = available
+        return self.keep(data, available, used)
+
+    cdef bint must_wait(self) noexcept:
+        if self.head == self.tail and size(&self.outgoing) == 0:
+            return False
+        if self.stalled:  # some way below the limits, so that reading does not stop and go with every reply
+            return self.head < self.hold_until or self.tail - self.head > IN_FLIGHT_MAX * 3 / 4 \
+                or self.bytes_in_flight > BYTES_IN_FLIGHT_MAX / 2 or size(&self.outgoing) + self.stashed > UNSENT_MAX / 2
+        return self.head < self.hold_until or self.tail - self.head >= IN_FLIGHT_MAX \
+            or self.bytes_in_flight > BYTES_IN_FLIGHT_MAX or size(&self.outgoing) + self.stashed > UNSENT_MAX
+
+    cdef int dispatch(self, const char* frame) except -1:
+        cdef Route* route
+        cdef Upstream upstream
+        cdef uint64_t tag = self.push(self.scan.at)
+        cdef int key
+        if self.authenticated and not self.scan.irregular:
+            route = self.routes.find(frame + self.scan.args[0].at, self.scan.args[0].length)
+            if route != NULL and (self.scan.argc == route.argc or route.argc == 0 and self.scan.argc > route.first_key):
+                key = route.first_key
+                upstream = self.slots.owner(
+                    slot_of(frame + self.scan.args[key].at, self.scan.args[key].length), self.resp == 3
+                )
+                if upstream is None:
+                    return self.on_reply(tag, UNBOUND, len(UNBOUND))
+                return upstream.request(frame, self.scan.at, self, tag, 0)
+        return self.execute(frame, tag)
+
+    cdef int execute(self, const char* frame, uint64_t tag) except -1:
+        """The way through Python. `service.execute` returns the reply, or None if it will `complete` later."""
+        cdef bytes request = frame[:self.scan.at]
+        cdef bytes reply
+        try:
+            argv = request_arguments(request)
+            reply = self.service.execute(self, tag, argv, None if self.scan.irregular else request)
+        except ProtocolError as error:
+            self.input_ended = True
+            reply = b"-ERR Protocol error: %s\r\n" % str(error).encode()
+        except Exception:
+            log.exception("a command failed inside the proxy")
+            reply = b"-ERR internal error of the proxy\r\n"
+        if reply is not None:
+            self.on_reply(tag, reply, len(reply))
+        return 0
+
+    cdef int refuse(self, int result) except -1:
+        """The client does not speak RESP: say so after the replies it has coming, and close."""
+        cdef str words = self.scan.error.decode("ascii").replace("%c", chr(<unsigned char>self.scan.culprit))
+        cdef bytes reply = b"-ERR Protocol error: %s\r\n" % words.encode("latin-1")
+        self.input_ended = True
+        self.interest(False, self.writing)
+        self.complete(self.push(0), reply)
+        return 0
+
+    cdef uint64_t push(self, Py_ssize_t request_length) except? 0:
+        """A ring entry for one more request; returns its tag."""
+        cdef Pending* entry
+        cdef uint64_t tag = self.tail
+        if self.tail - self.head == self.ring_size:
+            grow_ring(self)
+        entry = &self.ring[tag & (self.ring_size - 1)]
+        entry.reply = NULL
+        entry.answered = False
+        entry.muted = self.replies_off or self.skip_next
+        entry.request_length = request_length
+        self.skip_next = False
+        self.bytes_in_flight += request_length
+        self.tail += 1
+        return tag
+
+    # Replies
+
+    cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
+        cdef Pending* entry
+        if self.descriptor < 0:
+            return 0
+        entry = &self.ring[tag & (self.ring_size - 1)]
+        self.bytes_in_flight -= entry.request_length
+        if entry.muted:
+            length = 0
+        if tag == self.head:
+            self.head += 1
+            append(&self.outgoing, reply, length)
+            if self.head != self.tail:
+                self.release_answered()
+            if not self.flush_wanted:
+                self.reactor.wants_flush(self)
+            return 0
+        entry.reply = <char*>malloc(length or 1)
+        if entry.reply == NULL:
+            raise MemoryError()
+        memcpy(entry.reply, reply, length)
+        entry.reply_length = length
+        entry.answered = True
+        self.stashed += length
+        if self.stashed > REPLIES_MAX:
+            log.warning("closing client %d: more than %d bytes of replies wait for it", self.id, REPLIES_MAX)
+            self.close()
+        return 0
+
+    cdef int release_answered(self) except -1:
+        """Move stashed replies to the output, as far as no unanswered request stands before them."""
+        cdef Pending* entry
+        while self.head != self.tail:
+            entry = &self.ring[self.head & (self.ring_size - 1)]
+            if not entry.answered:
+                return 0
+            self.head += 1
+            append(&self.outgoing, entry.reply, entry.reply_length)
+            self.stashed -= entry.reply_length
+            free(entry.reply)
+            entry.reply = NULL
+        return 0
+
+    cdef int flush(self) except -1:
+        """Send; then take up requests that had to wait, or close if these were the last words."""
+        cdef Py_ssize_t sent
+        cdef Py_ssize_t held = size(&self.outgoing)
+        if held:
+            sent = self.send_now(self.outgoing.data + self.outgoing.start, held)
+            if sent < 0:
+                self.close()
+                return 0
+            consume(&self.outgoing, sent)
+            if sent < held:
+                if held - sent > REPLIES_MAX:
+                    log.warning("closing client %d: it does not read its replies", self.id)
+                    self.close()
+                    return 0
+                self.interest(self.reading, True)
+                return 0
+        if self.input_ended:
+            if self.head == self.tail:
+                self.close()
+        elif self.stalled and not self.must_wait():
+            self.stalled = False
+            self.interest(True, self.writing)
+            self.process(self.unread.data + self.unread.start, size(&self.unread))
+        return 0
+
+
+cdef int grow_ring(Client client) except -1:
+    cdef uint64_t fresh_size = client.ring_size * 2 or RING_START
+    cdef uint64_t i
+    cdef Pending* fresh = <Pending*>malloc(fresh_size * sizeof(Pending))
+    if fresh == NULL:
+        raise MemoryError()
+    for i in range(client.head, client.tail):
+        fresh[i & (fresh_size - 1)] = client.ring[i & (client.ring_size - 1)]
+    free(client.ring)
+    client.ring = fresh
+    client.ring_size = fresh_size
+    return 0
+
+
+cdef void free_ring(Client client) noexcept:
+    """Forget all pending requests. Replies that still come find the client closed and are dropped."""
+    cdef uint64_t i
+    for i in range(client.head, client.tail):
+        free(client.ring[i & (client.ring_size - 1)].reply)
+    free(client.ring)
+    client.ring = NULL
+    client.ring_size = 0
+    client.head = client.tail = 0

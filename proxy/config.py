@@ -1,0 +1,85 @@
+"""The settings of `shoal proxy`, from its command line.
+
+Names that Redis has too are spelled as there, so `--requirepass` and `--auth` are one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from proxy.dialogue import Address
+
+
+@dataclass(frozen=True)
+class ProxyConfig:
+    seeds: list[Address]
+    """Members of the cluster to ask first; one that answers is enough."""
+    port: int = 6379
+    """0: no TCP"""
+    bind: list[str] = field(default_factory=lambda: ["127.0.0.1"])
+    unix_socket: str = ""
+    reuse_port: bool = False
+    """Several proxies share the port, and the kernel spreads new connections over them."""
+    password: bytes = b""
+    """What clients have to log in with; empty: nothing"""
+    credentials: tuple[bytes, ...] = ()
+    """Arguments of AUTH towards the workers: (), (password,) or (user, password)"""
+    max_clients: int = 10000
+    backlog: int = 511
+    log_level: str = "notice"
+    own_poller: bool = True
+    """False: the event loop watches every connection itself, as it does where there is no epoll."""
+
+
+def parse(argv: Sequence[str]) -> ProxyConfig:
+    """Raises SystemExit, with code 2 and a message on stderr, for what makes no sense."""
+    parser = argparse.ArgumentParser(
+        prog="shoal proxy",
+        description="Let plain clients use a Redis, Valkey or shoal cluster as if it were one server.",
+    )
+    parser.add_argument("--seed", action="append", required=True, type=_address, metavar="HOST:PORT",
+                        help="a member of the cluster; may be given several times")  # fmt: skip
+    parser.add_argument("--port", type=_port, default=6379, help="TCP port to listen on; 0 for none")
+    parser.add_argument("--bind", action="append", nargs="+", metavar="ADDRESS", help="default: 127.0.0.1")
+    parser.add_argument("--unixsocket", default="", metavar="PATH", help="also listen on this unix socket")
+    parser.add_argument("--reuse-port", action="store_true", help="share the port with other proxies")
+    parser.add_argument("--auth", "--requirepass", default="", metavar="PASSWORD", help="required from clients")
+    parser.add_argument("--upstream-auth", default="", metavar="[USER:]PASSWORD", help="given to the workers")
+    parser.add_argument("--maxclients", type=int, default=10000)
+    parser.add_argument("--tcp-backlog", type=int, default=511)
+    parser.add_argument("--loglevel", choices=("debug", "verbose", "notice", "warning"), default="notice")
+    parser.add_argument("--loop-poller", action="store_true",
+                        help="watch connections through the event loop instead of an epoll set")  # fmt: skip
+    given = parser.parse_args(argv)
+    if not given.port and not given.unixsocket:
+        parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
+    user, colon, password = given.upstream_auth.partition(":")
+    credentials = (user, password) if colon else (user,) if user else ()
+    return ProxyConfig(
+        seeds=given.seed,
+        port=given.port,
+        bind=[address for group in given.bind or [["127.0.0.1"]] for address in group],
+        unix_socket=given.unixsocket,
+        reuse_port=given.reuse_port,
+        password=given.auth.encode(),
+        credentials=tuple(word.encode() for word in credentials),
+        max_clients=given.maxclients,
+        backlog=given.tcp_backlog,
+        log_level=given.loglevel,
+        own_poller=not given.loop_poller,
+    )
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), _port(port, lowest=1)
+
+
+def _port(text: str, lowest: int = 0) -> int:
+    if not text.isdigit() or not lowest <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)

@@ -1,0 +1,72 @@
+"""Short conversations with a worker, outside of the hot path: logging in, choosing the protocol, one question."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from proxy.codec import bulk_of, encode_request, is_error
+from proxy.frames import ReplyScanner
+
+Address = tuple[str, int]
+"""(host, port) of a worker"""
+
+
+class RemoteError(Exception):
+    """The worker answered with an error; its text without the leading `-`."""
+
+
+async def open_socket(address: Address) -> socket.socket:
+    """A connected, non-blocking socket. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, where = found[0]
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await loop.sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> list[bytes]:
+    """Send requests, return their raw replies. Raises RemoteError for an error reply, EOFError if it closes."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(connection, b"".join(map(encode_request, requests)))
+    scanner = ReplyScanner()
+    replies: list[bytes] = []
+    while len(replies) < len(requests):
+        data = await loop.sock_recv(connection, 65536)
+        if not data:
+            raise EOFError("the worker closed the connection")
+        replies += scanner.feed(data)
+    for reply in replies:
+        if is_error(reply):
+            raise RemoteError(reply[1:-2].decode("latin-1"))
+    return replies
+
+
+def greeting(credentials: tuple[bytes, ...], version: int) -> list[tuple[bytes, ...]]:
+    """What a connection begins with. PING makes sure that the process behind the port is awake, not just there."""
+    requests: list[tuple[bytes, ...]] = []
+    if credentials:
+        requests.append((b"AUTH", *credentials))
+    requests.append((b"HELLO", b"3") if version == 3 else (b"PING",))
+    return requests
+
+
+async def ask(address: Address, credentials: tuple[bytes, ...], *question: bytes) -> bytes:
+    """One question over a connection of its own; the bulk string it is answered with.
+
+    Raises OSError, EOFError, RemoteError, and ValueError for another type of reply.
+    """
+    connection = await open_socket(address)
+    try:
+        requests = [(b"AUTH", *credentials)] if credentials else []
+        return bulk_of((await exchange(connection, *requests, question))[-1])
+    finally:
+        connection.close()

@@ -1,0 +1,181 @@
+"""Requests that take more than one request to answer.
+
+A job belongs to one request of one client, whose place in the order of replies is kept by the client's ring. It
+sends its own requests through the same shared connections as everybody (so what a client pipelines to one
+worker stays in order), gathers raw replies, and completes the client's request exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from proxy import codec, merger, splitter
+from proxy.frames import reply_elements
+from proxy.merger import Merge
+from proxy.sinks import Job
+
+if TYPE_CHECKING:
+    from proxy.client import Client
+    from proxy.routes import SlotMap
+    from proxy.upstream import Upstream
+
+UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
+SLOT_BITS = 14
+"""Low bits of a composed SCAN cursor: the first slot of the shard that is being scanned."""
+
+
+class Broadcast(Job):
+    """The same request to several workers, their replies merged by a response policy."""
+
+    def __init__(self, client: Client, tag: int, merge: Merge) -> None:
+        self.client = client
+        self.tag = tag
+        self.merge = merge
+        self.replies: list[bytes] = []
+        self.missing = 0
+
+    def start(self, request: bytes, targets: Sequence[Upstream]) -> None:
+        if not targets:
+            self.client.complete(self.tag, UNBOUND)
+            return
+        self.missing = len(targets)
+        self.replies = [b""] * len(targets)
+        for index, upstream in enumerate(targets):
+            upstream.send(request, self, index)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        self.replies[tag] = reply
+        self.missing -= 1
+        if self.missing == 0:
+            self.client.complete(self.tag, _merged(self.merge, self.replies))
+
+
+class Split(Job):
+    """MGET, MSET, DEL …: a part per slot. A part refused with TRYAGAIN is asked again key by key."""
+
+    def __init__(self, client: Client, tag: int, argv: Sequence[bytes], width: int, slots: SlotMap) -> None:
+        self.client = client
+        self.tag = tag
+        self.argv = argv
+        self.width = width
+        self.slots = slots
+        self.parts: list[splitter.Part] = []
+        self.replies: list[bytes] = []
+        self.missing = 0
+
+    def start(self) -> None:
+        self._send(splitter.split(self.argv, self.width))
+
+    def _send(self, parts: list[splitter.Part]) -> None:
+        first = len(self.parts)
+        self.parts += parts
+        self.replies += [b""] * len(parts)
+        self.missing += len(parts)
+        for index, part in enumerate(parts, first):
+            upstream = self.slots.find(part.slot, self.client.resp)
+            if upstream is None:
+                self.replied(index, UNBOUND)
+            else:
+                upstream.send(part.request, self, index)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        part = self.parts[tag]
+        if reply.startswith(b"-TRYAGAIN ") and len(part.items) > 1:
+            self.replies[tag] = b""
+            self.missing -= 1
+            self._send(splitter.singly(self.argv, self.width, part))
+            return
+        self.replies[tag] = reply
+        self.missing -= 1
+        if self.missing == 0:
+            self.client.complete(self.tag, self._result())
+
+    def _result(self) -> bytes:
+        answered = [(part.items, reply) for part, reply in zip(self.parts, self.replies, strict=True) if reply]
+        replies = [reply for _, reply in answered]
+        match self.argv[0].lower():
+            case b"mget":
+                positions = [items for items, _ in answered]
+                return _merged(lambda raw: merger.in_order(positions, raw), replies)
+            case b"mset":
+                return merger.all_succeeded(replies)
+            case _:
+                return _merged(merger.agg_sum, replies)
+
+
+class Scan(Job):
+    """SCAN over all shards, one after the other.
+
+    The cursor a client sees is the worker's own, shifted, with the first slot of the shard in its low bits: no
+    state is kept here, and it stays good on another proxy and across a failover of names. As with Redis, what
+    moves between shards meanwhile may be seen twice or not at all.
+    """
+
+    def __init__(self, client: Client, tag: int, argv: Sequence[bytes], shards: list[tuple[int, Upstream]]) -> None:
+        self.client = client
+        self.tag = tag
+        self.argv = argv
+        self.shards = shards
+        """(first slot, upstream), in order of first slot"""
+        self.current = 0
+
+    def start(self) -> None:
+        cursor = self.argv[1]
+        if not cursor.isdigit() or len(cursor) > 20:
+            self.client.complete(self.tag, b"-ERR invalid cursor\r\n")
+            return
+        position, slot = divmod(int(cursor), 1 << SLOT_BITS)
+        passed = [index for index, (first, _) in enumerate(self.shards) if first <= slot]
+        self.current = passed[-1] if passed else 0
+        if not self.shards:
+            self.client.complete(self.tag, UNBOUND)
+            return
+        argv = [self.argv[0], b"%d" % position, *self.argv[2:]]
+        self.shards[self.current][1].send(codec.encode_request(argv), self)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if codec.is_error(reply):
+            self.client.complete(self.tag, reply)
+            return
+        cursor, elements = reply_elements(reply)
+        position = int(codec.bulk_of(cursor))
+        composed = b"%d" % self._composed(position)
+        self.client.complete(self.tag, b"*2\r\n$%d\r\n%b\r\n%b" % (len(composed), composed, elements))
+
+    def _composed(self, position: int) -> int:
+        if position:
+            return position << SLOT_BITS | self.shards[self.current][0]
+        if self.current + 1 < len(self.shards):
+            return self.shards[self.current + 1][0]
+        return 0
+
+
+class RandomKey(Job):
+    """RANDOMKEY: ask shards in the given order until one has a key."""
+
+    def __init__(self, client: Client, tag: int, request: bytes, shards: list[Upstream]) -> None:
+        self.client = client
+        self.tag = tag
+        self.request = request
+        self.shards = shards
+
+    def start(self) -> None:
+        if self.shards:
+            self.shards.pop().send(self.request, self)
+        else:
+            self.client.complete(self.tag, UNBOUND)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if reply in (b"$-1\r\n", b"_\r\n") and self.shards:
+            self.shards.pop().send(self.request, self)
+        else:
+            self.client.complete(self.tag, reply)
+
+
+def _merged(merge: Merge, replies: Sequence[bytes]) -> bytes:
+    """Workers of different kinds may disagree on the type of a reply; the client gets an error, not a hang."""
+    try:
+        return merge(replies)
+    except ValueError as error:
+        return b"-ERR replies of the workers do not fit together: %b\r\n" % str(error).encode("ascii", "replace")

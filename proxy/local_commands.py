@@ -1,0 +1,336 @@
+"""Commands the proxy answers itself: about the connection, or about the proxy.
+
+A function takes (client, argv, commands) and returns a reply value (node/replies.py) or raises ReplyError. The
+name, and for subcommands `container|sub`, is the table's. Words of errors are Redis' own.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from node.errors import (
+    CLUSTER_DISABLED,
+    DB_INDEX_OUT_OF_RANGE,
+    NOAUTH,
+    NOPROTO,
+    NOT_AN_INTEGER,
+    SYNTAX,
+    WRONGPASS,
+    ReplyError,
+)
+from node.replies import OK, Verbatim
+from proxy.info import info_text
+
+if TYPE_CHECKING:
+    from proxy.client import Client
+    from proxy.commands import Commands
+
+REDIS_VERSION = "7.2.4"
+"""What the proxy says it is compatible with, where clients choose features by it."""
+
+Local = Callable[["Client", list[bytes], "Commands"], Any]
+LOCAL_COMMANDS: dict[str, Local] = {}
+
+
+@dataclass
+class ClientFacts:
+    """What CLIENT LIST knows of a client beyond what the forwarder keeps."""
+
+    address: str
+    local_address: str
+    name: bytes = b""
+    library: bytes = b""
+    library_version: bytes = b""
+    since: float = field(default_factory=time.monotonic)
+    last_command: str = "NULL"
+
+
+def local(*names: str) -> Callable[[Local], Local]:
+    def register(function: Local) -> Local:
+        for name in names:
+            LOCAL_COMMANDS[name] = function
+        return function
+
+    return register
+
+
+@local("ping")
+def ping(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    if len(argv) > 2:
+        raise ReplyError("ERR wrong number of arguments for 'ping' command")
+    return argv[1] if len(argv) == 2 else "PONG"
+
+
+@local("echo")
+def echo(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return argv[1]
+
+
+@local("time")
+def server_time(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    return [b"%d" % seconds, b"%d" % micros]
+
+
+@local("info")
+def info(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    wanted = [section.decode("latin-1").lower() for section in argv[1:]]
+    return Verbatim(info_text(commands, wanted, REDIS_VERSION))
+
+
+@local("role")
+def role(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return [b"master", 0, []]
+
+
+@local("select")
+def select(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    if not argv[1].removeprefix(b"-").isdigit():
+        raise NOT_AN_INTEGER
+    if int(argv[1]) != 0:
+        raise DB_INDEX_OUT_OF_RANGE
+    return OK
+
+
+@local("quit")
+def quit_(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    client.end_input()
+    return OK
+
+
+@local("reset")
+def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    client.facts.name = b""
+    client.replies_off = client.skip_next = False
+    _speak(client, 2)
+    if commands.password:
+        client.authenticated = False
+    return "RESET"
+
+
+@local("readonly", "readwrite", "asking", "cluster")
+def no_cluster(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    raise CLUSTER_DISABLED
+
+
+@local("auth")
+def auth(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    if len(argv) > 3:
+        raise SYNTAX
+    if len(argv) == 2 and not commands.password:
+        raise ReplyError(
+            "ERR AUTH <password> called without any password configured for the default user. "
+            "Are you sure your configuration is correct?"
+        )
+    _login(client, b"default" if len(argv) == 2 else argv[1], argv[-1], commands)
+    return OK
+
+
+@local("hello")
+def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    resp = client.resp
+    if len(argv) > 1:
+        if not argv[1].isdigit():
+            raise ReplyError("ERR Protocol version is not an integer or out of range")
+        resp = int(argv[1])
+        if resp not in (2, 3):
+            raise NOPROTO
+    name, login = _hello_options(argv[2:])
+    if login:
+        _login(client, *login, commands)
+    if not client.authenticated:
+        raise ReplyError(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+            "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
+            "the same time"
+        )
+    if name is not None:
+        client.facts.name = _checked_name(name, "Client names")
+    _speak(client, resp)
+    return {
+        b"server": b"redis",
+        b"version": REDIS_VERSION.encode(),
+        b"proto": resp,
+        b"id": client.id,
+        b"mode": b"standalone",
+        b"role": b"master",
+        b"modules": [],
+    }
+
+
+def _hello_options(options: list[bytes]) -> tuple[bytes | None, tuple[bytes, bytes] | None]:
+    """(client name, (user, password)) of what follows HELLO's version."""
+    name, login = None, None
+    at = 0
+    while at < len(options):
+        match options[at].upper(), len(options) - at - 1:
+            case b"AUTH", left if left >= 2:
+                login = options[at + 1], options[at + 2]
+                at += 3
+            case b"SETNAME", left if left >= 1:
+                name = options[at + 1]
+                at += 2
+            case _:
+                shown = options[at].decode("latin-1").replace("\r", " ").replace("\n", " ")
+                raise ReplyError(f"ERR Syntax error in HELLO option '{shown}'")
+    return name, login
+
+
+def _login(client: Client, user: bytes, password: bytes, commands: Commands) -> None:
+    """The one user is `default`; without a configured password it may log in with any, as in Redis."""
+    right = not commands.password or hmac.compare_digest(password, commands.password)
+    if user != b"default" or not right:
+        raise WRONGPASS
+    client.authenticate()
+
+
+def _speak(client: Client, resp: int) -> None:
+    """Change the protocol. Workers are reached over other connections then, so earlier requests finish first."""
+    if resp != client.resp:
+        client.resp = resp
+        client.hold()
+
+
+@local("client|id")
+def client_id(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return client.id
+
+
+@local("client|getname")
+def client_getname(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return client.facts.name or None
+
+
+@local("client|setname")
+def client_setname(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    client.facts.name = _checked_name(argv[2], "Client names")
+    return OK
+
+
+@local("client|setinfo")
+def client_setinfo(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    match argv[2].lower():
+        case b"lib-name":
+            client.facts.library = _checked_name(argv[3], "lib-name")
+        case b"lib-ver":
+            client.facts.library_version = _checked_name(argv[3], "lib-ver")
+        case other:
+            raise ReplyError(f"ERR Unrecognized option '{other.decode('latin-1')}'")
+    return OK
+
+
+def _checked_name(name: bytes, what: str) -> bytes:
+    if any(not 0x21 <= byte <= 0x7E for byte in name):
+        raise ReplyError(f"ERR {what} cannot contain spaces, newlines or special characters.")
+    return name
+
+
+@local("client|info")
+def client_info(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return Verbatim(client_line(client))
+
+
+@local("client|list")
+def client_list(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    match [option.upper() for option in argv[2:4]]:
+        case []:
+            chosen = list(commands.clients.values())
+        case [b"ID", *_] if len(argv) > 3:
+            if not all(word.isdigit() for word in argv[3:]):
+                raise ReplyError("ERR Invalid client ID")
+            numbers = [int(word) for word in argv[3:]]
+            chosen = [commands.clients[number] for number in numbers if number in commands.clients]
+        case [b"TYPE", kind] if kind in (b"NORMAL", b"MASTER", b"REPLICA", b"SLAVE", b"PUBSUB"):
+            chosen = list(commands.clients.values()) if kind == b"NORMAL" else []
+        case [b"TYPE", _]:
+            raise ReplyError(f"ERR Unknown client type '{argv[3].decode('latin-1')}'")
+        case _:
+            raise SYNTAX
+    return Verbatim("".join(map(client_line, chosen)))
+
+
+def client_line(client: Client) -> str:
+    """One line of CLIENT LIST, with the fields that mean something in a proxy."""
+    facts = client.facts
+    waiting, unsent = client.buffered
+    return (
+        f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor_number} "
+        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 sub=0 psub=0 multi=-1 "
+        f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user=default "
+        f"lib-name={facts.library.decode()} lib-ver={facts.library_version.decode()} resp={client.resp}\n"
+    )
+
+
+@local("client|kill")
+def client_kill(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """CLIENT KILL address, or by the filters ID, ADDR and SKIPME."""
+    if len(argv) == 3:
+        if not _kill(client, [other for other in commands.clients.values() if _is_at(other, argv[2])]):
+            raise ReplyError("ERR No such client")
+        return OK
+    if len(argv) % 2:
+        raise SYNTAX
+    chosen = list(commands.clients.values())
+    skip_me = True
+    for name, value in zip(argv[2::2], argv[3::2], strict=True):
+        match name.upper():
+            case b"ID" if value.isdigit():
+                chosen = [other for other in chosen if other.id == int(value)]
+            case b"ID":
+                raise ReplyError("ERR client-id should be greater than 0")
+            case b"ADDR":
+                chosen = [other for other in chosen if _is_at(other, value)]
+            case b"SKIPME" if value.lower() in (b"yes", b"no"):
+                skip_me = value.lower() == b"yes"
+            case _:
+                raise SYNTAX
+    return _kill(client, [other for other in chosen if not (skip_me and other is client)])
+
+
+def _is_at(client: Client, address: bytes) -> bool:
+    return client.facts.address.encode() == address
+
+
+def _kill(killer: Client, chosen: list[Client]) -> int:
+    for client in chosen:
+        if client is killer:
+            client.end_input()  # it still gets its reply
+        else:
+            client.kill()
+    return len(chosen)
+
+
+@local("client|no-evict", "client|no-touch")
+def client_switch(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """Accepted and without effect: the proxy evicts no clients, and workers see one connection of many clients."""
+    if argv[2].lower() not in (b"on", b"off"):
+        raise SYNTAX
+    return OK
+
+
+def client_reply(client: Client, tag: int, argv: list[bytes]) -> Any:
+    """CLIENT REPLY ON|OFF|SKIP. Called by `Commands` itself, because it has to know its own place (`tag`)."""
+    match argv[2].lower():
+        case b"on":
+            client.replies_off = False
+            client.mute(tag, False)
+        case b"off":
+            client.replies_off = True
+            client.mute(tag)
+        case b"skip":
+            if not client.replies_off:
+                client.skip_next = True
+            client.mute(tag)
+        case _:
+            raise SYNTAX
+    return OK
+
+
+def refuse_unauthenticated(name: str) -> None:
+    """Raises NOAUTH for all but the commands by which a client can log in or leave."""
+    if name not in ("auth", "hello", "quit", "reset"):
+        raise NOAUTH

@@ -1,0 +1,28 @@
+"""What the hot path asks: which commands may be forwarded as they are, and who serves a slot."""
+
+from libc.stdint cimport uint8_t
+
+from proxy.upstream cimport Upstream
+
+cdef enum:
+    NAME_MAX = 22           # no command name is longer
+
+cdef struct Route:
+    uint8_t name_length     # 0: free place in the table
+    char name[NAME_MAX]     # lower case
+    int first_key           # position of the key that decides
+    long long argc          # forwarded raw if it has exactly so many arguments; 0: any number
+
+cdef class RouteTable:
+    """Command name -> Route, open addressing. Commands that are not in it take the way through Python."""
+
+    cdef Route* routes
+    cdef size_t size        # a power of two, at least twice the number of entries
+    cdef Route* find(self, const char* name, Py_ssize_t length) noexcept
+
+cdef class SlotMap:
+    """Slot -> upstream, once per protocol version. `None` where nobody serves the slot."""
+
+    cdef list resp2
+    cdef list resp3
+    cdef Upstream owner(self, int slot, bint resp3)

@@ -1,0 +1,95 @@
+"""The two tables of the hot path; see routes.pxd. Python fills them: routing.py the one, topology.py the other."""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from cpython.list cimport PyList_GET_ITEM
+
+cdef enum:
+    SLOT_COUNT = 16384
+
+
+cdef class RouteTable:
+
+    def __init__(self, entries):
+        """`entries`: (name, first_key, argc) of each command to be forwarded raw; argc 0 stands for any."""
+        entries = list(entries)
+        self.size = 64
+        while self.size < 2 * len(entries):
+            self.size *= 2
+        self.routes = <Route*>calloc(self.size, sizeof(Route))
+        if self.routes == NULL:
+            raise MemoryError()
+        for name, first_key, argc in entries:
+            self._add(name.encode(), first_key, argc)
+
+    def __dealloc__(self):
+        free(self.routes)
+
+    def _add(self, bytes name, int first_key, long long argc):
+        cdef Route* route
+        if not 0 < len(name) <= NAME_MAX:
+            raise ValueError(f"command name {name!r} does not fit the route table")
+        route = &self.routes[name_hash(name, len(name)) & (self.size - 1)]
+        while route.name_length:
+            route = self.routes if route == &self.routes[self.size - 1] else route + 1
+        memcpy(route.name, <const char*>name, len(name))
+        route.name_length = len(name)
+        route.first_key = first_key
+        route.argc = argc
+
+    cdef Route* find(self, const char* name, Py_ssize_t length) noexcept:
+        cdef Route* route
+        cdef Py_ssize_t i
+        if length > NAME_MAX:
+            return NULL
+        route = &self.routes[name_hash(name, length) & (self.size - 1)]
+        while route.name_length:
+            if route.name_length == length:
+                i = 0
+                while i < length and lower(name[i]) == route.name[i]:
+                    i += 1
+                if i == length:
+                    return route
+            route = self.routes if route == &self.routes[self.size - 1] else route + 1
+        return NULL
+
+    def lookup(self, bytes name not None):
+        """(first_key, argc) of a command, or None."""
+        cdef Route* route = self.find(name, len(name))
+        return None if route == NULL else (route.first_key, route.argc)
+
+
+cdef inline char lower(char letter) noexcept:
+    return letter + 32 if c"A" <= letter <= c"Z" else letter
+
+
+cdef size_t name_hash(const char* name, Py_ssize_t length) noexcept:
+    """FNV-1a of the lower-cased name."""
+    cdef unsigned int hashed = 2166136261
+    cdef Py_ssize_t i
+    for i in range(length):
+        hashed = (hashed ^ <unsigned char>lower(name[i])) * 16777619
+    return hashed ^ (hashed >> 15)
+
+
+cdef class SlotMap:
+
+    def __init__(self):
+        self.resp2 = [None] * SLOT_COUNT
+        self.resp3 = [None] * SLOT_COUNT
+
+    def assign(self, int slot, Upstream resp2, Upstream resp3) -> None:
+        if not 0 <= slot < SLOT_COUNT:
+            raise IndexError(slot)
+        self.resp2[slot] = resp2
+        self.resp3[slot] = resp3
+
+    def find(self, int slot, int version):
+        """The upstream that serves `slot` for clients of RESP `version`, or None."""
+        if not 0 <= slot < SLOT_COUNT:
+            raise IndexError(slot)
+        return self.owner(slot, version == 3)
+
+    cdef Upstream owner(self, int slot, bint resp3):
+        return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, slot)

@@ -1,0 +1,190 @@
+"""One proxy: its listeners, and the parts behind them put together.
+
+    listener -> Client -> RouteTable, SlotMap -> Upstream -> worker
+                  |  \\-> Commands -> jobs -----/    |
+                  \\------------ Reactor ------------/      Topology keeps the SlotMap like the cluster
+
+Starts without waiting for the cluster: until the map is known, requests for keys are answered with CLUSTERDOWN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+from typing import Any
+
+from proxy.client import Client
+from proxy.commands import Commands
+from proxy.config import ProxyConfig
+from proxy.local_commands import ClientFacts
+from proxy.reactor import Reactor
+from proxy.routes import RouteTable, SlotMap
+from proxy.routing import raw_routes
+from proxy.topology import Topology
+from proxy.upstreams import UpstreamPool
+
+log = logging.getLogger("shoal.proxy")
+
+ACCEPTS_IN_A_ROW = 256
+"""Then connected clients get their turn."""
+SPARE_DESCRIPTORS = 128
+"""For listeners, workers, logs: what the limit on open files must leave besides the clients."""
+ACCEPT_PAUSE = 0.1
+"""Seconds without accepting when there are no descriptors left."""
+
+
+class ProxyServer:
+    def __init__(self, config: ProxyConfig) -> None:
+        self.config = config
+        self._listeners: list[socket.socket] = []
+        self._next_id = 0
+
+    async def start(self) -> None:
+        """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
+        config = self.config
+        self.loop = asyncio.get_running_loop()
+        self.max_clients = _raise_descriptor_limit(config.max_clients)
+        self._open_listeners()
+        self.reactor = Reactor(self.loop, config.own_poller)
+        self.slots = SlotMap()
+        self.routes = RouteTable(raw_routes())
+        self.pool = UpstreamPool(self.reactor, config.credentials)
+        self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
+        self.pool.topology = self.topology
+        self.commands = Commands(
+            self.pool, self.topology, self.slots, config.password, self.port, self.max_clients
+        )
+        self._refreshing = self.loop.create_task(self.topology.run())
+        for listener in self._listeners:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def stop(self) -> None:
+        """Close everything. Requests in flight are not waited for."""
+        for listener in self._listeners:
+            self.loop.remove_reader(listener.fileno())
+            listener.close()
+        if self.config.unix_socket:
+            os.unlink(self.config.unix_socket)
+        self._refreshing.cancel()
+        await asyncio.gather(self._refreshing, return_exceptions=True)
+        for client in list(self.commands.clients.values()):
+            client.kill()
+        self.pool.close()
+        self.reactor.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on: the configured one, or the one the system chose for 0 in tests."""
+        return next(
+            (each.getsockname()[1] for each in self._listeners if each.family != socket.AF_UNIX), 0
+        )
+
+    def _map_changed(self) -> None:
+        self.commands.hold_clients()
+
+    # Listening
+
+    def _open_listeners(self) -> None:
+        try:
+            if self.config.port:
+                for address in self.config.bind:
+                    self._listeners.append(self._listen_tcp(address))
+            if self.config.unix_socket:
+                self._listeners.append(self._listen_unix(self.config.unix_socket))
+        except OSError:
+            for listener in self._listeners:
+                listener.close()
+            raise
+
+    def _listen_tcp(self, address: str) -> socket.socket:
+        host = {"*": "0.0.0.0", "-::*": "::"}.get(address, address)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self.config.reuse_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            return self._listen(listener, (host, self.config.port))
+        except OSError as error:
+            listener.close()
+            raise OSError(error.errno, f"cannot listen on {address}:{self.config.port}: {error.strerror}") from None
+
+    def _listen_unix(self, path: str) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if os.path.exists(path):
+                os.unlink(path)  # left behind by a proxy that was killed
+            return self._listen(listener, path)
+        except OSError as error:
+            listener.close()
+            raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
+
+    def _listen(self, listener: socket.socket, where: Any) -> socket.socket:
+        listener.setblocking(False)
+        listener.bind(where)
+        listener.listen(self.config.backlog)
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS_IN_A_ROW):
+            try:
+                connection, peer = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                log.warning("accepting pauses: %s", error.strerror)
+                self.loop.remove_reader(listener.fileno())
+                self.loop.call_later(ACCEPT_PAUSE, self._accept_again, listener)
+                return
+            self._welcome(connection, peer)
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _welcome(self, connection: socket.socket, peer: Any) -> None:
+        commands = self.commands
+        connection.setblocking(False)
+        if len(commands.clients) >= self.max_clients:
+            commands.connections_rejected += 1
+            connection.send(b"-ERR max number of clients reached\r\n")
+            connection.close()
+            return
+        commands.connections_received += 1
+        self._next_id += 1
+        client = Client(self.reactor, commands, self.routes, self.slots, self._next_id)
+        client.facts = ClientFacts(_address_text(peer), _address_text(connection.getsockname()))
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        commands.clients[client.id] = client
+        client.open(connection.detach(), not commands.password)
+
+
+def _address_text(address: Any) -> str:
+    """As CLIENT LIST prints it: `ip:port`, or a unix socket's path with port 0."""
+    if isinstance(address, tuple):
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        return f"{host}:{address[1]}"
+    return f"{address or ''}:0"
+
+
+def _raise_descriptor_limit(max_clients: int) -> int:
+    """Let the process open files for so many clients; returns how many it really can have."""
+    wanted = max_clients + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return max_clients
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    if reachable < wanted:
+        log.warning("maxclients is %d, not %d: the limit on open files is %d",
+                    reachable - SPARE_DESCRIPTORS, max_clients, reachable)  # fmt: skip
+    return reachable - SPARE_DESCRIPTORS

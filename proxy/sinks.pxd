@@ -1,0 +1,12 @@
+"""Who is waiting for a reply."""
+
+from libc.stdint cimport uint64_t
+
+cdef class ReplySink:
+    """Whoever sends a request to a worker names a sink and a tag; the reply comes back to the sink with the tag.
+
+    Exactly one call per request, whatever happens: a lost connection answers with an error reply. The bytes are
+    one whole reply and belong to the caller: copy what is to be kept.
+    """
+
+    cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1

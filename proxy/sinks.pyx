@@ -1,0 +1,25 @@
+"""Receivers of replies; see sinks.pxd. `Job` is the one that plain Python extends."""
+
+
+cdef class ReplySink:
+
+    cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
+        raise NotImplementedError
+
+    def deliver(self, uint64_t tag, bytes reply not None) -> None:
+        """Hand over a reply that did not come from a worker: an error of the proxy's own."""
+        self.on_reply(tag, reply, len(reply))
+
+
+cdef class Job(ReplySink):
+    """Work that sends requests of its own and does something with the replies. Subclasses override `replied`."""
+
+    cdef object __weakref__
+
+    cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
+        self.replied(tag, reply[:length])
+        return 0
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        """`reply` is one whole reply, raw; `tag` is what was given to `Upstream.send` with the request."""
+        raise NotImplementedError

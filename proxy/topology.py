@@ -1,0 +1,204 @@
+"""The proxy's view of the cluster: who serves which slot, kept fresh.
+
+Source is CLUSTER NODES, which every Redis, Valkey and shoal worker speaks, and which unlike CLUSTER SLOTS tells the
+configuration epoch of each claim. A refresh asks a few nodes at once and believes, for each slot, the claim of
+the highest epoch: a node cut off from the others, or one not yet told of a failover, cannot turn the map back.
+
+Refreshes happen on a timer, and at once when something suggests that the map is old: a MOVED, a lost connection.
+While a worker that owns slots cannot be reached, they come more often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.dialogue import Address, RemoteError, ask
+
+if TYPE_CHECKING:
+    from proxy.routes import SlotMap
+    from proxy.upstreams import UpstreamPool
+
+log = logging.getLogger("shoal.proxy")
+
+SLOT_COUNT = 16384
+ASKED_AT_ONCE = 3
+ASK_TIMEOUT = 1.0
+REFRESH_INTERVAL = 5.0
+TROUBLE_INTERVAL = 0.25
+"""Between refreshes while slots are unserved or their worker is unreachable."""
+REFRESH_GAP = 0.05
+"""At least so long between two refreshes, however many MOVED there are."""
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """One line of CLUSTER NODES. `ranges` are (first, last) slots, those in motion left out."""
+
+    address: Address
+    flags: frozenset[str]
+    epoch: int
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def usable(self) -> bool:
+        return self.address[1] != 0 and self.flags.isdisjoint(("fail", "noaddr", "handshake"))
+
+
+def parse_nodes(text: str, asked: Address) -> list[NodeView]:
+    """CLUSTER NODES as `asked` printed it. A node that does not know its own IP address is where we asked it.
+
+    Raises ValueError for a text that is none.
+    """
+    views = []
+    for line in text.splitlines():
+        words = line.split(" ")
+        if len(words) < 8:
+            raise ValueError(f"not a line of CLUSTER NODES: {line!r}")
+        flags = frozenset(words[2].split(","))
+        host, _, port = words[1].partition(",")[0].partition("@")[0].rpartition(":")
+        if not host and "myself" in flags:
+            host = asked[0]
+        ranges = []
+        for word in words[8:]:
+            if word and not word.startswith("["):
+                first, _, last = word.partition("-")
+                ranges.append((int(first), int(last or first)))
+        views.append(NodeView((host, int(port or 0)), flags, int(words[6]), tuple(ranges)))
+    return views
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What several views agree on: owner of each slot (None: nobody), and all nodes that can be asked."""
+
+    owners: tuple[Address | None, ...]
+    nodes: frozenset[Address]
+    failed: frozenset[Address]
+
+    @classmethod
+    def merge(cls, views: Iterable[Sequence[NodeView]]) -> Layout:
+        """For each slot the claim with the highest epoch wins."""
+        owners: list[Address | None] = [None] * SLOT_COUNT
+        epochs = [-1] * SLOT_COUNT
+        nodes: set[Address] = set()
+        failed: set[Address] = set()
+        for view in views:
+            for node in view:
+                if node.usable:
+                    nodes.add(node.address)
+                if "fail" in node.flags:
+                    failed.add(node.address)
+                for first, last in node.ranges:
+                    for slot in range(first, last + 1):
+                        if node.epoch > epochs[slot]:
+                            owners[slot], epochs[slot] = node.address, node.epoch
+        return cls(tuple(owners), frozenset(nodes), frozenset(failed))
+
+
+class Topology:
+    """Keeps a SlotMap like the cluster. `run` is the task that does so; `changed` is called after each change."""
+
+    def __init__(
+        self,
+        seeds: Sequence[Address],
+        slots: SlotMap,
+        pool: UpstreamPool,
+        credentials: tuple[bytes, ...],
+        changed: Callable[[], None],
+    ) -> None:
+        self.seeds = list(seeds)
+        self.slots = slots
+        self.pool = pool
+        self.credentials = credentials
+        self.changed = changed
+        self.owners: list[Address | None] = [None] * SLOT_COUNT
+        self.nodes: frozenset[Address] = frozenset()
+        self.refreshes = 0
+        self.changes = 0
+        self._wake = asyncio.Event()
+        self._answered = True
+
+    @property
+    def slots_served(self) -> int:
+        return SLOT_COUNT - self.owners.count(None)
+
+    def refresh_soon(self) -> None:
+        """The map may be old."""
+        self._wake.set()
+
+    def moved(self, slot: int, address: Address) -> None:
+        """A worker says who serves `slot` now. Believed at once, and a reason to look at the whole."""
+        if self.owners[slot] != address:
+            self._assign(slot, address)
+            self._tell_changed()
+        self.refresh_soon()
+
+    async def run(self) -> None:
+        """Refresh for ever. Cancelled by whoever started it."""
+        while True:
+            self._wake.clear()
+            await self.refresh()
+            await asyncio.sleep(REFRESH_GAP)
+            troubled = self.slots_served < SLOT_COUNT or self.pool.has_unreachable(self.owners)
+            try:
+                async with asyncio.timeout(TROUBLE_INTERVAL if troubled else REFRESH_INTERVAL):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> bool:
+        """Ask the cluster once and take over what it says. False if nobody answered."""
+        candidates = [*random.sample(sorted(self.nodes), len(self.nodes))]
+        candidates += [seed for seed in self.seeds if seed not in self.nodes]
+        for start in range(0, len(candidates), ASKED_AT_ONCE):
+            asked = candidates[start : start + ASKED_AT_ONCE]
+            answers = await asyncio.gather(*map(self._view_of, asked))
+            views = [view for view in answers if view]
+            if views:
+                self._answered = True
+                self._apply(Layout.merge(views))
+                return True
+        if self._answered:
+            self._answered = False
+            log.warning("no node of the cluster answers; asked %d", len(candidates))
+        return False
+
+    async def _view_of(self, address: Address) -> list[NodeView] | None:
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                text = await ask(address, self.credentials, b"CLUSTER", b"NODES")
+            return parse_nodes(text.decode(), address)
+        except RemoteError as error:
+            if self._answered:
+                log.warning("%s:%d does not tell of its cluster: %s", *address, error)
+        except (OSError, TimeoutError, EOFError, ValueError) as error:
+            log.debug("%s:%d was asked for the cluster's nodes: %r", *address, error)
+        return None
+
+    def _apply(self, layout: Layout) -> None:
+        self.refreshes += 1
+        self.nodes = layout.nodes
+        changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
+        for slot in changed:
+            self._assign(slot, layout.owners[slot])
+        if changed:
+            self._tell_changed()
+            log.info("%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT)
+        self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners))
+
+    def _assign(self, slot: int, address: Address | None) -> None:
+        self.owners[slot] = address
+        if address is None:
+            self.slots.assign(slot, None, None)
+        else:
+            self.slots.assign(slot, self.pool.get(address, 2), self.pool.get(address, 3))
+
+    def _tell_changed(self) -> None:
+        self.changes += 1
+        self.pool.set_shards(self.owners)
+        self.changed()

@@ -1,0 +1,178 @@
+"""All upstream connections of a proxy: made when first needed, remade when lost, dropped when their node is gone.
+
+One connection per worker and protocol version (a client that said HELLO 3 must get RESP3 from the worker), shared
+by all clients. A lost connection is tried again at once, with requests queueing meanwhile; when that fails, requests
+are refused with an error, without waiting, until a later try succeeds or the map names another worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from proxy.dialogue import Address, RemoteError, exchange, greeting, open_socket
+from proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxy.reactor import Reactor
+    from proxy.sinks import ReplySink
+    from proxy.topology import Topology
+
+log = logging.getLogger("shoal.proxy")
+
+CONNECT_TIMEOUT = 1.0
+"""Connect and greeting together; requests may queue up for so long."""
+FIRST_DELAY, LAST_DELAY = 0.05, 1.0
+"""Between tries; it doubles."""
+
+
+class UpstreamPool:
+    topology: Topology
+    """Set by the server once both exist."""
+
+    def __init__(self, reactor: Reactor, credentials: tuple[bytes, ...]) -> None:
+        self.reactor = reactor
+        self.credentials = credentials
+        self.redirections = 0
+        self._upstreams: dict[tuple[Address, int], Upstream] = {}
+        self._shards: list[tuple[int, Address]] = []
+        self._nodes: frozenset[Address] = frozenset()
+        self._tasks: dict[Upstream, asyncio.Task[None]] = {}
+
+    # Who is there
+
+    def get(self, address: Address, version: int) -> Upstream:
+        """The upstream for a worker; it connects on its first request."""
+        upstream = self._upstreams.get((address, version))
+        if upstream is None:
+            upstream = Upstream(self.reactor, self, *address, version)
+            self._upstreams[address, version] = upstream
+        return upstream
+
+    def upstreams(self) -> list[Upstream]:
+        return list(self._upstreams.values())
+
+    def shards(self, version: int) -> list[tuple[int, Upstream]]:
+        """(first slot, upstream of the primary), in order of first slot."""
+        return [(first, self.get(address, version)) for first, address in self._shards]
+
+    def nodes(self, version: int) -> list[Upstream]:
+        """Every node that is not known to have failed, primaries and replicas."""
+        return [self.get(address, version) for address in sorted(self._nodes)]
+
+    def set_shards(self, owners: Sequence[Address | None]) -> None:
+        """The map has changed: `owners` of all slots."""
+        first_slots: dict[Address, int] = {}
+        for slot, address in enumerate(owners):
+            if address is not None:
+                first_slots.setdefault(address, slot)
+        self._shards = [(first, address) for address, first in first_slots.items()]
+
+    def has_unreachable(self, owners: Iterable[Address | None]) -> bool:
+        """Does an owner of slots refuse requests?"""
+        return any(self.get(owner, 2).state_name == "down" for owner in set(owners) if owner is not None)
+
+    def reconcile(
+        self, nodes: frozenset[Address], failed: frozenset[Address], owners: Collection[Address | None]
+    ) -> None:
+        """After a refresh: give up on nodes that failed, forget those that are gone and owe nothing."""
+        self._nodes = nodes
+        for (address, version), upstream in list(self._upstreams.items()):
+            if address in failed and upstream.state_name == "up":
+                upstream.close()
+            if address not in nodes and address not in owners and not upstream.in_flight:
+                del self._upstreams[address, version]
+                self._retire(upstream)
+
+    def close(self) -> None:
+        for upstream in self.upstreams():
+            self._retire(upstream)
+        self._upstreams.clear()
+
+    def _retire(self, upstream: Upstream) -> None:
+        task = self._tasks.pop(upstream, None)
+        if task is not None:
+            task.cancel()
+        upstream.refuse(_error(b"CLUSTERDOWN", upstream, "is no longer part of the cluster"))
+
+    # What upstreams ask for
+
+    def connect(self, upstream: Upstream) -> None:
+        """A request has come and there is no connection."""
+        running = self._tasks.get(upstream)
+        if running is None or running.done():
+            task = asyncio.get_running_loop().create_task(self._keep_trying(upstream))
+            self._tasks[upstream] = task
+            task.add_done_callback(lambda done: self._tried(upstream, done))
+
+    def lost(self, upstream: Upstream) -> None:
+        """The connection is gone, and its requests have been answered with an error."""
+        log.warning("connection to %r lost", upstream)
+        self.topology.refresh_soon()
+        upstream.connecting()
+        self.connect(upstream)
+
+    def redirect(
+        self, upstream: Upstream, error: bytes, request: bytes, sink: ReplySink, tag: int, redirects: int
+    ) -> None:
+        """Follow `-MOVED slot host:port` or `-ASK slot host:port` that `request` was answered with."""
+        try:
+            kind, slot, where = error.decode().split(" ")[:3]
+            host, _, port = where.rpartition(":")
+            number, address = int(slot), (host or upstream.host, int(port))
+            if not 0 <= number < 16384:
+                raise ValueError(slot)
+        except ValueError:
+            sink.deliver(tag, error + b"\r\n")
+            return
+        self.redirections += 1
+        if kind == "-MOVED":
+            self.topology.moved(number, address)
+        self.get(address, upstream.version).send(request, sink, tag, redirects, kind == "-ASK")
+
+    # Connecting
+
+    def _tried(self, upstream: Upstream, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(upstream) is task:
+            del self._tasks[upstream]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("connecting to %r ended with an error", upstream, exc_info=error)
+
+    async def _keep_trying(self, upstream: Upstream) -> None:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                descriptor = await self._open(upstream)
+            except RemoteError as error:
+                problem = f"refuses the proxy: {error}"
+            except TimeoutError:
+                problem = "does not answer"
+            except (OSError, EOFError, ValueError) as error:
+                problem = f"cannot be reached: {error}"
+            else:
+                upstream.connected(descriptor)
+                return
+            if upstream.state_name != "down":
+                log.warning("%r %s", upstream, problem)
+            upstream.refuse(_error(b"CLUSTERDOWN", upstream, problem))
+            self.topology.refresh_soon()
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, LAST_DELAY)
+
+    async def _open(self, upstream: Upstream) -> int:
+        """The descriptor of a connection that has been greeted."""
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            connection = await open_socket((upstream.host, upstream.port))
+            try:
+                await exchange(connection, *greeting(self.credentials, upstream.version))
+                return connection.detach()
+            except BaseException:
+                connection.close()
+                raise
+
+
+def _error(prefix: bytes, upstream: Upstream, problem: str) -> bytes:
+    words = problem.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace")
+    return b"-%b upstream %b %b\r\n" % (prefix, repr(upstream).encode(), words)
