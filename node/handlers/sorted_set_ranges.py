@@ -1,0 +1,242 @@
+"""Sorted-set commands about ranges: by rank, by score, by member.
+
+ZRANGE can say all of it; its older siblings are the same with some options fixed. Every range is turned into
+ranks at once (`SortedSet.ranks_by_score`, `ranks_by_lex`), so that reading, counting, storing and removing
+differ only in what they do with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from node import errors
+from node.datatypes import SortedSet
+from node.datatypes.sorted_set import LexBound, ScoreBound
+from node.errors import ReplyError
+from node.handlers.arguments import Options, parse_float, parse_int
+from node.handlers.ranges import clip
+from node.handlers.registry import command
+from node.handlers.sorted_sets import Pairs, for_reading, for_writing, with_scores
+from node.keyspace import events
+from node.keyspace.events import Event
+
+_NOT_A_SCORE = ReplyError("ERR min or max is not a float")
+_NOT_A_MEMBER = ReplyError("ERR min or max not valid string range item")
+_LIMIT_BY_RANK = ReplyError(
+    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+)
+_SCORES_BY_LEX = ReplyError("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+
+Select = Callable[[SortedSet], tuple[int, int]]
+"""Gives the ranks start..stop-1 that a range takes in."""
+
+
+# ----------------------------------------------------------------------------------- kinds of ranges
+
+
+def _by_rank(first: bytes, last: bytes) -> Select:
+    start, stop = parse_int(first), parse_int(last)
+    return lambda value: clip(start, stop, len(value))
+
+
+def _by_score(low: bytes, high: bytes) -> Select:
+    lower, upper = _score_bound(low), _score_bound(high)
+    return lambda value: value.ranks_by_score(lower, upper)
+
+
+def _score_bound(raw: bytes) -> ScoreBound:
+    if raw.startswith(b"("):
+        return ScoreBound(parse_float(raw[1:], _NOT_A_SCORE), exclusive=True)
+    return ScoreBound(parse_float(raw, _NOT_A_SCORE))
+
+
+def _by_lex(low: bytes, high: bytes) -> Select:
+    lower, upper = _lex_bound(low), _lex_bound(high)
+    return lambda value: value.ranks_by_lex(lower, upper)
+
+
+def _lex_bound(raw: bytes) -> LexBound:
+    match raw[:1]:
+        case b"[":
+            return LexBound(raw[1:])
+        case b"(":
+            return LexBound(raw[1:], exclusive=True)
+        case b"-" | b"+" if len(raw) == 1:
+            return LexBound(infinite=1 if raw == b"+" else -1)
+    raise _NOT_A_MEMBER
+
+
+_KINDS = {"rank": _by_rank, "score": _by_score, "lex": _by_lex}
+
+
+# --------------------------------------------------------------------------------- reading and storing
+
+
+@dataclass(slots=True)
+class RangeOptions:
+    """What follows the two ends; `kind` and `reverse` are None while a command leaves them to its options."""
+
+    kind: str | None = None
+    reverse: bool | None = None
+    offset: int = 0
+    limit: int = -1
+    """Negative: no limit."""
+    scores: bool = False
+
+
+def _parse_options(args: list[bytes], found: RangeOptions, *, store: bool = False) -> RangeOptions:
+    free_kind, free_order = found.kind is None, found.reverse is None
+    options = Options(args)
+    for word in options:
+        if word == b"WITHSCORES" and not store:
+            found.scores = True
+        elif word == b"LIMIT" and options.left >= 2:
+            found.offset, found.limit = options.integer(), options.integer()
+        elif word == b"REV" and free_order:
+            found.reverse = True
+        elif word in (b"BYSCORE", b"BYLEX") and free_kind:
+            found.kind = word[2:].lower().decode()
+        else:
+            raise errors.SYNTAX
+    found.kind = found.kind or "rank"
+    if found.limit != -1 and found.kind == "rank":
+        raise _LIMIT_BY_RANK
+    if found.scores and found.kind == "lex":
+        raise _SCORES_BY_LEX
+    return found
+
+
+def _selection(args: list[bytes], options: RangeOptions) -> Callable[[SortedSet], Pairs]:
+    """What picks the members that args[0]..args[1] mean, in the order asked for."""
+    first, last = args[0], args[1]
+    if options.reverse and options.kind != "rank":
+        first, last = last, first
+    select = _KINDS[options.kind or "rank"](first, last)
+
+    def pick(value: SortedSet) -> Pairs:
+        start, stop = select(value)
+        if options.kind == "rank":
+            if options.reverse:
+                start, stop = len(value) - stop, len(value) - start
+        else:
+            start, stop = _limited(start, stop, options)
+        pairs = list(value.range(start, stop))
+        return pairs[::-1] if options.reverse else pairs
+
+    return pick
+
+
+def _limited(start: int, stop: int, options: RangeOptions) -> tuple[int, int]:
+    """LIMIT applied to ranks start..stop-1, from the end that comes first."""
+    size = stop - start
+    if options.offset < 0 or options.offset >= size:
+        return start, start
+    size -= options.offset
+    if options.limit >= 0:
+        size = min(size, options.limit)
+    if options.reverse:
+        return stop - options.offset - size, stop - options.offset
+    return start + options.offset, start + options.offset + size
+
+
+def _range(ctx: Any, args: list[bytes], defaults: RangeOptions) -> list[Any]:
+    options = _parse_options(args[3:], defaults)
+    pick = _selection(args[1:3], options)
+    value = for_reading(ctx, args[0])
+    if value is None:
+        return []
+    pairs = pick(value)
+    return with_scores(ctx, pairs) if options.scores else [member for member, _ in pairs]
+
+
+@command("zrange")
+def zrange(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions())
+
+
+@command("zrevrange")
+def zrevrange(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions("rank", True))
+
+
+@command("zrangebyscore")
+def zrangebyscore(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions("score", False))
+
+
+@command("zrevrangebyscore")
+def zrevrangebyscore(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions("score", True))
+
+
+@command("zrangebylex")
+def zrangebylex(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions("lex", False))
+
+
+@command("zrevrangebylex")
+def zrevrangebylex(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _range(ctx, args, RangeOptions("lex", True))
+
+
+@command("zrangestore")
+def zrangestore(ctx: Any, args: list[bytes]) -> int:
+    target, source = args[:2]
+    pick = _selection(args[2:4], _parse_options(args[4:], RangeOptions(), store=True))
+    value = for_reading(ctx, source)
+    pairs = [] if value is None else pick(value)
+    if pairs:
+        ctx.db.set(target, SortedSet(pairs))
+        ctx.changed(target, events.ZRANGESTORE)
+    elif ctx.db.delete(target):
+        ctx.changed(target, events.DEL)
+    return len(pairs)
+
+
+# ------------------------------------------------------------------------------ counting and removing
+
+
+@command("zcount")
+def zcount(ctx: Any, args: list[bytes]) -> int:
+    return _count(ctx, args[0], _by_score(args[1], args[2]))
+
+
+@command("zlexcount")
+def zlexcount(ctx: Any, args: list[bytes]) -> int:
+    return _count(ctx, args[0], _by_lex(args[1], args[2]))
+
+
+def _count(ctx: Any, key: bytes, select: Select) -> int:
+    value = for_reading(ctx, key)
+    if value is None:
+        return 0
+    start, stop = select(value)
+    return stop - start
+
+
+@command("zremrangebyrank")
+def zremrangebyrank(ctx: Any, args: list[bytes]) -> int:
+    return _remove(ctx, args[0], _by_rank(args[1], args[2]), events.ZREMBYRANK)
+
+
+@command("zremrangebyscore")
+def zremrangebyscore(ctx: Any, args: list[bytes]) -> int:
+    return _remove(ctx, args[0], _by_score(args[1], args[2]), events.ZREMBYSCORE)
+
+
+@command("zremrangebylex")
+def zremrangebylex(ctx: Any, args: list[bytes]) -> int:
+    return _remove(ctx, args[0], _by_lex(args[1], args[2]), events.ZREMBYLEX)
+
+
+def _remove(ctx: Any, key: bytes, select: Select, event: Event) -> int:
+    value = for_writing(ctx, key)
+    if value is None:
+        return 0
+    removed = len(value.delete_range(*select(value)))
+    if removed:
+        ctx.changed(key, event, removed)
+        ctx.clear_if_empty(key, value)
+    return removed

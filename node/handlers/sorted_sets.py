@@ -1,0 +1,256 @@
+"""Sorted-set commands about single members; those about ranges are in `sorted_set_ranges.py`.
+
+A score is a Python float, which is the same IEEE double as Redis': equal arithmetic, equal text.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import randrange
+from typing import Any
+
+from node import errors
+from node.core.reply_writer import format_double
+from node.datatypes import SortedSet
+from node.errors import ReplyError
+from node.handlers.arguments import parse_float, parse_non_negative
+from node.handlers.collection_scan import scan_collection
+from node.handlers.numkeys import parse_pop_count, split_numkeys
+from node.handlers.random_members import parse_count, positions
+from node.handlers.registry import command
+from node.keyspace import events
+from node.replies import NULL_ARRAY
+
+_NX_AND_XX = ReplyError("ERR XX and NX options at the same time are not compatible")
+_GT_LT_NX = ReplyError("ERR GT, LT, and/or NX options at the same time are not compatible")
+_ONE_PAIR = ReplyError("ERR INCR option supports a single increment-element pair")
+_NAN = ReplyError("ERR resulting score is not a number (NaN)")
+
+Pairs = list[tuple[bytes, float]]
+
+
+def for_writing(ctx: Any, key: bytes) -> SortedSet | None:
+    return ctx.db.lookup_write_as(key, SortedSet)  # type: ignore[no-any-return]
+
+
+def for_reading(ctx: Any, key: bytes) -> SortedSet | None:
+    return ctx.db.lookup_as(key, SortedSet)  # type: ignore[no-any-return]
+
+
+def with_scores(ctx: Any, pairs: Pairs) -> list[Any]:
+    """Members with scores: RESP3 an array of pairs, RESP2 a flat one."""
+    return pairs if ctx.resp == 3 else [part for pair in pairs for part in pair]
+
+
+# --------------------------------------------------------------------------------------------- ZADD
+
+
+@dataclass(slots=True)
+class AddOptions:
+    nx: bool = False
+    xx: bool = False
+    gt: bool = False
+    lt: bool = False
+    ch: bool = False
+    incr: bool = False
+
+    def allow(self, old: float | None, new: float) -> bool:
+        """May a member's score, None if it is no member, become `new`?"""
+        if old is None:
+            return not self.xx
+        return not (self.nx or (self.gt and new <= old) or (self.lt and new >= old))
+
+
+_ADD_OPTIONS = {b"NX": "nx", b"XX": "xx", b"GT": "gt", b"LT": "lt", b"CH": "ch", b"INCR": "incr"}
+
+
+@command("zadd")
+def zadd(ctx: Any, args: list[bytes]) -> Any:
+    options = AddOptions()
+    start = 1
+    while start < len(args) and (name := _ADD_OPTIONS.get(args[start].upper())):
+        setattr(options, name, True)
+        start += 1
+    pairs = args[start:]
+    if not pairs or len(pairs) % 2:
+        raise errors.SYNTAX
+    if options.nx and options.xx:
+        raise _NX_AND_XX
+    if options.nx + options.gt + options.lt > 1:
+        raise _GT_LT_NX
+    if options.incr and len(pairs) > 2:
+        raise _ONE_PAIR
+    return _add(ctx, args[0], pairs, options)
+
+
+@command("zincrby")
+def zincrby(ctx: Any, args: list[bytes]) -> float:
+    return _add(ctx, args[0], args[1:], AddOptions(incr=True))  # type: ignore[no-any-return]
+
+
+def _add(ctx: Any, key: bytes, pairs: list[bytes], options: AddOptions) -> Any:
+    """`pairs` is score, member, score, member ...; all scores are judged before any is used."""
+    scores = [parse_float(raw) for raw in pairs[::2]]
+    value = for_writing(ctx, key)
+    if value is None:
+        if options.xx:
+            return None if options.incr else 0
+        value = SortedSet()
+        ctx.db.set(key, value)
+    added = updated = 0
+    result: float | None = None
+    for score, member in zip(scores, pairs[1::2], strict=True):
+        old = value.score(member)
+        if options.incr and old is not None:
+            score += old
+            if math.isnan(score):
+                raise _NAN
+        if not options.allow(old, score):
+            continue
+        result = score
+        if old is None:
+            added += 1
+        elif old != score:
+            updated += 1
+        value.set(member, score)
+    if added or updated:
+        ctx.changed(key, events.ZINCR if options.incr else events.ZADD, added + updated)
+    if options.incr:
+        return result
+    return added + updated if options.ch else added
+
+
+# --------------------------------------------------------------------------------------- one member
+
+
+@command("zrem")
+def zrem(ctx: Any, args: list[bytes]) -> int:
+    key = args[0]
+    value = for_writing(ctx, key)
+    if value is None:
+        return 0
+    removed = sum(map(value.remove, args[1:]))
+    if removed:
+        ctx.changed(key, events.ZREM, removed)
+        ctx.clear_if_empty(key, value)
+    return removed
+
+
+@command("zcard")
+def zcard(ctx: Any, args: list[bytes]) -> int:
+    value = for_reading(ctx, args[0])
+    return 0 if value is None else len(value)
+
+
+@command("zscore")
+def zscore(ctx: Any, args: list[bytes]) -> float | None:
+    value = for_reading(ctx, args[0])
+    return None if value is None else value.score(args[1])
+
+
+@command("zmscore")
+def zmscore(ctx: Any, args: list[bytes]) -> list[float | None]:
+    value = for_reading(ctx, args[0])
+    return [None if value is None else value.score(member) for member in args[1:]]
+
+
+@command("zrank")
+def zrank(ctx: Any, args: list[bytes]) -> Any:
+    return _rank(ctx, args, "zrank", reverse=False)
+
+
+@command("zrevrank")
+def zrevrank(ctx: Any, args: list[bytes]) -> Any:
+    return _rank(ctx, args, "zrevrank", reverse=True)
+
+
+def _rank(ctx: Any, args: list[bytes], name: str, *, reverse: bool) -> Any:
+    if len(args) > 3:
+        raise errors.wrong_arity(name)
+    if len(args) == 3 and args[2].upper() != b"WITHSCORE":
+        raise errors.SYNTAX
+    value = for_reading(ctx, args[0])
+    rank = None if value is None else value.rank(args[1])
+    if value is None or rank is None:
+        return NULL_ARRAY if len(args) == 3 else None
+    if reverse:
+        rank = len(value) - 1 - rank
+    return [rank, value.score(args[1])] if len(args) == 3 else rank
+
+
+@command("zscan")
+def zscan(ctx: Any, args: list[bytes]) -> list[Any]:
+    return scan_collection(ctx, args, SortedSet, lambda item: item[0], _flat)
+
+
+def _flat(items: Pairs, values: bool) -> list[bytes]:
+    return [part for member, score in items for part in (member, format_double(score))]
+
+
+# --------------------------------------------------------------------------------------- taking some
+
+
+@command("zrandmember")
+def zrandmember(ctx: Any, args: list[bytes]) -> Any:
+    if len(args) == 1:
+        value = for_reading(ctx, args[0])
+        return None if value is None else value.at(randrange(len(value)))[0]
+    if len(args) > 3 or (len(args) == 3 and args[2].upper() != b"WITHSCORES"):
+        parse_count(args[1], in_pairs=False)
+        raise errors.SYNTAX
+    count = parse_count(args[1], in_pairs=len(args) == 3)
+    value = for_reading(ctx, args[0])
+    if value is None:
+        return []
+    drawn = [value.at(position) for position in positions(len(value), count)]
+    return with_scores(ctx, drawn) if len(args) == 3 else [member for member, _ in drawn]
+
+
+@command("zpopmin")
+def zpopmin(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _pop_command(ctx, args, lowest=True)
+
+
+@command("zpopmax")
+def zpopmax(ctx: Any, args: list[bytes]) -> list[Any]:
+    return _pop_command(ctx, args, lowest=False)
+
+
+def _pop_command(ctx: Any, args: list[bytes], *, lowest: bool) -> list[Any]:
+    if len(args) > 2:
+        raise errors.SYNTAX
+    count = parse_non_negative(args[1]) if len(args) == 2 else None
+    value = for_writing(ctx, args[0])
+    if value is None or count == 0:
+        return []
+    taken = _pop(ctx, args[0], value, 1 if count is None else count, lowest=lowest)
+    return list(taken[0]) if count is None else with_scores(ctx, taken)
+
+
+def _pop(ctx: Any, key: bytes, value: SortedSet, count: int, *, lowest: bool) -> Pairs:
+    length = len(value)
+    if lowest:
+        taken = value.delete_range(0, min(count, length))
+    else:
+        taken = value.delete_range(max(0, length - count), length)[::-1]
+    ctx.changed(key, events.ZPOPMIN if lowest else events.ZPOPMAX, len(taken))
+    ctx.clear_if_empty(key, value)
+    return taken
+
+
+@command("zmpop")
+def zmpop(ctx: Any, args: list[bytes]) -> Any:
+    """Pops from the first of several sorted sets that is there."""
+    keys, rest = split_numkeys(args)
+    end = rest[0].upper() if rest else b""
+    if end not in (b"MIN", b"MAX"):
+        raise errors.SYNTAX
+    count = parse_pop_count(rest[1:])
+    for key in keys:
+        value = for_writing(ctx, key)
+        if value is not None:
+            taken = _pop(ctx, key, value, count, lowest=end == b"MIN")
+            ctx.propagate([b"ZPOP" + end, key, b"%d" % len(taken)])
+            return [key, [list(pair) for pair in taken]]
+    return NULL_ARRAY
