@@ -614,6 +614,10 @@ cdef class Database:
     def __len__(self):
         return self.size
 
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT: forget the hits, misses and expired keys counted so far."""
+        self.hits = self.misses = self.expired = 0
+
     def count_in_slot(self, int slot) -> int:
         """Keys of the slot, counting those that have expired and were not met yet, as Redis does."""
         return self.tables[slot].used

@@ -98,7 +98,8 @@ def clients(worker: Any) -> Fields:
 
 def memory(worker: Any) -> Fields:
     config = worker.config
-    resident, peak = process.resident_bytes(), process.peak_resident_bytes()
+    resident = process.resident_bytes()
+    peak = max(resident, process.peak_resident_bytes())  # the kernel updates the peak less often
     dataset = sum(db.memory for db in worker.databases)
     return {
         **with_human({"used_memory": resident, "used_memory_rss": resident, "used_memory_peak": peak}),
