@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
 from cluster.coordinator.coordinator import LinkInfo
@@ -75,8 +75,7 @@ class _Link(asyncio.Protocol):
         self._links = links
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's have another ancestor
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.info = LinkInfo(self.id, _plain_ip(remote), _plain_ip(local))
         connection = transport.get_extra_info("socket")

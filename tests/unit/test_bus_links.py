@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
+import uvloop
 
 from cluster.bus import wire
 from cluster.bus.links import Links
@@ -15,6 +18,19 @@ from cluster.coordinator.coordinator import LinkInfo
 from node.listeners import open_tcp
 from tests.harness.ports import lease_port, release_port
 from tests.unit.test_bus_wire import ALL_MESSAGES, HEADER
+
+
+def on_both_loops(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test of `scenario` on uvloop, which workers run on, and on asyncio's own loop."""
+
+    @pytest.mark.parametrize(
+        "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+    )
+    def test(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(scenario())
+
+    return test
 
 
 class Recorder:
@@ -67,6 +83,7 @@ async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
         release_port(port)
 
 
+@on_both_loops
 async def test_messages_go_both_ways_in_order() -> None:
     async with listening() as (server, heard, port):
         said = Recorder()
@@ -85,6 +102,7 @@ async def test_messages_go_both_ways_in_order() -> None:
         assert server.states() == []
 
 
+@on_both_loops
 async def test_a_refused_connection_is_reported_down() -> None:
     said, port = Recorder(), lease_port()
     links = Links(said, said.faults.append)
@@ -94,6 +112,7 @@ async def test_a_refused_connection_is_reported_down() -> None:
     release_port(port)
 
 
+@on_both_loops
 async def test_a_disconnected_link_reports_nothing() -> None:
     async with listening() as (server, heard, port):
         said = Recorder()
@@ -112,6 +131,7 @@ async def test_a_disconnected_link_reports_nothing() -> None:
         client.close()
 
 
+@on_both_loops
 async def test_damage_closes_the_link_and_only_it() -> None:
     async with listening() as (server, heard, port):
         good = Recorder()
@@ -130,6 +150,7 @@ async def test_damage_closes_the_link_and_only_it() -> None:
         client.close()
 
 
+@on_both_loops
 async def test_half_a_message_counts_as_a_sign_of_life() -> None:
     async with listening() as (server, heard, port):
         _reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -141,6 +162,7 @@ async def test_half_a_message_counts_as_a_sign_of_life() -> None:
         await heard.wait_for("down", -1)
 
 
+@on_both_loops
 async def test_a_peer_that_does_not_read_is_given_up() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -158,6 +180,7 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
         links.close()
 
 
+@on_both_loops
 async def test_links_are_named_by_their_member() -> None:
     async with listening() as (server, heard, port):
         client = Links(Recorder(), print)
