@@ -88,10 +88,11 @@ class List:
         return taken
 
     def replace(self, index: int, value: bytes) -> None:
-        """IndexError beyond either end."""
+        """IndexError beyond either end; room for the value has been made even then, as in Redis."""
+        self._make_room([value])
         old = self._items[index]
-        self._grow([value])
         self._items[index] = value
+        self._size += packed_size(value)
         self._shrink([old])
 
     def insert(self, index: int, value: bytes) -> None:
@@ -142,16 +143,20 @@ class List:
         return list(islice(items, start, stop))
 
     def _grow(self, values: list[bytes]) -> None:
-        """Account for values about to be added, and become a deque if they will not fit a listpack.
+        """Make room and account for values about to be added."""
+        self._make_room(values)
+        self._size += sum(map(packed_size, values))
 
-        As Redis, whether they fit is judged by their plain length, before anything is packed.
+    def _make_room(self, values: list[bytes]) -> None:
+        """Become a deque if more values will not fit a listpack.
+
+        As in Redis this is judged by their plain length, before anything is packed.
         """
         items = self._items
         if isinstance(items, list) and not limits.list_fits(
             len(items) + len(values), self._size + sum(map(len, values))
         ):
             self._items = deque(items)
-        self._size += sum(map(packed_size, values))
 
     def _shrink(self, removed: list[bytes]) -> None:
         self._size -= sum(map(packed_size, removed))

@@ -72,6 +72,13 @@ class SortedSet:
     def set(self, member: bytes, score: float) -> bool:
         """Add a member or change its score, which is no NaN. True if the member is new."""
         old = self._scores.get(member)
+        if not self._skiplist:
+            self._skiplist = (
+                len(self._scores) + (old is None) > limits.zset_max_listpack_entries
+                or len(member) > limits.zset_max_listpack_value
+            )
+        if not self._skiplist:
+            score += 0.0  # a listpack holds -0 as the integer 0
         if old is not None:
             if old != score:
                 self._order.remove(old, member)
@@ -82,11 +89,6 @@ class SortedSet:
         self._order.insert(score, member)
         if self._index is not None:
             self._index.add(member)
-        if not self._skiplist:
-            self._skiplist = (
-                len(self._scores) > limits.zset_max_listpack_entries
-                or len(member) > limits.zset_max_listpack_value
-            )
         return True
 
     def remove(self, member: bytes) -> bool:

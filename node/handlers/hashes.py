@@ -112,7 +112,7 @@ def hincrbyfloat(ctx: Any, args: list[bytes]) -> bytes:
         raise _NAN_OR_INFINITY
     value = ctx.db.lookup_write_as(key, Hash)
     old = value.get(field) if value is not None else None
-    number = long_double.add(long_double.parse(old or b"0", _NOT_A_FLOAT), increment)
+    number = long_double.add(long_double.parse(b"0" if old is None else old, _NOT_A_FLOAT), increment)
     if isinstance(number, float):
         raise errors.NAN_OR_INFINITY
     text = long_double.format_human(number)

@@ -180,9 +180,10 @@ def lset(ctx: Any, args: list[bytes]) -> str:
     if value is None:
         raise errors.NO_SUCH_KEY
     index = parse_int(args[1])
-    if not -len(value) <= index < len(value):
-        raise errors.INDEX_OUT_OF_RANGE
-    value.replace(index, args[2])
+    try:
+        value.replace(index, args[2])
+    except IndexError:
+        raise errors.INDEX_OUT_OF_RANGE from None
     ctx.changed(key, events.LSET)
     return OK
 

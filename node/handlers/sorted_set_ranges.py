@@ -7,6 +7,7 @@ differ only in what they do with these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from node import errors
 from node.datatypes import SortedSet
 from node.datatypes.sorted_set import LexBound, ScoreBound
 from node.errors import ReplyError
-from node.handlers.arguments import Options, parse_float, parse_int
+from node.handlers.arguments import Options, parse_int
 from node.handlers.ranges import clip
 from node.handlers.registry import command
 from node.handlers.sorted_sets import Pairs, for_reading, for_writing, with_scores
@@ -47,9 +48,23 @@ def _by_score(low: bytes, high: bytes) -> Select:
 
 
 def _score_bound(raw: bytes) -> ScoreBound:
-    if raw.startswith(b"("):
-        return ScoreBound(parse_float(raw[1:], _NOT_A_SCORE), exclusive=True)
-    return ScoreBound(parse_float(raw, _NOT_A_SCORE))
+    exclusive = raw.startswith(b"(")
+    return ScoreBound(_lenient_float(raw[1:] if exclusive else raw), exclusive)
+
+
+def _lenient_float(raw: bytes) -> float:
+    """As C's strtod, which Redis applies here without further checks: nothing is 0, too much is infinite."""
+    if not raw:
+        return 0.0
+    text = raw.lstrip().lower()
+    try:
+        if b"_" in text or b"nan" in text or text != text.rstrip():
+            raise _NOT_A_SCORE
+        return float.fromhex(text.decode()) if b"x" in text else float(text)
+    except OverflowError:
+        return -math.inf if text.startswith(b"-") else math.inf
+    except ValueError:
+        raise _NOT_A_SCORE from None
 
 
 def _by_lex(low: bytes, high: bytes) -> Select:
@@ -87,16 +102,15 @@ class RangeOptions:
 
 
 def _parse_options(args: list[bytes], found: RangeOptions, *, store: bool = False) -> RangeOptions:
-    free_kind, free_order = found.kind is None, found.reverse is None
     options = Options(args)
     for word in options:
         if word == b"WITHSCORES" and not store:
             found.scores = True
         elif word == b"LIMIT" and options.left >= 2:
             found.offset, found.limit = options.integer(), options.integer()
-        elif word == b"REV" and free_order:
+        elif word == b"REV" and found.reverse is None:
             found.reverse = True
-        elif word in (b"BYSCORE", b"BYLEX") and free_kind:
+        elif word in (b"BYSCORE", b"BYLEX") and found.kind is None:
             found.kind = word[2:].lower().decode()
         else:
             raise errors.SYNTAX
