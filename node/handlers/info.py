@@ -205,7 +205,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Any], Fields]]] = {
 
 GROUPS = {
     "everything": set(SECTIONS),
-    "all": set(SECTIONS) - {"modules"},
+    "all": set(SECTIONS),
     "default": set(SECTIONS) - {"commandstats"},
 }
 

@@ -41,5 +41,5 @@ def assert_same(ours: Server, oracle: Server, script: Sequence[Command], protoco
         for command, m, t in zip(padded, mine, theirs, strict=False)
         if m != t
     ]
-    assert differences == []
+    assert not differences, "\n".join(differences)
     assert len(mine) == len(theirs)
