@@ -4,9 +4,12 @@ A convenience, never a dependency: workers and proxies are separate processes th
 watched.
 
     programs.py    how the processes are called
-    settings.py    what was asked for, and what the directory remembers
-    preflight.py   everything that can be found wrong before anything is started
-    child.py       one process: spawn, log lines, backoff, stop
-    supervisor.py  all of them together: start, form, watch, stop
-    forming.py     joining fresh workers to a cluster, awaiting one that resumes
+    settings.py    what was asked for, joined with what the directory remembers
+    workspace.py   the directory: its lock, its memory, cleaning up
+    preflight.py   what can be found wrong before anything is started
+    logs.py        the children's output as readable lines
+    child.py       one process: spawn, restart with growing pauses, stop
+    supervisor.py  all of them together: start, form or resume, watch, stop
+    succession.py  when a primary dies: a replica takes over before it comes back
+    endpoints.py   the table of who listens where and serves what
 """

@@ -1,0 +1,115 @@
+"""`shoal up`: run a whole cluster on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cluster.cli.common import UsageProblem
+from cluster.cli.output import print_table
+from cluster.operations.link import OperationError
+from cluster.supervisor.endpoints import Endpoint
+from cluster.supervisor.preflight import require_free_ports, require_program
+from cluster.supervisor.settings import Settings, SetupError, settle
+from cluster.supervisor.supervisor import Stopped, Supervisor
+from cluster.supervisor.workspace import Workspace
+
+
+def up(
+    worker_settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- --NAME VALUE...", help="Settings for every worker, as for `shoal node`."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes that hold data, replicas included. [default: 6]"),
+    ] = None,
+    replicas: Annotated[
+        int | None, typer.Option("--replicas", help="Replicas for each primary. [default: 1]")
+    ] = None,
+    proxies: Annotated[
+        int | None, typer.Option("--proxies", help="Proxies that share the proxy port. [default: 1]")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="Port of the first worker; the others follow. [default: 7001]"),
+    ] = None,
+    proxy_port: Annotated[
+        int | None,
+        typer.Option("--proxy-port", help="Port for clients that know no clusters. [default: 6379]"),
+    ] = None,
+    bind: Annotated[
+        str | None, typer.Option("--bind", help="Address to listen on. [default: 127.0.0.1]")
+    ] = None,
+    announce: Annotated[
+        str | None, typer.Option("--announce", help="Address at which clients elsewhere find the workers.")
+    ] = None,
+    directory: Annotated[Path, typer.Option("--dir", help="Where the cluster lives.")] = Path("shoal-data"),
+    worker_program: Annotated[
+        str | None, typer.Option("--worker-program", help="Run this server for workers, e.g. valkey-server.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the workers' logs from the first line.")
+    ] = False,
+) -> None:
+    """Run a cluster on this machine: workers, their replicas and a proxy. Ctrl-C stops it.
+
+    The same directory gives the same cluster again.
+    """
+    asked = {
+        "workers": workers,
+        "replicas": replicas,
+        "proxies": proxies,
+        "port": port,
+        "proxy_port": proxy_port,
+        "bind": bind,
+        "announce": announce,
+    }
+    workspace = Workspace(directory)
+    try:
+        program = [require_program(worker_program)] if worker_program else []
+        workspace.acquire()
+        settings = settle(asked, workspace.remembered)
+        require_free_ports(settings)
+        _run(settings, workspace, program, worker_settings or [], verbose)
+    except SetupError as error:
+        raise UsageProblem(str(error)) from error
+    finally:
+        workspace.discard()
+
+
+def _run(
+    settings: Settings, workspace: Workspace, program: list[str], worker_settings: list[str], verbose: bool
+) -> None:
+    async def live() -> None:
+        await Supervisor(settings, workspace, _write, _show, program, worker_settings, verbose).run()
+
+    try:
+        asyncio.run(live())
+    except Stopped:
+        raise OperationError("stopped before the cluster served") from None
+
+
+def _write(line: str) -> None:
+    """A reader of our output that went away (`shoal up | head`) ends the cluster, as Ctrl-C does."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _show(rows: list[Endpoint]) -> None:
+    print(flush=True)
+    print_table(
+        "",
+        ["process", "address", "role", "slots"],
+        [[row.process, row.address, row.role, row.slots] for row in rows],
+    )
+    print("\nAll 16384 slots are served. Ctrl-C stops the cluster.\n", flush=True)

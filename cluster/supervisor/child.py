@@ -1,0 +1,153 @@
+"""One watched process: spawned, its output passed on, restarted when it dies, stopped when asked.
+
+A child leads a process group of its own, so that Ctrl-C in the terminal reaches the supervisor alone, which
+then stops all in order. On Linux the kernel sends it SIGTERM if the supervisor dies without a word.
+
+A child that dies is started again after a pause that doubles with each quick death (a wrong setting must not
+turn into a busy loop) and is back at the shortest once a run has lasted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from cluster.supervisor.logs import LineSplitter, Speaker
+
+SHORTEST_PAUSE = 0.5
+LONGEST_PAUSE = 15.0
+LASTING_RUN = 30.0
+"""Seconds after which a death is news rather than a repetition."""
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Child:
+    """`keep_alive` says whether a death is followed by a new start; `before_restart` is awaited first."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        directory: Path,
+        environment: dict[str, str],
+        speaker: Speaker,
+        note: Callable[[str], None],
+        before_restart: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.speaker = speaker
+        self.keep_alive = False
+        """off while the cluster starts: a first start that fails is reported, not repeated"""
+        self.exit_code: int | None = None
+        """of the last run that ended"""
+        self._directory = directory
+        self._environment = environment
+        self._note = note
+        self._before_restart = before_restart
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Spawn it and begin to watch. Raises OSError when the program cannot be run at all."""
+        await self._spawn()
+        self._watch = asyncio.create_task(self._run())
+
+    def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal; it is not started again from now on."""
+        self._stopping.set()
+        if self.running and self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGCONT)
+                self._process.send_signal(number)
+
+    async def wait_stopped(self) -> None:
+        if self._watch is not None:
+            await self._watch
+
+    async def _run(self) -> None:
+        pause = SHORTEST_PAUSE
+        while True:
+            started = time.monotonic()
+            await self._follow()
+            if self._stopping.is_set() or not self.keep_alive:
+                return
+            if time.monotonic() - started >= LASTING_RUN:
+                pause = SHORTEST_PAUSE
+            self._note(f"{self.name} {describe_end(self.exit_code)}")
+            if self._before_restart is not None:
+                await self._before_restart()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            if self._stopping.is_set():
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+            self._note(f"starting {self.name} again")
+            try:
+                await self._spawn()
+            except OSError as error:
+                self._note(f"{self.name} cannot be started: {error}")
+
+    async def _spawn(self) -> None:
+        self.exit_code = None
+        self._process = await asyncio.create_subprocess_exec(
+            *self.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self._directory,
+            env=self._environment,
+            process_group=0,
+            preexec_fn=_end_with_parent if _libc else None,
+        )
+
+    async def _follow(self) -> None:
+        """Pass on the output until the process has ended."""
+        process = self._process
+        if process is None or process.stdout is None:
+            return
+        splitter = LineSplitter()
+        while chunk := await process.stdout.read(1 << 16):
+            for line in splitter.feed(chunk):
+                self.speaker.say(line)
+        for line in splitter.end():
+            self.speaker.say(line)
+        self.exit_code = await process.wait()
+
+
+def describe_end(code: int | None) -> str:
+    """`ended with code 1`, `was killed by SIGKILL`."""
+    if code is None:
+        return "did not start"
+    if code >= 0:
+        return f"ended with code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
+
+
+def _end_with_parent() -> None:
+    """Runs in the child, before the program. If the supervisor died in between, nobody would be there to
+    signal."""
+    assert _libc is not None
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)

@@ -1,0 +1,126 @@
+"""What `shoal up` is to run: what was asked for, joined with what the directory remembers.
+
+A cluster's shape (its workers, their ports, how many replicas) is decided once, when it is formed; asking for
+another shape later is refused rather than half obeyed. Proxies hold no data, so they may change with every
+start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from cluster.plans.create import FEWEST_PRIMARIES
+
+BUS_OFFSET = 10_000
+HIGHEST_PORT = 65535
+LOOPBACK = "127.0.0.1"
+
+
+class SetupError(Exception):
+    """`shoal up` cannot start as asked. One line for the operator."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    workers: int = 6
+    """processes that hold data: primaries and replicas together"""
+    replicas: int = 1
+    """for each primary"""
+    proxies: int = 1
+    """processes that share `proxy_port`"""
+    port: int = 7001
+    """of the first worker; the others follow"""
+    proxy_port: int = 6379
+    bind: str = LOOPBACK
+    announce: str = ""
+    """the address under which workers tell clients to find them; empty for `bind`"""
+
+    @property
+    def primaries(self) -> int:
+        return self.workers // (self.replicas + 1)
+
+    @property
+    def worker_ports(self) -> list[int]:
+        return list(range(self.port, self.port + self.workers))
+
+    @property
+    def host(self) -> str:
+        """The workers' address as clients and other workers see it."""
+        if self.announce:
+            return self.announce
+        return LOOPBACK if self.binds_everywhere else self.bind
+
+    @property
+    def local_host(self) -> str:
+        """The workers' address as this machine reaches it."""
+        return LOOPBACK if self.binds_everywhere else self.bind
+
+    @property
+    def binds_everywhere(self) -> bool:
+        return self.bind in ("0.0.0.0", "::", "*")
+
+
+SHAPE = ("workers", "replicas", "port", "bind", "announce")
+"""what cannot change once the cluster is formed"""
+
+
+def settle(asked: dict[str, Any], remembered: dict[str, Any] | None) -> Settings:
+    """The settings to run with. `asked` maps names to values, None where the operator said nothing.
+
+    Raises SetupError when they contradict the cluster in the directory, or cannot make a cluster at all.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    if remembered is not None:
+        known = {field.name for field in fields(Settings)}
+        before = Settings(**{name: value for name, value in remembered.items() if name in known})
+        _refuse_other_shape(given, before)
+        settings = replace(before, **given)
+    else:
+        # Whoever asks for three workers wants three primaries, not an error about replicas.
+        if "replicas" not in given and given.get("workers", 6) < 2 * FEWEST_PRIMARIES:
+            given["replicas"] = 0
+        settings = Settings(**given)
+    _require_possible(settings)
+    return settings
+
+
+def to_remember(settings: Settings) -> dict[str, Any]:
+    return asdict(settings)
+
+
+def _refuse_other_shape(given: dict[str, Any], before: Settings) -> None:
+    for name in SHAPE:
+        if name in given and given[name] != getattr(before, name):
+            raise SetupError(
+                f"the cluster in this directory has --{name} {getattr(before, name)}, not {given[name]}:"
+                " leave the option out, or use another --dir"
+            )
+
+
+def _require_possible(settings: Settings) -> None:
+    if settings.replicas < 0 or settings.proxies < 0:
+        raise SetupError("--replicas and --proxies cannot be negative")
+    if settings.primaries < FEWEST_PRIMARIES:
+        each = f" with {settings.replicas} replicas each" if settings.replicas else ""
+        raise SetupError(
+            f"too few workers: {settings.workers}{each} make {settings.primaries} primaries, and a cluster"
+            f" needs at least {FEWEST_PRIMARIES}, so that a majority is left to decide when one dies;"
+            f" give --workers {FEWEST_PRIMARIES * (settings.replicas + 1)} or more"
+        )
+    last = settings.worker_ports[-1]
+    if settings.port < 1 or last + BUS_OFFSET > HIGHEST_PORT:
+        raise SetupError(
+            f"--port {settings.port} with {settings.workers} workers needs ports {settings.port}-{last} and"
+            f" their bus ports {BUS_OFFSET} above, which must all be between 1 and {HIGHEST_PORT}"
+        )
+    if settings.proxies:
+        _require_free_of_workers(settings)
+
+
+def _require_free_of_workers(settings: Settings) -> None:
+    port = settings.proxy_port
+    if not 0 < port <= HIGHEST_PORT:
+        raise SetupError(f"--proxy-port {port} is not between 1 and {HIGHEST_PORT}")
+    if port in settings.worker_ports or port - BUS_OFFSET in settings.worker_ports:
+        raise SetupError(f"--proxy-port {port} is also a port of a worker; choose another")

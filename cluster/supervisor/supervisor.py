@@ -1,0 +1,245 @@
+"""All processes together: start them, make them a cluster or await the one they were, watch, stop.
+
+The order of a start: workers; then the cluster (formed anew, or found again from their nodes.conf); then
+proxies, which need one to talk to; then the table. Until the table is printed any failure ends the start, and
+a new directory is left as if it had never been; after it, a process that dies is started again and the rest
+goes on. What blocks (talking to workers through redis-py) runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from cluster.operations.forming import await_agreement, form
+from cluster.operations.link import NodeLink, OperationError, Unreachable
+from cluster.operations.survey import Survey
+from cluster.plans.create import plan_create
+from cluster.supervisor.child import Child, describe_end
+from cluster.supervisor.endpoints import Endpoint, endpoints
+from cluster.supervisor.logs import Speaker, cause_of_end
+from cluster.supervisor.programs import proxy_command, source_environment, worker_command
+from cluster.supervisor.settings import Settings, SetupError, to_remember
+from cluster.supervisor.succession import hand_over
+from cluster.supervisor.workspace import Workspace
+
+START_SECONDS = 30.0
+"""for a worker to answer; longer while it says that it loads its data"""
+SETTLE_SECONDS = 60.0
+"""for the cluster to serve all slots"""
+STOP_SECONDS = 15.0
+"""from SIGTERM to SIGKILL; a worker may be saving"""
+NODE_TIMEOUT_MS = 5000
+"""On one machine silence is found out sooner than over a network, where Redis' own default is 15000."""
+
+_POLL = 0.05
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The operator ended the start before the cluster served."""
+
+
+class Supervisor:
+    """`write` gets every line to print, `show` the table. `run` does it all and returns when stopped.
+
+    The children's lines are printed from the table on; with `verbose` from the beginning.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workspace: Workspace,
+        write: Callable[[str], None],
+        show: Callable[[list[Endpoint]], None],
+        worker_program: Sequence[str] = (),
+        worker_settings: Sequence[str] = (),
+        verbose: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.workspace = workspace
+        self._write = write
+        self._show = show
+        self._worker_program = list(worker_program)
+        self._worker_settings = list(worker_settings)
+        self._loud = verbose
+        self._stop = asyncio.Event()
+        self._workers: list[Child] = []
+        self._proxies: list[Child] = []
+
+    async def run(self) -> None:
+        """Raises SetupError or OperationError when the cluster cannot be brought up, Stopped when
+        interrupted."""
+        self._catch_signals()
+        formed = self.workspace.remembered is not None
+        try:
+            if not formed:
+                self.workspace.remember(to_remember(self.settings), formed=False)
+            survey = await self._bring_up(formed)
+            self.workspace.remember(to_remember(self.settings), formed=True)
+            with survey:
+                self._show(endpoints(self.settings, survey))
+            self._loud = True
+            for child in (*self._workers, *self._proxies):
+                child.keep_alive = True
+            await self._stop.wait()
+            self.note("stopping")
+        finally:
+            await self._stop_children()
+
+    def note(self, text: str) -> None:
+        """A line of the supervisor's own."""
+        self._write(f"{time.strftime('%H:%M:%S')} {'shoal'.ljust(self._width)} │ {text}")
+
+    # --- starting
+
+    async def _bring_up(self, formed: bool) -> Survey:
+        self.workspace.prepare_workers(self.settings.worker_ports)
+        self.note(f"starting {self.settings.workers} workers in {self.workspace.directory}")
+        self._workers = [self._worker(port) for port in self.settings.worker_ports]
+        for worker in self._workers:
+            await worker.start()
+        ports = self.settings.worker_ports
+        for worker, port in zip(self._workers, ports, strict=True):
+            await self._await_answer(worker, port)
+        settle = self._resume if formed else self._form
+        survey = await self._unless_stopped(asyncio.to_thread(settle))
+        self._proxies = [self._proxy(number) for number in range(self.settings.proxies)]
+        for proxy in self._proxies:
+            await proxy.start()
+        for proxy in self._proxies:
+            await self._await_answer(proxy, self.settings.proxy_port)
+        return survey
+
+    def _worker(self, port: int) -> Child:
+        settings = self.settings
+        flags = {
+            "--port": [str(port)],
+            "--bind": [settings.bind],
+            "--dir": [str(self.workspace.worker_directory(port))],
+            "--cluster-enabled": ["yes"],
+            "--cluster-config-file": ["nodes.conf"],
+            "--cluster-node-timeout": [str(NODE_TIMEOUT_MS)],
+        }
+        if settings.announce:
+            flags["--cluster-announce-ip"] = [settings.announce]
+        args = [word for name, values in flags.items() for word in (name, *values)] + self._worker_settings
+        command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
+        return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
+
+    async def _succeed(self, port: int) -> None:
+        """The worker on `port` died: let a replica take its place before it comes back."""
+        others = [other for other in self.settings.worker_ports if other != port]
+        host, note = self.settings.local_host, self._note_from_thread
+        await asyncio.to_thread(hand_over, host, port, others, note, self._stop.is_set)
+
+    def _note_from_thread(self, text: str) -> None:
+        self._loop.call_soon_threadsafe(self.note, text)
+
+    def _proxy(self, number: int) -> Child:
+        settings = self.settings
+        seeds = [
+            word for port in settings.worker_ports for word in ("--seed", f"{settings.local_host}:{port}")
+        ]
+        args = [*seeds, "--bind", settings.bind, "--port", str(settings.proxy_port)]
+        name = "proxy" if settings.proxies == 1 else f"proxy {number + 1}"
+        return self._child(name, name, proxy_command(args))
+
+    def _child(
+        self,
+        name: str,
+        short_name: str,
+        command: list[str],
+        before_restart: Callable[[], Awaitable[None]] | None = None,
+    ) -> Child:
+        number = len(self._workers) + len(self._proxies)
+        speaker = Speaker(short_name, self._width, number, self._write, lambda: self._loud)
+        directory, environment = self.workspace.directory, source_environment()
+        return Child(name, command, directory, environment, speaker, self.note, before_restart)
+
+    @property
+    def _width(self) -> int:
+        return len("proxy 10") if self.settings.proxies > 1 else len("proxy")
+
+    async def _await_answer(self, child: Child, port: int) -> None:
+        """Until it answers PING. Raises SetupError with its own last words when it ends instead."""
+        deadline = time.monotonic() + START_SECONDS
+        link = NodeLink(self.settings.local_host, port, timeout=2.0)
+        with contextlib.closing(link):
+            while True:
+                if self._stop.is_set():
+                    raise Stopped
+                if child.exit_code is not None:
+                    reason = cause_of_end(child.speaker.last)
+                    raise SetupError(f"{child.name} {describe_end(child.exit_code)} while starting: {reason}")
+                try:
+                    await asyncio.to_thread(link.call, "PING")
+                    return
+                except Unreachable as error:
+                    if time.monotonic() >= deadline and "loading" not in error.reason:
+                        raise
+                await asyncio.sleep(_POLL)
+
+    def _form(self) -> Survey:
+        """Make a new cluster of the workers."""
+        host = self.settings.local_host
+        plan = plan_create([(host, port) for port in self.settings.worker_ports], self.settings.replicas)
+        links = {address: NodeLink(*address) for address in plan.addresses}
+        try:
+            return form(plan, links, self._note_from_thread, SETTLE_SECONDS)
+        finally:
+            for link in links.values():
+                link.close()
+
+    def _resume(self) -> Survey:
+        """Await that the workers are the cluster again that they were."""
+        self._note_from_thread("resuming the cluster of this directory")
+        survey = Survey(NodeLink(self.settings.local_host, self.settings.port))
+        await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
+        return survey
+
+    async def _unless_stopped(self, work: Awaitable[T]) -> T:
+        """The result of `work`, or Stopped as soon as a stop is asked for."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            stop.cancel()
+            return task.result()
+        await self._stop_children()  # ends whatever the thread is waiting for
+        with contextlib.suppress(OperationError):
+            await task
+        raise Stopped
+
+    # --- stopping
+
+    def _catch_signals(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self.request_stop)
+
+    def request_stop(self) -> None:
+        """The first time, stop in order; the second, at once."""
+        if self._stop.is_set():
+            for child in (*self._proxies, *self._workers):
+                child.ask_to_stop(signal.SIGKILL)
+        self._stop.set()
+
+    async def _stop_children(self) -> None:
+        """Proxies first, so that no client meets half a cluster; then all workers together."""
+        for children in (self._proxies, self._workers):
+            for child in children:
+                child.ask_to_stop()
+            ends = asyncio.gather(*(child.wait_stopped() for child in children))
+            try:
+                await asyncio.wait_for(asyncio.shield(ends), STOP_SECONDS)
+            except TimeoutError:
+                for child in children:
+                    if child.running:
+                        self.note(f"{child.name} does not stop; killing it")
+                        child.ask_to_stop(signal.SIGKILL)
+                await ends
