@@ -13,7 +13,7 @@ NO_HOSTNAME = "?"
 
 
 def preferred_endpoint(node: Node, endpoint_type: str) -> str | None:
-    """Address for CLUSTER SLOTS and SHARDS; None for "unknown" (a null in the reply)."""
+    """Address for CLUSTER SLOTS; None for "unknown" (a null in the reply)."""
     if endpoint_type == "ip":
         return node.ip
     if endpoint_type == "hostname":
@@ -22,5 +22,5 @@ def preferred_endpoint(node: Node, endpoint_type: str) -> str | None:
 
 
 def redirect_host(node: Node, endpoint_type: str) -> str:
-    """Address for MOVED and ASK; empty for "unknown"."""
+    """Address for MOVED, ASK and CLUSTER SHARDS; empty for "unknown"."""
     return preferred_endpoint(node, endpoint_type) or ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command, known_node
-from cluster.endpoints import preferred_endpoint
+from cluster.endpoints import preferred_endpoint, redirect_host
 from cluster.slots import ranges
 from cluster.topology.node import Node
 from node.errors import ReplyError
@@ -94,11 +94,16 @@ def slots(member: Member, ctx: Any, args: list[bytes]) -> list[list[Any]]:
 def _slots_node(node: Node, kind: str) -> list[Any]:
     endpoint = preferred_endpoint(node, kind)
     other = {}
-    if kind != "ip" and node.ip:
+    if kind != "ip":
         other[b"ip"] = node.ip.encode()
     if kind != "hostname" and node.hostname:
         other[b"hostname"] = node.hostname.encode()
-    return [_bulk(endpoint), node.client_port(tls=False), node.id.encode(), other]
+    return [
+        None if endpoint is None else endpoint.encode(),
+        node.client_port(tls=False),
+        node.id.encode(),
+        other,
+    ]
 
 
 def _has_data(member: Member, replica: Node) -> bool:
@@ -137,7 +142,7 @@ def _shards_node(member: Member, node: Node, kind: str) -> dict[bytes, Any]:
     if node.tls_port:
         fields[b"tls-port"] = node.tls_port
     fields[b"ip"] = node.ip.encode()
-    fields[b"endpoint"] = _bulk(preferred_endpoint(node, kind))
+    fields[b"endpoint"] = redirect_host(node, kind).encode()
     if node.hostname:
         fields[b"hostname"] = node.hostname.encode()
     fields[b"role"] = b"replica" if node.is_replica else b"master"
@@ -152,7 +157,3 @@ def _health(member: Member, node: Node) -> bytes:
     if node.is_replica and _offset(member, node) == 0:
         return b"loading"
     return b"online"
-
-
-def _bulk(text: str | None) -> bytes | None:
-    return None if text is None else text.encode()
