@@ -1,0 +1,15 @@
+"""Replication as Redis does it (PSYNC2): one primary, replicas that follow its stream of writes.
+
+    history.py          who we are in the stream: replication ids and where one took over from another
+    backlog.py          the stream's latest bytes, for replicas that were away for a moment
+    peers.py            a replica of ours: its state, its queue
+    primary.py          all replicas of ours: PSYNC, acknowledgements, WAIT
+    full_sync.py        a snapshot from a forked child to the replicas that wait for one
+    command_stream.py   commands out of the bytes that a primary sends
+    replica.py          our side of the talk with a primary, without sockets
+    primary_link.py     the socket to our primary, and the spooled snapshot
+    roles.py            `worker.replication`: which role this worker has, and changing it
+
+Both ends of the link count the bytes of the stream. An id names one history of writes; id and offset
+together name one state of the data. So a replica that was cut off asks for "that history, from here on".
+"""

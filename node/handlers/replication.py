@@ -1,0 +1,113 @@
+"""REPLICAOF, ROLE, WAIT, and what replicas say to their primary: REPLCONF, PSYNC, SYNC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node import errors
+from node.errors import ReplyError
+from node.handlers.arguments import as_int, parse_int
+from node.handlers.registry import command
+from node.replication.history import is_id
+from node.replies import NO_REPLY, OK
+
+_IN_CLUSTER = ReplyError("ERR REPLICAOF not allowed in cluster mode.")
+_BAD_PORT = ReplyError("ERR Invalid master port")
+_ALREADY = "OK Already connected to specified master"
+_REPLICA_CANNOT_WAIT = ReplyError(
+    "ERR WAIT cannot be used with replica instances. Please also note that writes to replicas are just local "
+    "and are not propagated."
+)
+_TIMEOUT_NOT_AN_INTEGER = ReplyError("ERR timeout is not an integer or out of range")
+_TIMEOUT_NEGATIVE = ReplyError("ERR timeout is negative")
+
+
+@command("replicaof", "slaveof")
+def replicaof(ctx: Any, args: list[bytes]) -> str:
+    worker = ctx.worker
+    if ctx.config.cluster_enabled:
+        raise _IN_CLUSTER
+    host, port_text = args
+    if host.upper() == b"NO" and port_text.upper() == b"ONE":
+        if worker.replication.primary_address is not None:
+            worker.replication.promote()
+            ctx.config.replicaof = None
+            worker.log.notice("MASTER MODE enabled (user request)")
+        return OK
+    port = parse_int(port_text)
+    if not 0 <= port <= 65535:
+        raise _BAD_PORT
+    address = host.decode("utf-8", "surrogateescape"), port
+    if not worker.replication.follow(*address):
+        worker.log.notice(
+            "REPLICAOF would result into synchronization with the master we are already connected with."
+        )
+        return _ALREADY
+    ctx.config.replicaof = address
+    worker.log.notice(f"REPLICAOF {address[0]}:{port} enabled (user request)")
+    return OK
+
+
+@command("role")
+def role(ctx: Any, args: list[bytes]) -> list[Any]:
+    reply: list[Any] = ctx.worker.replication.describe_role()
+    return reply
+
+
+@command("wait")
+def wait(ctx: Any, args: list[bytes]) -> Any:
+    """WAIT numreplicas milliseconds. Inside a transaction it tells the count at once."""
+    replication = ctx.worker.replication
+    if replication.role == "slave":
+        raise _REPLICA_CANNOT_WAIT
+    wanted = parse_int(args[0])
+    timeout = parse_int(args[1], _TIMEOUT_NOT_AN_INTEGER)
+    if timeout < 0:
+        raise _TIMEOUT_NEGATIVE
+    offset = replication.offset
+    count = replication.primary.acknowledged_by(offset)
+    if count >= wanted or ctx.in_transaction or ctx.link is None:
+        return count
+    replication.waits.add(ctx, wanted, offset, timeout)
+    replication.request_acknowledgements()
+    return NO_REPLY
+
+
+@command("replconf")
+def replconf(ctx: Any, args: list[bytes]) -> Any:
+    """REPLCONF option value ... Of these, ACK is never replied to."""
+    if len(args) % 2:
+        raise errors.SYNTAX
+    if ctx.link is None:
+        return NO_REPLY
+    replication = ctx.worker.replication
+    for option, value in zip(args[::2], args[1::2], strict=True):
+        name = option.decode("latin-1").lower()
+        if name == "ack":
+            offset = as_int(value)
+            if offset is not None:
+                replication.acknowledge(ctx, offset)
+            return NO_REPLY
+        if name == "getack":
+            return NO_REPLY
+        if not replication.primary.configure(replication.peer(ctx), name, value):
+            raise ReplyError(f"ERR Unrecognized REPLCONF option: {name}")
+    return OK
+
+
+@command("psync")
+def psync(ctx: Any, args: list[bytes]) -> Any:
+    """PSYNC replicationid offset: go on behind offset - 1 of that history, or get all data."""
+    if len(args) != 2:
+        raise errors.SYNTAX
+    wanted = args[0].decode("latin-1")
+    offset = parse_int(args[1])
+    ctx.worker.replication.synchronize(ctx, wanted if is_id(wanted) else "?", offset)
+    return NO_REPLY
+
+
+@command("sync")
+def sync(ctx: Any, args: list[bytes]) -> Any:
+    """SYNC: as replicas before 2.8 asked, and programs that want a snapshot."""
+    ctx.worker.replication.synchronize(ctx, "?", -1, old_style=True)
+    return NO_REPLY

@@ -1,0 +1,107 @@
+"""A replica of ours, as its primary sees it.
+
+    state        means                                                     the stream
+    waiting      it needs a snapshot, and none is being made for it        is not for it yet
+    receiving    a snapshot is on its way                                  is queued
+    parked       all of the snapshot was sent; its first ACK is awaited    is queued
+    online       it follows                                                is sent at once
+
+A snapshot that ends with a mark must be followed by silence until the replica has acknowledged, or it could
+not tell where it ends; hence "parked". What is queued is bounded by the output limit for replicas, like
+what its socket does not take: a replica that cannot keep up is cut off, and will try again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final, Protocol
+
+QUEUEING: Final = ("receiving", "parked")
+
+
+class Link(Protocol):
+    """What is needed of the replica's connection."""
+
+    def send(self, data: bytes) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+    @property
+    def pending_output(self) -> int: ...
+
+
+class Peer:
+    """`now` is Unix ms throughout."""
+
+    def __init__(self, link: Link, ip: str, now: int) -> None:
+        self.link = link
+        self.ip = ip
+        self.port = 0
+        """Where it listens, as it told us; 0 if it did not."""
+        self.capabilities: set[str] = set()
+        self.rdb_only = False
+        """It wants the snapshot alone (redis-cli --rdb), and never the stream."""
+        self.state = "handshake"
+        self.old_style = False
+        """It sent SYNC, and expects neither FULLRESYNC nor to acknowledge."""
+        self.snapshot_started = False
+        """The first byte of the snapshot was sent: nothing else may come in between any more."""
+        self.waiting_since = now
+        self.ack_offset = 0
+        self.ack_at = now
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._over_soft_since: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As logs call it."""
+        return f"{self.ip}:{self.port or '<unknown-replica-port>'}"
+
+    @property
+    def wants_mark(self) -> bool:
+        """It can receive a snapshot whose size is not known beforehand."""
+        return "eof" in self.capabilities
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for it here."""
+        return self._queued + self.link.pending_output
+
+    def pass_on(self, chunk: bytes) -> None:
+        """The next bytes of the stream."""
+        if self.state == "online":
+            self.link.send(chunk)
+        elif self.state in QUEUEING and not self.rdb_only:
+            self._queue.append(chunk)
+            self._queued += len(chunk)
+
+    def go_online(self, now: int) -> None:
+        """Send what was queued; from here on it follows."""
+        self.state = "online"
+        self.ack_at = now
+        while self._queue:
+            self.link.send(self._queue.popleft())
+        self._queued = 0
+
+    def acknowledge(self, offset: int, now: int) -> None:
+        self.ack_offset = max(self.ack_offset, offset)
+        self.ack_at = now
+        if self.state == "parked":
+            self.go_online(now)
+
+    def overflows(self, limits: Any, now: int) -> bool:
+        """Whether it is too far behind, by `limits` (an OutputLimit: bytes and seconds)."""
+        unsent = self.unsent
+        if limits.hard and unsent > limits.hard:
+            return True
+        if not limits.soft or unsent <= limits.soft:
+            self._over_soft_since = None
+            return False
+        if self._over_soft_since is None:
+            self._over_soft_since = now
+        return now - self._over_soft_since > limits.seconds * 1000
+
+    def lag(self, now: int) -> int:
+        """Seconds since it was last heard of."""
+        return (now - self.ack_at) // 1000

@@ -1,0 +1,276 @@
+"""The socket to our primary: performs what `replica.py` decides, and applies the stream.
+
+The snapshot is spooled into a file first and loaded from there in slices: until it is whole, we keep our
+data, and however large it is, memory stays bounded. While it is loaded nothing is read from the socket, and
+an empty line now and then tells the primary that we are still there.
+
+Each command is applied by a session that is obeyed without checks and leaves no trail; its bytes then go
+into our own trail as they came, so that our offsets are the primary's, and our replicas follow the same
+stream. A transaction counts as one: if the link is cut inside, it is asked for again as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+from node.core.reply_writer import encode_command
+from node.errors import ReplyError
+from node.persistence.rdb import RdbError
+from node.persistence.snapshot import sync_directory
+from node.replication import replica as events
+from node.replication.replica import Event, Introduction, ReplicaProtocol
+
+if TYPE_CHECKING:
+    from node.replication.roles import Replication
+
+KEEPALIVE_SECONDS: Final = 1.0
+KEEPALIVE: Final = b"\n"
+
+
+class PrimaryLink(asyncio.Protocol):
+    """One attempt at one primary. Tells `replication` (`link_...` methods) what comes of it."""
+
+    def __init__(
+        self, replication: Replication, worker: Any, host: str, port: int, introduction: Introduction
+    ) -> None:
+        self._replication = replication
+        self._worker = worker
+        self._host = host
+        self._port = port
+        self._protocol = ReplicaProtocol(introduction)
+        self._session = worker.internal_session()
+        self._session.db = worker.databases[replication.stream_db]
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._spool: IO[bytes] | None = None
+        self._transaction: list[bytes] = []
+        """Bytes of a transaction that has begun and not ended."""
+        self._closed = False
+        self._full_resync: events.FullResync | None = None
+        self.last_io = time.monotonic()
+        self.snapshot_size: int | None = None
+        self.snapshot_received = 0
+
+    # life
+
+    def open(self) -> None:
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def close(self) -> None:
+        """End it. Nothing is told to `replication` any more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._replication.stream_db = self._session.db.index
+        for task in (self._connecting, self._loading):
+            if task is not None:
+                task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self._drop_spool()
+
+    @property
+    def state(self) -> str:
+        """As ROLE has it: connect, connecting, handshake, sync or connected."""
+        match self._protocol.state:
+            case "connecting":
+                return "connecting"
+            case "header" | "snapshot" | "loading":
+                return "sync"
+            case "stream":
+                return "connected"
+        return "handshake"
+
+    @property
+    def is_loading(self) -> bool:
+        return self._loading is not None
+
+    def acknowledge(self) -> None:
+        """Tell the primary how far we are; while loading, that we are there."""
+        if self._transport is None or self._closed:
+            return
+        if self._protocol.state == "stream":
+            offset = b"%d" % self._replication.offset
+            self._transport.write(encode_command([b"REPLCONF", b"ACK", offset]))
+        elif self._protocol.state == "loading":
+            self._transport.write(KEEPALIVE)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        source = self._worker.config.bind_source_addr
+        try:
+            await asyncio.wait_for(
+                loop.create_connection(
+                    lambda: self, self._host, self._port, local_addr=(source, 0) if source else None
+                ),
+                self._worker.config.repl_timeout,
+            )
+        except (OSError, TimeoutError) as error:
+            self._fail(f"Unable to connect to MASTER: {str(error) or 'timeout'}")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self._closed:
+            self._transport.abort()
+            return
+        self._worker.log.notice("Non blocking connect for SYNC fired the event.")
+        self.last_io = time.monotonic()
+        for event in self._protocol.connected():
+            self._perform(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail("Connection with master lost.")
+
+    def data_received(self, data: bytes) -> None:
+        self.last_io = time.monotonic()
+        if self._closed:
+            return
+        with self._replication.applying():
+            for event in self._protocol.receive(data):
+                self._perform(event)
+                if self._closed:
+                    return
+
+    def _fail(self, reason: str) -> None:
+        if not self._closed:
+            self.close()
+            self._replication.link_lost(reason)
+
+    # what the protocol decided
+
+    def _perform(self, event: Event) -> None:
+        match event:
+            case events.Command():
+                self._apply(event)
+            case events.SnapshotPart():
+                self._store(event.data)
+            case events.Send():
+                assert self._transport is not None
+                self._transport.write(event.data)
+            case events.FullResync():
+                self._full_resync = event
+                self._worker.log.notice(f"Full resync from master: {event.id}:{event.offset}")
+            case events.Continue():
+                self._replication.link_continues(event.id)
+            case events.SnapshotBegins():
+                self._begin_snapshot(event.size)
+            case events.SnapshotEnds():
+                self._begin_loading()
+            case events.Failed():
+                self._fail(event.reason)
+
+    def _apply(self, command: events.Command) -> None:
+        argv = command.argv
+        name = argv[0].upper()
+        if name == b"REPLCONF":
+            self._replication.record(command.raw)
+            if len(argv) > 1 and argv[1].upper() == b"GETACK":
+                self.acknowledge()
+            return
+        db = self._session.db
+        if db.volatile_count:
+            # No key is too old for the primary's command: it is the primary that decides what has expired.
+            db.now = 0
+        reply = self._session.apply(argv)
+        if isinstance(reply, ReplyError):
+            shown = name.decode("latin-1")
+            self._worker.log.warning(f"The primary's command {shown} failed here: {reply.text}")
+        if self._session.in_transaction:
+            self._transaction.append(command.raw)
+            return
+        if self._transaction:
+            self._transaction.append(command.raw)
+            raw = b"".join(self._transaction)
+            self._transaction.clear()
+        else:
+            raw = command.raw
+        self._replication.record(raw)
+
+    # the snapshot
+
+    @property
+    def _spool_path(self) -> str:
+        return str(self._worker.config.path(f"temp-sync-{os.getpid()}.rdb"))
+
+    def _begin_snapshot(self, size: int | None) -> None:
+        shape = f"{size} bytes" if size is not None else "streamed RDB with EOF"
+        self._worker.log.notice(f"MASTER <-> REPLICA sync: receiving {shape} from master to disk")
+        self.snapshot_size = size
+        try:
+            self._spool = open(self._spool_path, "wb")  # noqa: SIM115 (closed when all has arrived)
+        except OSError as error:
+            self._fail(f"Opening the temp file needed for MASTER <-> REPLICA synchronization: {error}")
+
+    def _store(self, data: bytes) -> None:
+        self.snapshot_received += len(data)
+        assert self._spool is not None
+        try:
+            self._spool.write(data)
+        except OSError as error:
+            self._fail(f"Write error or short write writing to the DB dump file: {error}")
+
+    def _begin_loading(self) -> None:
+        assert self._transport is not None and self._spool is not None
+        self._transport.pause_reading()
+        self._spool.close()
+        self._loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def _load(self) -> None:
+        """Replace our data by the snapshot, then go on with the stream."""
+        assert self._full_resync is not None and self._transport is not None
+        keepalive = asyncio.get_running_loop().create_task(self._keep_alive())
+        try:
+            self._replication.link_loads()
+            await self._worker.snapshots.load_file(self._spool_path, keep_expired=True)
+            self._keep_snapshot()
+        except (RdbError, OSError) as error:
+            self._replication.empty()
+            self._loading = None
+            self._fail(f"Failed trying to load the MASTER synchronization DB: {error}")
+            return
+        except asyncio.CancelledError:
+            self._replication.empty()
+            raise
+        finally:
+            keepalive.cancel()
+        self._loading = None
+        full = self._full_resync
+        database = self._replication.link_synchronized(full.id, full.offset)
+        self._session.db = self._worker.databases[database]
+        with self._replication.applying():
+            for event in self._protocol.loaded():
+                self._perform(event)
+        self.acknowledge()
+        if not self._closed:
+            self._transport.resume_reading()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            self.acknowledge()
+            await asyncio.sleep(KEEPALIVE_SECONDS)
+
+    def _keep_snapshot(self) -> None:
+        """What was loaded is a snapshot as good as our own; it becomes our file, unless we are to keep
+        none.
+        """
+        config = self._worker.config
+        if config.rdb_del_sync_files and not config.save and not config.appendonly:
+            self._drop_spool()
+            return
+        path = self._worker.snapshots.path
+        os.rename(self._spool_path, path)
+        sync_directory(os.path.dirname(path))
+        self._spool = None
+
+    def _drop_spool(self) -> None:
+        if self._spool is None:
+            return
+        self._spool.close()
+        self._spool = None
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._spool_path)

@@ -1,0 +1,434 @@
+"""`worker.replication`: the role of this worker, and how it changes.
+
+A worker is a primary until it is told to `follow` another, and again from `promote` on. Its place in the
+stream is `history` (which one) and `offset` (how far); both survive every change of role, and a restart
+through the snapshot, so that whoever shared our history can go on with us without a full synchronization.
+
+The stream is `worker.trail`. It is not recorded before the first replica asks for it; from then on the
+backlog is its sink, until there has been no replica for `repl-backlog-ttl` seconds.
+
+What a replica does differently: clients may not write (`replica-read-only`), expired keys are hidden and
+not removed, and its stream is its primary's, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
+from node.errors import ReplyError
+from node.persistence.child import ChildBusy
+from node.replication import views
+from node.replication.backlog import Backlog
+from node.replication.full_sync import FullSync
+from node.replication.history import History, is_id
+from node.replication.peers import Peer
+from node.replication.primary import GETACK, PING, Primary
+from node.replication.primary_link import PrimaryLink
+from node.replication.replica import Introduction
+from node.replication.waits import Waits
+
+NOT_CONNECTED: Final = ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
+PENDING_OUTPUT: Final = ReplyError("ERR SYNC and PSYNC are invalid with pending output")
+
+
+class Replication:
+    """Needs the worker's config, log, engine, trail, snapshots, watches, pause and cron_jobs."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._trail = worker.trail
+        self.history = History()
+        self.primary = Primary(worker.config, worker.log, self.history)
+        self.waits = Waits(self.primary.acknowledged_by)
+        self.primary_address: tuple[str, int] | None = None
+        """Whom we follow; None for a primary."""
+        self.link: PrimaryLink | None = None
+        self.stream_db = 0
+        """The database the stream's next command is for, unless it says SELECT: kept from link to link."""
+        self.primary_last_seen = 0
+        """Unix ms when the primary was last heard of while the link was up; 0 if it never was."""
+        self.down_since = 0
+        """Unix ms when the link went down, 0 while it is up or there is none."""
+        self._full_sync: FullSync | None = None
+        self._full_sync_due: asyncio.TimerHandle | None = None
+        self._resumed = False
+        self._next_second = 0
+        self._next_ping = 0
+        config = worker.config
+        config.on_change("repl-backlog-size", self._resize_backlog)
+        for name in ("replica-read-only", "replica-serve-stale-data", "min-replicas-to-write"):
+            config.on_change(name, lambda _: self._set_gates())
+        config.on_change("min-replicas-max-lag", lambda _: self._set_gates())
+        worker.cron_jobs.append(self._cron)
+
+    # what it is
+
+    @property
+    def role(self) -> str:
+        """As INFO has it: `master` or `slave`."""
+        return "master" if self.primary_address is None else "slave"
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the stream so far: produced as primary, applied as replica."""
+        return int(self._trail.offset)
+
+    @property
+    def primary_link_up(self) -> bool:
+        """As a replica: synchronized, and following."""
+        return self.link is not None and self.link.state == "connected"
+
+    def info(self) -> dict[str, Any]:
+        """The fields of INFO's Replication section."""
+        return views.info(self, self._worker.config, self._worker.engine.now)
+
+    def describe_role(self) -> list[Any]:
+        """ROLE's reply."""
+        return views.role(self)
+
+    def snapshot_aux(self) -> dict[str, str | int]:
+        """Aux fields for a snapshot of this moment: where in the stream the data stands."""
+        if self.primary.backlog is None:
+            return {}
+        database = self.stream_db if self.role == "slave" else max(0, self._trail.selected_db)
+        return {"repl-stream-db": database, "repl-id": self.history.id, "repl-offset": self.offset}
+
+    # life
+
+    def start(self) -> None:
+        """Called once the data is loaded and the event loop runs."""
+        self._resume()
+        if self._worker.config.replicaof is not None and self.primary_address is None:
+            self.follow(*self._worker.config.replicaof)
+        if self.role == "master" and self.primary.backlog is not None:
+            self.history.shift(self.offset)
+        self._set_gates()
+
+    async def stop(self) -> None:
+        if self._full_sync_due is not None:
+            self._full_sync_due.cancel()
+        if self._full_sync is not None:
+            self._worker.snapshots.children.kill()
+        self._drop_link()
+        self._trail.flush()
+
+    def _resume(self) -> None:
+        """Take up the history that the loaded snapshot belongs to."""
+        if self._resumed:
+            return
+        self._resumed = True
+        aux = self._worker.snapshots.loaded_aux
+        replication_id, offset = aux.get("repl-id", ""), aux.get("repl-offset", "")
+        if is_id(replication_id) and offset.isdigit():
+            self.history.adopt(replication_id)
+            self.stream_db = self._known_database(aux.get("repl-stream-db", ""))
+            self._open_backlog(int(offset))
+
+    def _known_database(self, text: str) -> int:
+        return int(text) if text.isdigit() and int(text) < len(self._worker.databases) else 0
+
+    # roles
+
+    def follow(self, host: str, port: int) -> bool:
+        """Become or stay a replica, of the primary at `host:port`. False if it is our primary already."""
+        if self.primary_address == (host, port):
+            return False
+        self._resume()
+        self._drop_link()
+        if self.primary_address is None:
+            self._worker.log.notice(
+                "Before turning into a replica, using my own master parameters to synthesize a cached "
+                "master: I may be able to synchronize with the new master with just a partial transfer."
+            )
+            self.waits.resume_all()
+            self._trail.flush()
+        self.primary_address = (host, port)
+        self.primary_last_seen = 0
+        self.down_since = self._worker.engine.tick()
+        self._worker.log.role = "S"
+        for db in self._worker.databases:
+            db.hides_expired = True
+        self._set_gates()
+        self._connect()
+        return True
+
+    def promote(self) -> None:
+        """Become a primary with the data at hand. Nothing happens to one that is a primary."""
+        if self.primary_address is None:
+            return
+        self._drop_link()
+        self.primary_address = None
+        self.down_since = 0
+        self._worker.log.role = "M"
+        self.history.shift(self.offset)
+        self._worker.log.notice(
+            f"Setting secondary replication ID to {self.history.second_id}, valid up to offset: "
+            f"{self.history.second_offset}. New replication ID is {self.history.id}"
+        )
+        self._trail.selected_db = -1
+        self.primary.disconnect_all()
+        for db in self._worker.databases:
+            db.hides_expired = False
+        self._set_gates()
+
+    def _set_gates(self) -> None:
+        config, engine = self._worker.config, self._worker.engine
+        replica = self.role == "slave"
+        few = False
+        if not replica and config.min_replicas_to_write and config.min_replicas_max_lag:
+            few = self.primary.good_replicas(engine.now) < config.min_replicas_to_write
+        for gate, closed in (
+            (GATE_READ_ONLY, replica and config.replica_read_only),
+            (GATE_STALE, replica and not config.replica_serve_stale_data and not self.primary_link_up),
+            (GATE_FEW_REPLICAS, few),
+        ):
+            engine.gate = engine.gate | gate if closed else engine.gate & ~gate
+
+    # as a replica
+
+    def _connect(self) -> None:
+        assert self.primary_address is not None
+        config = self._worker.config
+        host, port = self.primary_address
+        self._worker.log.notice(f"Connecting to MASTER {host}:{port}")
+        introduction = Introduction(
+            port=config.replica_announce_port or config.port,
+            id=self.history.id,
+            offset=self.offset,
+            announced_ip=config.replica_announce_ip,
+            user=config.masteruser,
+            password=config.masterauth,
+        )
+        self.link = PrimaryLink(self, self._worker, host, port, introduction)
+        self.link.open()
+        self._worker.log.notice("MASTER <-> REPLICA sync started")
+
+    def _drop_link(self) -> None:
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+    def link_lost(self, reason: str) -> None:
+        """The link failed. One that was up is tried again at once, others at the next second."""
+        was_up = not self.down_since
+        self._worker.log.warning(reason)
+        self.link = None
+        now = self._worker.engine.tick()
+        if was_up:
+            self.primary_last_seen = self.down_since = now
+            asyncio.get_running_loop().call_soon(self._reconnect)
+        self._set_gates()
+
+    def _reconnect(self) -> None:
+        if self.primary_address is not None and self.link is None:
+            self._connect()
+
+    def link_continues(self, replication_id: str) -> None:
+        """The primary goes on from our offset; a new id means that it has been promoted since."""
+        self._worker.log.notice("Successful partial resynchronization with master.")
+        if replication_id != self.history.id:
+            self._trail.flush()
+            self.history.shift(self.offset, replication_id)
+            self._worker.log.notice(f"Master replication ID changed to {replication_id}")
+            self.primary.disconnect_all()
+        self._open_backlog(self.offset)
+        self._link_is_up()
+
+    def link_loads(self) -> None:
+        """A snapshot is about to be loaded: what we had, and what our replicas had, is void."""
+        self._worker.log.notice("MASTER <-> REPLICA sync: Flushing old data")
+        self.primary.disconnect_all()
+        self._close_backlog()
+        self.empty()
+        self._worker.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+
+    def link_synchronized(self, replication_id: str, offset: int) -> int:
+        """The snapshot is loaded; returns the database of the stream's next command."""
+        self.history.adopt(replication_id)
+        self.stream_db = self._known_database(self._worker.snapshots.loaded_aux.get("repl-stream-db", ""))
+        self._open_backlog(offset)
+        self._worker.log.notice("MASTER <-> REPLICA sync: Finished with success")
+        self._link_is_up()
+        return self.stream_db
+
+    def _link_is_up(self) -> None:
+        self.down_since = 0
+        self.primary_last_seen = self._worker.engine.tick()
+        self._set_gates()
+
+    def empty(self) -> None:
+        for db in self._worker.databases:
+            self._worker.watches.touch_all(db.index)
+            db.clear()
+
+    @contextlib.contextmanager
+    def applying(self) -> Iterator[None]:
+        """Around the execution of stream commands: what is recorded reaches the sinks at its end."""
+        self.primary_last_seen = self._worker.engine.tick()
+        try:
+            yield
+        finally:
+            self._worker.engine.tick()
+            self._trail.flush()
+
+    def record(self, raw: bytes) -> None:
+        """These bytes of our primary's stream are applied: they are our stream too."""
+        self._trail.feed(raw)
+
+    # as a primary
+
+    def peer(self, session: Any) -> Peer:
+        """What we know of the replica behind `session`, from its first REPLCONF on."""
+        name = session.link.transport.get_extra_info("peername")
+        ip = name[0] if isinstance(name, tuple) and name else "unknown"
+        return self.primary.peer(session.id, session.link, ip, self._worker.engine.now)
+
+    def synchronize(self, session: Any, wanted_id: str, wanted_offset: int, old_style: bool = False) -> None:
+        """PSYNC and SYNC: the session is a replica from here on. Raises ReplyError."""
+        if self.role == "slave" and not self.primary_link_up:
+            raise NOT_CONNECTED
+        peer = self.peer(session)
+        if peer.state != "handshake":
+            return
+        if session.link.pending_output:
+            raise PENDING_OUTPUT
+        self._trail.flush()
+        if self.primary.backlog is None:
+            self.history.renew()
+            self._open_backlog(self.offset)
+        session.kind = "replica"
+        session.link.output_limit = 0  # counted together with what is queued: see Peer.overflows
+        peer.old_style = old_style
+        if not self.primary.synchronize(peer, wanted_id, wanted_offset, self._worker.engine.now):
+            self._plan_full_sync()
+        self._set_gates()
+
+    def _plan_full_sync(self) -> None:
+        """Make a snapshot for those who wait, soon: others may come."""
+        if self._full_sync_due is not None:
+            return
+        config = self._worker.config
+        most = config.repl_diskless_sync_max_replicas
+        enough = most and len(self.primary.waiting()) >= most
+        delay = 0 if enough or not config.repl_diskless_sync else config.repl_diskless_sync_delay
+        loop = asyncio.get_running_loop()
+        self._full_sync_due = loop.call_later(delay, self._begin_full_sync)
+
+    def _begin_full_sync(self) -> None:
+        self._full_sync_due = None
+        children = self._worker.snapshots.children
+        waiting = self.primary.waiting()
+        if not waiting:
+            return
+        if children.current is not None:
+            children.when_free(self._plan_full_sync)
+            return
+        self._trail.flush()
+        if self.role == "master":
+            self._trail.selected_db = -1
+        self.primary.snapshot_begins(waiting, self.offset)
+        sync = FullSync(self._worker.snapshots, waiting, self.snapshot_aux(), self._snapshot_ended)
+        try:
+            sync.start()
+        except (ChildBusy, OSError) as error:
+            for peer in waiting:
+                self._snapshot_ended(peer, str(error))
+            return
+        self._full_sync = sync
+        self._worker.log.notice(f"Background RDB transfer started by pid {sync.pid}")
+
+    def _snapshot_ended(self, peer: Peer, problem: str) -> None:
+        self.primary.snapshot_ended(peer, problem, self._worker.engine.tick())
+        if not any(each.state == "receiving" for each in self.primary.replicas()):
+            self._full_sync = None
+        self._set_gates()
+
+    def acknowledge(self, session: Any, offset: int) -> None:
+        self.primary.acknowledge(session.id, offset, self._worker.engine.now)
+        self.waits.check()
+        if self._worker.config.min_replicas_to_write:
+            self._set_gates()
+
+    def request_acknowledgements(self) -> None:
+        """Ask all replicas, through the stream, to acknowledge at once."""
+        if self.primary.online():
+            self._trail.feed(GETACK)
+
+    def client_gone(self, session: Any) -> None:
+        """A connection was closed; called for every one."""
+        self.waits.discard(session.id)
+        peer = self.primary.remove(session.id, self._worker.engine.now)
+        if peer is None:
+            return
+        self._worker.log.notice(f"Connection with replica {peer.name} lost.")
+        if self._full_sync is not None:
+            self._full_sync.remove(peer)
+        self._set_gates()
+
+    # the backlog
+
+    def _open_backlog(self, offset: int) -> None:
+        """Record the stream from `offset` on; one that ends there already is kept."""
+        backlog = self.primary.backlog
+        if backlog is not None and backlog.last == offset:
+            return
+        self._close_backlog()
+        self._trail.offset = offset
+        self.primary.backlog = Backlog(self._worker.config.repl_backlog_size, offset)
+        self._trail.attach(self.primary.pass_on)
+
+    def _close_backlog(self) -> None:
+        if self.primary.backlog is not None:
+            self._trail.detach(self.primary.pass_on)
+            self.primary.backlog = None
+
+    def _resize_backlog(self, size: int) -> None:
+        if self.primary.backlog is not None:
+            self._trail.flush()
+            self.primary.backlog.resize(size)
+
+    # chores
+
+    def _cron(self) -> None:
+        now = self._worker.engine.now
+        if now < self._next_second:
+            return
+        self._next_second = now + 1000
+        if self.role == "slave":
+            self._tend_link()
+        else:
+            self._tend_stream(now)
+        self.primary.tick(now)
+        self._set_gates()
+
+    def _tend_link(self) -> None:
+        if self.link is None:
+            self._connect()
+            return
+        silence = time.monotonic() - self.link.last_io
+        if silence > self._worker.config.repl_timeout and not self.link.is_loading:
+            self.link.close()
+            self.link_lost("MASTER timeout: no data nor PING received...")
+            return
+        self.link.acknowledge()
+
+    def _tend_stream(self, now: int) -> None:
+        """PING for replicas; the end of a backlog that nobody used for long."""
+        config = self._worker.config
+        if self.primary.online() and now >= self._next_ping and not self._worker.pause.active:
+            self._next_ping = now + config.repl_ping_replica_period * 1000
+            self._trail.feed(PING)
+        left = self.primary.last_seen_any
+        idle = left is not None and now - left > config.repl_backlog_ttl * 1000
+        if idle and config.repl_backlog_ttl and self.primary.backlog is not None:
+            self._worker.log.notice(
+                f"Replication backlog freed after {config.repl_backlog_ttl} seconds without connected "
+                "replicas."
+            )
+            self._close_backlog()
+            self.history.renew()
