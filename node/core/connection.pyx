@@ -21,7 +21,7 @@ from node.core.database cimport Database
 from node.core.engine cimport BATCH, Client, Engine, Request, Row
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
-from node.core.slot_table cimport prefetch, prefetch_cells, prefetch_entry
+from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
 
 cdef extern from "<Python.h>":
     int PyBUF_WRITE
@@ -222,6 +222,7 @@ cdef class Connection:
         cdef int most = 1 if client.gate & 1 else BATCH
         cdef int i
         cdef Outcome outcome = COMPLETE
+        cdef Entry* entry
         engine.spans.count = 0
         engine.limits.authenticated = not client.gate & 1
         while count < most and position < length:
@@ -250,11 +251,13 @@ cdef class Connection:
             for i in range(count):
                 request = &engine.batch[i]
                 if request.row != NULL and request.row.key_index:
-                    prefetch_cells(&client.db.tables[request.key.slot], request.key.hash)
+                    prefetch(likely_cell(&client.db.tables[request.key.slot], request.key.hash))
             for i in range(count):
                 request = &engine.batch[i]
                 if request.row != NULL and request.row.key_index:
-                    prefetch_entry(&client.db.tables[request.key.slot], request.key.hash)
+                    entry = likely_entry(&client.db.tables[request.key.slot], request.key.hash)
+                    prefetch(entry)
+                    prefetch(<char*>entry + 64)
         for i in range(count):
             request = &engine.batch[i]
             used[0] = request.end

@@ -19,7 +19,9 @@ cdef class Database:
     cdef readonly Py_ssize_t volatile_count
     cdef readonly int index
     cdef readonly int64_t memory      # bytes allocated for entries and their values' headers
-    cdef public int64_t now           # Unix ms; set by the engine at the start of a command
+    cdef int64_t* clock               # Unix ms; the engine's, or its own where there is none
+    cdef int64_t own_clock
+    cdef object clock_owner           # keeps the clock's memory alive
     cdef public bint hides_expired    # a replica hides expired keys and waits for its primary's DEL
     cdef public bint tracks_frequency # LFU instead of LRU in the access clock
     cdef public bint keeps_clocks     # CLIENT NO-TOUCH, or a snapshot child is running
@@ -38,6 +40,8 @@ cdef class Database:
     cdef void drop(self, Key* key, uint64_t* cell)
     cdef void touch_entry(self, Entry* entry) noexcept
     cdef uint64_t random(self) noexcept
+
+    cdef void follow_clock(self, int64_t* clock, owner)
 
     # its own
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept

@@ -5,8 +5,8 @@ knows nothing of entries; compiled handlers in this package use the cdef methods
 
 Expiry: an expired key looks absent to every method. A primary drops it when it comes across it (`find`) and
 tells `on_expired`; a replica only hides it (`hides_expired`) and waits for its primary's DEL.
-Time is `now`, set by the engine at the start of each command, so that one command, script or
-transaction sees one instant.
+Time is `now`, the engine's clock, which stands still while a command, script or transaction runs, so that
+each sees one instant.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -120,11 +120,26 @@ cdef class Database:
             raise MemoryError
         self.index = index
         self.random_state = <uint64_t>id(self) | 1
+        self.clock = &self.own_clock
 
     def __dealloc__(self):
         if self.tables != NULL:
             self.clear()
             free(self.tables)
+
+    cdef void follow_clock(self, int64_t* clock, owner):
+        """Take the time from `clock`, which lives inside `owner`."""
+        self.clock = clock
+        self.clock_owner = owner
+
+    @property
+    def now(self) -> int:
+        """Unix ms. The engine sets it at the start of each read, so that a command sees one instant."""
+        return self.clock[0]
+
+    @now.setter
+    def now(self, int64_t value):
+        self.clock[0] = value
 
     # --- finding -------------------------------------------------------------------------------------
 
@@ -135,7 +150,7 @@ cdef class Database:
         if cell == NULL:
             return NULL
         entry = entry_of(cell[0])
-        if entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry):
+        if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
             if not self.hides_expired:
                 self.expire(key, cell)
             return NULL
@@ -156,7 +171,7 @@ cdef class Database:
         if self.keeps_clocks:
             return
         if not self.tracks_frequency:
-            entry.clock = <uint32_t>(self.now // 1000) & CLOCK_MASK
+            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
             return
         counter = self.decayed_counter(entry)
         if counter < 255 and (
@@ -164,11 +179,11 @@ cdef class Database:
             or self.random() % ((counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1) == 0
         ):
             counter += 1
-        entry.clock = ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | counter
+        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
 
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
         """The LFU counter, less one for each minute (lfu-decay-time 1) since the last access."""
-        cdef uint32_t minutes = (<uint32_t>(self.now // 60000) - (entry.clock >> 8)) & 0xFFFF
+        cdef uint32_t minutes = (<uint32_t>(self.clock[0] // 60000) - (entry.clock >> 8)) & 0xFFFF
         cdef uint32_t counter = entry.clock & 0xFF
         return counter - minutes if counter > minutes else 0
 
@@ -224,9 +239,9 @@ cdef class Database:
         entry.key_length = key.length
         entry.value_length = length
         entry.clock = (
-            ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | LFU_INITIAL
+            ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | LFU_INITIAL
             if self.tracks_frequency
-            else <uint32_t>(self.now // 1000) & CLOCK_MASK
+            else <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
         )
         if expiry:
             (<int64_t*>(entry + 1))[0] = expiry
@@ -264,7 +279,7 @@ cdef class Database:
             entry = entry_of(cell[0])
             if expiry == -1:
                 expiry = entry_expiry(entry)
-                if expiry and self.now > expiry:
+                if expiry and self.clock[0] > expiry:
                     expiry = 0
             if not entry.flags & IS_OBJECT and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0):
                 needed = header_size(entry.flags) + key.length + length
@@ -429,14 +444,14 @@ cdef class Database:
         cdef Entry* entry = self.find(&k)
         if entry == NULL:
             return None
-        return (<uint32_t>(self.now // 1000) - entry.clock) & CLOCK_MASK
+        return (<uint32_t>(self.clock[0] // 1000) - entry.clock) & CLOCK_MASK
 
     def set_idle(self, bytes key not None, int64_t seconds) -> None:
         cdef Key k
         key_from_bytes(&k, key)
         cdef Entry* entry = self.find(&k)
         if entry != NULL and not self.tracks_frequency:
-            entry.clock = <uint32_t>(self.now // 1000 - seconds) & CLOCK_MASK
+            entry.clock = <uint32_t>(self.clock[0] // 1000 - seconds) & CLOCK_MASK
 
     def frequency(self, bytes key not None) -> int | None:
         cdef Key k
@@ -449,7 +464,7 @@ cdef class Database:
         key_from_bytes(&k, key)
         cdef Entry* entry = self.find(&k)
         if entry != NULL and self.tracks_frequency:
-            entry.clock = ((<uint32_t>(self.now // 60000) & 0xFFFF) << 8) | (frequency & 0xFF)
+            entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | (frequency & 0xFF)
 
     # --- expiry --------------------------------------------------------------------------------------
 
@@ -508,7 +523,7 @@ cdef class Database:
             entry = entry_of(table.cells[i])
             if entry.flags & HAS_EXPIRY:
                 seen += 1
-                if self.now > entry_expiry(entry):
+                if self.clock[0] > entry_expiry(entry):
                     stale.append(key_of(entry))
                     if len(stale) >= limit:
                         break
@@ -635,7 +650,7 @@ cdef class Database:
             if table.cells[i] == 0:
                 continue
             entry = entry_of(table.cells[i])
-            if entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry):
+            if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
                 continue
             if with_values:
                 found.append((key_of(entry), value_of(entry), entry_expiry(entry)))
@@ -689,7 +704,7 @@ cdef class Database:
             for i in range(found):
                 if batch[i].hash < start:
                     continue  # the table shrank since: an earlier call returned this one
-                if batch[i].flags & HAS_EXPIRY and self.now > entry_expiry(batch[i]):
+                if batch[i].flags & HAS_EXPIRY and self.clock[0] > entry_expiry(batch[i]):
                     continue
                 keys.append(key_of(batch[i]))
             free(batch)
@@ -728,7 +743,7 @@ cdef class Database:
                         break
                     index += 1
             entry = entry_of(table.cells[i])
-            if not (entry.flags & HAS_EXPIRY and self.now > entry_expiry(entry)):
+            if not (entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry)):
                 return key_of(entry)
             if self.hides_expired:
                 continue

@@ -115,7 +115,10 @@ cdef class Client:
 
 cdef class Engine:
     def __cinit__(self, int databases=1):
+        cdef Database db
         self.databases = [Database(index) for index in range(databases)]
+        for db in self.databases:
+            db.follow_clock(&self.now, self)
         self.trail = Trail()
         self.reply = ReplyWriter()
         self.bulk_length = 512 << 20
@@ -207,11 +210,8 @@ cdef class Engine:
     cpdef int64_t tick(self):
         """Read the clock: sets and returns `now`, in Unix ms, for the engine and its databases."""
         cdef timespec t
-        cdef Database db
         clock_gettime(CLOCK_REALTIME, &t)
         self.now = <int64_t>t.tv_sec * 1000 + t.tv_nsec // 1000000
-        for db in self.databases:
-            db.now = self.now
         return self.now
 
     # --- the way of a request ------------------------------------------------------------------------

@@ -58,25 +58,24 @@ cdef inline void** entry_object(Entry* entry) noexcept nogil:
 cdef inline uint32_t home_of_hash(uint32_t hash, uint32_t bits) noexcept nogil:
     return hash >> (32 - bits) if bits else 0
 
-cdef inline void prefetch_cells(SlotTable* table, uint32_t hash) noexcept nogil:
-    if table.cells != NULL:
-        prefetch(&table.cells[home_of_hash(hash, table.bits)])
+# Where a key most likely is, for prefetching. These return addresses instead of prefetching themselves because
+# GCC takes a function that only loads and prefetches for one without effect, and drops its calls.
 
-cdef inline void prefetch_entry(SlotTable* table, uint32_t hash) noexcept nogil:
-    """Prefetch the entry the key most likely is in: the first cell from its home with the same tag."""
-    cdef uint32_t i, tries
+cdef inline uint64_t* likely_cell(SlotTable* table, uint32_t hash) noexcept nogil:
+    """The key's home, or NULL."""
+    return NULL if table.cells == NULL else &table.cells[home_of_hash(hash, table.bits)]
+
+cdef inline Entry* likely_entry(SlotTable* table, uint32_t hash) noexcept nogil:
+    """The first entry from the key's home with the same tag, or NULL."""
+    cdef uint32_t i
     cdef uint64_t cell
     if table.cells == NULL:
-        return
+        return NULL
     i = home_of_hash(hash, table.bits)
-    for tries in range(8):
+    while True:
         cell = table.cells[i]
-        if cell == 0:
-            return
-        if (cell >> 48) == (hash >> 16):
-            prefetch(entry_of(cell))
-            prefetch(<char*>entry_of(cell) + 64)
-            return
+        if cell == 0 or (cell >> 48) == (hash >> 16):
+            return entry_of(cell)
         i = (i + 1) & ((1U << table.bits) - 1)
 
 cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
