@@ -1,0 +1,297 @@
+"""The command line against real clusters of every kind: what works on ours must work on Redis and Valkey."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from tests.harness.clusters import RunningCluster, cluster_of
+from tests.harness.servers import Oracle, Server, source_environment
+from tests.harness.shoal_command import COMMAND, shoal
+from tests.harness.wait import eventually
+
+KEYS = 4000
+
+
+@pytest.fixture(scope="module", params=["redis", "valkey", "shoal"])
+def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
+    """Three primaries, formed by `shoal create`, with KEYS keys `key:N` -> `value:N`."""
+    with cluster_of(3, kind=request.param, form=False) as strangers:
+        shoal("create", *strangers.addresses, "--yes")
+        strangers.wait_settled()
+        with strangers.client() as client:
+            fill(client)
+        yield strangers
+
+
+def fill(client: redis.RedisCluster) -> None:
+    pipeline = client.pipeline()
+    for n in range(KEYS):
+        pipeline.set(f"key:{n}", f"value:{n}")
+    pipeline.execute()
+
+
+def missing_keys(client: redis.RedisCluster) -> list[int]:
+    pipeline = client.pipeline()
+    for n in range(KEYS):
+        pipeline.get(f"key:{n}")
+    return [n for n, value in enumerate(pipeline.execute()) if value != f"value:{n}".encode()]
+
+
+def slot_counts(cluster: RunningCluster) -> dict[int, int]:
+    """port -> number of slots, as the first node sees it."""
+    counts = {node.port: 0 for node in cluster.nodes}
+    ports = {cluster.id_of(node): node.port for node in cluster.nodes}
+    for first, last, owner in cluster.slot_owners(cluster.nodes[0]):
+        counts[ports[owner]] += last - first + 1
+    return counts
+
+
+@contextmanager
+def writing(cluster: RunningCluster) -> Iterator[list[Exception]]:
+    """A redis-py client that reads and writes all the time; yields the errors it meets, which should be
+    none."""
+    errors: list[Exception] = []
+    rounds = 0
+    stop = threading.Event()
+
+    def work() -> None:
+        nonlocal rounds
+        with cluster.client() as client:
+            while not stop.is_set():
+                n = rounds % KEYS
+                try:
+                    client.set(f"key:{n}", f"value:{n}")
+                    assert client.get(f"key:{n}") == f"value:{n}".encode()
+                except Exception as error:
+                    errors.append(error)
+                rounds += 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        eventually(lambda: rounds > 10, "the writer writes")
+        yield errors
+        seen = rounds
+        eventually(lambda: rounds > seen + 10, "the writer still writes")
+    finally:
+        stop.set()
+        thread.join()
+
+
+class TestLooking:
+    def test_a_sound_cluster_checks_out(self, cluster: RunningCluster) -> None:
+        assert "16384 of 16384 slots are served" in shoal("check", cluster.addresses[1]).out
+        assert shoal("check", cluster.addresses[1], "--json").json == {"ok": True, "problems": []}
+
+    def test_nodes_and_info_name_every_member(self, cluster: RunningCluster) -> None:
+        rows = shoal("nodes", cluster.addresses[0], "--json").json
+        assert {row["address"] for row in rows} == set(cluster.addresses)
+        assert {row["id"] for row in rows} == {cluster.id_of(node) for node in cluster.nodes}
+        info = shoal("info", cluster.addresses[0], "--json").json
+        assert info["cluster"]["primaries"] == 3
+        assert info["cluster"]["keys"] == KEYS
+        text = shoal("info", cluster.addresses[0]).out
+        assert all(address in text for address in cluster.addresses)
+
+    def test_slots_finds_the_owner_of_a_key(self, cluster: RunningCluster) -> None:
+        found = shoal("slots", cluster.addresses[0], "--key", "{user}1", "--json").json
+        assert found["slot"] == 5474
+        owner = cluster.owner_of("{user}1")
+        assert found["ranges"][0]["primary"] == owner.address
+        assert "5474" in shoal("slots", cluster.addresses[0], "--key", "{user}1").out
+
+    def test_call_reaches_every_member(self, cluster: RunningCluster) -> None:
+        replies = shoal("call", "--at", cluster.addresses[0], "--json", "CLUSTER", "MYID").json
+        assert replies == {node.address: cluster.id_of(node) for node in cluster.nodes}
+        refused = shoal("call", "--at", cluster.addresses[0], "GET", "a", code=1).out
+        assert refused.count("(error) MOVED 15495") == 2
+
+
+class TestMoving:
+    def test_dry_run_changes_nothing(self, cluster: RunningCluster) -> None:
+        before = slot_counts(cluster)
+        target = cluster.addresses[0]
+        plan = shoal("reshard", target, "--to", target, "--slots", 100, "--dry-run", "--json").json
+        assert sum(move["count"] for move in plan["moves"]) == 100
+        assert {move["to"] for move in plan["moves"]} == {target}
+        assert "100 slots to move" in shoal("reshard", target, "--to", target, "-n", 100, "--dry-run").out
+        assert slot_counts(cluster) == before
+
+    def test_without_yes_it_asks(self, cluster: RunningCluster) -> None:
+        before = slot_counts(cluster)
+        target = cluster.addresses[0]
+        declined = shoal("reshard", target, "--to", target, "--slots", 1, input="n\n", code=130)
+        assert "Move these slots?" in declined.out
+        assert slot_counts(cluster) == before
+
+    def test_reshard_under_a_writer_loses_nothing(self, cluster: RunningCluster) -> None:
+        before = slot_counts(cluster)
+        target = cluster.nodes[0]
+        with writing(cluster) as errors:
+            done = shoal(
+                "reshard", cluster.addresses[1], "--to", target.port, "--slots", 300, "--yes", "--json"
+            )
+        assert errors == []
+        assert done.json["moved"]["slots"] == 300
+        assert done.json["moved"]["keys"] > 0
+        eventually(cluster.is_settled, "all agree on the new owners")
+        after = slot_counts(cluster)
+        assert after[target.port] == before[target.port] + 300
+        with cluster.client() as client:
+            assert missing_keys(client) == []
+        assert shoal("check", target.address, "--json").json["ok"]
+
+    def test_rebalance_restores_equal_shares(self, cluster: RunningCluster) -> None:
+        first = cluster.addresses[0]
+        shoal("reshard", first, "--to", cluster.nodes[2].port, "--slots", 200, "--yes")
+        eventually(cluster.is_settled, "all agree on the new owners")
+        done = shoal("rebalance", first, "--threshold", 0, "--yes")
+        assert "slots with" in done.out
+        eventually(cluster.is_settled, "all agree on the new owners")
+        assert sorted(slot_counts(cluster).values()) == [5461, 5461, 5462]
+        assert "nothing to move" in shoal("rebalance", first, "--yes").out
+        with cluster.client() as client:
+            assert missing_keys(client) == []
+
+
+class TestFixing:
+    def open_slot(self, cluster: RunningCluster, slot: int) -> tuple[Server, Server]:
+        """Put `slot` in motion, with one of its keys moved already."""
+        first = cluster.nodes[0]
+        owners = cluster.slot_owners(first)
+        owner_id = next(owner for low, high, owner in owners if low <= slot <= high)
+        source = next(node for node in cluster.nodes if cluster.id_of(node) == owner_id)
+        target = next(node for node in cluster.nodes if node is not source)
+        target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+        source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+        keys = source.run("CLUSTER", "GETKEYSINSLOT", slot, 1)
+        source.run("MIGRATE", target.host, target.port, "", 0, 5000, "KEYS", *keys)
+        return source, target
+
+    def test_an_interrupted_move_is_seen_and_finished(self, cluster: RunningCluster) -> None:
+        slot = cluster.nodes[0].run("CLUSTER", "KEYSLOT", "key:1")
+        _, target = self.open_slot(cluster, slot)
+        any_address = cluster.addresses[0]
+        found = shoal("check", any_address, "--json", code=1).json["problems"]
+        assert [problem["kind"] for problem in found] == ["open-slot", "open-slot"]
+        blocked = shoal("reshard", any_address, "--to", any_address, "--slots", 1, "--yes", code=1)
+        assert "shoal fix" in blocked.error_line
+        plan = shoal("fix", any_address, "--dry-run", "--json").json
+        assert [move["to"] for move in plan["finish"]] == [target.address]
+        shoal("fix", any_address, "--yes")
+        eventually(cluster.is_settled, "all agree on the new owner")
+        assert cluster.owner_of("key:1") is target
+        assert shoal("check", any_address, "--json").json["ok"]
+        with cluster.client() as client:
+            assert missing_keys(client) == []
+
+    def test_a_killed_reshard_leaves_what_fix_finishes(self, cluster: RunningCluster) -> None:
+        any_address = cluster.addresses[0]
+        before = cluster.slot_owners(cluster.nodes[0])
+        argv = [
+            *COMMAND,
+            "reshard",
+            any_address,
+            "--to",
+            any_address,
+            "--slots",
+            "1500",
+            "--yes",
+            "--pipeline",
+            "1",
+        ]
+        process = subprocess.Popen(
+            argv, env=source_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        eventually(lambda: cluster.slot_owners(cluster.nodes[0]) != before, "the first slots have moved")
+        process.kill()
+        process.communicate()
+        shoal("fix", any_address, "--yes")
+        eventually(cluster.is_settled, "all agree")
+        assert shoal("check", any_address, "--json").json["ok"]
+        with cluster.client() as client:
+            assert missing_keys(client) == []
+
+    def test_a_reshard_that_is_asked_to_stop_leaves_no_slot_open(self, cluster: RunningCluster) -> None:
+        target = cluster.nodes[1].address
+        before = cluster.slot_owners(cluster.nodes[0])
+        argv = [*COMMAND, "reshard", target, "--to", target, "--slots", "3000", "--yes", "--pipeline", "1"]
+        process = subprocess.Popen(
+            argv, env=source_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        eventually(lambda: cluster.slot_owners(cluster.nodes[0]) != before, "the first slots have moved")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert b"no slot is left open" in err
+        eventually(cluster.is_settled, "all agree")
+        assert shoal("check", target, "--json").json["ok"]
+
+
+class TestCreate:
+    def test_a_cluster_is_not_created_twice(self, cluster: RunningCluster) -> None:
+        again = shoal("create", *cluster.addresses, "--yes", code=1)
+        assert "already knows 2 other nodes" in again.error_line
+        assert "a cluster already" in shoal("create", *cluster.addresses, "--if-needed").out
+
+    def test_the_plan_is_shown_before(self) -> None:
+        with cluster_of(3, kind="valkey", form=False) as strangers:
+            plan = shoal("create", *strangers.addresses, "--dry-run", "--json").json
+            assert [(row["first"], row["last"]) for row in plan] == [(0, 5460), (5461, 10922), (10923, 16383)]
+            assert shoal("check", strangers.addresses[0], code=1).out.count("16384 slots are not served") == 1
+
+    def test_a_node_with_keys_is_refused(self) -> None:
+        with cluster_of(3, kind="valkey", form=False) as strangers:
+            strangers.nodes[1].run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            refused = shoal("create", *strangers.addresses, "--yes", code=1)
+            assert f"{strangers.nodes[1].address} already serves slots" in refused.error_line
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (["info", "127.0.0.1:1"], "127.0.0.1:1 does not answer: connection refused; is it running?"),
+            (["info", "nowhere"], "'nowhere' is not an address like 127.0.0.1:7001"),
+            (["reshard"], "Missing option '--to'"),
+            (["frobnicate"], "No such command 'frobnicate'"),
+            (["create", "127.0.0.1:1", "127.0.0.1:2"], "at least 3"),
+            (["slots", "--slot", "16384"], "slots are numbered 0 to 16383"),
+        ],
+    )
+    def test_a_wrong_call_is_one_line_and_code_2(self, args: list[str], words: str) -> None:
+        assert words in shoal(*args, code=2).error_line
+
+    def test_a_server_without_cluster_mode(self, valkey_oracle: Oracle) -> None:
+        assert "cluster support disabled" in shoal("nodes", valkey_oracle.address, code=1).error_line
+
+    def test_passwords(self) -> None:
+        with Oracle("valkey", cluster_enabled="yes", requirepass="secret") as node:
+            assert "give --user and --password" in shoal("nodes", node.address, code=1).error_line
+            rows = shoal("nodes", node.address, "--password", "secret", "--json").json
+            assert rows[0]["address"] == node.address
+
+    def test_unknown_names_point_to_where_names_are_listed(self, cluster: RunningCluster) -> None:
+        wrong = shoal("reshard", cluster.addresses[0], "--to", "nobody", "--slots", 1, code=2)
+        assert "no node is called nobody; `shoal nodes` lists" in wrong.error_line
+        weight = shoal("rebalance", cluster.addresses[0], "--weight", "7=x", code=2)
+        assert "'7=x' is not a weight" in weight.error_line
+
+
+def test_node_and_proxy_are_dispatched_without_the_operators_libraries() -> None:
+    """What `shoal node` imports stays in every worker's memory."""
+    program = (
+        "import sys; import cluster.cli.main;"
+        "print([name for name in ('typer', 'rich', 'redis', 'click') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [COMMAND[0], "-c", program], capture_output=True, text=True, env=source_environment()
+    )
+    assert done.stdout.strip() == "[]", done.stderr
