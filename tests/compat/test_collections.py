@@ -71,7 +71,7 @@ def parse(script: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("name", ["hashes", "lists", "sets", "sorted_sets"])
+@pytest.mark.parametrize("name", ["hashes", "lists", "sets", "sorted_sets", "sorted_set_algebra"])
 def test_scripts(name: str, protocol: int, pair: Pair) -> None:
     compare(pair, parse((SCRIPTS / f"{name}.txt").read_text()), protocol)
 
@@ -237,6 +237,23 @@ TEMPLATES = {
             "zrangestore key key number number some:rev",
         ),
         *("zmpop 2 key key one:min,max count number",),
+    ],
+    "algebra": [
+        *(
+            "zadd key some:nx,xx,gt,lt,ch score member score member",
+            "zincrby key score member",
+            "zrem key members",
+        ),
+        *(
+            "one:zunion,zinter,zdiff 2 key key some:withscores",
+            "zunionstore key 2 key key aggregate one:sum,min,max",
+        ),
+        *("one:zunion,zinter 3 key key key weights score score score aggregate one:sum,min,max withscores",),
+        *(
+            "zinterstore key 2 key key weights score score",
+            "zdiffstore key 2 key key",
+            "zintercard 2 key key",
+        ),
     ],
     "lexes": [
         *(
