@@ -20,7 +20,12 @@ from proxy.server import ProxyServer
 
 log = logging.getLogger("shoal.proxy")
 
-LOG_LEVELS = {"debug": logging.DEBUG, "verbose": logging.INFO, "notice": logging.INFO, "warning": logging.WARNING}
+LOG_LEVELS = {
+    "debug": logging.DEBUG,
+    "verbose": logging.INFO,
+    "notice": logging.INFO,
+    "warning": logging.WARNING,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from node.errors import (
     wrong_arity,
 )
 from proxy import codec, jobs
-from proxy.local_commands import LOCAL_COMMANDS, client_reply, refuse_unauthenticated
+from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import POLICIES
 from proxy.routing import Way, way_of, would_block
 from proxy.splitter import SPLIT
@@ -38,7 +38,13 @@ class Commands:
     """The service behind all clients of one proxy."""
 
     def __init__(
-        self, pool: UpstreamPool, topology: Topology, slots: SlotMap, password: bytes, port: int, max_clients: int
+        self,
+        pool: UpstreamPool,
+        topology: Topology,
+        slots: SlotMap,
+        password: bytes,
+        port: int,
+        max_clients: int,
     ) -> None:
         self.pool = pool
         self.topology = topology
@@ -84,7 +90,9 @@ class Commands:
             request = codec.encode_request(argv)
         match way_of(command):
             case Way.LOCAL:
-                return LOCAL_COMMANDS[command.name](client, argv, self)
+                carry_out = local_function(command.name)
+                assert carry_out is not None
+                return carry_out(client, argv, self)
             case Way.FORWARD:
                 self._forward(client, tag, command, argv, request)
             case Way.SPLIT:
@@ -154,8 +162,6 @@ def _command(argv: list[bytes]) -> Command:
     if row is None:
         raise unknown_command(argv)
     if row.subcommands and len(argv) > 1:
-        if row.name in LOCAL_COMMANDS:
-            return row
         sub = row.subcommands.get(argv[1].decode("latin-1").lower())
         if sub is None:
             raise unknown_subcommand(row.name, argv[1])

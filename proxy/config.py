@@ -45,7 +45,9 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--bind", action="append", nargs="+", metavar="ADDRESS", help="default: 127.0.0.1")
     parser.add_argument("--unixsocket", default="", metavar="PATH", help="also listen on this unix socket")
     parser.add_argument("--reuse-port", action="store_true", help="share the port with other proxies")
-    parser.add_argument("--auth", "--requirepass", default="", metavar="PASSWORD", help="required from clients")
+    parser.add_argument(
+        "--auth", "--requirepass", default="", metavar="PASSWORD", help="required from clients"
+    )
     parser.add_argument("--upstream-auth", default="", metavar="[USER:]PASSWORD", help="given to the workers")
     parser.add_argument("--maxclients", type=int, default=10000)
     parser.add_argument("--tcp-backlog", type=int, default=511)

@@ -262,9 +262,10 @@ def reply_elements(bytes reply not None) -> list:
     cdef const char* data = reply
     cdef const char* end = <const char*>memchr(data, c"\n", len(reply))
     cdef const char* limit = data + len(reply)
+    cdef long long announced
     cdef ReplyScan scan
     cdef list elements = []
-    if end == NULL or data[0] not in (c"*", c"~", c">", c"%"):
+    if end == NULL or data[0] not in (c"*", c"~", c">", c"%") or not read_number(data + 1, end - 1, &announced):
         raise ProtocolError("an aggregate reply was expected")
     end += 1
     while end < limit:
@@ -273,6 +274,8 @@ def reply_elements(bytes reply not None) -> list:
             raise ProtocolError("a reply breaks off")
         elements.append(end[:scan.at])
         end += scan.at
+    if len(elements) != max(announced, 0) * (2 if data[0] == c"%" else 1):
+        raise ProtocolError("a reply breaks off")
     return elements
 
 

@@ -92,7 +92,9 @@ class Split(Job):
             self.client.complete(self.tag, self._result())
 
     def _result(self) -> bytes:
-        answered = [(part.items, reply) for part, reply in zip(self.parts, self.replies, strict=True) if reply]
+        answered = [
+            (part.items, reply) for part, reply in zip(self.parts, self.replies, strict=True) if reply
+        ]
         replies = [reply for _, reply in answered]
         match self.argv[0].lower():
             case b"mget":
@@ -112,7 +114,9 @@ class Scan(Job):
     moves between shards meanwhile may be seen twice or not at all.
     """
 
-    def __init__(self, client: Client, tag: int, argv: Sequence[bytes], shards: list[tuple[int, Upstream]]) -> None:
+    def __init__(
+        self, client: Client, tag: int, argv: Sequence[bytes], shards: list[tuple[int, Upstream]]
+    ) -> None:
         self.client = client
         self.tag = tag
         self.argv = argv
@@ -178,4 +182,6 @@ def _merged(merge: Merge, replies: Sequence[bytes]) -> bytes:
     try:
         return merge(replies)
     except ValueError as error:
-        return b"-ERR replies of the workers do not fit together: %b\r\n" % str(error).encode("ascii", "replace")
+        return b"-ERR replies of the workers do not fit together: %b\r\n" % str(error).encode(
+            "ascii", "replace"
+        )

@@ -58,6 +58,11 @@ def local(*names: str) -> Callable[[Local], Local]:
     return register
 
 
+def local_function(name: str) -> Local | None:
+    """The function for a command; a container's own stands in for all its subcommands that have none."""
+    return LOCAL_COMMANDS.get(name) or LOCAL_COMMANDS.get(name.partition("|")[0])
+
+
 @local("ping")
 def ping(client: Client, argv: list[bytes], commands: Commands) -> Any:
     if len(argv) > 2:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 
 from node.commands import TABLE, Command
-from proxy.local_commands import LOCAL_COMMANDS
+from proxy.local_commands import local_function
 from proxy.merger import POLICIES
 from proxy.splitter import SPLIT
 
@@ -41,7 +41,17 @@ _SAME_EVERYWHERE = {
 }  # fmt: skip
 """Commands without keys (or without any in this request) that any worker can answer for all."""
 
-_REFUSED = {"move", "migrate", "clusterscan", "restore-asking", "wait", "waitaof", "ssubscribe", "sunsubscribe", "watch"}
+_REFUSED = {
+    "move",
+    "migrate",
+    "clusterscan",
+    "restore-asking",
+    "wait",
+    "waitaof",
+    "ssubscribe",
+    "sunsubscribe",
+    "watch",
+}
 """Have keys or policies, and yet cannot be sent over a connection that is shared."""
 
 _TRUSTED_ADMIN = {"config|set", "config|resetstat", "config|rewrite", "slowlog|len", "slowlog|reset", "slowlog|get",
@@ -52,7 +62,7 @@ _TRUSTED_ADMIN = {"config|set", "config|resetstat", "config|rewrite", "slowlog|l
 def way_of(command: Command) -> Way:
     """The way of a command (a subcommand's row, where there are subcommands)."""
     name = command.name
-    if name in LOCAL_COMMANDS:
+    if local_function(name):
         return Way.LOCAL
     if name in _REFUSED:
         return Way.REFUSED

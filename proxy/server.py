@@ -78,9 +78,7 @@ class ProxyServer:
     @property
     def port(self) -> int:
         """The TCP port listened on: the configured one, or the one the system chose for 0 in tests."""
-        return next(
-            (each.getsockname()[1] for each in self._listeners if each.family != socket.AF_UNIX), 0
-        )
+        return next((each.getsockname()[1] for each in self._listeners if each.family != socket.AF_UNIX), 0)
 
     def _map_changed(self) -> None:
         self.commands.hold_clients()
@@ -112,7 +110,9 @@ class ProxyServer:
             return self._listen(listener, (host, self.config.port))
         except OSError as error:
             listener.close()
-            raise OSError(error.errno, f"cannot listen on {address}:{self.config.port}: {error.strerror}") from None
+            raise OSError(
+                error.errno, f"cannot listen on {address}:{self.config.port}: {error.strerror}"
+            ) from None
 
     def _listen_unix(self, path: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

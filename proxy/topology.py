@@ -188,7 +188,9 @@ class Topology:
             self._assign(slot, layout.owners[slot])
         if changed:
             self._tell_changed()
-            log.info("%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT)
+            log.info(
+                "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT
+            )
         self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners))
 
     def _assign(self, slot: int, address: Address | None) -> None:

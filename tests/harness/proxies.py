@@ -20,7 +20,9 @@ class ShoalProxy(Process):
 
     kind = "proxy"
 
-    def __init__(self, seeds: Sequence[str], *options: str, port: int | None = None, password: str = "") -> None:
+    def __init__(
+        self, seeds: Sequence[str], *options: str, port: int | None = None, password: str = ""
+    ) -> None:
         super().__init__(port)
         self.seeds = list(seeds)
         self.options = list(options)
