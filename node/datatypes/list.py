@@ -3,6 +3,7 @@
 A short list is a Python list, a long one a deque, which is fast at both ends and never copies itself but
 takes 600 bytes when empty. They change places where Redis changes between listpack and quicklist: when the
 elements' size as a listpack passes list-max-listpack-size, and back when it has fallen under half of that.
+(Redis goes back only once a single node of the quicklist is left, which is sooner or later the same.)
 """
 
 from __future__ import annotations
