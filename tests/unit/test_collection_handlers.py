@@ -139,3 +139,12 @@ def test_a_failed_command_leaves_no_empty_key(ctx: Context) -> None:
         except ReplyError:
             assert command.endswith(("x", "x a"))
         assert len(ctx.db) == 0, command
+
+
+@pytest.mark.parametrize("command", ["srandmember s", "hrandfield h", "zrandmember z"])
+def test_draws_are_bounded(ctx: Context, command: str) -> None:
+    for fill in ("sadd s a", "hset h a 1", "zadd z 1 a"):
+        ctx.run(fill)
+    assert ctx.run(f"{command} -3") == [b"a"] * 3
+    with pytest.raises(ReplyError, match="out of range"):
+        ctx.run(f"{command} -9000000000000000000")
