@@ -173,8 +173,8 @@ def parse_expiry(raw: bytes, unit: ExpireUnit, now: int, command: str, minimum: 
 
 def expiry_moment(value: int, unit: ExpireUnit, now: int, command: str, minimum: int = 1) -> int:
     """As `parse_expiry`, of a number already parsed."""
-    limit = INT64_MAX // unit.milliseconds
-    if value < minimum or value > limit or value < -limit:
+    furthest, earliest = INT64_MAX // unit.milliseconds, -(-INT64_MIN // unit.milliseconds)
+    if value < minimum or not earliest <= value <= furthest:
         raise errors.invalid_expire(command)
     moment = value * unit.milliseconds
     if unit.relative:

@@ -17,6 +17,8 @@ from node.replies import OK
 _MOVE_IN_CLUSTER = ReplyError("ERR MOVE is not allowed in cluster mode")
 
 DEFAULT_SCAN_COUNT = 10
+LAST_CURSOR = (16384 << 32) - 1
+"""Cursors are a slot and 32 bits of hash, see `Database.scan`; what lies beyond was made up by a client."""
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 
 
@@ -81,7 +83,9 @@ def scan(ctx: Any, args: list[bytes]) -> list[Any]:
                 type_name = options.value().decode("latin-1").lower()
             case _:
                 raise errors.SYNTAX
-    following, found = ctx.db.scan(cursor, count)
+    if cursor > LAST_CURSOR:
+        return [b"0", []]
+    following, found = ctx.db.scan(cursor, min(count, INT_MAX))
     if not glob.matches_all:
         found = [key for key in found if glob.matches(key)]
     if type_name:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from node.errors import ReplyError
-from node.handlers.arguments import as_int
 from node.handlers.registry import command
-
-SHARED_INTEGERS = 10_000
-SHARED_REFERENCES = (1 << 31) - 1
-"""Redis shares the objects of small integers, and reports this count for them. Clients may test for it."""
 
 _POLICIES_DIFFER = (
     "Please note that when switching between policies at runtime "
@@ -50,12 +45,8 @@ def encoding(ctx: Any, args: list[bytes]) -> bytes | None:
 
 @command("object|refcount")
 def refcount(ctx: Any, args: list[bytes]) -> int | None:
-    key = args[0]
-    if not ctx.db.exists(key):
-        return None
-    if ctx.db.encoding(key) == "int" and 0 <= (as_int(ctx.db.peek(key)) or 0) < SHARED_INTEGERS:
-        return SHARED_REFERENCES
-    return 1
+    """Values are not shared between keys."""
+    return 1 if ctx.db.exists(args[0]) else None
 
 
 @command("object|idletime")

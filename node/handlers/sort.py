@@ -122,18 +122,19 @@ def _elements(ctx: Any, key: bytes, request: SortRequest) -> list[bytes]:
     value = ctx.db.lookup(key)
     if value is None:
         return []
-    if isinstance(value, SortedSet):
-        members = [member for member, _ in value.items()]
-        if request.keeps_order and request.descending:
-            members.reverse()
-        return members
     if isinstance(value, Set):
         if request.keeps_order and request.store is not None:
             request.by, request.alpha = None, True
         return list(value)
-    if isinstance(value, List):
-        return list(value)
-    raise errors.WRONGTYPE
+    if isinstance(value, SortedSet):
+        elements = [member for member, _ in value.items()]
+    elif isinstance(value, List):
+        elements = list(value)
+    else:
+        raise errors.WRONGTYPE
+    if request.keeps_order and request.descending:
+        elements.reverse()
+    return elements
 
 
 def arrange(ctx: Any, elements: list[bytes], request: SortRequest) -> list[bytes]:
@@ -157,8 +158,12 @@ def arrange(ctx: Any, elements: list[bytes], request: SortRequest) -> list[bytes
 
 
 def _number(weight: bytes | None) -> float:
-    """An absent key, or an empty string, weighs nothing."""
-    return parse_float(weight, _NOT_NUMBERS) if weight else 0.0
+    """An absent key, or an empty string, weighs nothing. Unlike scores, weights are never hexadecimal."""
+    if not weight:
+        return 0.0
+    if b"x" in weight.lower():
+        raise _NOT_NUMBERS
+    return parse_float(weight, _NOT_NUMBERS)
 
 
 def fetch(db: Any, pattern: bytes, element: bytes) -> bytes | None:
