@@ -63,9 +63,7 @@ PROTECTED_MODE = ReplyError(
     "authentication password for the default user. NOTE: You only need to do one of the above things in "
     "order for the server to start accepting connections from the outside."
 )
-MASTERDOWN = ReplyError(
-    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
-)
+MASTERDOWN = ReplyError("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
 EXECABORT = ReplyError("EXECABORT Transaction discarded because of previous errors.")
 NESTED_MULTI = ReplyError("ERR MULTI calls can not be nested")
 WATCH_INSIDE_MULTI = ReplyError("ERR WATCH inside MULTI is not allowed")
@@ -134,5 +132,6 @@ def one_line(text: str | bytes) -> str:
 
 
 def _printable(raw: bytes) -> str:
-    """Client bytes that may stand inside an error line: CR and LF would break the protocol."""
-    return raw.decode("latin-1").replace("\r", " ").replace("\n", " ")
+    """Client bytes that may stand inside an error line: CR and LF would break the protocol, and Redis, which
+    writes C strings, stops at NUL."""
+    return raw.partition(b"\0")[0].decode("latin-1").replace("\r", " ").replace("\n", " ")
