@@ -15,7 +15,7 @@ from node.commands.model import CATEGORIES, FLAGS
 from node.errors import ReplyError
 from node.handlers.registry import HANDLERS, command
 from node.keyspace.glob import matches
-from node.replies import NULL_ARRAY, SetReply
+from node.replies import SetReply
 
 _NO_KEYS = ReplyError("ERR The command has no key arguments")
 _NO_SUCH_COMMAND = ReplyError("ERR Invalid command specified")
@@ -70,7 +70,7 @@ def info(ctx: Any, args: list[bytes]) -> Any:
     if not args:
         return [_info(row) for row in offered()]
     rows = [_named(name) for name in args]
-    return [NULL_ARRAY if row is None else _info(row) for row in rows]
+    return [None if row is None else _info(row) for row in rows]
 
 
 @command("command|docs")

@@ -1,8 +1,8 @@
 """Drawing members at random: the counts of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER.
 
-A positive count asks for that many different members, a negative one for that many draws, repeats included.
-The latter can ask for any amount of reply from the smallest collection. Redis tries to give it; here it is out
-of range beyond `MOST_DRAWS`.
+A positive count asks for that many different members, a negative one for that many draws, repeats
+included. The latter can ask for any amount of reply from the smallest collection. Redis tries to give
+it; here it is out of range beyond `MOST_DRAWS`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from node.commands.docs.syntax import parse
 from node.errors import ReplyError
 from node.handlers import commands as handlers
 from node.handlers.registry import HANDLERS
-from node.replies import NULL_ARRAY, SetReply
+from node.replies import SetReply
 from tests.harness import resp
 from tests.harness.servers import Oracle
 
@@ -273,14 +273,9 @@ def test_only_what_has_a_handler_is_shown(monkeypatch: pytest.MonkeyPatch) -> No
     assert [row[0] for row in handlers.command_(None, [])] == [b"get", b"config"]
     assert handlers.count(None, []) == 2
     assert handlers.list_(None, []) == [b"get", b"config", b"config|get"]
-    assert handlers.info(None, [b"set"]) == [NULL_ARRAY]
+    assert handlers.info(None, [b"set"]) == [None]
     shown = handlers.info(None, [b"GET", b"nosuch", b"config|get", b"config|set"])
-    assert [row if row is NULL_ARRAY else row[0] for row in shown] == [
-        b"get",
-        NULL_ARRAY,
-        b"config|get",
-        NULL_ARRAY,
-    ]
+    assert [row and row[0] for row in shown] == [b"get", None, b"config|get", None]
     assert handlers.docs(None, [b"get", b"nosuch"]).keys() == {b"get"}
     assert handlers.docs(None, []).keys() == {b"get", b"config"}
 
