@@ -2,8 +2,8 @@
 
     replica: CLUSTER FAILOVER → MFSTART to the primary
     primary: pauses its clients' writes, marks its messages PAUSED, and pings the replica all the time
-    replica: reads the final offset from a PAUSED message; when its own offset has reached it, asks for votes with
-             FORCE_ACK (voters then do not mind that the primary is alive), wins, takes the slots
+    replica: reads the final offset from a PAUSED message; when its own offset has reached it, asks for
+             votes with FORCE_ACK (voters then do not mind that the primary lives), wins, takes the slots
     primary: sees the claim, turns into a replica, and lets its clients go: they are redirected
 
 Given up, on both sides, after `manual_failover_timeout`; the pause ends at twice that, should even the

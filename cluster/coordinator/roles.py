@@ -66,7 +66,8 @@ def _demote(state: State, sender: Node, primary: Node | None, header: Header) ->
             state.log(
                 "notice",
                 f"A failover occurred in shard {sender.shard_id}; node {sender.named()} "
-                f"lost {slots.bit_count()} slot(s) to node {primary.named()} with a config epoch of {primary.config_epoch}",
+                f"lost {slots.bit_count()} slot(s) to node {primary.named()} "
+                f"with a config epoch of {primary.config_epoch}",
             )
     else:
         topology.release_slots(slots)

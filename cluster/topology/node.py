@@ -64,7 +64,7 @@ class Node:
         self.hostname = ""
         self.human_nodename = ""
         self.config_epoch = 0
-        """Of its claim to its slots: unique among primaries, the greater wins a slot. Unused for a replica."""
+        """Of its claim to its slots: unique among primaries, the greater wins. Unused for a replica."""
         self.slots = NO_SLOTS
         """Bitmap of the slots it owns; empty for a replica."""
         self.primary: Node | None = None

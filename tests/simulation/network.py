@@ -61,7 +61,12 @@ class Network:
         self.groups: list[set[str]] = []
         """Names that can only reach each other; empty: everybody reaches everybody."""
 
+        self.cuts: set[frozenset[str]] = set()
+        """Pairs of names that cannot reach each other, whatever else they reach."""
+
     def reachable(self, a: SimulatedMember, b: SimulatedMember) -> bool:
+        if frozenset((a.name, b.name)) in self.cuts:
+            return False
         if not self.groups:
             return True
         return any(a.name in group and b.name in group for group in self.groups)

@@ -73,7 +73,10 @@ class SimulatedMember:
         self.world.after(dice.randrange(TICK), lambda: self._tick(life))
 
     def crash(self, *, power_cut: bool = False) -> None:
-        """The process dies and its connections with it; at a power cut nobody is told, and what was not synced is lost."""
+        """The process dies and its connections with it.
+
+        At a power cut nobody is told, and of nodes.conf what was not synced is lost.
+        """
         if power_cut:
             self.written = self.saved
             self.connections.clear()

@@ -1,8 +1,8 @@
 """Any faults, in any order, and then peace: the cluster must come out whole.
 
-Each seed makes a cluster, torments it for a while, heals everything and waits for agreement; the invariants are
-checked all the while. A run is bounded to a few dozen seeds; SHOAL_SIMULATION_SEEDS=1000-3000 goes through
-a range of them, SHOAL_SIMULATION_SEEDS=1234 repeats one.
+Each seed makes a cluster, torments it for a while, heals everything and waits for agreement; the
+invariants are checked all the while. A run is bounded to a few dozen seeds;
+SHOAL_SIMULATION_SEEDS=1000-3000 goes through a range of them, SHOAL_SIMULATION_SEEDS=1234 repeats one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def torment(world: World) -> None:
     """Do one bad, or at least unexpected, thing."""
     name = world.random.choice(list(world.members))
     member = world[name]
-    match world.random.choice(["kill", "power cut", "restart", "pause", "partition", "heal", "failover"]):
+    match world.random.choice(
+        ["kill", "power cut", "restart", "pause", "partition", "cut", "heal", "failover"]
+    ):
         case "kill" if member.alive:
             world.kill(name)
         case "power cut" if member.alive:
@@ -65,6 +67,9 @@ def torment(world: World) -> None:
             world.random.shuffle(names)
             cut = world.random.randint(1, len(names) - 1)
             world.partition(" ".join(names[:cut]), " ".join(names[cut:]))
+        case "cut":
+            others = [other for other in world.members if other != name]
+            world.cut(*(f"{name} {other}" for other in world.random.sample(others, 2)))
         case "heal":
             world.heal()
         case "failover" if member.alive and can_fail_over(world, name):

@@ -8,7 +8,7 @@ from cluster.slots import contains
 from tests.simulation.world import NODE_TIMEOUT, World
 
 FAILOVER = NODE_TIMEOUT / 1000 + 2
-"""Seconds from the death of a primary, noticed by its connections, to the promotion of its replica, at most."""
+"""Seconds from a primary's death, noticed by its connections, to the promotion of its replica, at most."""
 SILENT_FAILOVER = 1.5 * NODE_TIMEOUT / 1000 + 2
 """The same if its machine falls silent: the next ping is sent up to half a node timeout later."""
 
@@ -71,6 +71,17 @@ def test_a_minority_stops_serving_and_yields_after_healing(world: World) -> None
     world.heal()
     world.settle(15)
     assert world.follows("p0", "p0r0")
+
+
+def test_an_old_primary_learns_of_its_successor_from_others(world: World) -> None:
+    three_and_three(world)
+    world.kill("p0")
+    world.until(lambda: world.serves("p0r0"), "the replica serves", FAILOVER)
+    world.cut("p0 p0r0")
+    world.restart("p0")
+    world.until(lambda: world.follows("p0", "p0r0"), "the old primary yields", 10)
+    world.heal()
+    world.settle(10)
 
 
 def test_without_a_majority_nobody_is_promoted(world: World) -> None:

@@ -144,9 +144,15 @@ class World:
         self.tell(f"--- partition {' | '.join(groups)}")
         self.network.groups = [set(group.split()) for group in groups]
 
+    def cut(self, *pairs: str) -> None:
+        """Two names in each pair, separated by a blank, cannot reach each other from now on."""
+        self.tell(f"--- cut {' | '.join(pairs)}")
+        self.network.cuts |= {frozenset(pair.split()) for pair in pairs}
+
     def heal(self) -> None:
         self.tell("--- heal")
         self.network.groups = []
+        self.network.cuts = set()
 
     # --- what a scenario looks for
 
