@@ -100,9 +100,16 @@ class BitRange:
         return bytes(edges)
 
 
-def _check_range_options(args: list[bytes]) -> None:
-    if len(args) > 3 or (len(args) == 3 and args[2].upper() not in (b"BYTE", b"BIT")):
+def _check_range(args: list[bytes]) -> None:
+    """Before anything is looked up; start, unit and end in the order in which Redis complains."""
+    if len(args) > 3:
         raise errors.SYNTAX
+    for raw in args[:1]:
+        parse_int(raw)
+    if len(args) == 3 and args[2].upper() not in (b"BYTE", b"BIT"):
+        raise errors.SYNTAX
+    for raw in args[1:2]:
+        parse_int(raw)
 
 
 @command("bitcount")
@@ -110,9 +117,7 @@ def bitcount(ctx: Any, args: list[bytes]) -> int:
     key, *range_args = args
     if len(range_args) == 1:
         raise errors.SYNTAX
-    for raw in range_args[:2]:
-        parse_int(raw)
-    _check_range_options(range_args)
+    _check_range(range_args)
     wanted = BitRange.parse(range_args, ctx.db.strlen(key))
     if wanted.first > wanted.last:
         return 0
@@ -134,9 +139,7 @@ def bitpos(ctx: Any, args: list[bytes]) -> int:
     bit = parse_int(bit_text)
     if bit not in (0, 1):
         raise _NOT_A_BIT
-    for raw in range_args[:2]:
-        parse_int(raw)
-    _check_range_options(range_args)
+    _check_range(range_args)
     length = ctx.db.strlen(key)
     if not length:
         return 0 if bit == 0 and not ctx.db.exists(key) else -1

@@ -1,8 +1,10 @@
 """The same commands to two servers, the replies compared byte for byte.
 
 A script is text: one command a line, quoted as in redis.conf (`"\\x00"` is a byte), empty lines and lines
-from `#` on ignored; `@redis` before a command keeps it from Valkey, which differs there. `compare` sends it to both servers in one pipeline, from an empty keyspace on, and fails with
-the first command that was answered differently and the commands that led there.
+from `#` on ignored. `@redis` before a command keeps it from Valkey, which differs there.
+
+`compare` sends the commands to both servers in one pipeline, from an empty keyspace on, and fails with the
+first command that was answered differently and those that led there.
 
 Replies whose order or content no server promises are made comparable first, see `UNORDERED`; scripts should
 name expiries by moments (PXAT) or in whole seconds (TTL), which do not depend on when they are run.
