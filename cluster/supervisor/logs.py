@@ -18,7 +18,7 @@ LONGEST_LINE = 4096
 """A child that never ends its line must not fill our memory; what is longer is shown in pieces."""
 REMEMBERED_LINES = 20
 
-_REDIS_LINE = re.compile(r"^\d+:[A-Z] \d\d [A-Z][a-z]{2} \d{4} (\d\d:\d\d:\d\d)\.\d{3} ([.\-*#]) (.*)$")
+_REDIS_LINE = re.compile(r"^\d+:[A-Z] \d\d [A-Z][a-z]{2} \d{4} (\d\d:\d\d:\d\d)\.\d{3} ([.\-*#A-Z]) (.*)$")
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 _RESET = "\x1b[0m"
 

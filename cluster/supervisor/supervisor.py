@@ -33,6 +33,8 @@ SETTLE_SECONDS = 60.0
 """for the cluster to serve all slots"""
 STOP_SECONDS = 15.0
 """from SIGTERM to SIGKILL; a worker may be saving"""
+ONE_WISH_SECONDS = 1.0
+"""Requests to stop within this time are one and the same"""
 NODE_TIMEOUT_MS = 5000
 """On one machine silence is found out sooner than over a network, where Redis' own default is 15000."""
 
@@ -68,6 +70,7 @@ class Supervisor:
         self._worker_settings = list(worker_settings)
         self._loud = verbose
         self._stop = asyncio.Event()
+        self._stop_asked_at = 0.0
         self._workers: list[Child] = []
         self._proxies: list[Child] = []
 
@@ -146,6 +149,8 @@ class Supervisor:
             word for port in settings.worker_ports for word in ("--seed", f"{settings.local_host}:{port}")
         ]
         args = [*seeds, "--bind", settings.bind, "--port", str(settings.proxy_port)]
+        if settings.proxies > 1:
+            args.append("--reuse-port")
         name = "proxy" if settings.proxies == 1 else f"proxy {number + 1}"
         return self._child(name, name, proxy_command(args))
 
@@ -223,8 +228,16 @@ class Supervisor:
             self._loop.add_signal_handler(number, self.request_stop)
 
     def request_stop(self) -> None:
-        """The first time, stop in order; the second, at once."""
-        if self._stop.is_set():
+        """The first time, stop in order; when asked again, at once.
+
+        Some tools signal a process and its group, which is one wish that arrives twice: it must not cost
+        the workers their final snapshots.
+        """
+        now = time.monotonic()
+        if not self._stop.is_set():
+            self._stop_asked_at = now
+        elif now - self._stop_asked_at > ONE_WISH_SECONDS:
+            self.note("killing what is left")
             for child in (*self._proxies, *self._workers):
                 child.ask_to_stop(signal.SIGKILL)
         self._stop.set()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.harness.servers import source_environment
@@ -30,7 +31,7 @@ class Outcome:
         return self.err.strip()
 
 
-def shoal(*args: str | int, code: int | None = 0, timeout: float = 60.0, input: str = "") -> Outcome:
+def shoal(*args: str | int | Path, code: int | None = 0, timeout: float = 60.0, input: str = "") -> Outcome:
     """Run `shoal ARGS...` to its end; fails unless it ends with `code` (None: any)."""
     done = subprocess.run(
         [*COMMAND, *map(str, args)],

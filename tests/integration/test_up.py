@@ -1,0 +1,300 @@
+"""`shoal up`: from nothing to a served cluster and back, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
+from tests.harness.servers import die_with_parent, oracle_binary, source_environment
+from tests.harness.shoal_command import COMMAND, shoal
+from tests.harness.wait import eventually
+
+SERVED = "All 16384 slots are served"
+
+
+class RunningUp:
+    """One `shoal up`. `port` and `proxy_port` are leased for the test."""
+
+    def __init__(self, directory: Path, port: int, proxy_port: int, *options: str | int | Path) -> None:
+        self.directory = directory
+        self.port = port
+        self.proxy_port = proxy_port
+        self.options = [str(option) for option in options]
+        self.log_path = directory.parent / f"{directory.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *more: str | int, wait: bool = True) -> None:
+        argv = [*COMMAND, "up", "--dir", str(self.directory), *map(str, more), *self.options]
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=source_environment(),
+                preexec_fn=die_with_parent,
+            )
+        if wait:
+            eventually(self._served_or_dead, lambda: f"the table of endpoints:\n{self.log}", timeout=60)
+            assert SERVED in self.log, self.log
+
+    def _served_or_dead(self) -> bool:
+        assert self.process is not None
+        return SERVED in self.log or self.process.poll() is not None
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def first_port_options(self) -> list[str]:
+        return ["--port", str(self.port), "--proxy-port", str(self.proxy_port)]
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
+    def worker(self, port: int) -> psutil.Process:
+        return next(child for child in self.children() if str(port) in " ".join(child.cmdline()))
+
+    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 20) -> int:
+        """Returns the exit code; all its children must be gone."""
+        assert self.process is not None
+        children = self.children()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout)
+        assert not [child for child in children if child.is_running()]
+        return code
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def cluster_client(self) -> redis.RedisCluster:
+        return redis.RedisCluster(host="127.0.0.1", port=self.port, socket_timeout=10)
+
+    def nodes(self) -> dict[str, tuple[str, str]]:
+        """id -> (address, slots), by `shoal nodes`."""
+        rows = shoal("nodes", f"127.0.0.1:{self.port}", "--json").json
+        return {row["id"]: (row["address"], row["slots"]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[tuple[int, int]]:
+    """(first of six neighbouring ports, another)"""
+    first, other = lease_consecutive(6), lease_port()
+    yield first, other
+    for port in (*range(first, first + 6), other):
+        release_port(port)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, ports: tuple[int, int]) -> Iterator[RunningUp]:
+    """Ours, not started: six workers and a proxy."""
+    running = RunningUp(tmp_path / "data", *ports)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path, ports: tuple[int, int]) -> Iterator[RunningUp]:
+    """Valkeys instead of workers, and no proxy: for what concerns the supervisor alone."""
+    running = RunningUp(
+        tmp_path / "data",
+        *ports,
+        "--proxies",
+        0,
+        "--worker-program",
+        oracle_binary("valkey"),
+        "--port",
+        ports[0],
+    )
+    yield running
+    running.close()
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_whole_cluster_with_proxy_serves_and_resumes(cluster: RunningUp) -> None:
+    cluster.start(*cluster.first_port_options)
+    table = cluster.log
+    assert table.count(" worker ") == 6
+    assert all(slots in table for slots in ("0-5460", "5461-10922", "10923-16383"))
+    assert f"127.0.0.1:{cluster.proxy_port}" in table
+    before = cluster.nodes()
+    with redis.Redis("127.0.0.1", cluster.proxy_port) as plain, cluster.cluster_client() as aware:
+        for n in range(100):
+            plain.set(f"key:{n}", n)
+        assert [aware.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
+    assert shoal("check", f"127.0.0.1:{cluster.port}", "--json").json["ok"]
+    assert cluster.stop() == 0
+
+    cluster.start()  # the directory knows all the rest
+    assert cluster.nodes() == before
+    with redis.Redis("127.0.0.1", cluster.proxy_port) as plain:
+        assert [plain.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
+    assert cluster.stop(signal.SIGTERM) == 0
+
+
+def test_a_killed_primary_is_succeeded_and_comes_back_as_replica(cluster: RunningUp) -> None:
+    cluster.start(*cluster.first_port_options)
+    with cluster.cluster_client() as client:
+        assert client.set("key", "value")
+        victim = client.get_node_from_key("key").port
+        client.execute_command("WAIT", 1, 5000, target_nodes=client.get_node_from_key("key"))
+    cluster.worker(victim).kill()
+
+    def is_replica() -> bool:
+        with redis.Redis("127.0.0.1", victim) as client:
+            return client.info("replication")["role"] == "slave"
+
+    eventually(is_replica, lambda: f"worker {victim} back as a replica:\n{cluster.log}", timeout=30)
+    with redis.Redis("127.0.0.1", cluster.proxy_port) as plain:
+        eventually(lambda: plain.get("key") == b"value", "the value survived its primary")
+    assert f"has taken over from worker {victim}" in cluster.log
+    assert cluster.stop() == 0
+
+
+def test_children_are_restarted_and_never_outlive_the_supervisor(small: RunningUp) -> None:
+    small.start("--workers", 3)
+    first = small.worker(small.port).pid
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: small.worker(small.port).pid != first and is_listening(small.port), "a new worker")
+    children = small.children()
+    assert len(children) == 3
+    assert small.process is not None
+    small.process.kill()
+    small.process.wait()
+    eventually(lambda: not any(child.is_running() for child in children), "no worker left behind")
+    small.start()  # the lock died with its holder
+    assert small.stop() == 0
+
+
+def test_a_directory_has_one_supervisor_and_one_shape(small: RunningUp) -> None:
+    small.start("--workers", 3)
+    assert small.process is not None
+    second = shoal("up", "--dir", small.directory, code=2)
+    assert f"is in use by another `shoal up` (pid {small.process.pid})" in second.error_line
+    assert small.stop() == 0
+    other = shoal("up", "--dir", small.directory, "--workers", 6, code=2)
+    assert "has --workers 3, not 6: leave the option out" in other.error_line
+    assert json.loads((small.directory / "shoal.json").read_text())["formed"] is True
+
+
+def test_a_signal_that_arrives_twice_still_saves(small: RunningUp) -> None:
+    small.start("--workers", 3)
+    with small.cluster_client() as client:
+        assert client.set("key", "value")
+    assert small.process is not None
+    small.process.send_signal(signal.SIGINT)
+    small.process.send_signal(signal.SIGTERM)
+    assert small.process.wait(20) == 0
+    small.start()
+    with small.cluster_client() as client:
+        assert client.get("key") == b"value"
+    assert small.stop() == 0
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(small: RunningUp) -> None:
+    small.start("--workers", 3, wait=False)
+    eventually(lambda: is_listening(small.port), "the first worker")
+    assert small.process is not None
+    small.process.send_signal(signal.SIGINT)
+    small.process.wait(20)
+    if SERVED not in small.log:
+        assert not small.directory.exists()
+
+
+def test_a_start_that_never_ended_is_begun_again(small: RunningUp) -> None:
+    """As after a power cut between the first worker and the finished cluster."""
+    stale = small.directory / f"worker-{small.port}"
+    stale.mkdir(parents=True)
+    (stale / "nodes.conf").write_text("half a cluster")
+    state = {"format": 1, "formed": False, "workers": 3, "replicas": 0, "port": small.port}
+    (small.directory / "shoal.json").write_text(json.dumps(state))
+    small.start("--workers", 3)
+    assert len(small.nodes()) == 3
+    assert small.stop() == 0
+
+
+class TestRefusals:
+    """One clear line, code 2, nothing left behind."""
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--workers", "2"], "needs at least 3, so that a majority is left"),
+            (["--workers", "4", "--replicas", "1"], "give --workers 6 or more"),
+            (["--port", "60000"], "must all be between 1 and 65535"),
+            (["--port", "7001", "--proxy-port", "7002"], "--proxy-port 7002 is also a port of a worker"),
+            (["--port", "7001", "--proxy-port", "17002"], "--proxy-port 17002 is also a port of a worker"),
+            (["--worker-program", "no-such-program"], "no such program"),
+            (["--workers", "many"], "Invalid value for '--workers'"),
+        ],
+    )
+    def test_impossible_settings(self, tmp_path: Path, options: list[str], words: str) -> None:
+        refused = shoal("up", "--dir", tmp_path / "new" / "data", *options, code=2)
+        assert words in refused.error_line
+        assert not (tmp_path / "new").exists()
+
+    @pytest.mark.parametrize(("offset", "what"), [(2, "worker"), (BUS_OFFSET + 1, "cluster bus of worker")])
+    def test_a_port_in_use(self, tmp_path: Path, ports: tuple[int, int], offset: int, what: str) -> None:
+        first, proxy = ports
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", first + offset))
+            holder.listen()
+            refused = shoal("up", "--dir", tmp_path / "data", "--port", first, "--proxy-port", proxy, code=2)
+        assert f"port {first + offset} ({what}" in refused.error_line
+        assert "address already in use; choose another --port" in refused.error_line
+        assert not (tmp_path / "data").exists()
+
+    def test_the_proxy_port_in_use(self, tmp_path: Path, ports: tuple[int, int]) -> None:
+        first, proxy = ports
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", proxy))
+            holder.listen()
+            refused = shoal("up", "--dir", tmp_path / "data", "--port", first, "--proxy-port", proxy, code=2)
+        assert f"port {proxy} (proxy)" in refused.error_line
+        assert not (tmp_path / "data").exists()
+
+    def test_a_directory_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("not a directory")
+        refused = shoal("up", "--dir", tmp_path / "file" / "data", code=2)
+        assert f"cannot use {tmp_path}/file/data: not a directory" in refused.error_line
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_directory_that_may_not_be_written(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o500)
+        refused = shoal("up", "--dir", tmp_path / "data", code=2)
+        assert "permission denied" in refused.error_line
+
+    def test_a_directory_of_somebody_else(self, tmp_path: Path, ports: tuple[int, int]) -> None:
+        first, proxy = ports
+        precious = tmp_path / f"worker-{first}" / "precious"
+        precious.parent.mkdir()
+        precious.write_text("data")
+        refused = shoal("up", "--dir", tmp_path, "--port", first, "--proxy-port", proxy, code=2)
+        assert "holds no cluster of `shoal up`" in refused.err
+        assert precious.read_text() == "data"
+        assert sorted(path.name for path in tmp_path.iterdir()) == [f"worker-{first}"]
+
+    def test_a_worker_that_does_not_start_says_why(self, small: RunningUp) -> None:
+        outcome = shoal("up", "--dir", small.directory, *small.options, "--", "--maxmemory", "lots", code=2)
+        assert f"worker {small.port} ended with code 1 while starting: argument must be" in outcome.error_line
+        assert not small.directory.exists()
