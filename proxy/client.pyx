@@ -8,7 +8,9 @@ The way of a reply: if it answers the oldest request it is appended to the outpu
 ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring entry.
 
 A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
-flight, too much is unsent, or an earlier request has to finish first. Redis closes a client whose unread replies
+flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how long
+its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no memory.
+Redis closes a client whose unread replies
 pass a limit only for subscribers and replicas; the proxy has such a last limit for everybody, because what
 piles up here is not the client's data alone but memory of a process that all share.
 """
@@ -30,8 +32,10 @@ log = logging.getLogger("shoal.proxy")
 
 cdef enum:
     RING_START = 16
-    IN_FLIGHT_MAX = 4096                # requests of one client; reading goes on when a quarter is answered
+    IN_FLIGHT_MAX = 4096                # requests of one client; reading goes on when half are answered
     BYTES_IN_FLIGHT_MAX = 8388608       # likewise in bytes of requests
+    REPLIES_EXPECTED_MAX = 16777216     # and in bytes of replies, going by what they were so far
+    USUAL_AT_FIRST = 131072             # the guess before the first reply: 128 requests may be in flight
     UNSENT_MAX = 1048576                # replies a client has not read, before its next requests have to wait
     REPLIES_MAX = 1073741824            # ... and before it is closed
     QUERY_MAX = 1073741824              # one unfinished request: Redis' client-query-buffer-limit
@@ -48,6 +52,7 @@ cdef class Client(Connection):
         self.slots = slots
         self.id = id
         self.resp = 2
+        self.usual_reply = USUAL_AT_FIRST
         self.limits = RequestLimits(2147483647, 536870912)
 
     def __dealloc__(self):
@@ -159,11 +164,16 @@ cdef class Client(Connection):
     cdef bint must_wait(self) noexcept:
         if self.head == self.tail and size(&self.outgoing) == 0:
             return False
-        if self.stalled:  # some way below the limits, so that reading does not stop and go with every reply
-            return self.head < self.hold_until or self.tail - self.head > IN_FLIGHT_MAX * 3 / 4 \
-                or self.bytes_in_flight > BYTES_IN_FLIGHT_MAX / 2 or size(&self.outgoing) + self.stashed > UNSENT_MAX / 2
-        return self.head < self.hold_until or self.tail - self.head >= IN_FLIGHT_MAX \
-            or self.bytes_in_flight > BYTES_IN_FLIGHT_MAX or size(&self.outgoing) + self.stashed > UNSENT_MAX
+        # Once stalled, go on only some way below the limits, so that reading does not stop and go with every reply.
+        cdef int slack = 2 if self.stalled else 1
+        cdef Py_ssize_t in_flight = slack * <Py_ssize_t>(self.tail - self.head)
+        return (
+            self.head < self.hold_until
+            or in_flight >= IN_FLIGHT_MAX
+            or in_flight * self.usual_reply > REPLIES_EXPECTED_MAX
+            or slack * self.bytes_in_flight > BYTES_IN_FLIGHT_MAX
+            or slack * (size(&self.outgoing) + self.stashed) > UNSENT_MAX
+        )
 
     cdef int dispatch(self, const char* frame) except -1:
         cdef Route* route
@@ -232,6 +242,7 @@ cdef class Client(Connection):
             return 0
         entry = &self.ring[tag & (self.ring_size - 1)]
         self.bytes_in_flight -= entry.request_length
+        self.usual_reply += (length - self.usual_reply) >> 3
         if entry.muted:
             length = 0
         if tag == self.head:
