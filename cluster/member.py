@@ -13,6 +13,7 @@ effects are carried out before the call that caused them returns.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,7 @@ from cluster.nodes_file import NodesFile, NodesFileError
 from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
+from node.errors import ReplyError, one_line
 from node.keyspace import events
 from node.listeners import ListenError, open_tcp
 
@@ -38,6 +40,14 @@ PAUSE_REASON = "failover"
 HIGHEST_PORT = 65535
 KEYS_AT_ONCE = 1000
 """How many keys of a lost slot are listed at a time while they are deleted."""
+
+
+class SaveFailed(ReplyError):
+    """nodes.conf could not be written; the worker is about to end. The text is CLUSTER SAVECONFIG's."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(f"ERR error saving the cluster node config: {one_line(str(reason.strerror))}")
+
 
 Turn = Callable[[Coordinator, int], list[Effect]]
 T = TypeVar("T")
@@ -89,19 +99,25 @@ class Member:
     async def start(self) -> None:
         config = self._worker.config
         sockets = open_tcp(config.bind, bus_port_of(config), config.tcp_backlog, self._worker.log.warning)
-        self.turn(Coordinator.start)
+        try:
+            self.turn(Coordinator.start)
+        except SaveFailed as failure:
+            raise NodesFileError(failure.text) from failure
         await self.links.listen(sockets)
         self._tick()
 
     async def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timer()
         try:
             self.save()
-        except OSError as error:
-            self._worker.log.warning(f"Can't save the cluster config file {self._file.path}: {error}")
+        except SaveFailed as failure:
+            self._worker.log.warning(failure.text)
         self.links.close()
         self._file.close()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
         redirection.check(self.coordinator, session, row, keys)
@@ -117,7 +133,10 @@ class Member:
     # --- turns of the coordinator
 
     def turn(self, action: Turn) -> None:
-        """Let the coordinator do something, `action(coordinator, now)`, and carry out what it wants done."""
+        """Let the coordinator do something, `action(coordinator, now)`, and carry out what it wants done.
+
+        Raises what the action raises, and SaveFailed.
+        """
         self._perform(action(self.coordinator, self._worker.engine.tick()))
 
     def answer(self, action: Callable[[Coordinator, int], tuple[T, list[Effect]]]) -> T:
@@ -127,33 +146,43 @@ class Member:
         return result
 
     def save(self) -> None:
-        """Write nodes.conf now: CLUSTER SAVECONFIG. Raises OSError."""
+        """Write nodes.conf now: CLUSTER SAVECONFIG. Raises SaveFailed; then the worker goes on, because
+        nothing
+        depends on this save."""
         for effect in self.coordinator.save_config(self._worker.engine.tick()):
             if isinstance(effect, fx.SaveConfig):
-                self._file.write(effect.text, sync=effect.sync)
+                try:
+                    self._file.write(effect.text, sync=effect.sync)
+                except OSError as error:
+                    raise SaveFailed(error) from error
             else:
                 self._perform([effect])
 
+    def _react(self, action: Turn) -> None:
+        """A turn that nobody waits for: after SaveFailed there is nobody to tell, it is in the log."""
+        with contextlib.suppress(SaveFailed):
+            self.turn(action)
+
     def link_up(self, link: LinkId) -> None:
-        self.turn(lambda coordinator, now: coordinator.link_up(link, now))
+        self._react(lambda coordinator, now: coordinator.link_up(link, now))
 
     def link_down(self, link: LinkId) -> None:
-        self.turn(lambda coordinator, now: coordinator.link_down(link, now))
+        self._react(lambda coordinator, now: coordinator.link_down(link, now))
 
     def bytes_received(self, link: LinkId) -> None:
         self.coordinator.bytes_received(link, self._worker.engine.tick())
 
     def received(self, message: Message, link: LinkInfo) -> None:
-        self.turn(lambda coordinator, now: coordinator.step(message, link, now))
+        self._react(lambda coordinator, now: coordinator.step(message, link, now))
 
     def _tick(self) -> None:
         period = self._settings.tick_period / 1000
         self._timer = asyncio.get_running_loop().call_later(period, self._tick)
-        self.turn(Coordinator.tick)
+        self._react(Coordinator.tick)
 
     def _settings_changed(self, _value: Any) -> None:
         update_settings(self._settings, self._worker.config)
-        self.turn(Coordinator.settings_changed)
+        self._react(Coordinator.settings_changed)
 
     def _send_limit_changed(self, limit: int) -> None:
         self.links.send_limit = limit or SEND_LIMIT
@@ -193,18 +222,25 @@ class Member:
             case fx.DeleteKeys():
                 self._delete_keys(effect.slots)
             case fx.EmptyDatabase():
-                worker.databases[0].clear()
+                worker.replication.empty()
             case fx.PauseWrites():
                 worker.pause.begin(PAUSE_REASON, effect.until, writes_only=True)
             case fx.ResumeWrites():
                 worker.pause.end(PAUSE_REASON)
 
     def _save(self, effect: fx.SaveConfig) -> None:
+        """Write nodes.conf, or see to it that nothing leaves this node any more and end the worker."""
         try:
             self._file.write(effect.text, sync=effect.sync)
         except OSError as error:
             self._worker.log.warning(f"Fatal: can't update cluster config file {self._file.path}: {error}")
-            raise SystemExit(1) from error
+            self.links.close()
+            self._cancel_timer()
+            stopping = self._worker.stopping
+            assert stopping is not None
+            if not stopping.done():
+                stopping.set_result(1)
+            raise SaveFailed(error) from error
 
     def _serve_slots(self, slots: int) -> None:
         """Bring the core's table in line with the cluster, for these slots."""

@@ -10,7 +10,7 @@ from cluster.commands.common import cluster_command, known_node, misused, text
 from cluster.coordinator.coordinator import Coordinator
 from cluster.local_facts import BUS_PORT_OFFSET
 from node import errors
-from node.errors import ReplyError, one_line
+from node.errors import ReplyError
 from node.handlers.arguments import as_int, parse_int
 from node.replies import OK
 
@@ -84,12 +84,7 @@ def bumpepoch(member: Member, ctx: Any, args: list[bytes]) -> str:
 
 @cluster_command("cluster|saveconfig")
 def saveconfig(member: Member, ctx: Any, args: list[bytes]) -> str:
-    try:
-        member.save()
-    except OSError as error:
-        raise ReplyError(
-            f"ERR error saving the cluster node config: {one_line(str(error.strerror))}"
-        ) from None
+    member.save()
     return OK
 
 
