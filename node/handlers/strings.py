@@ -86,8 +86,8 @@ def set_(ctx: Any, args: list[bytes]) -> Any:
     ctx.changed(key, events.SET)
     if options.expiry_option:
         ctx.changed(key, events.EXPIRE, 0)
-    if options.expiry_option and options.expiry_option != b"PXAT":
-        ctx.propagate([b"SET", key, value, b"PXAT", b"%d" % expire_at])
+        if options.expiry_option != b"PXAT":
+            ctx.propagate([b"SET", key, value, b"PXAT", b"%d" % expire_at])
     elif options.get:
         ctx.propagate([b"SET", key, value, *(arg for arg in args[2:] if arg.upper() != b"GET")])
     return old if options.get else OK
@@ -233,9 +233,9 @@ def setrange(ctx: Any, args: list[bytes]) -> int:
     offset = parse_int(args[1])
     if offset < 0:
         raise _NEGATIVE_OFFSET
-    if not value:
-        return ctx.db.strlen(key)
     length = ctx.db.strlen(key)
+    if not value:
+        return length
     check_length(ctx, offset + len(value))
     length = ctx.db.setrange(key, offset, value)
     ctx.changed(key, events.SETRANGE)
