@@ -176,7 +176,7 @@ def error_stats(worker: Any) -> Fields:
 
 
 def cluster(worker: Any) -> Fields:
-    return {"cluster_enabled": int(worker.cluster.enabled)}
+    return dict(worker.cluster.info())
 
 
 def keyspace(worker: Any) -> Fields:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from node.config.directives import TABLE
 from node.config.rewrite import MARKER
 from node.config.structured import OutputLimit
 from node.config.words import UnbalancedQuotes, quote, split_words
+from node.datatypes.limits import Limits, limits
 from node.errors import ReplyError
+from node.keyspace import encodings
 from node.version import REDIS_VERSION
 from tests.harness.servers import Oracle
 
@@ -398,6 +402,49 @@ def test_a_refusing_callback_takes_everything_back() -> None:
 
 def test_inert_settings_are_named() -> None:
     assert Config.from_args(["--io-threads", "4", "--timeout", "3"]).inert_settings() == ["io-threads"]
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
+    """So that a setting is never silently without effect: those that are, are named in the log."""
+    sources = "".join(
+        path.read_text()
+        for package in ("node", "cluster")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in (".py", ".pyx") and path.name not in NAME_BUT_DO_NOT_ACT
+    )
+    fields_of_limits = {field.name for field in dataclasses.fields(Limits)}
+    wrong = []
+    for directive in TABLE.values():
+        attribute, name = re.escape(directive.attribute), re.escape(directive.name)
+        patterns = rf"\b(config|self)\.{attribute}\b|[\"']{name}[\"']"
+        is_read = bool(re.search(patterns, sources)) or directive.attribute in fields_of_limits
+        if is_read == directive.inert and (directive.name, directive.inert) not in READ_WITHOUT_EFFECT:
+            wrong.append((directive.name, "read" if is_read else "not read", f"inert={directive.inert}"))
+    assert wrong == []
+
+
+# Files that name directives, to declare or show them.
+NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
+# (directive, inert) where reading and acting are not the same.
+READ_WITHOUT_EFFECT = {
+    ("appendonly", True),  # read only to know whether the file of a full synchronization may go
+    ("aclfile", False),  # anything but no file is refused
+}
+
+
+def test_encoding_thresholds_follow_the_settings() -> None:
+    before = dataclasses.asdict(limits)
+    try:
+        config = Config.from_args(["--hash-max-ziplist-entries", "7"])
+        encodings.follow(config)
+        assert limits.hash_max_listpack_entries == 7
+        config.set({"list-max-listpack-size": "-5", "set-max-intset-entries": "9"})
+        assert (limits.list_max_listpack_size, limits.set_max_intset_entries) == (-5, 9)
+    finally:
+        limits.update(**before)
 
 
 def test_unknown_attribute_is_an_error() -> None:
