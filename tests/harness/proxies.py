@@ -8,6 +8,7 @@ Ready means that every slot has an owner in its map, not only that it listens.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -44,3 +45,9 @@ class ShoalProxy(Process):
 
     def is_ready(self) -> bool:
         return self.facts()["slots_served"] == "16384"
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM (RSS)."""
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -11,7 +11,7 @@ import redis
 
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.commands import redis_cli
-from tests.harness.proxies import ShoalProxy
+from tests.harness.proxies import ShoalProxy, resident_bytes
 from tests.harness.resp import NULL, NULL_BULK, Error, Map, Resp, Simple, encode
 from tests.harness.wait import eventually
 
@@ -246,11 +246,6 @@ def test_client_that_never_reads_stalls_alone(proxy: ShoalProxy) -> None:
         rows = proxy.client().client_list()
         assert max(int(row["omem"]) for row in rows) < 200_000_000
         assert resident_bytes(proxy.pid) < 600_000_000
-
-
-def resident_bytes(pid: int) -> int:
-    with open(f"/proc/{pid}/statm") as statm:
-        return int(statm.read().split()[1]) * 4096
 
 
 def test_disconnect_with_requests_in_flight(proxy: ShoalProxy) -> None:
