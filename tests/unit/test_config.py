@@ -430,6 +430,7 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
 NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
 # (directive, inert) where reading and acting are not the same.
 READ_WITHOUT_EFFECT = {
+    ("tls-port", True),  # the name of a field of nodes.conf
     ("appendonly", True),  # read only to know whether the file of a full synchronization may go
     ("aclfile", False),  # anything but no file is refused
 }
