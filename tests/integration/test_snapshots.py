@@ -1,0 +1,141 @@
+"""SAVE, BGSAVE, save points and the last snapshot before exiting."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from tests.harness.resp import Error
+from tests.harness.servers import Oracle, ShoalNode
+from tests.harness.wait import eventually
+from tests.integration.datasets import content, fill, fill_strings
+
+
+def persistence(node: ShoalNode) -> dict[str, Any]:
+    return node.info("persistence")
+
+
+def saved_in_background(node: ShoalNode) -> bool:
+    return not persistence(node)["rdb_bgsave_in_progress"]
+
+
+def child_of(node: ShoalNode) -> int:
+    """The pid that the log names last as a saving child."""
+    return int(node.log.rpartition("Background saving started by pid ")[2].split()[0])
+
+
+def test_a_background_save_is_a_snapshot_of_its_beginning() -> None:
+    with ShoalNode() as node:
+        fill(node)
+        fill_strings(node, 100_000)
+        before = content(node)
+        with node.resp() as client:
+            replies = client.pipeline(("BGSAVE",), ("SET", "later", "1"), ("BGSAVE",), ("SAVE",))
+        assert replies[0].text == "Background saving started"
+        assert [reply.text for reply in replies[2:]] == ["ERR Background save already in progress"] * 2
+        eventually(lambda: saved_in_background(node), "the end of the save")
+        assert persistence(node)["rdb_last_bgsave_status"] == "ok"
+        assert persistence(node)["rdb_changes_since_last_save"] == 1
+        for line in (
+            "Background saving started by pid",
+            "DB saved on disk",
+            "Background saving terminated with success",
+        ):
+            assert line in node.log
+        node.kill()
+        node.start()
+        assert content(node) == before
+
+
+def test_the_worker_serves_while_its_child_saves() -> None:
+    with ShoalNode() as node:
+        fill_strings(node, 100_000)
+        with node.resp() as client:
+            client.command("BGSAVE")
+            os.kill(child_of(node), signal.SIGSTOP)
+            assert client.command("SET", "during", "1").text == "OK"
+            assert persistence(node)["rdb_bgsave_in_progress"] == 1
+            os.kill(child_of(node), signal.SIGCONT)
+        eventually(lambda: saved_in_background(node), "the end of the save")
+
+
+def test_a_child_that_dies_leaves_the_old_file() -> None:
+    with ShoalNode(save=["3600", "1000000"]) as node:
+        node.run("SET", "a", "1")
+        node.run("SAVE")
+        old = (node.directory / "dump.rdb").read_bytes()
+        fill_strings(node, 100_000)
+        node.run("BGSAVE")
+        os.kill(child_of(node), signal.SIGKILL)
+        eventually(lambda: saved_in_background(node), "the child's end")
+        assert persistence(node)["rdb_last_bgsave_status"] == "err"
+        assert "Background saving terminated by signal 9" in node.log
+        assert (node.directory / "dump.rdb").read_bytes() == old
+        assert node.run("SET", "b", "1").prefix == "MISCONF"
+        assert node.run("CONFIG", "SET", "stop-writes-on-bgsave-error", "no").text == "OK"
+        assert node.run("SET", "b", "1").text == "OK"
+        assert node.run("SAVE").text == "OK"
+        assert persistence(node)["rdb_last_bgsave_status"] == "ok"
+
+
+def test_a_child_does_not_hold_the_port_of_a_worker_that_died() -> None:
+    with ShoalNode() as node:
+        fill_strings(node, 50_000)
+        node.run("BGSAVE")
+        child = child_of(node)
+        os.kill(child, signal.SIGSTOP)
+        node.kill()
+        node.start()
+        assert node.run("PING").text == "PONG"
+        os.kill(child, signal.SIGKILL)
+
+
+def test_save_points() -> None:
+    with ShoalNode(save=["1", "3"]) as node:
+        before = node.run("LASTSAVE")
+        node.run("SET", "a", "1")
+        node.run("SET", "b", "1")
+        assert persistence(node)["rdb_changes_since_last_save"] == 2
+        node.run("SET", "c", "1")
+        eventually(lambda: node.run("LASTSAVE") > before, "the save point")
+        assert "3 changes in 1 seconds. Saving..." in node.log
+        assert persistence(node)["rdb_changes_since_last_save"] == 0
+
+
+def test_sigterm_saves_when_there_are_save_points() -> None:
+    with ShoalNode(save=["3600", "1"]) as node:
+        fill(node)
+        before = content(node)
+        assert node.stop() == 0
+        node.start()
+        assert content(node) == before
+
+
+def test_a_save_that_cannot_be_written_is_an_error() -> None:
+    with ShoalNode() as node:
+        node.run("SET", "a", "1")
+        (node.directory / "dump.rdb").mkdir()
+        assert isinstance(node.run("SAVE"), Error)
+        assert "Error trying to save the DB" in node.log
+        node.run("BGSAVE")
+        eventually(lambda: "Background saving error" in node.log, "the child's report")
+        (node.directory / "dump.rdb").rmdir()
+        assert node.run("SAVE").text == "OK"
+        assert not list(node.directory.glob("temp*"))
+
+
+def test_expired_keys_are_not_loaded() -> None:
+    """But counted, and those with time left keep it."""
+    node = ShoalNode()
+    with Oracle("redis") as oracle:
+        oracle.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        oracle.run("SET", "soon", "1", "PX", "1")
+        oracle.run("SET", "later", "1", "PXAT", 4_000_000_000_000)
+        eventually(lambda: oracle.run("TIME")[0] and oracle.run("EXISTS", "nothing") == 0, "a moment")
+        oracle.run("SAVE")
+        (node.directory / "dump.rdb").write_bytes((oracle.directory / "dump.rdb").read_bytes())
+    with node:
+        assert node.run("KEYS", "*") == [b"later"]
+        assert node.run("PEXPIRETIME", "later") == 4_000_000_000_000
+        assert persistence(node)["rdb_last_load_keys_expired"] == 1
