@@ -1,7 +1,7 @@
 """Requests and reply values as bytes, for the way through Python.
 
-The hot path copies bytes and never comes here. Encoding follows node/replies.py; the only values the proxy makes
-itself are those of its local commands.
+The hot path copies bytes and never comes here. Encoding follows node/replies.py; the only values the proxy
+makes itself are those of its local commands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def encode_request(argv: Sequence[bytes]) -> bytes:
 
 
 def encode_reply(value: Any, resp: int) -> bytes:
-    """A reply value for a client that speaks RESP `resp`. Raises TypeError for what no local command returns."""
+    """A reply value for a client that speaks RESP `resp`. TypeError for what no local command returns."""
     match value:
         case bytes():
             return b"$%d\r\n%b\r\n" % (len(value), value)

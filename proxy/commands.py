@@ -62,8 +62,8 @@ class Commands:
         self.clients.pop(client.id, None)
 
     def hold_clients(self) -> None:
-        """The map has changed. A request sent the new way must not overtake one that still travels the old way:
-        every client's next requests wait until those in flight are answered."""
+        """The map has changed. A request sent the new way must not overtake one that still travels the old
+        way: every client's next requests wait until those in flight are answered."""
         for client in self.clients.values():
             if client.head != client.tail:
                 client.hold()

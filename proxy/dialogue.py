@@ -1,4 +1,4 @@
-"""Short conversations with a worker, outside of the hot path: logging in, choosing the protocol, one question."""
+"""Short conversations with a worker, outside of the hot path: a login, a protocol, one question."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def open_socket(address: Address) -> socket.socket:
 
 
 async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> list[bytes]:
-    """Send requests, return their raw replies. Raises RemoteError for an error reply, EOFError if it closes."""
+    """Send requests, return their raw replies. RemoteError for an error reply, EOFError if it closes."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, b"".join(map(encode_request, requests)))
     scanner = ReplyScanner()
@@ -51,7 +51,7 @@ async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> l
 
 
 def greeting(credentials: tuple[bytes, ...], version: int) -> list[tuple[bytes, ...]]:
-    """What a connection begins with. PING makes sure that the process behind the port is awake, not just there."""
+    """What a connection begins with. PING makes sure that the process is awake, not just there."""
     requests: list[tuple[bytes, ...]] = []
     if credentials:
         requests.append((b"AUTH", *credentials))

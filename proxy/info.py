@@ -1,6 +1,6 @@
 """INFO of a proxy: its own process, its clients, and the workers it talks to.
 
-The sections and field names are Redis' where there is something to say; workers are listed in a section `proxy`.
+Sections and fields are named as in Redis where there is something to say; `proxy` lists the workers.
 """
 
 from __future__ import annotations

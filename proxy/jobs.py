@@ -1,7 +1,7 @@
 """Requests that take more than one request to answer.
 
-A job belongs to one request of one client, whose place in the order of replies is kept by the client's ring. It
-sends its own requests through the same shared connections as everybody (so what a client pipelines to one
+A job belongs to one request of one client, whose place in the order of replies is kept by the client's ring.
+It sends its own requests through the same shared connections as everybody (so what a client pipelines to one
 worker stays in order), gathers raw replies, and completes the client's request exactly once.
 """
 
@@ -109,9 +109,9 @@ class Split(Job):
 class Scan(Job):
     """SCAN over all shards, one after the other.
 
-    The cursor a client sees is the worker's own, shifted, with the first slot of the shard in its low bits: no
-    state is kept here, and it stays good on another proxy and across a failover of names. As with Redis, what
-    moves between shards meanwhile may be seen twice or not at all.
+    The cursor a client sees is the worker's own, shifted, with the first slot of the shard in its low bits:
+    no state is kept here, and it stays good on another proxy and across a failover of names. As with Redis,
+    what moves between shards meanwhile may be seen twice or not at all.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class RandomKey(Job):
 
 
 def _merged(merge: Merge, replies: Sequence[bytes]) -> bytes:
-    """Workers of different kinds may disagree on the type of a reply; the client gets an error, not a hang."""
+    """Workers of different kinds may disagree on a reply's type: then the client gets an error, no hang."""
     try:
         return merge(replies)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Commands the proxy answers itself: about the connection, or about the proxy.
 
-A function takes (client, argv, commands) and returns a reply value (node/replies.py) or raises ReplyError. The
-name, and for subcommands `container|sub`, is the table's. Words of errors are Redis' own.
+A function takes (client, argv, commands) and returns a reply value (node/replies.py) or raises ReplyError.
+The name, and for subcommands `container|sub`, is the table's. Words of errors are Redis' own.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
         _login(client, *login, commands)
     if not client.authenticated:
         raise ReplyError(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
-            "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
-            "the same time"
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+            "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
+            "select the RESP protocol version at the same time"
         )
     if name is not None:
         client.facts.name = _checked_name(name, "Client names")
@@ -194,7 +194,7 @@ def _login(client: Client, user: bytes, password: bytes, commands: Commands) -> 
 
 
 def _speak(client: Client, resp: int) -> None:
-    """Change the protocol. Workers are reached over other connections then, so earlier requests finish first."""
+    """Change the protocol. Other connections to the workers serve it, so earlier requests finish first."""
     if resp != client.resp:
         client.resp = resp
         client.hold()
@@ -311,7 +311,7 @@ def _kill(killer: Client, chosen: list[Client]) -> int:
 
 @local("client|no-evict", "client|no-touch")
 def client_switch(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    """Accepted and without effect: the proxy evicts no clients, and workers see one connection of many clients."""
+    """Accepted, without effect: the proxy evicts no clients, and to workers all clients are one."""
     if argv[2].lower() not in (b"on", b"off"):
         raise SYNTAX
     return OK

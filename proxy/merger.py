@@ -1,8 +1,8 @@
 """Many raw replies into one: the response policies of the command tips.
 
-https://redis.io/docs/latest/develop/reference/command-tips/ names them. Replies stay raw bytes; only what has to be
-added up is read. Each function takes the replies in the order of their requests and returns one reply. An
-error among them becomes the reply, unless the policy says otherwise.
+https://redis.io/docs/latest/develop/reference/command-tips/ names them. Replies stay raw bytes; only what has
+to be added up is read. Each function takes the replies in the order of their requests and returns one reply.
+An error among them becomes the reply, unless the policy says otherwise.
 """
 
 from __future__ import annotations

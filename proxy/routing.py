@@ -1,8 +1,8 @@
 """Which way a request takes, decided by the command table alone.
 
 Ways:
-    FORWARD    has keys, all of one slot: the raw bytes go to that slot's worker. Commands with exactly one key in a
-               fixed place never even come here: `raw_routes` hands them to the compiled route table
+    FORWARD    has keys, all of one slot: the raw bytes go to that slot's worker. Commands with exactly one
+               key in a fixed place never even come here: `raw_routes` is the compiled table's list of them
     SPLIT      may have keys of many slots, and its parts can be merged (splitter.py)
     BROADCAST  no keys; concerns every primary, or every node (request policy of the tips)
     SCAN, RANDOM_KEY   walk over the shards
@@ -34,28 +34,23 @@ class Way(Enum):
 
 
 _SAME_EVERYWHERE = {
-    "publish", "lolwut", "script|show", "script|help", "function|list", "function|dump", "function|help", "config|get",
-    "config|help", "pubsub|help", "object|help", "xgroup|help", "xinfo|help", "memory|help", "latency|help", "slowlog|help",
-    "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags", "command|help",
-    "command|info", "command|list", "eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro",
+    "publish", "lolwut", "script|show", "script|help", "function|list", "function|dump", "function|help",
+    "config|get", "config|help", "pubsub|help", "object|help", "xgroup|help", "xinfo|help", "memory|help",
+    "latency|help", "slowlog|help", "command", "command|count", "command|docs", "command|getkeys",
+    "command|getkeysandflags", "command|help", "command|info", "command|list",
 }  # fmt: skip
-"""Commands without keys (or without any in this request) that any worker can answer for all."""
+"""Commands without keys that any worker can answer for all."""
 
 _REFUSED = {
-    "move",
-    "migrate",
-    "clusterscan",
-    "restore-asking",
-    "wait",
-    "waitaof",
-    "ssubscribe",
-    "sunsubscribe",
+    "move", "migrate", "clusterscan", "restore-asking", "wait", "waitaof", "ssubscribe", "sunsubscribe",
     "watch",
-}
+}  # fmt: skip
 """Have keys or policies, and yet cannot be sent over a connection that is shared."""
 
-_TRUSTED_ADMIN = {"config|set", "config|resetstat", "config|rewrite", "slowlog|len", "slowlog|reset", "slowlog|get",
-                  "commandlog|len", "commandlog|reset", "commandlog|get", "latency|reset"}  # fmt: skip
+_TRUSTED_ADMIN = {
+    "config|set", "config|resetstat", "config|rewrite", "slowlog|len", "slowlog|reset", "slowlog|get",
+    "commandlog|len", "commandlog|reset", "commandlog|get", "latency|reset",
+}  # fmt: skip
 """Administration that makes sense for the cluster as a whole."""
 
 
@@ -100,8 +95,8 @@ def would_block(command: Command, argv: Sequence[bytes]) -> bool:
 def raw_routes() -> Iterator[tuple[str, int, int]]:
     """(name, position of the key, argc or 0) of all requests that are forwarded without a look at the rest.
 
-    argc 0: the command always has exactly one key. Otherwise only a request of `argc` arguments has a single key;
-    longer ones take the way through Python.
+    argc 0: the command always has exactly one key. Otherwise only a request of `argc` arguments has a single
+    key; longer ones take the way through Python.
     """
     for command in TABLE.values():
         if command.subcommands or "blocking" in command.flags or len(command.key_specs) != 1:

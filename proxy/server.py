@@ -4,7 +4,8 @@
                   |  \\-> Commands -> jobs -----/    |
                   \\------------ Reactor ------------/      Topology keeps the SlotMap like the cluster
 
-Starts without waiting for the cluster: until the map is known, requests for keys are answered with CLUSTERDOWN.
+Starts without waiting for the cluster: until the map is known, requests for keys are answered with
+CLUSTERDOWN.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One request with keys of many slots into one request per slot.
 
-A worker of a cluster refuses two slots in one command even if it serves both, so the unit is the slot, not the
-worker. What is split loses its atomicity across slots: that is the bargain every proxy of a sharded store offers
-for MSET. Within a slot, order and atomicity stay.
+A worker of a cluster refuses two slots in one command even if it serves both, so the unit is the slot, not
+the worker. What is split loses its atomicity across slots: that is the bargain every proxy of a sharded store
+offers for MSET. Within a slot, order and atomicity stay.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def split(argv: Sequence[bytes], width: int) -> list[Part]:
 
 
 def singly(argv: Sequence[bytes], width: int, part: Part) -> list[Part]:
-    """`part` with each key in a request of its own: a worker giving its slot away can serve these, not that."""
+    """`part` with each key in a request of its own: these a worker can serve while its slot moves."""
     return [_part(argv, width, part.slot, [item]) for item in part.items]
 
 

@@ -1,11 +1,12 @@
 """The proxy's view of the cluster: who serves which slot, kept fresh.
 
-Source is CLUSTER NODES, which every Redis, Valkey and shoal worker speaks, and which unlike CLUSTER SLOTS tells the
-configuration epoch of each claim. A refresh asks a few nodes at once and believes, for each slot, the claim of
-the highest epoch: a node cut off from the others, or one not yet told of a failover, cannot turn the map back.
+Source is CLUSTER NODES, which every Redis, Valkey and shoal worker speaks, and which unlike CLUSTER SLOTS
+tells the configuration epoch of each claim. A refresh asks a few nodes at once and believes, for each slot,
+the claim of the highest epoch: a node cut off from the others, or one not yet told of a failover, cannot turn
+the map back.
 
-Refreshes happen on a timer, and at once when something suggests that the map is old: a MOVED, a lost connection.
-While a worker that owns slots cannot be reached, they come more often.
+Refreshes happen on a timer, and at once when something suggests that the map is old: a MOVED, a lost
+connection. While a worker that owns slots cannot be reached, they come more often.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Layout:
 
 
 class Topology:
-    """Keeps a SlotMap like the cluster. `run` is the task that does so; `changed` is called after each change."""
+    """Keeps a SlotMap like the cluster, in the task `run`. `changed` is called after each change."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
-"""All upstream connections of a proxy: made when first needed, remade when lost, dropped when their node is gone.
+"""All upstream connections of a proxy: made when needed, remade when lost, dropped with their node.
 
-One connection per worker and protocol version (a client that said HELLO 3 must get RESP3 from the worker), shared
-by all clients. A lost connection is tried again at once, with requests queueing meanwhile; when that fails, requests
-are refused with an error, without waiting, until a later try succeeds or the map names another worker.
+One connection per worker and protocol version (a client that said HELLO 3 must get RESP3 from the worker),
+shared by all clients. A lost connection is tried again at once, with requests queueing meanwhile; when that
+fails, requests are refused with an error, without waiting, until a later try succeeds or the map names
+another worker.
 """
 
 from __future__ import annotations

@@ -65,7 +65,9 @@ def test_protocols_live_side_by_side(proxy: ShoalProxy) -> None:
             assert old.command("GET", "none") == NULL_BULK
             assert new.command("GET", "none") == NULL
     with proxy.resp() as client:  # the change takes effect between requests of one pipeline
-        replies = client.pipeline(("GET", "none"), ("HELLO", "3"), ("GET", "none"), ("HELLO", "2"), ("GET", "none"))
+        replies = client.pipeline(
+            ("GET", "none"), ("HELLO", "3"), ("GET", "none"), ("HELLO", "2"), ("GET", "none")
+        )
         assert (replies[0], replies[2], replies[4]) == (NULL_BULK, NULL, NULL_BULK)
 
 
@@ -80,8 +82,15 @@ def test_order_of_fifty_pipelining_clients(proxy: ShoalProxy) -> None:
                 requests: list[bytes] = []
                 expected: list[object] = []
                 for token in tokens:
-                    requests += [encode("SET", f"k{token}", token), encode("ECHO", token), encode("GET", f"k{token}")]
-                    requests += [encode("MGET", f"k{token}", f"x{token}"), encode("DEL", f"k{token}", f"x{token}")]
+                    requests += [
+                        encode("SET", f"k{token}", token),
+                        encode("ECHO", token),
+                        encode("GET", f"k{token}"),
+                    ]
+                    requests += [
+                        encode("MGET", f"k{token}", f"x{token}"),
+                        encode("DEL", f"k{token}", f"x{token}"),
+                    ]
                     raw = token.encode()
                     expected += [Simple("OK"), raw, raw, [raw, NULL_BULK], 1]
                 client.send(b"".join(requests))
@@ -101,7 +110,7 @@ def test_order_of_fifty_pipelining_clients(proxy: ShoalProxy) -> None:
 def test_long_pipeline_passes_the_limit_of_requests_in_flight(proxy: ShoalProxy) -> None:
     count = 20000
     with proxy.resp(timeout=20) as client:
-        raw = b"".join(encode("ECHO" if i % 3 == 0 else "INCRBY", *([i] if i % 3 == 0 else ["n", 1])) for i in range(count))
+        raw = b"".join(encode("INCRBY", "n", 1) if i % 3 else encode("ECHO", i) for i in range(count))
         sender = threading.Thread(target=client.send, args=(raw,))
         sender.start()
         replies = [client.read() for _ in range(count)]
@@ -187,7 +196,9 @@ def test_errors_a_client_gets(proxy: ShoalProxy) -> None:
         (b"x" * 70000, "too big inline request"),
     ],
 )
-def test_protocol_errors_come_after_earlier_replies_and_close(proxy: ShoalProxy, raw: bytes, words: str) -> None:
+def test_protocol_errors_come_after_earlier_replies_and_close(
+    proxy: ShoalProxy, raw: bytes, words: str
+) -> None:
     with proxy.resp() as client:
         client.send(encode("SET", "before", "1") + encode("GET", "before") + raw)
         answer = client.read_until_closed()
@@ -222,7 +233,10 @@ def test_client_reply_modes(proxy: ShoalProxy) -> None:
 
 
 def test_client_introspection_and_kill(proxy: ShoalProxy) -> None:
-    with proxy.client(client_name="watcher") as watcher, proxy.client(client_name="victim", retry=None) as victim:
+    with (
+        proxy.client(client_name="watcher") as watcher,
+        proxy.client(client_name="victim", retry=None) as victim,
+    ):
         victim_id = victim.client_id()
         lines = {line["name"]: line for line in watcher.client_list()}
         assert lines["victim"]["id"] == str(victim_id)
@@ -251,7 +265,9 @@ def test_client_that_never_reads_stalls_alone(proxy: ShoalProxy) -> None:
 def test_disconnect_with_requests_in_flight(proxy: ShoalProxy) -> None:
     for _ in range(20):
         client = proxy.resp()
-        client.send(b"".join(encode("SET", f"gone{i}", i) + encode("MGET", "a", "b", "c") for i in range(200)))
+        client.send(
+            b"".join(encode("SET", f"gone{i}", i) + encode("MGET", "a", "b", "c") for i in range(200))
+        )
         client.close()
     with proxy.resp() as client:
         assert client.command("GET", "nobody") == NULL_BULK
@@ -261,7 +277,9 @@ def test_disconnect_with_requests_in_flight(proxy: ShoalProxy) -> None:
 
 def test_passwords_on_both_sides() -> None:
     with cluster_of(3, kind="valkey", form=False, requirepass="inner", masterauth="inner") as cluster:
-        redis_cli("-a", "inner", "--no-auth-warning", "--cluster", "create", *cluster.addresses, "--cluster-yes")
+        redis_cli(
+            "-a", "inner", "--no-auth-warning", "--cluster", "create", *cluster.addresses, "--cluster-yes"
+        )
         with ShoalProxy(cluster.addresses, "--upstream-auth", "inner", password="outer") as proxy:
             with proxy.resp() as client:
                 assert client.command("GET", "a") == Error("NOAUTH Authentication required.")

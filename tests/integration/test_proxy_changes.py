@@ -1,4 +1,4 @@
-"""The cluster behind the proxy changes: slots move, workers die and come back. Clients are told as little as can be."""
+"""The cluster behind the proxy changes: slots move, workers die and return. Clients hardly notice."""
 
 from __future__ import annotations
 
@@ -156,31 +156,30 @@ def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> tuple[float
 def test_killed_primary_costs_errors_at_once_and_heals(cluster: RunningCluster) -> None:
     victim = cluster.owner_of("a")
     survivor_key = next(key for key in map(str, range(100)) if cluster.owner_of(key) is not victim)
-    with ShoalProxy(cluster.addresses) as proxy:
-        with proxy.client() as client, proxy.resp() as raw:
-            client.set("a", "before")
-            assert raw.command("GET", "a") == b"before"  # its connection to the worker is there
-            victim.pause()
-            raw.send(encode("GET", "a") + encode("PING") + encode("GET", survivor_key))
-            assert raw.silent()  # all three wait for the first, in order
-            victim.kill()
-            first = raw.read()
-            assert isinstance(first, Error)
-            assert first.text == f"ERR upstream connection lost: {victim.address}"
-            assert raw.read() == Simple("PONG")
-            assert raw.read() == NULL_BULK
-            refused = eventually(lambda: is_refused(raw.command("GET", "a")), "requests are refused at once")
-            assert refused.text.startswith(f"CLUSTERDOWN upstream {victim.address} ")
-            assert client.set(survivor_key, "lives")
-            with pytest.raises(redis.ResponseError):
-                client.mget("a", survivor_key)
-            seconds, errors = outage(client, "a")
-            assert seconds < 1 + 10  # cluster-node-timeout, election, and a busy machine
-            assert all(error.startswith("CLUSTERDOWN") or "upstream" in error for error in errors)
-            assert client.mget("a", survivor_key) == [b"x", b"lives"]
-            victim.start()
-            cluster.wait_settled()
-            assert client.get("a") == b"x"
+    with ShoalProxy(cluster.addresses) as proxy, proxy.client() as client, proxy.resp() as raw:
+        client.set("a", "before")
+        assert raw.command("GET", "a") == b"before"  # its connection to the worker is there
+        victim.pause()
+        raw.send(encode("GET", "a") + encode("PING") + encode("GET", survivor_key))
+        assert raw.silent()  # all three wait for the first, in order
+        victim.kill()
+        first = raw.read()
+        assert isinstance(first, Error)
+        assert first.text == f"ERR upstream connection lost: {victim.address}"
+        assert raw.read() == Simple("PONG")
+        assert raw.read() == NULL_BULK
+        refused = eventually(lambda: is_refused(raw.command("GET", "a")), "requests are refused at once")
+        assert refused.text.startswith(f"CLUSTERDOWN upstream {victim.address} ")
+        assert client.set(survivor_key, "lives")
+        with pytest.raises(redis.ResponseError):
+            client.mget("a", survivor_key)
+        seconds, errors = outage(client, "a")
+        assert seconds < 1 + 10  # cluster-node-timeout, election, and a busy machine
+        assert all(error.startswith("CLUSTERDOWN") or "upstream" in error for error in errors)
+        assert client.mget("a", survivor_key) == [b"x", b"lives"]
+        victim.start()
+        cluster.wait_settled()
+        assert client.get("a") == b"x"
 
 
 def is_refused(reply: object) -> Error | None:
@@ -196,7 +195,9 @@ def test_silent_primary_is_given_up_when_the_cluster_does(cluster: RunningCluste
         try:
             client.send_command("GET", "a")
             assert isinstance(client.read(), Error)
-            eventually(lambda: client.command("SET", "a", "2") == Simple("OK"), "replica took over", timeout=20)
+            eventually(
+                lambda: client.command("SET", "a", "2") == Simple("OK"), "replica took over", timeout=20
+            )
         finally:
             victim.resume()
 
