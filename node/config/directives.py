@@ -96,9 +96,10 @@ ALLOWED_TO = Choice("no", "yes", "local")
 SHUTDOWN = Choices("default", "save", "nosave", "now", "force", exclusive=("save", "nosave"))
 
 # Network and process
-_add("bind", Addresses(), ["*", "-::*"])
+# Unlike Redis, a worker keeps the addresses it started with.
+_add("bind", Addresses(), ["*", "-::*"], "immutable")
 _add("bind-source-addr", TEXT, "")
-_add("port", PORT, 6379)
+_add("port", PORT, 6379, "immutable")
 _add("tcp-backlog", COUNT, 511, "immutable")
 _add("tcp-keepalive", COUNT, 300)
 _add("socket-mark-id", Integer(0, UINT_MAX, unsigned=True), 0, "immutable", "inert")
@@ -312,8 +313,14 @@ _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
 _add("cluster-slot-stats-enabled", BOOL, False, "inert")
 
 # Slow log and latency
-_add("slowlog-log-slower-than", Integer(-1, LONG_MAX), 10000, "inert")
-_add("slowlog-max-len", LONG, 128, "inert")
+_add(
+    "slowlog-log-slower-than",
+    Integer(-1, LONG_MAX),
+    10000,
+    "inert",
+    valkey="commandlog-execution-slower-than",
+)
+_add("slowlog-max-len", LONG, 128, "inert", valkey="commandlog-slow-execution-max-len")
 _add("latency-monitor-threshold", LONG, 0, "inert")
 _add("latency-tracking", BOOL, True, "inert")
 _add("latency-tracking-info-percentiles", Percentiles(), [50.0, 99.0, 99.9], "inert")
@@ -355,6 +362,28 @@ _add("extended-redis-compatibility", BOOL, False, "hidden", "inert")
 _add("dual-channel-replication-enabled", BOOL, False, "hidden", "inert")
 _add("prefetch-batch-max-size", Integer(0, 128), 16, "hidden", "inert")
 _add("events-per-io-thread", COUNT, 2, "hidden", "inert")
+_add("commandlog-request-larger-than", Integer(-1, LONG_MAX), MB, "hidden", "inert")
+_add("commandlog-large-request-max-len", LONG, 128, "hidden", "inert")
+_add("commandlog-reply-larger-than", Integer(-1, LONG_MAX), MB, "hidden", "inert")
+_add("commandlog-large-reply-max-len", LONG, 128, "hidden", "inert")
+_add("cluster-config-save-behavior", Choice("sync", "best-effort"), "sync", "hidden", "inert")
+_add("cluster-databases", POSITIVE, 1, "immutable", "hidden", "inert")
+_add("cluster-slot-migration-log-max-len", LONG, 1000, "hidden", "inert")
+_add("slot-migration-max-failover-repl-bytes", Integer(-1, LONG_MAX), 0, "hidden", "inert")
+_add("active-defrag-cycle-us", Integer(0, 100_000), 500, "hidden", "inert")
+_add("hash-seed", TEXT, "", "immutable", "hidden", "inert")
+_add("import-mode", BOOL, False, "hidden", "inert")
+_add("log-format", Choice("legacy", "logfmt"), "legacy", "hidden", "inert")
+_add("log-timestamp-format", Choice("legacy", "iso8601", "milliseconds"), "legacy", "hidden", "inert")
+_add("rdb-version-check", Choice("strict", "relaxed"), "strict", "hidden", "inert")
+_add("mptcp", BOOL, False, "immutable", "hidden", "inert")
+_add("repl-mptcp", BOOL, False, "hidden", "inert")
+_add("rdma-bind", TEXT, "", "hidden", "inert")
+_add("rdma-port", PORT, 0, "hidden", "inert")
+_add("rdma-rx-size", Memory(), MB, "immutable", "hidden", "inert")
+_add("rdma-completion-vector", Integer(-1, INT_MAX), -1, "immutable", "hidden", "inert")
+_add("tls-auth-clients-user", TEXT, "off", "hidden", "inert")
+_add("tls-auto-reload-interval", COUNT, 0, "hidden", "inert")
 
 DEPRECATED = frozenset({"list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"})
 """One-word directives of old files that Redis reads and ignores; so do we."""

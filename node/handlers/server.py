@@ -8,6 +8,7 @@ from typing import Any
 from node import errors
 from node.errors import ReplyError
 from node.handlers.registry import command
+from node.log import SHUTDOWN_REQUESTED
 from node.replies import NO_REPLY, OK
 
 _NO_SHUTDOWN = ReplyError("ERR No shutdown in progress.")
@@ -62,6 +63,6 @@ def shutdown(ctx: Any, args: list[bytes]) -> Any:
     if set(words) - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE"} or {b"SAVE", b"NOSAVE"} <= set(words):
         raise errors.SYNTAX
     save = True if b"SAVE" in words else False if b"NOSAVE" in words else None
-    ctx.worker.log.notice("User requested shutdown...")
+    ctx.worker.log.notice(SHUTDOWN_REQUESTED)
     ctx.worker.shutdown(save=save, force=b"FORCE" in words)
     return NO_REPLY

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.compat.scripts import assert_same
+from tests.compat.scripts import Command, assert_same
 from tests.harness.resp import Error, Map, Simple
 from tests.harness.servers import Oracle, Server, ShoalNode
 
 # What no two servers have in common in HELLO's reply, and Redis 8's built-in module.
 DIFFERENT_IN_HELLO = {b"version", b"id", b"modules"}
 
-SCRIPT = [
+SCRIPT: list[Command] = [
     "PING",
     "PING a",
     "PING a b",
@@ -83,7 +83,7 @@ def test_a_refused_hello_changes_nothing(shoal_node: ShoalNode) -> None:
         assert isinstance(connection.command("HELLO"), list)
 
 
-PASSWORD_SCRIPT = [
+PASSWORD_SCRIPT: list[Command] = [
     "PING",
     "HELLO",
     "HELLO 3",
