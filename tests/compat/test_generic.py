@@ -230,7 +230,7 @@ set e short
 object encoding e
 object refcount e
 set r aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-object encoding r
+@redis object encoding r
 append e x
 object encoding e
 set i 9223372036854775808
