@@ -13,7 +13,7 @@ import pytest
 
 from tests.compat.scripts import assert_same
 from tests.harness.resp import NULL_BULK, Error, Simple, Verbatim
-from tests.harness.servers import ROOT, Oracle, Server, ShoalNode, source_environment
+from tests.harness.servers import Oracle, Server, ShoalNode, source_environment
 from tests.harness.wait import eventually
 
 SCRIPT = [
@@ -316,7 +316,7 @@ def started(server: Server, *argv: str) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             timeout=10,
-            cwd=ROOT,
+            cwd=server.directory,
             env=source_environment(),
         )
     finally:
