@@ -2,8 +2,8 @@
 
 The coordinator decides and touches nothing. The member gives it what happens (messages, links, time,
 commands) and carries out the effects it returns, strictly in order: a `SaveConfig` is on disk before
-the message behind it leaves. If nodes.conf cannot be written the process ends, as Redis does: a node
-that cannot remember its votes must not cast any.
+the message behind it leaves. If nodes.conf cannot be written the member closes its links and ends the
+worker, as Redis does: a node that cannot remember its votes must not cast any.
 
 It is the worker's `ClusterPort`, so it also answers where a command belongs (`redirection.py`), and keeps the
 core's table of plainly served slots in step with the cluster. Everything happens on the worker's event loop;
@@ -43,7 +43,7 @@ KEYS_AT_ONCE = 1000
 
 
 class SaveFailed(ReplyError):
-    """nodes.conf could not be written; the worker is about to end. The text is CLUSTER SAVECONFIG's."""
+    """nodes.conf could not be written. The text is what CLUSTER SAVECONFIG replies."""
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(f"ERR error saving the cluster node config: {one_line(str(reason.strerror))}")
@@ -146,9 +146,9 @@ class Member:
         return result
 
     def save(self) -> None:
-        """Write nodes.conf now: CLUSTER SAVECONFIG. Raises SaveFailed; then the worker goes on, because
-        nothing
-        depends on this save."""
+        """Write nodes.conf now: CLUSTER SAVECONFIG. Raises SaveFailed, after which the worker goes on,
+        because nothing rests on this save.
+        """
         for effect in self.coordinator.save_config(self._worker.engine.tick()):
             if isinstance(effect, fx.SaveConfig):
                 try:

@@ -75,9 +75,7 @@ def decode_one(raw: bytes) -> m.Message:
 
 @pytest.mark.parametrize("name", READABLE)
 def test_packets_of_real_servers_survive_reading_and_writing(name: str) -> None:
-    """Bit for bit, but for the second and third byte of the message flags, where Valkey keeps notes of its
-    own.
-    """
+    """Bit for bit, but for the last two bytes of the message flags, where Valkey keeps notes of its own."""
     packet = bytearray(READABLE[name])
     packet[2254:2256] = b"\0\0"
     assert wire.encode(decode_one(bytes(packet))) == packet
@@ -202,6 +200,23 @@ def test_damage_has_a_name(name: str) -> None:
     raw, error = DAMAGE[name]
     with pytest.raises(error):
         wire.Decoder().feed(raw)
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_arrives_is_read_or_named(data: st.DataObject) -> None:
+    """Real packets with some bytes changed, cut anywhere: messages or a WireError, nothing else."""
+    raw = bytearray(READABLE[data.draw(st.sampled_from(sorted(READABLE)))] * 2)
+    for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=6)):
+        raw[at] = data.draw(st.integers(0, 255))
+    decoder = wire.Decoder(max_message=1 << 20)
+    cut = data.draw(st.integers(0, len(raw)))
+    try:
+        messages = decoder.feed(bytes(raw[:cut])) + decoder.feed(bytes(raw[cut:]))
+    except wire.WireError:
+        return
+    assert len(messages) <= len(raw) // layout.LIGHT_HEADER_BYTES
+    assert decoder.pending <= len(raw)
 
 
 def test_a_long_message_is_refused_by_its_announcement_alone() -> None:
