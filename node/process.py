@@ -21,10 +21,7 @@ from node.config import Config, ConfigError
 from node.errors import ReplyError
 from node.listeners import ListenError
 from node.log import Log
-try:
-    from node.persistence.rdb.format import RdbError
-except ImportError:
-    RdbError = OSError
+from node.persistence.rdb import RdbError
 from node.worker import MakeCluster, Worker
 
 

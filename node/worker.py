@@ -30,15 +30,8 @@ from node.keyspace.expiry import ActiveExpiry
 from node.listeners import open_tcp, open_unix
 from node.log import Log
 from node.metrics.rates import Rate
-try:
-    from node.persistence.snapshot import Snapshots
-except ImportError:
-    Snapshots = lambda w: type("S", (), {"load": lambda s: None, "save_before_exit": lambda s: True})()
-try:
-    from node.replication.roles import Replication
-except ImportError:
-    async def _n(s): pass
-    Replication = lambda w: type("R", (), {"start": lambda s: None, "client_gone": lambda s,c: None, "stop": _n})()
+from node.persistence.snapshot import Snapshots
+from node.replication.roles import Replication
 from node.session.pause import Pause
 from node.session.session import Session
 from node.session.watch import Watches

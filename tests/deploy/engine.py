@@ -1,0 +1,134 @@
+"""A Docker engine of the tests' own, and the images they need, where nothing can be pulled.
+
+The engine that `DOCKER_HOST` or the default socket names is used if it answers; otherwise `dockerd` is started
+with its data in a temporary directory, and stopped with everything it made. The base image is built by
+debootstrap, which fetches Debian packages; it takes about a minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from tests.harness.servers import ROOT
+from tests.harness.wait import eventually
+
+BASE_IMAGE = "shoal-test-base"
+IMAGE = "shoal-test"
+PACKAGES = "python3,python3-venv,python3-dev,gcc,libc6-dev,ca-certificates"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+BUILD_TIMEOUT = 600
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[docker.DockerClient]:
+    """A client of a running engine; `DOCKER_HOST` names it to docker-compose meanwhile."""
+    with contextlib.suppress(DockerException):
+        client = docker.from_env()
+        client.ping()
+        yield client
+        return
+    directory = Path(tempfile.mkdtemp(prefix="shoal-docker-"))
+    address = f"unix://{directory}/docker.sock"
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                "dockerd", "--host", address, "--data-root", f"{directory}/data",
+                "--exec-root", f"{directory}/exec", "--pidfile", f"{directory}/pid",
+            ],
+            stdout=log,
+            stderr=log,
+        )  # fmt: skip
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = address
+    try:
+        client = docker.DockerClient(address, timeout=120)
+        eventually(client.ping, lambda: f"dockerd answers; {(directory / 'log').read_text()[-2000:]}", 60)
+        yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        if before is None:
+            del os.environ["DOCKER_HOST"]
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def ensure_base_image(client: docker.DockerClient) -> None:
+    """Make BASE_IMAGE: a minimal Debian with Python and a compiler."""
+    with contextlib.suppress(ImageNotFound):
+        client.images.get(BASE_IMAGE)
+        return
+    directory = tempfile.mkdtemp(prefix="shoal-base-")
+    try:
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", directory],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=BUILD_TIMEOUT,
+        )
+        # pip must trust in the image whom it trusts on this machine.
+        shutil.copy(CERTIFICATES, directory + str(CERTIFICATES))
+        with subprocess.Popen(["tar", "-C", directory, "-c", "."], stdout=subprocess.PIPE) as tar:
+            subprocess.run(
+                ["docker", "import", "-c", f"ENV PIP_CERT={CERTIFICATES}", "-", BASE_IMAGE],
+                stdin=tar.stdout,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                timeout=BUILD_TIMEOUT,
+            )
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class Composition:
+    """This project's docker-compose.yml, brought up under a name of its own."""
+
+    def __init__(self, client: docker.DockerClient, name: str, proxy_port: int) -> None:
+        self.client = client
+        self.name = name
+        self.proxy_port = proxy_port
+        self._environment = os.environ | {
+            "SHOAL_BASE": BASE_IMAGE,
+            "SHOAL_IMAGE": IMAGE,
+            "SHOAL_BUILD_NETWORK": "host",
+            "SHOAL_PORT": str(proxy_port),
+            "SHOAL_NODE_TIMEOUT": "2000",
+        }
+
+    def run(self, *arguments: str) -> str:
+        """`docker-compose ARGUMENTS`; its output, or an AssertionError with it."""
+        done = subprocess.run(
+            ["docker-compose", "-p", self.name, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=BUILD_TIMEOUT,
+        )
+        assert done.returncode == 0, f"docker-compose {' '.join(arguments)}:\n{done.stdout[-4000:]}"
+        return done.stdout
+
+    def container(self, service: str) -> docker.models.containers.Container:
+        [found] = self.client.containers.list(
+            all=True,
+            filters={
+                "label": [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
+            },
+        )
+        return found
+
+    def inside(self, service: str, *command: str) -> str:
+        """Run a command in a service's container; its output, or an AssertionError with it."""
+        code, output = self.container(service).exec_run(list(command))
+        assert code == 0, f"{service}: {' '.join(command)}: {output.decode()[-2000:]}"
+        return str(output.decode())
