@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from node import errors
+from node.core.bits import string_view
 from node.errors import ReplyError
 from node.handlers import long_double
 from node.handlers.arguments import (
@@ -251,12 +252,10 @@ def check_length(ctx: Any, length: int) -> None:
 @command("getrange", "substr")
 def getrange(ctx: Any, args: list[bytes]) -> bytes:
     start, end = parse_int(args[1]), parse_int(args[2])
-    if start < 0 or end < 0:
-        length = ctx.db.strlen(args[0])
-        if start < 0 and end < 0 and start > end:
-            return b""
-        start, end = from_the_end(start, length), from_the_end(end, length)
-    return ctx.db.getrange(args[0], start, min(end, INT64_MAX - 1) + 1)
+    data = string_view(ctx.db, args[0])
+    if data is None or (start > end and start < 0 and end < 0):
+        return b""
+    return bytes(data[from_the_end(start, len(data)) : from_the_end(end, len(data)) + 1])
 
 
 def from_the_end(index: int, length: int) -> int:

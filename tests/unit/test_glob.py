@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from node.core.key_slot import key_slot
 
 from node.keyspace import glob
 from node.keyspace.glob import MAX_COMPILED, MAX_STARS, Glob
@@ -95,3 +96,24 @@ def test_too_many_stars_match_nothing() -> None:
     text = b"a" * (MAX_STARS + 5)
     assert glob.matches(b"*a" * MAX_STARS + b"*", text)
     assert not glob.matches(b"*a" * (MAX_STARS + 1), text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tag"),
+    [
+        (b"{user}*", b"user"),
+        (b"x{user}[*", b"user"),
+        (b"]{user}*", b"user"),
+        (b"plain", b"plain"),
+        (b"{}plain", b"{}plain"),
+        (b"{open", b"{open"),
+        (b"*{user}", None),
+        (b"?{user}", None),
+        (b"{us?r}", None),
+        (b"{}{user}*", None),
+        (b"user*", None),
+        (b"\\{user}*", None),
+    ],
+)
+def test_patterns_that_stay_in_one_slot(pattern: bytes, tag: bytes | None) -> None:
+    assert glob.fixed_slot(pattern) == (None if tag is None else key_slot(tag))
