@@ -3,7 +3,9 @@
 import pytest
 
 from tests.compat.differential import compare, parse_script
+from tests.harness.resp import Simple
 from tests.harness.servers import Oracle, ShoalNode
+from tests.harness.wait import eventually
 
 KEYS = """
 mset a 1 b 2 c 3
@@ -341,6 +343,31 @@ sort same
 sort same desc
 """
 
+IN_A_CLUSTER = """
+rpush {k}l 2 1
+sort {k}l by w_*
+sort {k}l by {k}w_*
+sort {k}l by nosort
+sort {k}l by ?{k}*
+sort {k}l get #
+sort {k}l get foo
+sort {k}l get {k}w_*->f
+sort {k}l get w_*
+sort {k}l by w_* foo
+sort {k}l store {k}d
+sort {k}l store d
+keys {k}*
+move {k}l 0
+move {k}l 1
+move {k}l x
+copy {k}l {k}m db 1
+copy {k}l {k}m db 0
+copy {k}l m
+mset {k}a 1 {k}b 2
+mset a 1 b 2
+rename {k}a a
+"""
+
 SCRIPTS = {"keys": KEYS, "rename": RENAME, "expiry": EXPIRY, "object": OBJECT, "sort": SORT}
 
 
@@ -353,6 +380,16 @@ def test_like_redis(name: str, protocol: int, shoal_node: ShoalNode, redis_oracl
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_like_valkey(name: str, shoal_node: ShoalNode, valkey_oracle: Oracle) -> None:
     compare(shoal_node, valkey_oracle, parse_script(SCRIPTS[name], valkey_oracle), 2)
+
+
+def test_in_a_cluster_like_redis() -> None:
+    with ShoalNode(cluster_enabled="yes") as node, Oracle("redis", cluster_enabled="yes") as oracle:
+        for server in (node, oracle):
+            server.run("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            eventually(
+                lambda server=server: server.run("SET", "ready", "") == Simple("OK"), f"{server!r} serves"
+            )
+        compare(node, oracle, parse_script(IN_A_CLUSTER, oracle))
 
 
 def test_scanning_step_by_step_finds_every_key_once(shoal_node: ShoalNode) -> None:
