@@ -14,7 +14,7 @@ import typer
 from cluster.cli.common import UsageProblem
 from cluster.cli.output import print_table
 from cluster.operations.link import OperationError
-from cluster.supervisor.endpoints import Endpoint
+from cluster.supervisor.endpoints import ALL, Endpoint
 from cluster.supervisor.preflight import require_free_ports, require_program
 from cluster.supervisor.settings import Settings, SetupError, settle
 from cluster.supervisor.supervisor import Stopped, Supervisor
@@ -106,10 +106,15 @@ def _write(line: str) -> None:
 
 
 def _show(rows: list[Endpoint]) -> None:
+    """The table, and the two addresses that most people need."""
     print(flush=True)
     print_table(
         "",
         ["process", "address", "role", "slots"],
         [[row.process, row.address, row.role, row.slots] for row in rows],
     )
+    proxy = next((row.address for row in rows if row.slots == ALL), None)
+    worker = next(row.address for row in rows if row.slots != ALL)
+    print(f"\n plain clients:    redis://{proxy}" if proxy else "")
+    print(f" cluster clients:  redis://{worker}")
     print("\nAll 16384 slots are served. Ctrl-C stops the cluster.\n", flush=True)

@@ -79,10 +79,12 @@ class SlotMover:
         links: Mapping[str, NodeLink],
         options: MoveOptions = MoveOptions(),
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._links = links
         self._options = options
         self._on_progress = on_progress
+        self._sleep = sleep
         self._stopping = False
         self._replace = options.replace
         self.progress = Progress()
@@ -168,7 +170,7 @@ class SlotMover:
                 if attempt == self._options.attempts:
                     raise self._gave_up(error, slot, source, target) from error
             replace = True
-            time.sleep(pause)
+            self._sleep(pause)
             pause *= 2
 
     def _migrate_command(self, keys: list[bytes], target: str, replace: bool) -> list[Argument]:
@@ -238,7 +240,7 @@ class SlotMover:
                     raise link.refused(commands[hopeless[0]], replies[hopeless[0]])
                 if not waiting:
                     return replies
-            time.sleep(pause)
+            self._sleep(pause)
             pause *= 2
         raise AssertionError("the last attempt returns or raises")
 

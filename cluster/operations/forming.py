@@ -116,11 +116,18 @@ def _introduce(first: NodeLink, other: NodeLink) -> str:
     """CLUSTER MEET; returns the other's id. MEET takes addresses only, so a name is resolved here."""
     node = read_view(other).observer
     if other is not first:
-        meet: list[str | int] = ["CLUSTER", "MEET", socket.gethostbyname(other.host), other.port]
+        meet: list[str | int] = ["CLUSTER", "MEET", _resolve(other.host), other.port]
         if node.bus_port and node.bus_port != other.port + 10000:
             meet.append(node.bus_port)
         first.call(*meet)
     return node.id
+
+
+def _resolve(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise OperationError(f"{host} has no address: {(error.strerror or str(error)).lower()}") from error
 
 
 def _settled(view: View) -> list[str]:

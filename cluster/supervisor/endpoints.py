@@ -8,6 +8,9 @@ from cluster.operations.survey import Survey, first_slot
 from cluster.slots import format_ranges
 from cluster.supervisor.settings import Settings
 
+ALL = "all"
+"""what a proxy serves"""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -19,12 +22,10 @@ class Endpoint:
 
 def endpoints(settings: Settings, survey: Survey) -> list[Endpoint]:
     """Proxies first, then primaries in order of their slots, each followed by its replicas."""
-    rows = [
-        Endpoint("proxy", f"{settings.host}:{settings.proxy_port}", "for any client", "all")
-        for _ in range(min(settings.proxies, 1))
-    ]
-    if settings.proxies > 1:
-        rows[0] = Endpoint(f"{settings.proxies} proxies", rows[0].address, rows[0].role, rows[0].slots)
+    rows: list[Endpoint] = []
+    if settings.proxies:
+        name = "proxy" if settings.proxies == 1 else f"{settings.proxies} proxies"
+        rows.append(Endpoint(name, f"{settings.host}:{settings.proxy_port}", "for any client", ALL))
     nodes = sorted(survey.nodes.values(), key=lambda node: (first_slot(node), node.address))
     for primary in (node for node in nodes if node.is_primary):
         rows.append(_worker(primary.address, "primary", format_ranges(primary.slots)))

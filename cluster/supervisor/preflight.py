@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 
@@ -36,6 +37,8 @@ def _require_free(bind: str, port: int, what: str, option: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise SetupError(f"--bind {bind}: {reason}") from error
             raise SetupError(
                 f"port {port} ({what}) cannot be used: {reason}; choose another {option}"
             ) from error
