@@ -66,7 +66,7 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
             case ForgottenNode():
                 take_forgotten(state, extension)
             case _:
-                state.log("debug", f"Received unknown extension {extension}")
+                pass  # Other servers' own: Redis' and Valkey's types from 4 on mean different things.
     if (sender.hostname, sender.human_nodename) != (hostname, human_nodename):
         sender.hostname, sender.human_nodename = hostname, human_nodename
         state.save_later()

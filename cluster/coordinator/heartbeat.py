@@ -67,7 +67,7 @@ def select_gossip(state: State, receiver: Node | None) -> tuple[Gossip, ...]:
         if not node.flags & (flag.HANDSHAKE | flag.NOADDR) and (node.link is not None or node.slots):
             chosen[node.id] = node
     for node in nodes:
-        if node.timed_out and not node.flags & (flag.HANDSHAKE | flag.NOADDR):
+        if node.flags & (flag.PFAIL | flag.HANDSHAKE | flag.NOADDR) == flag.PFAIL:
             chosen[node.id] = node
     return tuple(_describe(node, state.settings.tls_cluster) for node in chosen.values())
 

@@ -167,7 +167,8 @@ def forget(state: State, node: Node, ms: int = FORGET_MS) -> None:
 def take_forgotten(state: State, told: ForgottenNode) -> None:
     """Another node was told to forget this one; do so too, unless we are it or replicate it."""
     node = state.topology.nodes.get(told.id)
-    if node is not None and node is not state.myself and node is not state.myself.primary:
+    spared = node is None or node is state.myself or node is state.myself.primary
+    if node is not None and not spared and told.ttl > 0:
         forget(state, node, told.ttl * 1000)
 
 
