@@ -75,9 +75,11 @@ class Child:
         """Send a signal; it is not started again from now on."""
         self._stopping.set()
         if self.running and self._process is not None:
+            # Not `send_signal`: it looks whether the process has ended, and would take the exit code away
+            # from asyncio's watcher.
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGCONT)
-                self._process.send_signal(number)
+                os.kill(self._process.pid, signal.SIGCONT)
+                os.kill(self._process.pid, number)
 
     async def wait_stopped(self) -> None:
         if self._watch is not None:

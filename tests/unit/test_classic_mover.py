@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cluster.migration.classic import Interrupted, MoveOptions, SlotMover
+from cluster.migration.classic import Interrupted, MoveOptions, Progress, SlotMover
 from cluster.operations.link import Argument, ErrorReply, NodeLink, OperationError, Unreachable
 from cluster.plans.model import Move
 
@@ -202,7 +202,11 @@ def test_a_slot_that_has_arrived_already_is_only_announced(nodes: dict[str, Fake
 
 
 def test_a_request_to_stop_ends_between_slots(nodes: dict[str, FakeNode]) -> None:
-    mover = mover_between(nodes, on_progress=lambda done: mover.request_stop() if done.slots else None)
+    def stop_after_the_first(done: Progress) -> None:
+        if done.slots:
+            mover.request_stop()
+
+    mover = mover_between(nodes, on_progress=stop_after_the_first)
     with pytest.raises(Interrupted, match="of 40 slots have moved; no slot is left open"):
         mover.run(moves())
     assert 0 < mover.progress.slots < 40
