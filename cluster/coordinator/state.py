@@ -23,6 +23,7 @@ from cluster.coordinator.effects import (
 )
 from cluster.coordinator.messages import Message, MessageType
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
+from cluster.topology import flags as flag
 from cluster.topology.node import Node
 from cluster.topology.nodes_conf import format_config
 from cluster.topology.topology import Topology
@@ -170,7 +171,7 @@ class State:
 
     def peers(self) -> list[Node]:
         """All nodes but this one and those in handshake."""
-        return [node for node in self.topology.members if node is not self.myself and not node.in_handshake]
+        return [node for node in self.topology.members if not node.flags & (flag.MYSELF | flag.HANDSHAKE)]
 
     def take_effects(self) -> list[Effect]:
         """The effects of this call, saving first; empties the list."""
