@@ -18,13 +18,13 @@ from node import errors, log
 from node.cluster_port import ClusterPort, Standalone
 from node.commands.model import Command
 from node.config import Config
-from node.core import hot_strings
 from node.core.connection import Connection
 from node.core.engine import GATE_AUTH, GATE_LOADING, Engine
+from node.core.hot_strings import install as install_hot_strings
 from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
 from node.handlers import registry
-from node.keyspace import events
+from node.keyspace import encodings
 from node.keyspace.events import Event
 from node.keyspace.expiry import ActiveExpiry
 from node.listeners import open_tcp, open_unix
@@ -35,6 +35,9 @@ from node.replication.roles import Replication
 from node.session.pause import Pause
 from node.session.session import Session
 from node.session.watch import Watches
+
+MAX_ERROR_PREFIXES = 128
+"""Scripts can make up prefixes; those beyond these are not counted."""
 
 MakeCluster = Callable[["Worker"], ClusterPort]
 
@@ -70,9 +73,9 @@ class Worker:
         self._expiry = [ActiveExpiry(db) for db in self.databases]
 
         registry.load_all()
-        self.commands = registry.served_commands()
+        self.commands = registry.served_commands(config.renamed_commands)
         self.engine.load(registry.rows(self.commands), config.cluster_enabled)
-        hot_strings.install(self.engine)
+        install_hot_strings(self.engine)
         self.engine.on_bug = self._log_bug
         self.engine.on_error = self.count_error
         self.engine.observer = self._observe
@@ -146,10 +149,11 @@ class Worker:
         def connection() -> Connection:
             return Connection(self.engine, loop, self._opened, self._closed)
 
+        backlog = self.config.tcp_backlog
         if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(connection, sock=sock)  # type: ignore[arg-type]
+            server = await loop.create_unix_server(connection, sock=sock, backlog=backlog)  # type: ignore
         else:
-            server = await loop.create_server(connection, sock=sock)  # type: ignore[arg-type]
+            server = await loop.create_server(connection, sock=sock, backlog=backlog)  # type: ignore
         self._servers.append(server)
 
     # --- clients -------------------------------------------------------------------------------------
@@ -222,7 +226,8 @@ class Worker:
 
     def count_error(self, text: str) -> None:
         prefix = text.partition(" ")[0]
-        self.error_counts[prefix] = self.error_counts.get(prefix, 0) + 1
+        if prefix in self.error_counts or len(self.error_counts) < MAX_ERROR_PREFIXES:
+            self.error_counts[prefix] = self.error_counts.get(prefix, 0) + 1
 
     def _log_bug(self, command: str, bug: Exception) -> None:
         import traceback
@@ -293,6 +298,7 @@ class Worker:
             ("client-output-buffer-limit", output_limits),
             ("client-query-buffer-limit", query_limit),
         )
+        encodings.follow(config)
         for name, apply in followed:
             apply(getattr(config, name.replace("-", "_")))
             config.on_change(name, apply)

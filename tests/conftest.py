@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.harness.servers import Oracle, Server, ShoalNode
+
+# Tests share their cores with the servers they drive: what an example takes says nothing.
+settings.register_profile("shoal", deadline=None)
+settings.load_profile("shoal")
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Print a measured figure in the summary of the run, whether or not the test passes."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for each in reports
+        if getattr(each, "when", "") == "call"
+        for name, value in each.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.line(figure)
 
 
 @pytest.fixture(scope="session")

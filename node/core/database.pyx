@@ -352,9 +352,11 @@ cdef class Database:
         if entry == NULL:
             return False
         if old != new:
-            value = value_of(entry)
-            self.set(new, value, entry_expiry(entry))
+            edited = entry.flags & WAS_EDITED
+            self.set(new, value_of(entry), entry_expiry(entry))
             self.delete(old)
+            key_from_bytes(&k, new)
+            self.find(&k).flags |= edited
         return True
 
     # --- reading -------------------------------------------------------------------------------------
@@ -682,7 +684,7 @@ cdef class Database:
         means the same whatever happens to the table's size in between, so a key that is there
         throughout is returned, and returned once.
         """
-        cdef int slot = <int>(cursor >> 32)
+        cdef int slot = <int>min(cursor >> 32, <uint64_t>SLOT_COUNT)
         cdef uint32_t start = <uint32_t>cursor
         cdef uint32_t home, homes, found, i
         cdef SlotTable* table

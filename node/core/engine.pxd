@@ -46,6 +46,7 @@ cdef class Client:
     cdef public bint closing     # to be closed once what was replied is sent
     cdef public bint replicated  # applies a stream that is recorded elsewhere: leaves no trail
     cdef public object link      # its connection, or None
+    cdef int last_row            # of the last command, -1 before the first
     cdef object propagation
     cpdef execute(self, list argv)
     cpdef changed(self, bytes key, event, int64_t dirty=*)

@@ -91,6 +91,7 @@ cdef class Client:
         self.engine = engine
         self.db = engine.databases[0]
         self.resp = 2
+        self.last_row = -1
 
     cpdef execute(self, list argv):
         """Carry out a command with all checks; returns the reply value."""
@@ -111,6 +112,11 @@ cdef class Client:
     def now(self) -> int:
         """Unix ms, fixed for the command that is being executed."""
         return self.db.now
+
+    @property
+    def last_command(self) -> str:
+        """Table name of the last command executed, "" before the first."""
+        return self.engine.commands[self.last_row].name if self.last_row >= 0 else ""
 
 
 cdef class Engine:
@@ -141,17 +147,20 @@ cdef class Engine:
     # --- set up --------------------------------------------------------------------------------------
 
     def load(self, commands, bint clustered) -> None:
-        """Fill the rows from (Command, handler) pairs. Subcommands have rows too; containers are resolved
-        by the session. `clustered`: commands with several keys go through the session's slot check."""
-        pairs = list(commands)
+        """Fill the rows from (name, Command, handler).
+
+        The name is what clients call it by, "" for subcommands, which the session resolves. `clustered`:
+        commands with several keys go through the session's slot check.
+        """
+        commands = list(commands)
         cdef Row* row
         cdef int i
         self.clustered = clustered
-        self.rows = <Row*>calloc(len(pairs), sizeof(Row))
+        self.rows = <Row*>calloc(len(commands), sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
-        self.row_count = len(pairs)
-        for i, (command, handler) in enumerate(pairs):
+        self.row_count = len(commands)
+        for i, (called, command, handler) in enumerate(commands):
             self.commands.append(command)
             self.handlers.append(handler)
             self.row_of[command.name] = i
@@ -167,8 +176,8 @@ cdef class Engine:
                 row.mask |= MASK_WRITE
             if "denyoom" in command.flags:
                 row.mask |= MASK_DENYOOM
-            name = command.name.upper().encode()
-            if len(name) > LONGEST_NAME or b"|" in name:
+            name = called.upper().encode()
+            if not 0 < len(name) <= LONGEST_NAME:
                 continue
             one_key = command.first_key > 0 and command.first_key == command.last_key
             movable = "movablekeys" in command.flags
@@ -260,6 +269,7 @@ cdef class Engine:
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1
+                client.last_row = <int>(row - self.rows)
                 return 0
             value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
         elif request.is_inline:
@@ -293,6 +303,7 @@ cdef class Engine:
         cdef int64_t dirty = self.dirty
         outer = client.propagation
         client.propagation = None
+        client.last_row = row
         try:
             value = self.handlers[row](client, args)
         except _ReplyError as error:

@@ -42,18 +42,25 @@ def load_all() -> None:
         importlib.import_module(module.name)
 
 
-def served_commands() -> dict[str, Command]:
-    """name → row of the commands a worker serves: those with a handler, or with one below them."""
-    return {
-        name: row
+def served_commands(renamed: dict[str, str]) -> dict[str, Command]:
+    """name → row of the commands a worker serves: those with a handler, or with one below them.
+
+    `renamed` (rename-command) gives some another name; an empty one takes the command away.
+    """
+    served = {
+        renamed.get(name, name): row
         for name, row in TABLE.items()
         if name in HANDLERS or any(sub.name in HANDLERS for sub in row.subcommands.values())
     }
+    served.pop("", None)
+    return served
 
 
-def rows(commands: dict[str, Command]) -> Iterator[tuple[Command, Handler]]:
-    """(row, handler) of these commands and their subcommands, where there is a handler."""
-    for row in commands.values():
-        for each in (row, *row.subcommands.values()):
+def rows(commands: dict[str, Command]) -> Iterator[tuple[str, Command, Handler]]:
+    """(name, row, handler) of these commands, and of their subcommands under no name."""
+    for name, row in commands.items():
+        if row.name in HANDLERS:
+            yield name, row, HANDLERS[row.name]
+        for each in row.subcommands.values():
             if each.name in HANDLERS:
-                yield each, HANDLERS[each.name]
+                yield "", each, HANDLERS[each.name]

@@ -41,6 +41,10 @@ NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that act at once even between MULTI and EXEC."""
 
 
+CROSS_PROTOCOL = frozenset((b"post", b"host:"))
+"""What begins the lines of an HTTP request."""
+
+
 class Session(Client):
     __slots__ = (
         "asking",
@@ -48,7 +52,6 @@ class Session(Client):
         "id",
         "is_replica",
         "kind",
-        "last_command",
         "lib_name",
         "lib_ver",
         "name",
@@ -74,7 +77,6 @@ class Session(Client):
         self.lib_name = b""
         self.lib_ver = b""
         self.user = "default"
-        self.last_command = ""
         self.no_evict = False
         self.readonly = False
         """READONLY was sent: reads of slots that our primary owns are served."""
@@ -116,6 +118,8 @@ class Session(Client):
         return value
 
     def _execute(self, argv: list[bytes]) -> Any:
+        if argv[0].lower() in CROSS_PROTOCOL:
+            return self._refuse_cross_protocol()
         command, args = self.worker.resolve(argv)
         try:
             self._check(command, argv)
@@ -123,18 +127,27 @@ class Session(Client):
             self.engine.reject(command.name)
             raise
         gate = self.engine.gate
-        if gate & GATE_PAUSED_ALL or (gate & GATE_PAUSED_WRITES and self._may_write(command)):
-            if self.link is not None and not self.is_privileged:
-                self.worker.pause.wait(self, argv)
-                return NO_REPLY
+        paused = gate & GATE_PAUSED_ALL or (gate & GATE_PAUSED_WRITES and self._may_write(command))
+        if paused and self.link is not None and not self.is_privileged:
+            self.worker.pause.wait(self, argv)
+            return NO_REPLY
         if self.queue is not None and command.name not in NOT_QUEUED:
             self.queue.append((command, argv))
             return QUEUED
         return self.run(command, argv, args)
 
+    def _refuse_cross_protocol(self) -> Any:
+        """A web browser was made to talk to us: hang up before it gets to its request's body."""
+        self.worker.log.warning(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to "
+            "Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to "
+            "compromise your Redis instance. Connection aborted."
+        )
+        self.close()
+        return NO_REPLY
+
     def run(self, command: Command, argv: list[bytes], args: list[bytes]) -> Any:
         """Run a handler after all checks; the one place through which sessions do."""
-        self.last_command = command.name
         return self.engine.call(self, command.name, argv, args)
 
     def _check(self, command: Command, argv: list[bytes]) -> None:

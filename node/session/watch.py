@@ -63,6 +63,5 @@ class Watches:
         """Did a watched key that existed when it was watched disappear since, be it only by its age?"""
         databases = self._engine.databases
         return any(
-            existed and not databases[index].exists(key)
-            for (index, key), existed in session.watched.items()
+            existed and not databases[index].exists(key) for (index, key), existed in session.watched.items()
         )

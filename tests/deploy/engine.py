@@ -1,8 +1,8 @@
 """A Docker engine of the tests' own, and the images they need, where nothing can be pulled.
 
-The engine that `DOCKER_HOST` or the default socket names is used if it answers; otherwise `dockerd` is started
-with its data in a temporary directory, and stopped with everything it made. The base image is built by
-debootstrap, which fetches Debian packages; it takes about a minute.
+The engine that `DOCKER_HOST` or the default socket names is used if it answers; otherwise `dockerd` is
+started with its data in a temporary directory, and stopped with everything it made. The base image is built
+by debootstrap, which fetches Debian packages; it takes about a minute.
 """
 
 from __future__ import annotations

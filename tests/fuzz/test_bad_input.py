@@ -97,7 +97,6 @@ def test_endless_lines_end_as_with_the_oracle(
     assert answer.endswith(b"<closed>")
 
 
-@pytest.mark.xfail(strict=True, reason="`POST` and `Host:` are not yet recognized as a browser's request")
 @pytest.mark.parametrize("raw", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_a_browser_is_sent_away(redis_oracle: Oracle, shoal_node: ShoalNode, raw: bytes) -> None:
     assert outcome(redis_oracle, raw).endswith(b"<closed>")

@@ -40,7 +40,7 @@ def test_both_walks_take_the_way_of_redis(a: bytes, b: bytes) -> None:
 
 def test_a_long_and_a_short_string_are_quick_either_way() -> None:
     long, short = bytes(range(256)) * 12_000, bytes(range(40, 0, -1))
-    start = time.perf_counter()
+    start = time.process_time()
     for a, b in ((long, short), (short, long)):
         assert len(list(lcs.common_subsequence(a, b))) == len(short)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

@@ -1,0 +1,65 @@
+"""What Python sees of the engine (engine.pyx)."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from node.core.trail import Trail
+from node.keyspace.events import Event
+
+GATE_AUTH: int
+GATE_TRANSACTION: int
+GATE_ASKING: int
+GATE_REPLY: int
+GATE_SUBSCRIBED: int
+GATE_NO_TOUCH: int
+GATE_LOADING: int
+GATE_PAUSED_WRITES: int
+GATE_PAUSED_ALL: int
+GATE_READ_ONLY: int
+GATE_OUT_OF_MEMORY: int
+GATE_FEW_REPLICAS: int
+GATE_DISK_ERROR: int
+GATE_STALE: int
+
+class Client:
+    engine: Engine
+    db: Any  # a Database; Any, because compiled methods take no keywords a checker would know
+    gate: int
+    resp: int
+    suspended: bool
+    closing: bool
+    replicated: bool
+    link: Any
+    last_command: str
+    def __init__(self, engine: Engine, *args: Any) -> None: ...
+    @property
+    def now(self) -> int: ...
+    def execute(self, argv: list[bytes]) -> Any: ...
+    def changed(self, key: bytes, event: Event, dirty: int = 1) -> None: ...
+    def propagate(self, *argvs: list[bytes]) -> None: ...
+
+class Engine:
+    databases: list[Any]
+    trail: Trail
+    now: int
+    dirty: int
+    gate: int
+    observed: bool
+    observer: Callable[[Any, bytes, Event], None] | None
+    on_bug: Callable[[str, Exception], None] | None
+    on_error: Callable[[str], None] | None
+    bulk_length: int
+    commands_processed: int
+    bytes_received: int
+    bytes_sent: int
+    connections_received: int
+    row_of: dict[str, int]
+    def __init__(self, databases: int = 1) -> None: ...
+    @property
+    def slot_states(self) -> memoryview: ...
+    def load(self, commands: Iterable[tuple[str, Any, Any]], clustered: bool) -> None: ...
+    def tick(self) -> int: ...
+    def call(self, client: Client, name: str, argv: list[bytes], args: list[bytes]) -> Any: ...
+    def reject(self, name: str) -> None: ...
+    def command_stats(self) -> dict[str, tuple[int, int, int]]: ...
+    def reset_stats(self) -> None: ...
