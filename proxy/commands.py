@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from node.commands import TABLE, Command
 from node.core.key_slot import key_slot
+
+from node.commands import TABLE, Command
 from node.errors import (
     CLUSTERDOWN_UNBOUND,
     CROSSSLOT,

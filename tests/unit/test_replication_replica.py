@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from node.core.reply_writer import encode_command
+
 from node.replication.command_stream import CommandReader, StreamError
 from node.replication.replica import (
     Command,
