@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -9,10 +10,9 @@ import typer
 
 from cluster.cli.common import DryRun, Json, Password, UsageProblem, User, Yes, parse_address
 from cluster.cli.output import print_json, print_table, say
-from cluster.operations.forming import await_nodes, form, require_strangers
+from cluster.operations.forming import await_agreement, await_nodes, form, require_strangers
 from cluster.operations.link import Credentials, NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
-from cluster.plans.check import check
 from cluster.plans.create import CreatePlan, plan_create
 
 
@@ -20,10 +20,10 @@ def create(
     addresses: Annotated[list[str], typer.Argument(metavar="HOST:PORT...", help="The nodes, three or more.")],
     replicas: Annotated[int, typer.Option("--replicas", min=0, help="Replicas for each primary.")] = 0,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, help="Seconds to wait for nodes that are still starting.")
+        float, typer.Option("--wait", min=0, help="Seconds to wait for nodes that are starting.")
     ] = 0.0,
     if_needed: Annotated[
-        bool, typer.Option("--if-needed", help="Do nothing if these nodes are a sound cluster already.")
+        bool, typer.Option("--if-needed", help="Do nothing if these nodes are a cluster already.")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -42,7 +42,7 @@ def create(
             await_nodes(list(links.values()), wait)
         except Unreachable as error:
             raise UsageProblem(str(error)) from error
-        if if_needed and _is_formed(list(links.values())):
+        if if_needed and _is_formed(list(links.values()), wait):
             say("these nodes are a cluster already")
             return
         require_strangers(list(links.values()))
@@ -62,22 +62,22 @@ def create(
         say(f"done: all slots are served by {len(plan.primaries)} primaries")
 
 
-def _is_formed(links: list[NodeLink]) -> bool:
-    """Whether exactly these nodes, or more, are one cluster without problems; waits out gossip where they are
-    one."""
+def _is_formed(links: list[NodeLink], wait: float) -> bool:
+    """Whether these nodes, perhaps with more, are one cluster. One that has just been started may still be
+    finding itself together: it is given `wait` seconds, then raises OperationError with what is wrong."""
     views = [read_view(link) for link in links]
-    ids = {view.observer.id for view in views}
-    if len(views[0].nodes) == 1:
+    if all(len(view.nodes) == 1 for view in views):
         return False
-    strangers = [view.observer.address for view in views if not ids <= set(view.nodes)]
-    if strangers:
-        raise OperationError(
-            f"some of these nodes are a cluster, but {strangers[0]} does not belong to it",
-            "CLUSTER MEET adds it; CLUSTER RESET on the others starts over",
-        )
-    survey = Survey(links[0], links[0].credentials)
-    survey.refresh()
-    return not any(problem.severity == "error" for problem in check(survey.views, survey.unreachable))
+    ids = {view.observer.id for view in views}
+    for view in views:
+        if not ids <= set(view.nodes):
+            raise OperationError(
+                f"some of these nodes are a cluster, but {view.observer.address} does not know all of them",
+                "CLUSTER MEET adds it; CLUSTER RESET on each node starts over",
+            )
+    with Survey(links[0], links[0].credentials) as survey:
+        await_agreement(survey, time.monotonic() + wait)
+    return True
 
 
 def print_plan(plan: CreatePlan) -> None:

@@ -62,7 +62,9 @@ def parse_info(text: str) -> dict[str, str]:
 
 
 def server_version(fields: dict[str, str]) -> str:
-    """`valkey 9.1.2`. Servers that extend Redis name the Redis version they are compatible with as well."""
+    """`valkey 9.1.2`. `redis_version` alone would be, of all others, the Redis they are compatible with."""
+    if "shoal_version" in fields:
+        return f"shoal {fields['shoal_version']}"
     name = fields.get("server_name", "redis")
     return f"{name} {fields.get(f'{name}_version', '?')}"
 

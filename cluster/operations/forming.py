@@ -92,16 +92,32 @@ def form(
 
 
 def await_agreement(survey: Survey, deadline: float) -> None:
-    """Until all slots are served, all members agree, and each says that its cluster is ok."""
+    """Until all slots are served, all members agree, and each says that its cluster is ok.
 
-    def agreed() -> bool:
+    Raises OperationError with what still stands in the way at the deadline (`time.monotonic()`).
+    """
+    while True:
         survey.refresh()
-        if survey.unreachable or any(problem.severity == "error" for problem in check(survey.views)):
-            return False
-        links = [survey.link(view.observer.id) for view in survey.views]
-        return all(_replication_is_up(link) and cluster_is_ok(link) for link in links)
+        obstacle = _obstacle(survey)
+        if obstacle is None:
+            return
+        if time.monotonic() >= deadline:
+            raise OperationError(f"the cluster does not work yet: {obstacle}", "`shoal check` says more")
+        time.sleep(_PAUSE)
 
-    _await(agreed, deadline, "the members do not agree on a working cluster", "`shoal check` says on what")
+
+def _obstacle(survey: Survey) -> str | None:
+    """The first thing that keeps the surveyed cluster from being whole; None when nothing does."""
+    for problem in check(survey.views, survey.unreachable):
+        if problem.severity == "error":
+            return problem.text
+    for view in survey.views:
+        link = survey.link(view.observer.id)
+        if not _replication_is_up(link):
+            return f"{link.address} is not in sync with its primary"
+        if not cluster_is_ok(link):
+            return f"{link.address} says that its cluster is not ok"
+    return None
 
 
 def cluster_is_ok(link: NodeLink) -> bool:
