@@ -118,6 +118,13 @@ def test_a_sub_replica_moves_up(rig: Rig) -> None:
     assert rig.me.primary is rig.node("3")
 
 
+def test_nobody_but_a_vote_makes_us_primary(rig: Rig) -> None:
+    rig = Rig(REPLICA_OF_C, [B, C, D])
+    rig.says("c", Ping, replica_of=REPLICA_OF_C.id, slots=0, config_epoch=9)
+    assert rig.me.is_replica
+    assert not rig.me.slots
+
+
 def test_an_update_about_ourselves_makes_no_replica_a_primary(rig: Rig) -> None:
     rig = Rig(REPLICA_OF_C, [B, C, D])
     rig.says("d", Update, 9, REPLICA_OF_C.id, parse_ranges(C.slots))

@@ -34,6 +34,20 @@ def test_silence_for_the_timeout_after_a_ping_is_suspect(rig: Rig) -> None:
     assert not rig.node("d").timed_out
 
 
+def test_a_new_link_is_no_new_grace(rig: Rig) -> None:
+    for _ in range(2 * TIMEOUT // 100):
+        rig.pass_time(100, answering="d1")
+        for connect in rig.happened(fx.Connect):
+            rig.do(rig.coordinator.link_up(connect.link, rig.now))
+    assert rig.node("c").timed_out
+
+
+def test_a_lost_link_starts_the_clock(rig: Rig) -> None:
+    rig.do(rig.coordinator.link_down(rig.node("c").link or 0, rig.now))
+    rig.pass_time(TIMEOUT + 100, answering="d1")
+    assert rig.node("c").timed_out, "without waiting for the next ping to fall due"
+
+
 def test_any_data_is_a_sign_of_life(rig: Rig) -> None:
     link = rig.node("c").link
     for _ in range(4 * TIMEOUT // 100):
@@ -58,6 +72,16 @@ def test_a_majority_of_primaries_makes_it_fail_and_all_are_told(rig: Rig) -> Non
     assert not rig.node("c").timed_out
     assert {"d", "1"} <= rig.receivers(Fail)
     assert rig.sent(Fail)[0].id == C.id
+
+
+def test_a_majority_is_one_of_all_primaries_with_slots() -> None:
+    others = [C, Peer("d", "10001-16381", 3), Peer("e", "16382", 4), Peer("f", "16383", 5), Peer("a")]
+    rig = Rig(B, others)
+    rig.pass_time(2 * TIMEOUT, answering="defa")
+    rig.says("d", Ping, (rig.gossip("c", flag.PFAIL),))
+    assert not rig.node("c").failed
+    rig.says("e", Ping, (rig.gossip("c", flag.PFAIL),))
+    assert rig.node("c").failed
 
 
 def test_reports_are_worth_nothing_without_own_suspicion(rig: Rig) -> None:

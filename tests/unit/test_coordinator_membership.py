@@ -68,6 +68,16 @@ def test_meet_opens_a_link_and_introduces_us(rig: Rig) -> None:
     assert len(rig.coordinator.topology.nodes) == 4
 
 
+def test_meet_is_said_once(rig: Rig) -> None:
+    connect = meet(rig)
+    rig.do(rig.coordinator.link_up(connect.link, rig.now))
+    rig.do(rig.coordinator.link_down(connect.link, rig.now))
+    rig.tick(100)
+    (again,) = rig.happened(fx.Connect)
+    rig.do(rig.coordinator.link_up(again.link, rig.now))
+    assert len(rig.sent(Meet)) == 1
+
+
 def test_the_first_pong_gives_the_real_id(rig: Rig) -> None:
     connect = meet(rig)
     rig.do(rig.coordinator.link_up(connect.link, rig.now))
@@ -182,6 +192,17 @@ def test_gossiped_pongs_spare_pings_unless_from_the_future(rig: Rig) -> None:
     assert rig.node("d").pong_received == before
     rig.says("c", Ping, (rig.gossip("d", pong_received=rig.now // 1000),))
     assert rig.node("d").pong_received == rig.now // 1000 * 1000
+
+
+def test_gossiped_pongs_of_a_suspect_count_for_nothing(rig: Rig) -> None:
+    rig.says("d", Ping, (rig.gossip("c", flag.PFAIL),))
+    before = rig.node("c").pong_received
+    rig.now += 3000
+    rig.says("d", Ping)
+    rig.peers["1"] = Peer("1", of="d")
+    rig.says("d", Ping, (rig.gossip("1"),))
+    rig.says("1", Ping, (rig.gossip("c"),))
+    assert rig.node("c").pong_received == before
 
 
 def test_heartbeats_carry_three_or_a_tenth_of_the_nodes() -> None:

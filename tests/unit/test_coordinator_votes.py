@@ -182,6 +182,7 @@ def test_a_vote_counts_once_per_voter_and_only_for_this_epoch(candidate: Rig) ->
     for _ in range(5):
         candidate.says("b", FailoverAuthAck)
     candidate.says("2", FailoverAuthAck)
+    candidate.says("e", FailoverAuthAck)
     assert candidate.me.is_replica
 
 
