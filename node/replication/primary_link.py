@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from node.core.reply_writer import encode_command
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 KEEPALIVE_SECONDS: Final = 1.0
 KEEPALIVE: Final = b"\n"
+SLICE_SECONDS: Final = 0.005
+"""How long stream commands are applied at a stretch."""
 
 
 class PrimaryLink(asyncio.Protocol):
@@ -51,6 +54,8 @@ class PrimaryLink(asyncio.Protocol):
         self._transaction: list[bytes] = []
         """Bytes of a transaction that has begun and not ended."""
         self._closed = False
+        self._held = False
+        """Nothing is read from the socket: what was read has not been performed yet."""
         self._full_resync: events.FullResync | None = None
         self.last_io = time.monotonic()
         self.snapshot_size: int | None = None
@@ -128,13 +133,41 @@ class PrimaryLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_io = time.monotonic()
+        if not self._closed:
+            self._go_on(self._protocol.receive(data))
+
+    def _go_on(self, received: Iterator[Event]) -> None:
+        """Perform what was received, for a moment; then let others have their turn and read nothing.
+
+        A replica that has much to catch up with would otherwise not answer anybody until it has.
+        """
         if self._closed:
             return
+        deadline = time.monotonic() + SLICE_SECONDS
         with self._replication.applying():
-            for event in self._protocol.receive(data):
+            for event in received:
                 self._perform(event)
                 if self._closed:
                     return
+                if time.monotonic() > deadline:
+                    break
+            else:
+                self._read_on()
+                return
+        self._hold_reading()
+        asyncio.get_running_loop().call_soon(self._go_on, received)
+
+    def _hold_reading(self) -> None:
+        assert self._transport is not None
+        if not self._held:
+            self._held = True
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        assert self._transport is not None
+        if self._held and self._loading is None:
+            self._held = False
+            self._transport.resume_reading()
 
     def _fail(self, reason: str) -> None:
         if not self._closed:
@@ -215,14 +248,14 @@ class PrimaryLink(asyncio.Protocol):
             self._fail(f"Write error or short write writing to the DB dump file: {error}")
 
     def _begin_loading(self) -> None:
-        assert self._transport is not None and self._spool is not None
-        self._transport.pause_reading()
+        assert self._spool is not None
+        self._hold_reading()
         self._spool.close()
         self._loading = asyncio.get_running_loop().create_task(self._load())
 
     async def _load(self) -> None:
         """Replace our data by the snapshot, then go on with the stream."""
-        assert self._full_resync is not None and self._transport is not None
+        assert self._full_resync is not None
         keepalive = asyncio.get_running_loop().create_task(self._keep_alive())
         try:
             self._replication.link_loads()
@@ -242,12 +275,8 @@ class PrimaryLink(asyncio.Protocol):
         full = self._full_resync
         database = self._replication.link_synchronized(full.id, full.offset)
         self._session.db = self._worker.databases[database]
-        with self._replication.applying():
-            for event in self._protocol.loaded():
-                self._perform(event)
+        self._go_on(self._protocol.loaded())
         self.acknowledge()
-        if not self._closed:
-            self._transport.resume_reading()
 
     async def _keep_alive(self) -> None:
         while True:

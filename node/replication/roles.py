@@ -87,6 +87,10 @@ class Replication:
         """The fields of INFO's Replication section."""
         return views.info(self, self._worker.config, self._worker.engine.now)
 
+    def stats(self) -> dict[str, int]:
+        """Fields for INFO's Stats section."""
+        return views.stats(self)
+
     def describe_role(self) -> list[Any]:
         """ROLE's reply."""
         return views.role(self)

@@ -94,3 +94,13 @@ def role(replication: Replication) -> list[Any]:
         for peer in replication.primary.online()
     ]
     return [b"master", replication.offset, replicas]
+
+
+def stats(replication: Replication) -> dict[str, int]:
+    """The fields of INFO's Stats section that count synchronizations."""
+    primary = replication.primary
+    return {
+        "sync_full": primary.full_syncs,
+        "sync_partial_ok": primary.partial_ok,
+        "sync_partial_err": primary.partial_refused,
+    }
