@@ -14,6 +14,7 @@ import typer
 from cluster.cli.common import UsageProblem
 from cluster.cli.output import print_table
 from cluster.operations.link import OperationError
+from cluster.slots import SLOT_COUNT
 from cluster.supervisor.endpoints import ALL, Endpoint
 from cluster.supervisor.preflight import require_free_ports, require_program
 from cluster.supervisor.settings import Settings, SetupError, settle
@@ -105,7 +106,7 @@ def _write(line: str) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _show(rows: list[Endpoint]) -> None:
+def _show(rows: list[Endpoint], served: int) -> None:
     """The table, and the two addresses that most people need."""
     print(flush=True)
     print_table(
@@ -117,4 +118,6 @@ def _show(rows: list[Endpoint]) -> None:
     worker = next(row.address for row in rows if row.slots != ALL)
     print(f"\n plain clients:    redis://{proxy}" if proxy else "")
     print(f" cluster clients:  redis://{worker}")
-    print("\nAll 16384 slots are served. Ctrl-C stops the cluster.\n", flush=True)
+    all_served = served == SLOT_COUNT
+    print(f"\n{'All' if all_served else f'Only {served} of'} {SLOT_COUNT} slots are served.", end=" ")
+    print("Ctrl-C stops the cluster.\n", flush=True)

@@ -3,8 +3,8 @@
 Two things follow from knowing of the death at once, rather than from silence after cluster-node-timeout:
 
 - A replica can take over at once. It is told CLUSTER FAILOVER FORCE, and asks the other primaries for their
-votes as in
-  any failover; nothing is forced upon them.
+  votes as in any failover. When they give none, because most of them died as well, it is told TAKEOVER, which
+  needs no votes: the primary is certainly dead, and nobody but this supervisor would start it again.
 - The dead must not come back too soon. Restarted within the timeout it would still be primary, with no more
 data than
   its last snapshot, and its replicas, which have everything, would copy that. So it is started again
@@ -23,6 +23,8 @@ from cluster.plans.model import NodeInfo, View
 
 LONGEST_SECONDS = 20.0
 """After that the dead is started again whatever it may cost: a part of the keys is not served meanwhile."""
+ELECTION_SECONDS = 5.0
+"""for an election to succeed, before a replica takes over without one"""
 _ASK_AGAIN_SECONDS = 2.0
 _POLL = 0.05
 _ANSWER_SECONDS = 2.0
@@ -90,14 +92,15 @@ def _received(links: dict[int, NodeLink], replica: NodeInfo) -> int:
 def _install(
     heir: NodeLink, dead_port: int, note: Callable[[str], None], cancelled: Callable[[], bool]
 ) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
+    started = time.monotonic()
+    deadline = started + LONGEST_SECONDS
     ask_at = 0.0
     while not cancelled() and time.monotonic() < deadline:
         try:
             if time.monotonic() >= ask_at:
                 # An election can fail, as any vote; the next one takes place in a later epoch.
                 ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
-                _ask(heir)
+                _ask(heir, "FORCE" if time.monotonic() < started + ELECTION_SECONDS else "TAKEOVER")
             if read_view(heir).observer.is_primary:
                 note(f"worker {heir.port} has taken over from worker {dead_port}")
                 return
@@ -106,12 +109,12 @@ def _install(
             return
         time.sleep(_POLL)
     if not cancelled():
-        note(f"worker {heir.port} was not elected in {LONGEST_SECONDS:g} s")
+        note(f"worker {heir.port} did not take over in {LONGEST_SECONDS:g} s")
 
 
-def _ask(heir: NodeLink) -> None:
+def _ask(heir: NodeLink, how: str) -> None:
     try:
-        heir.call("CLUSTER", "FAILOVER", "FORCE")
+        heir.call("CLUSTER", "FAILOVER", how)
     except Refused as error:
         if "should send" not in error.reply.lower():  # it has become primary already
             raise

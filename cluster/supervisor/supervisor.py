@@ -18,7 +18,9 @@ from typing import TypeVar
 from cluster.operations.forming import await_agreement, form
 from cluster.operations.link import NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey
+from cluster.plans.check import uncovered_slots
 from cluster.plans.create import plan_create
+from cluster.slots import SLOT_COUNT, count
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
 from cluster.supervisor.logs import Speaker, cause_of_end
@@ -47,7 +49,8 @@ class Stopped(Exception):
 
 
 class Supervisor:
-    """`write` gets every line to print, `show` the table. `run` does it all and returns when stopped.
+    """`write` gets every line to print, `show` the table and how many slots are served. `run` does it all and
+    returns when stopped.
 
     The children's lines are printed from the table on; with `verbose` from the beginning.
     """
@@ -57,7 +60,7 @@ class Supervisor:
         settings: Settings,
         workspace: Workspace,
         write: Callable[[str], None],
-        show: Callable[[list[Endpoint]], None],
+        show: Callable[[list[Endpoint], int], None],
         worker_program: Sequence[str] = (),
         worker_settings: Sequence[str] = (),
         verbose: bool = False,
@@ -85,7 +88,8 @@ class Supervisor:
             survey = await self._bring_up(formed)
             self.workspace.remember(to_remember(self.settings), formed=True)
             with survey:
-                self._show(endpoints(self.settings, survey))
+                served = SLOT_COUNT - count(uncovered_slots(survey.views))
+                self._show(endpoints(self.settings, survey), served)
             self._loud = True
             for child in (*self._workers, *self._proxies):
                 child.keep_alive = True
@@ -201,10 +205,14 @@ class Supervisor:
                 link.close()
 
     def _resume(self) -> Survey:
-        """Await that the workers are the cluster again that they were."""
+        """Await that the workers are the cluster again that they were. One that cannot become whole runs all
+        the same: its data is served as far as it goes, and `shoal fix` needs a running cluster."""
         self._note_from_thread("resuming the cluster of this directory")
         survey = Survey(NodeLink(self.settings.local_host, self.settings.port))
-        await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
+        try:
+            await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
+        except OperationError as error:
+            self._note_from_thread(f"warning: {error}")
         return survey
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:

@@ -169,6 +169,28 @@ def test_a_killed_primary_is_succeeded_and_comes_back_as_replica(cluster: Runnin
     assert cluster.stop() == 0
 
 
+def test_primaries_that_die_together_lose_nothing(cluster: RunningUp) -> None:
+    """No majority is left to elect anybody, and their snapshots know nothing of the keys."""
+    cluster.start(*cluster.first_port_options)
+    with cluster.cluster_client() as client:
+        for n in range(100):
+            client.set(f"key:{n}", n)
+        for primary in client.get_primaries():
+            client.execute_command("WAIT", 1, 5000, target_nodes=primary)
+        victims = [primary.port for primary in client.get_primaries()]
+    for victim in [cluster.worker(port) for port in victims]:
+        victim.kill()
+    taken = [f"has taken over from worker {port}" for port in victims]
+    eventually(lambda: all(words in cluster.log for words in taken), lambda: cluster.log, timeout=40)
+
+    def all_there() -> bool:
+        with cluster.cluster_client() as client:
+            return [client.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
+
+    eventually(all_there, "every key is there", timeout=30)
+    assert cluster.stop() == 0
+
+
 def test_children_are_restarted_and_never_outlive_the_supervisor(small: RunningUp) -> None:
     small.start("--workers", 3)
     first = small.worker(small.port).pid
