@@ -1,6 +1,7 @@
 """A routing proxy: plain clients use a Redis, Valkey or shoal cluster as if it were one server.
 
-The compiled part forwards (read it in this order: frames, sinks, buffers, reactor, upstream, routes, client; each
-.pxd is the contents page of its .pyx). Plain Python decides (routing, commands, jobs, splitter, merger), answers
-locally (local_commands, info), and knows the cluster (topology, upstreams, dialogue). server.py joins them.
+The compiled part forwards (read it in this order: frames, sinks, buffers, reactor, upstream, routes, client;
+each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands, jobs, splitter, merger),
+answers locally (local_commands, info), and knows the cluster (topology, upstreams, dialogue). server.py joins
+them.
 """

@@ -12,7 +12,7 @@ cdef struct Buffer:
     Py_ssize_t end          # behind the last one
     Py_ssize_t capacity
 
-# Make room for `extra` bytes behind `end`. May move the bytes: offsets stay meaningful only relative to `start`.
+# Make room for `extra` bytes behind `end`. May move the bytes: only offsets from `start` keep their meaning.
 cdef int reserve(Buffer* buffer, Py_ssize_t extra) except -1
 
 # Give the memory back, with whatever is in it.

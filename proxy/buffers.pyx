@@ -17,7 +17,7 @@ cdef int reserve(Buffer* buffer, Py_ssize_t extra) except -1:
     cdef char* grown
     if buffer.capacity - buffer.end >= extra:
         return 0
-    # Moving pays only if it frees at least as much as it copies; else the same bytes are moved again and again.
+    # Moving pays only if it frees at least as much as it copies; else the same bytes are moved over and over.
     if buffer.start >= held and buffer.capacity - held >= extra:
         _move_to_front(buffer, held)
         return 0

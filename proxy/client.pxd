@@ -31,7 +31,7 @@ cdef class Client(Connection):
     cdef RequestLimits limits
     cdef bint stalled                   # `unread` holds requests that must wait; the socket is not read
     cdef bint input_ended               # no more requests: close once all is answered and sent
-    cdef uint64_t hold_until            # dispatch nothing more before all requests up to this one are answered
+    cdef uint64_t hold_until            # dispatch nothing more before all requests so far are answered
     cdef Py_ssize_t bytes_in_flight     # of requests not answered yet
     cdef Py_ssize_t usual_reply         # a moving average of the length of replies
 

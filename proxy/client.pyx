@@ -1,16 +1,18 @@
 """The client side of the forwarder.
 
 The way of a request: found in place in the receive buffer, its key's slot computed, its bytes appended to the
-worker's buffer, an entry made in the ring. No Python object is made for it. What the route table does not know
-how to forward (several keys, no key, local commands, errors) goes to `service.execute` as a list of arguments.
+worker's buffer, an entry made in the ring. No Python object is made for it. What the route table does not
+know how to forward (several keys, no key, local commands, errors) goes to `service.execute` as a list of
+arguments.
 
-The way of a reply: if it answers the oldest request it is appended to the output at once, and so are the later
-ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring entry.
+The way of a reply: if it answers the oldest request it is appended to the output at once, and so are the
+later ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring
+entry.
 
 A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
-flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how long
-its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no memory.
-Redis closes a client whose unread replies
+flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how
+long its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no
+memory. Redis closes a client whose unread replies
 pass a limit only for subscribers and replicas; the proxy has such a last limit for everybody, because what
 piles up here is not the client's data alone but memory of a process that all share.
 """
@@ -59,7 +61,7 @@ cdef class Client(Connection):
         free_ring(self)
 
     def open(self, int descriptor, bint authenticated) -> None:
-        """Take over an accepted, non-blocking socket. Until `authenticate`, requests are kept small, as Redis does."""
+        """Take over an accepted, non-blocking socket. Until `authenticate`, requests must be small."""
         self.authenticated = authenticated
         if not authenticated:
             self.limits = RequestLimits(10, 16384)
@@ -164,7 +166,7 @@ cdef class Client(Connection):
     cdef bint must_wait(self) noexcept:
         if self.head == self.tail and size(&self.outgoing) == 0:
             return False
-        # Once stalled, go on only some way below the limits, so that reading does not stop and go with every reply.
+        # Once stalled, go on only well below the limits, so that reading does not stop and go all the time.
         cdef int slack = 2 if self.stalled else 1
         cdef Py_ssize_t in_flight = slack * <Py_ssize_t>(self.tail - self.head)
         return (
@@ -182,7 +184,7 @@ cdef class Client(Connection):
         cdef int key
         if self.authenticated and not self.scan.irregular:
             route = self.routes.find(frame + self.scan.args[0].at, self.scan.args[0].length)
-            if route != NULL and (self.scan.argc == route.argc or route.argc == 0 and self.scan.argc > route.first_key):
+            if route != NULL and fits(route, self.scan.argc):
                 key = route.first_key
                 upstream = self.slots.owner(
                     slot_of(frame + self.scan.args[key].at, self.scan.args[key].length), self.resp == 3
@@ -193,7 +195,7 @@ cdef class Client(Connection):
         return self.execute(frame, tag)
 
     cdef int execute(self, const char* frame, uint64_t tag) except -1:
-        """The way through Python. `service.execute` returns the reply, or None if it will `complete` later."""
+        """The way through Python. `service.execute` returns the reply, or None and will `complete` later."""
         cdef bytes request = frame[:self.scan.at]
         cdef bytes reply
         try:
@@ -304,6 +306,11 @@ cdef class Client(Connection):
             self.interest(True, self.writing)
             self.process(self.unread.data + self.unread.start, size(&self.unread))
         return 0
+
+
+cdef inline bint fits(Route* route, long long argc) noexcept:
+    """Has a request of `argc` arguments the one key that the route speaks of?"""
+    return argc == route.argc if route.argc else argc > route.first_key
 
 
 cdef int grow_ring(Client client) except -1:

@@ -1,18 +1,20 @@
 """Frame scanners for requests and replies; see frames.pxd.
 
-What is accepted and which error is given follows Redis' networking.c: bounds on lengths, the strict number format
-of string2ll (no plus, no leading zeros, no spaces), and limits on lines that do not end. Redis takes any two bytes
+What is accepted and which error is given follows Redis' networking.c: bounds on lengths, the strict number
+format of string2ll (no plus, no leading zeros, no spaces), and limits on lines that do not end. Redis takes
+any two bytes
 for the CRLF after a header or an argument. So do we, but mark the frame irregular: such a frame must not
 reach a worker as it is, because there it would share a connection with everybody else's requests.
 
-Reply types: RESP3 specification (https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md).
-Nesting needs no stack: a count of values still to come grows by what an aggregate announces.
+Reply types: RESP3 specification
+(https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md). Nesting needs no stack: a count
+of values still to come grows by what an aggregate announces.
 """
 
 from libc.string cimport memchr, memset
 
 cdef enum:
-    LINE_MAX = 65536        # bytes of a header or inline command without an end before it is refused (Redis' value)
+    LINE_MAX = 65536        # bytes of a header or inline command that may come without an end (Redis' value)
     DIGITS_MAX = 20         # of a length: more cannot fit 64 bits
 
 cdef RequestLimits DEFAULT_LIMITS = RequestLimits(2147483647, 512 * 1024 * 1024)
@@ -44,7 +46,9 @@ cdef int broken(RequestScan* scan, const char* error) noexcept nogil:
     return BROKEN
 
 
-cdef int scan_request(const char* frame, Py_ssize_t available, RequestScan* scan, RequestLimits* limits) noexcept nogil:
+cdef int scan_request(
+    const char* frame, Py_ssize_t available, RequestScan* scan, RequestLimits* limits
+) noexcept nogil:
     cdef const char* end
     cdef const char* line
     cdef long long length
@@ -114,6 +118,14 @@ cdef int scan_inline(const char* frame, Py_ssize_t available, RequestScan* scan)
     return EMPTY
 
 
+cdef inline bint is_line(char kind) noexcept nogil:
+    """Types of which a reply is one line and nothing else."""
+    return (
+        kind == c"+" or kind == c"-" or kind == c":" or kind == c"_" or kind == c"," or kind == c"#"
+        or kind == c"("
+    )
+
+
 cdef int scan_reply(const char* frame, Py_ssize_t available, ReplyScan* scan) noexcept nogil:
     cdef const char* limit = frame + available
     cdef const char* at = frame + scan.at
@@ -128,8 +140,7 @@ cdef int scan_reply(const char* frame, Py_ssize_t available, ReplyScan* scan) no
         end = <const char*>memchr(at, c"\n", limit - at)
         if end == NULL:
             return NEED_MORE
-        if at[0] == c"+" or at[0] == c"-" or at[0] == c":" or at[0] == c"_" or at[0] == c"," or at[0] == c"#" \
-                or at[0] == c"(":
+        if is_line(at[0]):
             scan.missing -= 1
             at = end + 1
         else:
@@ -170,8 +181,8 @@ cdef str error_text(RequestScan* scan):
 def inline_words(bytes line not None) -> list:
     """The words of an inline command, by the quoting rules of sdssplitargs.
 
-    Double quotes know the escapes \\n \\r \\t \\b \\a \\xHH and \\ before any character, single quotes only \\'.
-    Raises ProtocolError where quotes do not balance, or text follows a closing quote.
+    Double quotes know the escapes \\n \\r \\t \\b \\a \\xHH and \\ before any character, single quotes only
+    \\'. Raises ProtocolError where quotes do not balance, or text follows a closing quote.
     """
     cdef list words = []
     cdef Py_ssize_t at = 0
@@ -265,7 +276,8 @@ def reply_elements(bytes reply not None) -> list:
     cdef long long announced
     cdef ReplyScan scan
     cdef list elements = []
-    if end == NULL or data[0] not in (c"*", c"~", c">", c"%") or not read_number(data + 1, end - 1, &announced):
+    cdef bint aggregate = data[0] in (c"*", c"~", c">", c"%")
+    if end == NULL or not aggregate or not read_number(data + 1, end - 1, &announced):
         raise ProtocolError("an aggregate reply was expected")
     end += 1
     while end < limit:
@@ -280,7 +292,7 @@ def reply_elements(bytes reply not None) -> list:
 
 
 cdef class RequestScanner:
-    """The request scanner as a Python object: feed bytes, take (argv, irregular) out. For tests and slow paths.
+    """The request scanner as a Python object, for tests: feed bytes, take (argv, irregular) out.
 
     `unauthenticated` applies the limits for clients that still owe a password.
     """

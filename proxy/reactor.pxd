@@ -4,7 +4,7 @@ from proxy.buffers cimport Buffer
 from proxy.sinks cimport ReplySink
 
 cdef class Reactor:
-    """Finds out which connections are ready, lets them work, then lets all that have output send it: a turn."""
+    """Finds who is ready, lets them work, then lets all that have output send it: a turn."""
 
     cdef object loop
     cdef int poller             # our own epoll descriptor, or -1: the loop watches every connection itself

@@ -1,19 +1,22 @@
 """Turns: read from all who have something, then send to all who get something.
 
-Why not the event loop's transports? Per event they cost a buffer request, a callback and an object or two, about a
-microsecond, and at one request per packet that is a fifth of all the proxy does. So connections are plain
-descriptors which this module reads and writes itself. On Linux they sit in an epoll set of our own, and the
-event loop watches only that set: one callback per turn, however many connections are ready. Elsewhere
+Why not the event loop's transports? For each event they ask for a buffer, make an object or two and call back
+into Python; where every packet carries one request, that is much of all the proxy does. So connections are
+plain descriptors which this module reads and writes itself. On Linux they sit in an epoll set of our own, and
+the event loop watches only that set: one callback per turn, however many connections are ready. Elsewhere
 (`Reactor(loop, own_poller=False)`) the loop's `add_reader` watches each; all else is the same.
 
 The rules of a turn:
-* Nothing is sent while events are being handled; whoever has output calls `wants_flush`. At the end of the turn
-  each such connection sends once, so requests of many clients to one worker leave together, and so do replies
-  from many workers to one client.
+* Nothing is sent while events are being handled; whoever has output calls `wants_flush`. At the end of the
+  turn each such connection sends once, so requests of many clients to one worker leave together, and so do
+  replies from many workers to one client.
+* While events are handled new ones come in; they still belong to the turn, up to a limit. Larger turns mean
+  fewer sends to workers, each carrying more, and that is what counts when clients do not
+  pipeline.
 * Output caused outside of a turn (a timer, a finished connect) schedules a flush of its own.
 * One receive buffer serves all connections. A handler finishes with its bytes before it returns, and
   keeps a copy only of an unfinished frame.
-* After a few turns control goes back to the event loop, so that timers and new connections get theirs.
+* After each turn control goes back to the event loop, so that timers and new connections get theirs.
 """
 
 from cpython.ref cimport PyObject
@@ -36,7 +39,7 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef extern from * nogil:
     """
     /* epoll where there is one; elsewhere open_poller() says no and the rest is never called. */
-    enum { EVENTS_PER_TURN = 512 };
+    enum { EVENTS_PER_TURN = 256 };
     #ifdef __linux__
     #include <sys/epoll.h>
     static struct epoll_event shoal_events[EVENTS_PER_TURN];
@@ -68,10 +71,10 @@ cdef extern from * nogil:
     bint event_readable(int index)
 
 cdef enum:
-    TURNS_IN_A_ROW = 8          # then the event loop has its say
+    TURN_MAX = 256              # events before output is sent; less than twice that, in fact
     RECEIVE_SIZE = 131072       # of the shared buffer: what one read takes at most from an idle start
     RECEIVE_MIN = 4096          # less room than this behind an unfinished frame, and its buffer grows
-    RECEIVE_MAX = 1048576       # of one connection per turn, so that one big frame does not hold up the others
+    RECEIVE_MAX = 1048576       # of one read, so that one big frame does not hold up the others
 
 cdef char receive_buffer[RECEIVE_SIZE]
 
@@ -79,14 +82,14 @@ cdef char receive_buffer[RECEIVE_SIZE]
 cdef class Reactor:
 
     def __init__(self, loop, bint own_poller=True):
-        """`loop` is the running event loop. `own_poller=False` leaves the watching to it, as on other systems."""
+        """`loop` is the running event loop; with `own_poller=False` it does all the watching."""
         self.loop = loop
         self.poller = open_poller() if own_poller else -1
         self.outgoing = []
         self.closed = []
         self.connections = {}
         if self.poller >= 0:
-            loop.add_reader(self.poller, self._turns)
+            loop.add_reader(self.poller, self._turn)
 
     def close(self) -> None:
         """Close every connection and the poller."""
@@ -106,21 +109,22 @@ cdef class Reactor:
         self.in_turn = False
         self.closed.clear()
 
-    def _turns(self):
+    def _turn(self):
         cdef int events
         cdef int i
-        cdef int turn
+        cdef int handled = 0
         self.in_turn = True
-        for turn in range(TURNS_IN_A_ROW):
+        while handled < TURN_MAX:
             events = poller_wait(self.poller)
             if events <= 0:
                 break
             for i in range(events):
                 handle(<Connection>event_owner(i), event_readable(i), event_writable(i))
-            self.flush_all()
-            if self.closed:
-                self.closed.clear()
+            handled += events
+        self.flush_all()
         self.in_turn = False
+        if self.closed:
+            self.closed.clear()
 
     def _readable(self, Connection connection):
         self.in_turn = True

@@ -1,6 +1,6 @@
 """What the hot path asks: which commands may be forwarded as they are, and who serves a slot."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from proxy.upstream cimport Upstream
 
@@ -21,8 +21,13 @@ cdef class RouteTable:
     cdef Route* find(self, const char* name, Py_ssize_t length) noexcept
 
 cdef class SlotMap:
-    """Slot -> upstream, once per protocol version. `None` where nobody serves the slot."""
+    """Slot -> upstream, once per protocol version; `None` where nobody serves the slot.
 
-    cdef list resp2
+    Two steps, slot to number to upstream, so that what every request looks up stays in the first-level cache.
+    """
+
+    cdef uint16_t numbers[16384]    # 0: nobody
+    cdef list resp2                 # number -> Upstream
     cdef list resp3
+    cdef dict known                 # Upstream of resp2 -> number
     cdef Upstream owner(self, int slot, bint resp3)

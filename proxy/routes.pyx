@@ -1,7 +1,7 @@
-"""The two tables of the hot path; see routes.pxd. Python fills them: routing.py the one, topology.py the other."""
+"""The two tables of the hot path; see routes.pxd. routing.py fills the one, topology.py the other."""
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from cpython.list cimport PyList_GET_ITEM
 
@@ -76,20 +76,34 @@ cdef size_t name_hash(const char* name, Py_ssize_t length) noexcept:
 cdef class SlotMap:
 
     def __init__(self):
-        self.resp2 = [None] * SLOT_COUNT
-        self.resp3 = [None] * SLOT_COUNT
+        self.clear()
+
+    def clear(self) -> None:
+        """Nobody serves anything."""
+        memset(self.numbers, 0, sizeof(self.numbers))
+        self.resp2 = [None]
+        self.resp3 = [None]
+        self.known = {None: 0}
 
     def assign(self, int slot, Upstream resp2, Upstream resp3) -> None:
-        if not 0 <= slot < SLOT_COUNT:
-            raise IndexError(slot)
-        self.resp2[slot] = resp2
-        self.resp3[slot] = resp3
+        """One slot is served by these two connections to one worker, or by nobody (None)."""
+        check_slot(slot)
+        if resp2 not in self.known:
+            self.known[resp2] = len(self.resp2)
+            self.resp2.append(resp2)
+            self.resp3.append(resp3)
+        self.numbers[slot] = self.known[resp2]
 
     def find(self, int slot, int version):
         """The upstream that serves `slot` for clients of RESP `version`, or None."""
-        if not 0 <= slot < SLOT_COUNT:
-            raise IndexError(slot)
+        check_slot(slot)
         return self.owner(slot, version == 3)
 
     cdef Upstream owner(self, int slot, bint resp3):
-        return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, slot)
+        return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, self.numbers[slot])
+
+
+cdef int check_slot(int slot) except -1:
+    if not 0 <= slot < SLOT_COUNT:
+        raise IndexError(f"slot {slot}")
+    return 0

@@ -3,10 +3,10 @@
 from libc.stdint cimport uint64_t
 
 cdef class ReplySink:
-    """Whoever sends a request to a worker names a sink and a tag; the reply comes back to the sink with the tag.
+    """Whoever sends a request to a worker names a sink and a tag; the sink gets the reply and the tag back.
 
-    Exactly one call per request, whatever happens: a lost connection answers with an error reply. The bytes are
-    one whole reply and belong to the caller: copy what is to be kept.
+    Exactly one call per request, whatever happens: a lost connection answers with an error reply. The bytes
+    are one whole reply and belong to the caller: copy what is to be kept.
     """
 
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1

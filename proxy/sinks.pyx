@@ -12,7 +12,7 @@ cdef class ReplySink:
 
 
 cdef class Job(ReplySink):
-    """Work that sends requests of its own and does something with the replies. Subclasses override `replied`."""
+    """Work that sends requests of its own and takes the replies. Subclasses override `replied`."""
 
     cdef object __weakref__
 

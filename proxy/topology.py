@@ -185,9 +185,10 @@ class Topology:
         self.refreshes += 1
         self.nodes = layout.nodes
         changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
-        for slot in changed:
-            self._assign(slot, layout.owners[slot])
         if changed:
+            self.slots.clear()
+            for slot, address in enumerate(layout.owners):
+                self._assign(slot, address)
             self._tell_changed()
             log.info(
                 "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT

@@ -27,7 +27,7 @@ cdef class Upstream(Connection):
     cdef bytes refusal                  # error reply while DOWN
     cdef InFlight* ring                 # requests not answered yet, oldest at `head`
     cdef size_t ring_size               # a power of two
-    cdef size_t head                    # head and tail count on for ever; an index is their value modulo ring_size
+    cdef size_t head                    # head and tail count on for ever; modulo ring_size they are indexes
     cdef size_t tail
     cdef Py_ssize_t unsent              # how much of the end of `outgoing` the socket has not taken yet
     cdef ReplyScan scan
@@ -36,5 +36,7 @@ cdef class Upstream(Connection):
     cdef int request(
         self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
     ) except -1
-    cdef int _push(self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects) except -1
+    cdef int _push(
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+    ) except -1
     cdef int _answer(self, const char* reply, Py_ssize_t length) except -1

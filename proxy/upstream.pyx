@@ -1,11 +1,12 @@
 """A worker's connection: requests out, replies back to whoever asked, redirections followed.
 
-`outgoing` is queue and memory in one: bytes stay in it until their request is answered. The part that is sent but
-not answered is what a MOVED or ASK needs to send the request again elsewhere, so no other copy is kept. The ring
-beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next reply.
+`outgoing` is queue and memory in one: bytes stay in it until their request is answered. The part that is sent
+but not answered is what a MOVED or ASK needs to send the request again elsewhere, so no other copy is kept.
+The ring beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next
+reply.
 
-An upstream never decides where a request goes or when to connect; that is the pool's (upstreams.py). It promises
-its sinks one reply per request: when the connection is lost, an error.
+An upstream never decides where a request goes or when to connect; that is the pool's (upstreams.py). It
+promises its sinks one reply per request: when the connection is lost, an error.
 """
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -17,7 +18,7 @@ from proxy.frames cimport BROKEN, NEED_MORE, scan_reply
 
 cdef enum:
     RING_START = 64
-    MAX_REDIRECTS = 5       # of one request; then its client sees the redirection. As redis-py and Redis' own tools
+    MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
 
 cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
 
@@ -58,7 +59,9 @@ cdef class Upstream(Connection):
     def bytes_in_flight(self) -> int:
         return size(&self.outgoing)
 
-    def send(self, bytes request not None, ReplySink sink=None, uint64_t tag=0, int redirects=0, bint asking=False):
+    def send(
+        self, bytes request not None, ReplySink sink=None, uint64_t tag=0, int redirects=0, bint asking=False
+    ):
         """Send one encoded request; its reply goes to `sink`, or nowhere. `asking` sends ASKING before it."""
         if asking and self.state != DOWN:
             self.request(ASKING, len(ASKING), None, 0, 0)
@@ -115,7 +118,9 @@ cdef class Upstream(Connection):
                 self.pool.connect(self)
         return self._push(request, length, sink, tag, redirects)
 
-    cdef int _push(self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects) except -1:
+    cdef int _push(
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+    ) except -1:
         cdef InFlight* entry
         if self.tail - self.head == self.ring_size:
             grow_ring(self)
@@ -200,7 +205,7 @@ cdef class Upstream(Connection):
 
 
 cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
-    return (length > 7 and memcmp(reply, b"-MOVED ", 7) == 0) or (length > 5 and memcmp(reply, b"-ASK ", 5) == 0)
+    return length > 7 and (memcmp(reply, b"-MOVED ", 7) == 0 or memcmp(reply, b"-ASK ", 5) == 0)
 
 
 cdef int grow_ring(Upstream upstream) except -1:

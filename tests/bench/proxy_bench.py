@@ -1,0 +1,134 @@
+"""Our proxy beside twemproxy (nutcracker), each with three Valkey workers behind it, driven in alternation.
+
+    python -m tests.bench.proxy_bench                       GET and SET, pipeline 1 and 16
+    python -m tests.bench.proxy_bench --json result.json    the same figures for a machine
+
+Only the proxies' own CPU counts. twemproxy shards over plain servers, as it cannot follow a cluster; what
+it does per request is the same. Figures are medians; a ratio is ours to twemproxy's (below 1: we cost less).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measure import Load, Sample, cpu_nanoseconds, fill
+from tests.harness.clusters import cluster_of
+from tests.harness.commands import run_program
+from tests.harness.proxies import ShoalProxy
+from tests.harness.servers import Process, server
+
+CPU_BAR = 0.7
+"""The most CPU per operation we may use, as a ratio to twemproxy."""
+
+
+class Twemproxy(Process):
+    """nutcracker with its default settings over plain servers."""
+
+    kind = "twemproxy"
+
+    def __init__(self, workers: list[str]) -> None:
+        super().__init__()
+        lines = ["pool:", f"  listen: {self.address}", "  redis: true", "  servers:"]
+        lines += [f"    - {worker}:1" for worker in workers]
+        self.settings = self.directory / "nutcracker.yml"
+        self.settings.write_text("\n".join(lines) + "\n")
+
+    def command(self) -> list[str]:
+        program = shutil.which("nutcracker")
+        assert program, "nutcracker is missing: install it (Debian: apt install nutcracker)"
+        # its statistics listen on a port too: the one a worker's cluster bus would have
+        return [program, "-c", str(self.settings), "-s", str(self.port + 10000), "-v", "0"]
+
+
+def run_bench(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row per command and pipeline depth."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(cluster_of(3, kind=options.workers))
+        plain = [stack.enter_context(server("valkey", appendonly="no")) for _ in range(3)]
+        proxies: dict[str, Process] = {
+            "shoal": stack.enter_context(ShoalProxy(cluster.addresses)),
+            "twemproxy": stack.enter_context(Twemproxy([each.address for each in plain])),
+        }
+        for proxy in proxies.values():
+            fill(proxy.port, options.keys)
+        rows = []
+        for command in options.commands.split(","):
+            for pipeline in map(int, options.pipelines.split(",")):
+                requests = options.requests * (1 if pipeline == 1 else 5)
+                load = Load(command, pipeline, requests, options.clients, keyspace=options.keys)
+                samples: dict[str, list[Sample]] = {kind: [] for kind in proxies}
+                for _ in range(options.rounds):
+                    for kind, proxy in proxies.items():
+                        samples[kind].append(drive(proxy, load))
+                rows.append(_row(load, samples))
+                print(_text(rows[-1]), flush=True)
+        return rows
+
+
+def drive(proxy: Process, load: Load) -> Sample:
+    """`measure.run_load` for a server that knows no CONFIG: redis-benchmark warns of that in its output."""
+    before = cpu_nanoseconds(proxy.pid)
+    output = run_program(
+        "redis-benchmark", "-p", str(proxy.port), "-t", load.command, "-n", str(load.requests),
+        "-c", str(load.clients), "-P", str(load.pipeline), "-d", str(load.value_size),
+        "-r", str(load.keyspace), "--csv",
+        timeout=300,
+    )  # fmt: skip
+    spent = cpu_nanoseconds(proxy.pid) - before
+    row = next(line for line in output.splitlines() if line.startswith(f'"{load.command.upper()}'))
+    return Sample(throughput=float(row.split('"')[3]), cpu=spent / 1000 / load.requests)
+
+
+def _row(load: Load, samples: dict[str, list[Sample]]) -> dict[str, Any]:
+    cpu = {kind: statistics.median(each.cpu for each in found) for kind, found in samples.items()}
+    pairs = zip(samples["shoal"], samples["twemproxy"], strict=True)
+    throughput = {
+        kind: statistics.median(each.throughput for each in found) for kind, found in samples.items()
+    }
+    return {
+        **asdict(load),
+        "cpu_us": cpu,
+        "throughput": throughput,
+        "cpu_ratio": cpu["shoal"] / cpu["twemproxy"],
+        "cpu_ratio_by_pairs": statistics.median(ours.cpu / theirs.cpu for ours, theirs in pairs),
+    }
+
+
+def _text(row: dict[str, Any]) -> str:
+    cpu, throughput = row["cpu_us"], row["throughput"]
+    return (
+        f"{row['command'].upper()} P={row['pipeline']}: {cpu['shoal']:.2f} µs/op, twemproxy "
+        f"{cpu['twemproxy']:.2f}; CPU ratio {row['cpu_ratio']:.2f} ({row['cpu_ratio_by_pairs']:.2f} by pairs); "
+        f"{throughput['shoal'] / 1000:.0f} against {throughput['twemproxy'] / 1000:.0f} kops/s"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tests.bench.proxy_bench")
+    parser.add_argument("--workers", default="valkey", choices=("valkey", "redis", "shoal"))
+    parser.add_argument("--commands", default="set,get")
+    parser.add_argument("--pipelines", default="1,16")
+    parser.add_argument("--keys", type=int, default=100_000)
+    parser.add_argument("--requests", type=int, default=100_000, help="per run, at pipeline 1")
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--bars", action="store_true", help="fail where the bar is missed")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = run_bench(options)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2))
+    missed = [row for row in rows if row["cpu_ratio"] > CPU_BAR]
+    return 1 if options.bars and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
