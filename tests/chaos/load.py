@@ -1,0 +1,155 @@
+"""Scripts on real clients: threads with redis-py, or tasks on an event loop with redis.asyncio.
+
+    with ThreadLoad(connect, workers=2) as load:       # connect() -> a client, one for each thread
+    with TaskLoad(connect_async, workers=8) as load:   # one client for all tasks
+        load.wait_for(1000)                            # requests that succeeded, from now on
+    load.losses, load.errors, load.journal
+
+Every client is as its users have it: with its own ways to repeat requests and to refresh its map. An error
+is what they would see. Leaving the context stops the load; a request that does not end then fails the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tests.chaos.ledger import Loss
+from tests.chaos.script import Entry, Script
+from tests.harness.wait import eventually
+
+KEYS_PER_WORKER = 500
+STOP_DEADLINE = 60.0
+
+
+class Load:
+    """What both kinds have in common. `keys` are shared out among the workers."""
+
+    def __init__(self, workers: int, keys: Sequence[str] = (), seed: int = 1) -> None:
+        keys = keys or [f"key:{number}" for number in range(KEYS_PER_WORKER * workers)]
+        self.scripts = [Script(keys[part::workers], seed + part) for part in range(workers)]
+        self.broken: list[BaseException] = []
+        """What ended a worker, against all intentions."""
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Any:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_DEADLINE)
+            assert not thread.is_alive(), f"{thread.name} still waits for a reply"
+
+    def _guarded(self, run: Callable[[], None]) -> Callable[[], None]:
+        def guarded() -> None:
+            try:
+                run()
+            except BaseException as error:
+                self.broken.append(error)
+
+        return guarded
+
+    @property
+    def journal(self) -> list[Entry]:
+        """All finished requests, in order of their ends."""
+        entries = [entry for script in self.scripts for entry in list(script.journal)]
+        return sorted(entries, key=lambda entry: entry.ended)
+
+    @property
+    def succeeded(self) -> int:
+        return sum(not entry.error for script in self.scripts for entry in list(script.journal))
+
+    @property
+    def errors(self) -> list[Entry]:
+        return [entry for entry in self.journal if entry.error]
+
+    @property
+    def losses(self) -> list[Loss]:
+        return [loss for script in self.scripts for loss in script.ledger.losses]
+
+    @property
+    def impossible(self) -> list[str]:
+        return [text for script in self.scripts for text in script.impossible]
+
+    def wait_for(self, count: int, timeout: float = 60.0) -> None:
+        """Until so many more requests succeeded."""
+        self.wait_until(self.succeeded + count, timeout)
+
+    def wait_until(self, goal: int, timeout: float = 60.0) -> None:
+        """Until so many requests succeeded in all."""
+        eventually(
+            lambda: self.broken or self.succeeded >= goal,
+            lambda: f"{goal} requests; {self.succeeded} succeeded, the last errors: {self.errors[-3:]}",
+            timeout=timeout,
+        )
+        if self.broken:
+            raise AssertionError("a worker of the load ended") from self.broken[0]
+
+    def check_all(self, read: Callable[[Sequence[str]], Sequence[bytes | None]]) -> None:
+        """Judge every key once the load has stopped; `read` gives the values of some keys."""
+        for script in self.scripts:
+            keys = list(script.ledger)
+            for start in range(0, len(keys), 1000):
+                some = keys[start : start + 1000]
+                for key, value in zip(some, read(some), strict=True):
+                    script.check(key, value)
+
+
+class ThreadLoad(Load):
+    """One thread and one client for each worker."""
+
+    def __init__(
+        self, connect: Callable[[], Any], workers: int, keys: Sequence[str] = (), seed: int = 1
+    ) -> None:
+        super().__init__(workers, keys, seed)
+        self._connect = connect
+        for script in self.scripts:
+            run = self._guarded(functools.partial(self._run, script))
+            self._threads.append(threading.Thread(target=run, daemon=True))
+
+    def _run(self, script: Script) -> None:
+        with self._connect() as client:
+            while not self._stop.is_set():
+                request = script.next()
+                try:
+                    reply = request.send(client)
+                except Exception as error:
+                    script.failed(request, error)
+                else:
+                    script.succeeded(request, reply)
+
+
+class TaskLoad(Load):
+    """One event loop, in a thread of its own, and one client that all workers share."""
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[Any]], workers: int, keys: Sequence[str] = (), seed: int = 1
+    ) -> None:
+        super().__init__(workers, keys, seed)
+        self._connect = connect
+        run = self._guarded(lambda: asyncio.run(self._run_all()))
+        self._threads.append(threading.Thread(target=run, daemon=True))
+
+    async def _run_all(self) -> None:
+        client = await self._connect()
+        try:
+            await asyncio.gather(*(self._run(client, script) for script in self.scripts))
+        finally:
+            await client.aclose()
+
+    async def _run(self, client: Any, script: Script) -> None:
+        while not self._stop.is_set():
+            request = script.next()
+            try:
+                reply = await request.send(client)
+            except Exception as error:
+                script.failed(request, error)
+            else:
+                script.succeeded(request, reply)
