@@ -29,9 +29,6 @@ class LocalFacts(Protocol):
     def replication_offset(self) -> int:
         """Bytes of the replication stream produced (primary) or processed (replica)."""
 
-    def primary_link_up(self) -> bool:
-        """As a replica: is the replication link established and in sync?"""
-
     def primary_last_seen(self) -> int:
         """As a replica: Unix ms when data last came over the replication link if it is up, or when it went
         down; 0 if it never was up."""

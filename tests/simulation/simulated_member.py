@@ -181,9 +181,6 @@ class SimulatedMember:
     def replication_offset(self) -> int:
         return self.offset
 
-    def primary_link_up(self) -> bool:
-        return self.link_up
-
     def primary_last_seen(self) -> int:
         return self.last_seen
 

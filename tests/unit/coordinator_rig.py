@@ -70,9 +70,6 @@ class Facts:
     def replication_offset(self) -> int:
         return self.offset
 
-    def primary_link_up(self) -> bool:
-        return True
-
     def primary_last_seen(self) -> int:
         return self.last_seen
 
