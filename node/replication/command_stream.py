@@ -20,67 +20,74 @@ class StreamError(Exception):
 class CommandReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._start = 0
-        """Where the command at hand begins."""
-        self._at = 0
-        """Up to where it is parsed."""
+        """What has not been parsed."""
+        self._wanted = 0
+        """How much of it must be there before it is worth looking again."""
+        self._parsed: list[bytes] = []
+        """The bytes before it that belong to the command at hand."""
         self._argv: list[bytes] = []
         self._missing = 0
-        """Arguments of it still to come."""
+        """Arguments of the command at hand still to come."""
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
     def commands(self) -> Iterator[tuple[list[bytes], bytes]]:
         """(argv, its bytes in the stream) of each command that is complete. Raises StreamError."""
-        while self._parse_command():
-            raw = bytes(self._buffer[self._start : self._at])
-            argv, self._argv = self._argv, []
-            self._start = self._at
-            yield argv, raw
-        del self._buffer[: self._start]
-        self._at -= self._start
-        self._start = 0
-
-    def _parse_command(self) -> bool:
-        if not self._missing:
-            count = self._number(b"*", _MAX_ARGUMENTS)
-            if count is None:
-                return False
-            if count == 0:
-                raise StreamError("a command without a name")
-            self._missing = count
-        while self._missing:
-            before = self._at
-            length = self._number(b"$", _MAX_ARGUMENT)
-            if length is None:
-                return False
-            end = self._at + length
-            if len(self._buffer) < end + 2:
-                self._at = before
-                return False
-            if self._buffer[end : end + 2] != b"\r\n":
+        if len(self._buffer) < self._wanted:
+            return
+        buffer, argv, missing = bytes(self._buffer), self._argv, self._missing
+        start = at = wanted = 0
+        while True:
+            if not missing:
+                header = _number(buffer, at, b"*", _MAX_ARGUMENTS)
+                if header is None:
+                    break
+                missing, at = header
+                if not missing:
+                    raise StreamError("a command without a name")
+            header = _number(buffer, at, b"$", _MAX_ARGUMENT)
+            if header is None:
+                break
+            length, begin = header
+            end = begin + length
+            if len(buffer) < end + 2:
+                wanted = end + 2 - at
+                break
+            if buffer[end : end + 2] != b"\r\n":
                 raise StreamError("an argument without its end")
-            self._argv.append(bytes(self._buffer[self._at : end]))
-            self._at = end + 2
-            self._missing -= 1
-        return True
+            argv.append(buffer[begin:end])
+            at = end + 2
+            missing -= 1
+            if not missing:
+                yield argv, self._raw(buffer[start:at])
+                argv = []
+                start = at
+        if start < at:
+            self._parsed.append(buffer[start:at])
+        del self._buffer[:at]
+        self._wanted, self._argv, self._missing = wanted, argv, missing
 
-    def _number(self, sign: bytes, most: int) -> int | None:
-        """The number of the header line `sign`; None while it is not complete."""
-        buffer = self._buffer
-        if len(buffer) == self._at:
-            return None
-        if buffer[self._at] != sign[0]:
-            found = bytes(buffer[self._at : self._at + 16])
-            raise StreamError(f"{found!r} where {sign.decode()} was expected")
-        end = buffer.find(b"\r\n", self._at, self._at + _LONGEST_LINE)
-        if end < 0:
-            if len(buffer) - self._at >= _LONGEST_LINE:
-                raise StreamError("an endless header")
-            return None
-        digits = buffer[self._at + 1 : end]
-        if not digits.isdigit() or int(digits) > most:
-            raise StreamError(f"{bytes(digits)!r} is no length")
-        self._at = end + 2
-        return int(digits)
+    def _raw(self, last: bytes) -> bytes:
+        """All bytes of a command that ends with `last`."""
+        if not self._parsed:
+            return last
+        whole = b"".join(self._parsed) + last
+        self._parsed.clear()
+        return whole
+
+
+def _number(buffer: bytes, at: int, sign: bytes, most: int) -> tuple[int, int] | None:
+    """The number in the header line at `at`, and where the line ends; None while it is not complete."""
+    end = buffer.find(b"\r\n", at, at + _LONGEST_LINE)
+    if end < 0:
+        if len(buffer) - at >= _LONGEST_LINE or (len(buffer) > at and buffer[at] != sign[0]):
+            raise StreamError(f"{buffer[at : at + 16]!r} where {sign.decode()} was expected")
+        return None
+    digits = buffer[at + 1 : end]
+    if buffer[at] != sign[0] or not digits.isdigit():
+        raise StreamError(f"{buffer[at : at + 16]!r} where {sign.decode()} was expected")
+    number = int(digits)
+    if number > most:
+        raise StreamError(f"{number} is too long")
+    return number, end + 2
