@@ -105,11 +105,6 @@ class Coordinator:
         """Primaries that own slots."""
         return self._state.size
 
-    @property
-    def manual_failover_ends_at(self) -> int:
-        """When the manual failover in progress is given up, Unix ms; 0 if there is none."""
-        return self._state.manual.ends_at
-
     def info(self) -> dict[str, int | str]:
         """The fields of CLUSTER INFO, in order."""
         return cluster_info(self._state)

@@ -6,11 +6,8 @@ comes through the three objects here. Tests give it a seeded random source and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-
-T = TypeVar("T")
+from typing import Protocol
 
 
 class RandomSource(Protocol):
@@ -19,8 +16,6 @@ class RandomSource(Protocol):
     def randrange(self, stop: int, /) -> int: ...
 
     def getrandbits(self, bits: int, /) -> int: ...
-
-    def sample(self, population: Sequence[T], k: int) -> list[T]: ...
 
 
 class LocalFacts(Protocol):

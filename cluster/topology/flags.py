@@ -26,9 +26,6 @@ NOFAILOVER = 512
 EXTENSIONS = 1024
 """It reads ping extensions (Redis 7.0 and later)."""
 
-LOCAL_ONLY = MYSELF | MEET | EXTENSIONS
-"""Bits that say something about our view of a node, not about the node."""
-
 _WORDS = (
     (MYSELF, "myself"),
     (PRIMARY, "master"),
