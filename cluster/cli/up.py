@@ -29,24 +29,24 @@ def up(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Processes that hold data, replicas included. [default: 6]"),
+        typer.Option("--workers", help="Processes that hold data, replicas included. Default: 6."),
     ] = None,
     replicas: Annotated[
-        int | None, typer.Option("--replicas", help="Replicas for each primary. [default: 1]")
+        int | None, typer.Option("--replicas", help="Replicas for each primary. Default: 1.")
     ] = None,
     proxies: Annotated[
-        int | None, typer.Option("--proxies", help="Proxies that share the proxy port. [default: 1]")
+        int | None, typer.Option("--proxies", help="Proxies that share the proxy port. Default: 1.")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", help="Port of the first worker; the others follow. [default: 7001]"),
+        typer.Option("--port", help="Port of the first worker; the others follow. Default: 7001."),
     ] = None,
     proxy_port: Annotated[
         int | None,
-        typer.Option("--proxy-port", help="Port for clients that know no clusters. [default: 6379]"),
+        typer.Option("--proxy-port", help="Port for clients that know no clusters. Default: 6379."),
     ] = None,
     bind: Annotated[
-        str | None, typer.Option("--bind", help="Address to listen on. [default: 127.0.0.1]")
+        str | None, typer.Option("--bind", help="Address to listen on. Default: 127.0.0.1.")
     ] = None,
     announce: Annotated[
         str | None, typer.Option("--announce", help="Address at which clients elsewhere find the workers.")
