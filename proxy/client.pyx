@@ -88,6 +88,13 @@ cdef class Client(Connection):
         """Dispatch no further request before all so far are answered."""
         self.hold_until = self.tail
 
+    def hold_behind(self, uint64_t tag) -> bool:
+        """Hold everything behind request `tag`. False if later requests are on their way already."""
+        if tag + 1 != self.tail:
+            return False
+        self.hold()
+        return True
+
     def end_input(self) -> None:
         """Take no further requests, and close when all replies are sent."""
         self.input_ended = True
@@ -100,8 +107,9 @@ cdef class Client(Connection):
             self.ring[tag & (self.ring_size - 1)].muted = muted
 
     def complete(self, uint64_t tag, bytes reply not None) -> None:
-        """Answer the request `tag` of this client, once, with an encoded reply."""
-        self.on_reply(tag, reply, len(reply))
+        """Answer the request `tag` with an encoded reply. A second answer to a request is dropped."""
+        if self.head <= tag < self.tail and not self.ring[tag & (self.ring_size - 1)].answered:
+            self.on_reply(tag, reply, len(reply))
 
     def kill(self) -> None:
         """Close at once, whatever is in flight."""

@@ -25,19 +25,32 @@ SLOT_BITS = 14
 """Low bits of a composed SCAN cursor: the first slot of the shard that is being scanned."""
 
 
-class Broadcast(Job):
+class ClientJob(Job):
+    """A job that answers request `tag` of `client`."""
+
+    def __init__(self, client: Client, tag: int) -> None:
+        self.client = client
+        self.tag = tag
+
+    def answer(self, reply: bytes) -> None:
+        self.client.complete(self.tag, reply)
+
+    def failed(self) -> None:
+        self.answer(b"-ERR internal error of the proxy\r\n")
+
+
+class Broadcast(ClientJob):
     """The same request to several workers, their replies merged by a response policy."""
 
     def __init__(self, client: Client, tag: int, merge: Merge) -> None:
-        self.client = client
-        self.tag = tag
+        super().__init__(client, tag)
         self.merge = merge
         self.replies: list[bytes] = []
         self.missing = 0
 
     def start(self, request: bytes, targets: Sequence[Upstream]) -> None:
         if not targets:
-            self.client.complete(self.tag, UNBOUND)
+            self.answer(UNBOUND)
             return
         self.missing = len(targets)
         self.replies = [b""] * len(targets)
@@ -48,15 +61,14 @@ class Broadcast(Job):
         self.replies[tag] = reply
         self.missing -= 1
         if self.missing == 0:
-            self.client.complete(self.tag, _merged(self.merge, self.replies))
+            self.answer(_merged(self.merge, self.replies))
 
 
-class Split(Job):
+class Split(ClientJob):
     """MGET, MSET, DEL …: a part per slot. A part refused with TRYAGAIN is asked again key by key."""
 
     def __init__(self, client: Client, tag: int, argv: Sequence[bytes], width: int, slots: SlotMap) -> None:
-        self.client = client
-        self.tag = tag
+        super().__init__(client, tag)
         self.argv = argv
         self.width = width
         self.slots = slots
@@ -89,7 +101,7 @@ class Split(Job):
         self.replies[tag] = reply
         self.missing -= 1
         if self.missing == 0:
-            self.client.complete(self.tag, self._result())
+            self.answer(self._result())
 
     def _result(self) -> bytes:
         answered = [
@@ -106,7 +118,7 @@ class Split(Job):
                 return _merged(merger.agg_sum, replies)
 
 
-class Scan(Job):
+class Scan(ClientJob):
     """SCAN over all shards, one after the other.
 
     The cursor a client sees is the worker's own, shifted, with the first slot of the shard in its low bits:
@@ -117,8 +129,7 @@ class Scan(Job):
     def __init__(
         self, client: Client, tag: int, argv: Sequence[bytes], shards: list[tuple[int, Upstream]]
     ) -> None:
-        self.client = client
-        self.tag = tag
+        super().__init__(client, tag)
         self.argv = argv
         self.shards = shards
         """(first slot, upstream), in order of first slot"""
@@ -127,25 +138,25 @@ class Scan(Job):
     def start(self) -> None:
         cursor = self.argv[1]
         if not cursor.isdigit() or len(cursor) > 20:
-            self.client.complete(self.tag, b"-ERR invalid cursor\r\n")
+            self.answer(b"-ERR invalid cursor\r\n")
             return
         position, slot = divmod(int(cursor), 1 << SLOT_BITS)
         passed = [index for index, (first, _) in enumerate(self.shards) if first <= slot]
         self.current = passed[-1] if passed else 0
         if not self.shards:
-            self.client.complete(self.tag, UNBOUND)
+            self.answer(UNBOUND)
             return
         argv = [self.argv[0], b"%d" % position, *self.argv[2:]]
         self.shards[self.current][1].send(codec.encode_request(argv), self)
 
     def replied(self, tag: int, reply: bytes) -> None:
         if codec.is_error(reply):
-            self.client.complete(self.tag, reply)
+            self.answer(reply)
             return
         cursor, elements = reply_elements(reply)
         position = int(codec.bulk_of(cursor))
         composed = b"%d" % self._composed(position)
-        self.client.complete(self.tag, b"*2\r\n$%d\r\n%b\r\n%b" % (len(composed), composed, elements))
+        self.answer(b"*2\r\n$%d\r\n%b\r\n%b" % (len(composed), composed, elements))
 
     def _composed(self, position: int) -> int:
         if position:
@@ -155,12 +166,11 @@ class Scan(Job):
         return 0
 
 
-class RandomKey(Job):
+class RandomKey(ClientJob):
     """RANDOMKEY: ask shards in the given order until one has a key."""
 
     def __init__(self, client: Client, tag: int, request: bytes, shards: list[Upstream]) -> None:
-        self.client = client
-        self.tag = tag
+        super().__init__(client, tag)
         self.request = request
         self.shards = shards
 
@@ -168,13 +178,13 @@ class RandomKey(Job):
         if self.shards:
             self.shards.pop().send(self.request, self)
         else:
-            self.client.complete(self.tag, UNBOUND)
+            self.answer(UNBOUND)
 
     def replied(self, tag: int, reply: bytes) -> None:
         if reply in (b"$-1\r\n", b"_\r\n") and self.shards:
             self.shards.pop().send(self.request, self)
         else:
-            self.client.complete(self.tag, reply)
+            self.answer(reply)
 
 
 def _merged(merge: Merge, replies: Sequence[bytes]) -> bytes:

@@ -166,7 +166,11 @@ class ProxyServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         commands.clients[client.id] = client
-        client.open(connection.detach(), not commands.password)
+        try:
+            client.open(connection.detach(), not commands.password)
+        except OSError as error:
+            log.warning("a client is turned away: %s", error)
+            client.kill()
 
 
 def _address_text(address: Any) -> str:

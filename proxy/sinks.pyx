@@ -1,5 +1,9 @@
 """Receivers of replies; see sinks.pxd. `Job` is the one that plain Python extends."""
 
+import logging
+
+log = logging.getLogger("shoal.proxy")
+
 
 cdef class ReplySink:
 
@@ -17,9 +21,17 @@ cdef class Job(ReplySink):
     cdef object __weakref__
 
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
-        self.replied(tag, reply[:length])
+        try:
+            self.replied(tag, reply[:length])
+        except Exception:  # must not reach the worker's connection, which others share
+            log.exception("%r failed", self)
+            self.failed()
         return 0
 
     def replied(self, tag: int, reply: bytes) -> None:
         """`reply` is one whole reply, raw; `tag` is what was given to `Upstream.send` with the request."""
+        raise NotImplementedError
+
+    def failed(self) -> None:
+        """`replied` has raised an exception: tell whoever waits."""
         raise NotImplementedError

@@ -205,7 +205,9 @@ cdef class Upstream(Connection):
 
 
 cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
-    return length > 7 and (memcmp(reply, b"-MOVED ", 7) == 0 or memcmp(reply, b"-ASK ", 5) == 0)
+    return length > 10 and (
+        memcmp(reply, b"-MOVED ", 7) == 0 or memcmp(reply, b"-ASK ", 5) == 0 or memcmp(reply, b"-TRYAGAIN ", 10) == 0
+    )
 
 
 cdef int grow_ring(Upstream upstream) except -1:

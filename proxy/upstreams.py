@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.dialogue import Address, RemoteError, exchange, greeting, open_socket
+from proxy.sinks import Job
 from proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ log = logging.getLogger("shoal.proxy")
 
 CONNECT_TIMEOUT = 1.0
 """Connect and greeting together; requests may queue up for so long."""
+TRY_AGAIN_DELAY = 0.1
+"""Seconds before a request refused with TRYAGAIN is sent again, times the number of the try."""
 FIRST_DELAY, LAST_DELAY = 0.05, 1.0
 """Between tries; it doubles."""
 
@@ -118,7 +121,11 @@ class UpstreamPool:
     def redirect(
         self, upstream: Upstream, error: bytes, request: bytes, sink: ReplySink, tag: int, redirects: int
     ) -> None:
-        """Follow `-MOVED slot host:port` or `-ASK slot host:port` that `request` was answered with."""
+        """`request` was answered with `error`, which says where or when to send it again:
+        `-MOVED slot host:port`, `-ASK slot host:port`, `-TRYAGAIN ...`."""
+        if error.startswith(b"-TRYAGAIN "):
+            self._try_again(upstream, error, request, sink, tag, redirects)
+            return
         try:
             kind, slot, where = error.decode().split(" ")[:3]
             host, _, port = where.rpartition(":")
@@ -132,6 +139,18 @@ class UpstreamPool:
         if kind == "-MOVED":
             self.topology.moved(number, address)
         self.get(address, upstream.version).send(request, sink, tag, redirects, kind == "-ASK")
+
+    def _try_again(
+        self, upstream: Upstream, error: bytes, request: bytes, sink: ReplySink, tag: int, redirects: int
+    ) -> None:
+        """The keys of one request are spread over two workers while their slot moves. That passes; so a
+        client's last request waits a little, and later ones behind it. A request that others have followed
+        already is not sent again, because it would take effect after them. A job knows better what to do."""
+        if isinstance(sink, Job) or not sink.hold_behind(tag):
+            sink.deliver(tag, error + b"\r\n")
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(TRY_AGAIN_DELAY * redirects, upstream.send, request, sink, tag, redirects)
 
     # Connecting
 

@@ -106,7 +106,7 @@ def _text(row: dict[str, Any]) -> str:
     cpu, throughput = row["cpu_us"], row["throughput"]
     return (
         f"{row['command'].upper()} P={row['pipeline']}: {cpu['shoal']:.2f} µs/op, twemproxy "
-        f"{cpu['twemproxy']:.2f}; CPU ratio {row['cpu_ratio']:.2f} ({row['cpu_ratio_by_pairs']:.2f} by pairs); "
+        f"{cpu['twemproxy']:.2f}; ratio {row['cpu_ratio']:.2f} ({row['cpu_ratio_by_pairs']:.2f} by pairs); "
         f"{throughput['shoal'] / 1000:.0f} against {throughput['twemproxy'] / 1000:.0f} kops/s"
     )
 

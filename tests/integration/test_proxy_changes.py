@@ -135,6 +135,31 @@ def test_split_commands_while_their_slot_is_in_motion(cluster: RunningCluster) -
         assert client.command("SET", "{tag}new", "1") == Simple("OK")
         assert client.command("MSET", keys[0], "x", keys[9], "y") == Simple("OK")
         assert client.command("DEL", *keys, "{tag}new") == 11
+        for node in (source, target):
+            node.run("CLUSTER", "SETSLOT", slot, "STABLE")
+
+
+def test_commands_on_several_keys_wait_while_their_slot_is_in_motion(cluster: RunningCluster) -> None:
+    """What cannot be split is tried again until its keys are together, unless later requests depend on it."""
+    slot = key_slot(b"pair")
+    source = cluster.owner_of("{pair}")
+    target = next(node for node in cluster.primaries if node is not source)
+    with ShoalProxy(cluster.addresses) as proxy, proxy.resp() as client:
+        client.pipeline(("SADD", "{pair}1", "a"), ("SADD", "{pair}2", "b"))
+        target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+        source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+        assert source.run("MIGRATE", target.host, target.port, "{pair}1", 0, 5000) == Simple("OK")
+        union = ("SUNIONSTORE", "{pair}1", "{pair}1", "{pair}2")
+        again = Error("TRYAGAIN Multiple keys request during rehashing of slot")
+        assert client.pipeline(union, ("SMEMBERS", "{pair}1")) == [again, [b"a"]]
+        client.send_command(*union)
+        assert client.silent()
+        client.send_command("SMEMBERS", "{pair}1")
+        assert source.run("MIGRATE", target.host, target.port, "{pair}2", 0, 5000) == Simple("OK")
+        for node in (target, source):
+            node.run("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
+        assert client.read() == 2
+        assert sorted(client.read()) == [b"a", b"b"]
 
 
 def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> tuple[float, set[str]]:
