@@ -263,7 +263,8 @@ cdef class Connection:
             used[0] = request.end
             engine.serve(client, request)
             if client.suspended or client.closing or self.gone:
-                self.progress.position = self.progress.wanted = 0  # what follows will be read again
+                # What follows will be read again.
+                self.progress.position = self.progress.wanted = self.progress.spans.count = 0
                 return False
         if outcome == BAD:
             client.closing = True

@@ -101,13 +101,14 @@ cdef class ReplyWriter:
         return 0
 
     cdef int bulk(self, const char* text, size_t length) except -1:
+        cdef char* p
+        self.reserve(length + 32)
         self.line_of_int(c"$", length)
-        self.reserve(length + 2)
-        memcpy(self.data + self.length, text, length)
-        self.length += length
-        self.data[self.length] = c"\r"
-        self.data[self.length + 1] = c"\n"
-        self.length += 2
+        p = self.data + self.length
+        memcpy(p, text, length)
+        p[length] = c"\r"
+        p[length + 1] = c"\n"
+        self.length += length + 2
         return 0
 
     cdef int null(self, int resp) except -1:

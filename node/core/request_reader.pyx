@@ -66,6 +66,23 @@ cdef inline bint parse_length(const char* text, size_t length, int64_t* value) n
     return True
 
 
+cdef inline const char* read_number(const char* text, const char* end, int64_t* value) noexcept nogil:
+    """The short way for lengths as all clients send them: digits, CR, and one more byte that is there.
+
+    Returns where the CR is, or NULL where the text is anything else, complete or not.
+    """
+    cdef const char* limit = text + 10 if end - text > 10 else end
+    cdef int64_t number = 0
+    cdef const char* p = text
+    while p < limit and c"0" <= p[0] <= c"9":
+        number = number * 10 + (p[0] - c"0")
+        p += 1
+    if p == text or p + 1 >= end or p[0] != c"\r" or (text[0] == c"0" and p - text > 1):
+        return NULL
+    value[0] = number
+    return p
+
+
 cdef Outcome read_frame(
     const char* base, size_t start, size_t end, Progress* progress, Spans* out, size_t* next_frame, Limits* limits
 ) noexcept nogil:
@@ -74,84 +91,123 @@ cdef Outcome read_frame(
     COMPLETE: the spans of its arguments, relative to `base`, were appended to `out`. For an inline frame
     that is one span, the line, whose first byte is not `*`. COMPLETE and EMPTY set `next_frame`.
     """
-    cdef const char* line
-    cdef const char* newline
+    cdef size_t first = out.count
     cdef size_t position
-    cdef int64_t number
-    cdef size_t i
+    cdef int64_t missing
+    cdef Outcome outcome
     if progress.position == 0:
         if base[start] != c"*":
             return read_inline(base, start, end, out, next_frame, limits)
-        line = base + start
-        newline = <const char*>memchr(line, c"\r", end - start)
+        position = start
+        outcome = read_count(base, &position, end, &missing, limits)
+        if outcome != COMPLETE:
+            next_frame[0] = position
+            return outcome
+    else:
+        position = start + progress.position
+        missing = progress.missing
+        if move_spans(&progress.spans, 0, out, start) < 0:
+            return out_of_memory(limits)
+        progress.position = 0
+
+    while missing:
+        outcome = read_bulk(base, start, &position, end, progress, out, limits)
+        if outcome == BAD:
+            return BAD
+        if outcome == NEED_MORE:
+            if move_spans(out, first, &progress.spans, -start) < 0:
+                return out_of_memory(limits)
+            progress.missing = missing
+            progress.position = position - start
+            return NEED_MORE
+        missing -= 1
+    progress.wanted = 0
+    next_frame[0] = position
+    return COMPLETE
+
+
+cdef Outcome read_count(
+    const char* base, size_t* position, size_t end, int64_t* count, Limits* limits
+) noexcept nogil:
+    """The `*3` line at `position`, which moves behind it."""
+    cdef const char* line = base + position[0]
+    cdef const char* newline = read_number(line + 1, base + end, count)
+    if newline == NULL:
+        newline = <const char*>memchr(line, c"\r", end - position[0])
         if newline == NULL:
-            if end - start > MAX_LINE:
+            if end - position[0] > MAX_LINE:
                 strcpy(limits.error, b"Protocol error: too big mbulk count string")
                 return BAD
             return NEED_MORE
         if newline + 1 >= base + end:
             return NEED_MORE
-        if not parse_length(line + 1, newline - line - 1, &number) or number > MAX_ARGUMENTS:
+        if not parse_length(line + 1, newline - line - 1, count):
             strcpy(limits.error, b"Protocol error: invalid multibulk length")
             return BAD
-        if number > MAX_ARGUMENTS_UNAUTHENTICATED and not limits.authenticated:
-            strcpy(limits.error, b"Protocol error: unauthenticated multibulk length")
-            return BAD
-        position = newline + 2 - base
-        if number <= 0:
-            next_frame[0] = position
-            return EMPTY
-        progress.missing = number
-        progress.position = position - start
-        progress.spans.count = 0
-    position = start + progress.position
+    if count[0] > MAX_ARGUMENTS:
+        strcpy(limits.error, b"Protocol error: invalid multibulk length")
+        return BAD
+    if count[0] > MAX_ARGUMENTS_UNAUTHENTICATED and not limits.authenticated:
+        strcpy(limits.error, b"Protocol error: unauthenticated multibulk length")
+        return BAD
+    position[0] = newline + 2 - base
+    return COMPLETE if count[0] > 0 else EMPTY
 
-    while progress.missing:
-        if position >= end:
-            break
-        line = base + position
-        newline = <const char*>memchr(line, c"\r", end - position)
+
+cdef inline Outcome read_bulk(
+    const char* base, size_t start, size_t* position, size_t end, Progress* progress, Spans* out, Limits* limits
+) noexcept nogil:
+    """One `$5 hello` at `position`, which moves behind it; its span goes to `out`."""
+    cdef const char* line = base + position[0]
+    cdef const char* newline
+    cdef int64_t length
+    cdef size_t data
+    if position[0] >= end:
+        return NEED_MORE
+    newline = read_number(line + 1, base + end, &length) if line[0] == c"$" else NULL
+    if newline == NULL:
+        newline = <const char*>memchr(line, c"\r", end - position[0])
         if newline == NULL:
-            if end - position > MAX_LINE:
+            if end - position[0] > MAX_LINE:
                 strcpy(limits.error, b"Protocol error: too big bulk count string")
                 return BAD
-            break
+            return NEED_MORE
         if newline + 1 >= base + end:
-            break
+            return NEED_MORE
         if line[0] != c"$":
             snprintf(limits.error, sizeof(limits.error), b"Protocol error: expected '$', got '%c'", line[0])
             return BAD
-        if (
-            not parse_length(line + 1, newline - line - 1, &number)
-            or number < 0
-            or number > limits.bulk_length
-        ):
-            strcpy(limits.error, b"Protocol error: invalid bulk length")
-            return BAD
-        if number > MAX_BULK_UNAUTHENTICATED and not limits.authenticated:
-            strcpy(limits.error, b"Protocol error: unauthenticated bulk length")
-            return BAD
-        if <size_t>(end - (newline + 2 - base)) < <size_t>number + 2 or newline + 2 > base + end:
-            progress.wanted = (newline + 2 - base) - start + number + 2
-            break
-        if spans_push(&progress.spans, (newline + 2 - base) - start, number) < 0:
-            strcpy(limits.error, b"Protocol error: out of memory")
-            return BAD
-        position = (newline + 2 - base) + number + 2
-        progress.missing -= 1
-
-    if progress.missing:
-        progress.position = position - start
+        if not parse_length(line + 1, newline - line - 1, &length):
+            length = -1
+    if length < 0 or length > limits.bulk_length:
+        strcpy(limits.error, b"Protocol error: invalid bulk length")
+        return BAD
+    if length > MAX_BULK_UNAUTHENTICATED and not limits.authenticated:
+        strcpy(limits.error, b"Protocol error: unauthenticated bulk length")
+        return BAD
+    data = newline + 2 - base
+    if data + length + 2 > end:
+        progress.wanted = data + length + 2 - start
         return NEED_MORE
-    for i in range(progress.spans.count):
-        if spans_push(out, progress.spans.items[i].start + start, progress.spans.items[i].length) < 0:
-            strcpy(limits.error, b"Protocol error: out of memory")
-            return BAD
-    progress.position = 0
-    progress.wanted = 0
-    progress.spans.count = 0
-    next_frame[0] = position
+    if spans_push(out, data, length) < 0:
+        return out_of_memory(limits)
+    position[0] = data + length + 2
     return COMPLETE
+
+
+cdef int move_spans(Spans* source, size_t first, Spans* target, size_t shift) noexcept nogil:
+    """Move spans from `first` on to the end of `target`, `shift` added to their start."""
+    cdef size_t i
+    for i in range(first, source.count):
+        if spans_push(target, source.items[i].start + shift, source.items[i].length) < 0:
+            return -1
+    source.count = first
+    return 0
+
+
+cdef Outcome out_of_memory(Limits* limits) noexcept nogil:
+    strcpy(limits.error, b"Protocol error: out of memory")
+    return BAD
 
 
 cdef Outcome read_inline(
@@ -171,8 +227,7 @@ cdef Outcome read_inline(
     if length == 0:
         return EMPTY
     if spans_push(out, start, length) < 0:
-        strcpy(limits.error, b"Protocol error: out of memory")
-        return BAD
+        return out_of_memory(limits)
     return COMPLETE
 
 
@@ -233,35 +288,61 @@ def split_inline(bytes line not None) -> list | None:
         arguments.append(bytes(argument))
 
 
-def read_requests(bytes data not None, bint authenticated=True, long long bulk_length=512 << 20):
-    """For tests: (requests, bytes consumed, error or None) of what stands in `data`."""
-    cdef const char* base = data
-    cdef size_t position = 0
-    cdef size_t end = len(data)
-    cdef size_t i
+cdef class RequestReader:
+    """Requests out of a stream that arrives in pieces of any size, for whoever has bytes and no connection:
+    a replica reading its primary, a file, a test. Inline lines come as one argument, the line.
+    """
+
+    cdef bytearray buffer
     cdef Progress progress
     cdef Spans spans
     cdef Limits limits
-    cdef Outcome outcome
-    progress = Progress(0, 0, 0, Spans(NULL, 0, 0))
-    spans = Spans(NULL, 0, 0)
-    limits.bulk_length = bulk_length
-    limits.authenticated = authenticated
-    requests = []
-    error = None
-    while position < end:
-        spans.count = 0
-        outcome = read_frame(base, position, end, &progress, &spans, &position, &limits)
-        if outcome == BAD:
-            error = (<bytes>limits.error).decode()
-            break
-        if outcome == NEED_MORE:
-            break
-        if outcome == COMPLETE:
-            requests.append([
-                base[spans.items[i].start:spans.items[i].start + spans.items[i].length]
-                for i in range(spans.count)
-            ])
-    spans_free(&spans)
-    spans_free(&progress.spans)
-    return requests, position, error
+    cdef readonly object error
+    """The words of the protocol error that ended the stream, None until then."""
+
+    def __cinit__(self, bint authenticated=True, int64_t bulk_length=512 << 20):
+        self.buffer = bytearray()
+        self.limits.authenticated = authenticated
+        self.limits.bulk_length = bulk_length
+
+    def __dealloc__(self):
+        spans_free(&self.spans)
+        spans_free(&self.progress.spans)
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a request that is not complete."""
+        return len(self.buffer)
+
+    def feed(self, bytes data not None) -> list:
+        """(arguments, bytes of the frame) of each request that `data` completes. Nothing after `error`."""
+        cdef size_t position = 0
+        cdef size_t begin, end, i
+        cdef const char* base
+        cdef Outcome outcome
+        requests = []
+        if self.error is not None:
+            return requests
+        self.buffer += data
+        if <size_t>len(self.buffer) < self.progress.wanted:
+            return requests
+        base = self.buffer
+        end = len(self.buffer)
+        while position < end:
+            begin = position
+            self.spans.count = 0
+            outcome = read_frame(base, begin, end, &self.progress, &self.spans, &position, &self.limits)
+            if outcome == NEED_MORE:
+                position = begin
+                break
+            if outcome == BAD:
+                self.error = (<bytes>self.limits.error).decode("latin-1")
+                break
+            if outcome == COMPLETE:
+                arguments = [
+                    base[self.spans.items[i].start:self.spans.items[i].start + self.spans.items[i].length]
+                    for i in range(self.spans.count)
+                ]
+                requests.append((arguments, base[begin:position]))
+        del self.buffer[:position]
+        return requests
