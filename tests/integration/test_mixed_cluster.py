@@ -11,8 +11,9 @@ from redis.crc import key_slot
 
 from tests.harness.clusters import NodeLine, RunningCluster, cluster_of
 from tests.harness.commands import redis_cli
+from tests.harness.ports import lease_port, release_port
 from tests.harness.resp import Error, Simple
-from tests.harness.servers import Server
+from tests.harness.servers import Server, server
 from tests.harness.wait import eventually
 
 OK = Simple("OK")
@@ -107,6 +108,23 @@ def test_names_and_shards_are_understood_both_ways() -> None:
         eventually(lambda: "the-valkey" in saved(shoal) and "the-redis" in saved(shoal), "names are saved")
         for node in cluster.nodes:
             assert f"shard-id={node.run('CLUSTER', 'MYSHARDID').decode()}" in saved(shoal)
+
+
+@pytest.mark.parametrize("real", ["valkey", "redis"])
+def test_a_bus_on_a_port_of_its_own(real: str) -> None:
+    """cluster-port on both sides; MEET then has to name the bus port."""
+    ports = {kind: lease_port() for kind in ("shoal", real)}
+    with (
+        server("shoal", cluster_enabled="yes", cluster_port=ports["shoal"]) as ours,
+        server(real, cluster_enabled="yes", cluster_port=ports[real]) as theirs,
+    ):
+        cluster = RunningCluster([ours, theirs])
+        assert ours.run("CLUSTER", "MEET", theirs.host, theirs.port, ports[real]) == OK
+        eventually(lambda: agreed(cluster), lambda: f"the same view on both sides:\n{shown(cluster)}")
+        bus_ports = {int(line.address.partition("@")[2]) for line in cluster.view(theirs).values()}
+        assert bus_ports == set(ports.values())
+    for port in ports.values():
+        release_port(port)
 
 
 def saved(node: Server) -> str:
