@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cluster.slots import ALL_SLOTS
@@ -55,7 +55,7 @@ class Invariants:
                 assert not slots & others, f"{member} and {name} serve the same slots in epoch {epoch}"
 
 
-def disagreement(members: Iterable[SimulatedMember]) -> str:
+def disagreement(members: Sequence[SimulatedMember]) -> str:
     """Why the members do not agree yet; "" if all is well everywhere."""
     views = {}
     owned = 0
@@ -84,6 +84,9 @@ def disagreement(members: Iterable[SimulatedMember]) -> str:
     epochs = [epoch for _, is_primary, _, slots, epoch, _ in first if is_primary and slots]
     if len(set(epochs)) != len(epochs):
         return f"config epochs collide: {epochs}"
+    for member in members:
+        told = member.routes == member.coordinator.topology.slots
+        assert told, f"{member}'s worker was not told of all changes to slots"
     return ""
 
 

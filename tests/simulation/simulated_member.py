@@ -15,7 +15,8 @@ from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.messages import FailoverAuthAck, Message
 from cluster.coordinator.surroundings import Settings
-from cluster.slots import contains
+from cluster.slots import SLOT_COUNT, contains, ranges
+from cluster.topology.node import Node
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -60,6 +61,8 @@ class SimulatedMember:
         self.offset = 0
         self.last_seen = 0
         self.link_up = False
+        self.routes: list[Node | None] = [None] * SLOT_COUNT
+        """Whom a worker would send clients to, kept up to date by nothing but `SlotsChanged`."""
         self.writes_paused_until = 0
         self.paused_at: int | None = None
         """Offset at which writes were last paused for a manual failover."""
@@ -158,6 +161,9 @@ class SimulatedMember:
                     self.following = None
                 case fx.DeleteKeys(slots):
                     self.keys = {slot: n for slot, n in self.keys.items() if not contains(slots, slot)}
+                case fx.SlotsChanged(slots):
+                    for first, last in ranges(slots):
+                        self.routes[first : last + 1] = self.coordinator.topology.slots[first : last + 1]
                 case fx.EmptyDatabase():
                     self.keys.clear()
                 case fx.PauseWrites(until):
