@@ -5,6 +5,7 @@
     receiving    a snapshot is on its way                                  is queued
     parked       all of the snapshot was sent; its first ACK is awaited    is queued
     online       it follows                                                is sent at once
+    gone         it was cut off, or left                                   is not for it any more
 
 A snapshot that ends with a mark must be followed by silence until the replica has acknowledged, or it could
 not tell where it ends; hence "parked". What is queued is bounded by the output limit for replicas, like
@@ -101,6 +102,13 @@ class Peer:
         if self._over_soft_since is None:
             self._over_soft_since = now
         return now - self._over_soft_since > limits.seconds * 1000
+
+    def drop(self) -> None:
+        """Cut it off, and forget what waits for it."""
+        self.state = "gone"
+        self._queue.clear()
+        self._queued = 0
+        self.link.abort()
 
     def lag(self, now: int) -> int:
         """Seconds since it was last heard of."""

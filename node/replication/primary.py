@@ -50,8 +50,8 @@ class Primary:
         return found
 
     def replicas(self) -> list[Peer]:
-        """Those that have asked to synchronize."""
-        return [peer for peer in self.peers.values() if peer.state != "handshake"]
+        """Those that have asked to synchronize, and were not cut off since."""
+        return [peer for peer in self.peers.values() if peer.state not in ("handshake", "gone")]
 
     def online(self) -> list[Peer]:
         return [peer for peer in self.peers.values() if peer.state == "online"]
@@ -181,8 +181,11 @@ class Primary:
         """The next bytes of the stream: into the backlog, and to everyone."""
         if self.backlog is not None:
             self.backlog.feed(chunk)
+        hard = self._config.client_output_buffer_limit["slave"].hard
         for peer in self.peers.values():
             peer.pass_on(chunk)
+            if hard and peer.unsent > hard:
+                self._cut_off(peer)
 
     def tick(self, now: int) -> None:
         """Once a second: keep those alive that wait, cut off those that are gone or too slow."""
@@ -192,11 +195,16 @@ class Primary:
             if peer.state == "waiting" or (peer.state == "receiving" and not peer.snapshot_started):
                 peer.link.send(KEEPALIVE)
             elif peer.overflows(limits, now):
-                self._log.warning(f"Replica {peer.name} is closed for overcoming of output buffer limits.")
-                peer.link.abort()
+                self._cut_off(peer)
             elif peer.state in ("parked", "online") and not peer.old_style and now - peer.ack_at > timeout:
                 self._log.warning(f"Disconnecting timedout replica (streaming sync): {peer.name}")
                 peer.link.abort()
+
+    def _cut_off(self, peer: Peer) -> None:
+        if peer.state == "gone":
+            return
+        self._log.warning(f"Client {peer.name} closed for overcoming of output buffer limits.")
+        peer.drop()
 
     # how far they are
 

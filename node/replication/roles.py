@@ -21,15 +21,14 @@ from typing import Any, Final
 
 from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
 from node.errors import ReplyError
-from node.persistence.child import ChildBusy
 from node.replication import views
 from node.replication.backlog import Backlog
-from node.replication.full_sync import FullSync
 from node.replication.history import History, is_id
 from node.replication.peers import Peer
 from node.replication.primary import GETACK, PING, Primary
 from node.replication.primary_link import PrimaryLink
 from node.replication.replica import Introduction
+from node.replication.sync_planner import SyncPlanner
 from node.replication.waits import Waits
 
 NOT_CONNECTED: Final = ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
@@ -54,8 +53,7 @@ class Replication:
         """Unix ms when the primary was last heard of while the link was up; 0 if it never was."""
         self.down_since = 0
         """Unix ms when the link went down, 0 while it is up or there is none."""
-        self._full_sync: FullSync | None = None
-        self._full_sync_due: asyncio.TimerHandle | None = None
+        self._planner = SyncPlanner(worker, self.primary, self._begin_snapshot, self._set_gates)
         self._resumed = False
         self._next_second = 0
         self._next_ping = 0
@@ -114,10 +112,7 @@ class Replication:
         self._set_gates()
 
     async def stop(self) -> None:
-        if self._full_sync_due is not None:
-            self._full_sync_due.cancel()
-        if self._full_sync is not None:
-            self._worker.snapshots.children.kill()
+        self._planner.stop()
         self._drop_link()
         self._trail.flush()
 
@@ -309,48 +304,15 @@ class Replication:
         session.link.output_limit = 0  # counted together with what is queued: see Peer.overflows
         peer.old_style = old_style
         if not self.primary.synchronize(peer, wanted_id, wanted_offset, self._worker.engine.now):
-            self._plan_full_sync()
+            self._planner.plan()
         self._set_gates()
 
-    def _plan_full_sync(self) -> None:
-        """Make a snapshot for those who wait, soon: others may come."""
-        if self._full_sync_due is not None:
-            return
-        config = self._worker.config
-        most = config.repl_diskless_sync_max_replicas
-        enough = most and len(self.primary.waiting()) >= most
-        delay = 0 if enough or not config.repl_diskless_sync else config.repl_diskless_sync_delay
-        loop = asyncio.get_running_loop()
-        self._full_sync_due = loop.call_later(delay, self._begin_full_sync)
-
-    def _begin_full_sync(self) -> None:
-        self._full_sync_due = None
-        children = self._worker.snapshots.children
-        waiting = self.primary.waiting()
-        if not waiting:
-            return
-        if children.current is not None:
-            children.when_free(self._plan_full_sync)
-            return
+    def _begin_snapshot(self) -> tuple[int, dict[str, str | int]]:
+        """The stream's place at which a snapshot is about to be made. What follows names its database anew."""
         self._trail.flush()
         if self.role == "master":
             self._trail.selected_db = -1
-        self.primary.snapshot_begins(waiting, self.offset)
-        sync = FullSync(self._worker.snapshots, waiting, self.snapshot_aux(), self._snapshot_ended)
-        try:
-            sync.start()
-        except (ChildBusy, OSError) as error:
-            for peer in waiting:
-                self._snapshot_ended(peer, str(error))
-            return
-        self._full_sync = sync
-        self._worker.log.notice(f"Background RDB transfer started by pid {sync.pid}")
-
-    def _snapshot_ended(self, peer: Peer, problem: str) -> None:
-        self.primary.snapshot_ended(peer, problem, self._worker.engine.tick())
-        if not any(each.state == "receiving" for each in self.primary.replicas()):
-            self._full_sync = None
-        self._set_gates()
+        return self.offset, self.snapshot_aux()
 
     def acknowledge(self, session: Any, offset: int) -> None:
         self.primary.acknowledge(session.id, offset, self._worker.engine.now)
@@ -370,8 +332,7 @@ class Replication:
         if peer is None:
             return
         self._worker.log.notice(f"Connection with replica {peer.name} lost.")
-        if self._full_sync is not None:
-            self._full_sync.remove(peer)
+        self._planner.remove(peer)
         self._set_gates()
 
     # the backlog

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from node.replication.roles import Replication
 
 _STATES = {"waiting": "wait_bgsave", "receiving": "send_bulk", "parked": "send_bulk", "online": "online"}
+"""What INFO calls the states of a peer."""
 
 
 def info(replication: Replication, config: Any, now: int) -> dict[str, Any]:

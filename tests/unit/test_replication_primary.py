@@ -171,9 +171,26 @@ def test_a_replica_that_takes_nothing_is_cut_off_at_the_hard_limit(primary: Prim
     primary.snapshot_begins([peer], 0)
     peer.snapshot_started = True
     primary.pass_on(b"x" * 600)
-    link.pending_output = 401
+    link.pending_output = 400
     primary.tick(now=1)
+    assert not link.aborted
+    link.pending_output = 401
+    primary.tick(now=2)
     assert link.aborted
+    assert primary.replicas() == []
+
+
+def test_the_hard_limit_does_not_wait_for_the_next_tick(primary: Primary) -> None:
+    peer, link = join(primary)
+    sync(primary, peer)
+    primary.snapshot_begins([peer], 0)
+    for _ in range(10):
+        primary.pass_on(b"x" * 100)
+        assert not link.aborted
+    primary.pass_on(b"x")
+    assert link.aborted
+    primary.pass_on(b"x" * 5000)
+    assert peer.unsent == 0
 
 
 def test_at_the_soft_limit_only_after_a_while(primary: Primary) -> None:
