@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import IO, Any, Final
 
@@ -69,6 +68,8 @@ class FullSync:
         self.pid = child.pid
         os.set_blocking(self._pipe, False)
         if self._spooled:
+            import tempfile  # and with it half a dozen compressors, for a case that hardly occurs
+
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed when all is sent)
         for peer in self._direct:
             _begin(peer, b"$EOF:%b\r\n" % self._mark)

@@ -308,7 +308,7 @@ class Replication:
         self._set_gates()
 
     def _begin_snapshot(self) -> tuple[int, dict[str, str | int]]:
-        """The stream's place at which a snapshot is about to be made. What follows names its database anew."""
+        """Where in the stream a snapshot is about to be made; what follows names its database anew."""
         self._trail.flush()
         if self.role == "master":
             self._trail.selected_db = -1
