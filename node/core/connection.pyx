@@ -280,6 +280,8 @@ cdef class Connection:
         """Send what stands in the engine's reply writer."""
         cdef ReplyWriter reply = self.engine.reply
         cdef ssize_t sent = 0
+        if self.engine.before_replies is not None:
+            self.engine.settle()
         if reply.length == 0:
             return 0
         if self.gone:

@@ -60,6 +60,7 @@ cdef class Engine:
     cdef public uint32_t gate
     cdef public object observer          # called with (client, key, event) for changes, while `observed`
     cdef public bint observed
+    cdef object before_replies           # what must be done before any reply leaves, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply
     cdef public int64_t bulk_length
@@ -89,3 +90,4 @@ cdef class Engine:
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1
     cpdef int64_t tick(self)
+    cdef int settle(self) except -1

@@ -349,6 +349,23 @@ cdef class Engine:
         """
         return self.run(client, self.row_of[name], args, argv, NULL)
 
+    def call_before_replies(self, callback not None) -> None:
+        """Call `callback()` once, before the replies of the requests being executed leave.
+
+        For what a reply promises and what is cheaper done once for a whole batch: files brought to the disk.
+        Where no request is being executed, it is called before the next reply.
+        """
+        if self.before_replies is None:
+            self.before_replies = []
+        if callback not in self.before_replies:
+            self.before_replies.append(callback)
+
+    cdef int settle(self) except -1:
+        callbacks, self.before_replies = self.before_replies, None
+        for callback in callbacks:
+            callback()
+        return 0
+
     def reject(self, str name) -> None:
         """Count a command that was refused before it ran."""
         if name in self.row_of:
