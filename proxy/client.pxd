@@ -45,7 +45,7 @@ cdef class Client(Connection):
     cdef int process(self, const char* data, Py_ssize_t available) except -1
     cdef int dispatch(self, const char* frame) except -1
     cdef int execute(self, const char* frame, uint64_t tag) except -1
-    cdef int refuse(self, int result) except -1
+    cdef int refuse(self) except -1
     cdef uint64_t push(self, Py_ssize_t request_length) except? 0
     cdef bint must_wait(self) noexcept
     cdef int release_answered(self) except -1

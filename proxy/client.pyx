@@ -22,7 +22,7 @@ from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport slot_of
 from proxy.buffers cimport append, consume, size
-from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, scan_request
+from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.routes cimport Route
 from proxy.upstream cimport Upstream
 
@@ -158,7 +158,7 @@ cdef class Client(Connection):
                     return 0
                 break
             if result == BROKEN:
-                return self.refuse(result)
+                return self.refuse()
             if result == COMPLETE:
                 self.dispatch(data + used)
                 if self.descriptor < 0:
@@ -219,10 +219,9 @@ cdef class Client(Connection):
             self.on_reply(tag, reply, len(reply))
         return 0
 
-    cdef int refuse(self, int result) except -1:
+    cdef int refuse(self) except -1:
         """The client does not speak RESP: say so after the replies it has coming, and close."""
-        cdef str words = self.scan.error.decode("ascii").replace("%c", chr(<unsigned char>self.scan.culprit))
-        cdef bytes reply = b"-ERR Protocol error: %s\r\n" % words.encode("latin-1")
+        cdef bytes reply = b"-ERR Protocol error: %s\r\n" % error_text(&self.scan).encode("latin-1")
         self.input_ended = True
         self.interest(False, self.writing)
         self.complete(self.push(0), reply)

@@ -41,4 +41,7 @@ cdef int scan_request(
     const char* frame, Py_ssize_t available, RequestScan* scan, RequestLimits* limits
 ) noexcept nogil
 
+# After BROKEN: what Redis says after `ERR Protocol error: `.
+cdef str error_text(RequestScan* scan)
+
 cdef int scan_reply(const char* frame, Py_ssize_t available, ReplyScan* scan) noexcept nogil

@@ -10,13 +10,11 @@ The rules of a turn:
 * Nothing is sent while events are being handled; whoever has output calls `wants_flush`. At the end of the
   turn each such connection sends once, so requests of many clients to one worker leave together, and so do
   replies from many workers to one client.
-* While events are handled new ones come in; they still belong to the turn, up to a limit. Larger turns mean
-  fewer sends to workers, each carrying more, and that is what counts when clients do not
-  pipeline.
 * Output caused outside of a turn (a timer, a finished connect) schedules a flush of its own.
 * One receive buffer serves all connections. A handler finishes with its bytes before it returns, and
   keeps a copy only of an unfinished frame.
-* After each turn control goes back to the event loop, so that timers and new connections get theirs.
+* Sending takes most of a turn's time, and meanwhile the next turn's events arrive: so turns follow each other
+  without going back to the event loop, but only a few, so that timers and new connections get theirs.
 """
 
 from cpython.ref cimport PyObject
@@ -71,7 +69,7 @@ cdef extern from * nogil:
     bint event_readable(int index)
 
 cdef enum:
-    TURN_MAX = 256              # events before output is sent; less than twice that, in fact
+    TURNS_IN_A_ROW = 16         # then the event loop has its say
     RECEIVE_SIZE = 131072       # of the shared buffer: what one read takes at most from an idle start
     RECEIVE_MIN = 4096          # less room than this behind an unfinished frame, and its buffer grows
     RECEIVE_MAX = 1048576       # of one read, so that one big frame does not hold up the others
@@ -89,7 +87,7 @@ cdef class Reactor:
         self.closed = []
         self.connections = {}
         if self.poller >= 0:
-            loop.add_reader(self.poller, self._turn)
+            loop.add_reader(self.poller, self._turns)
 
     def close(self) -> None:
         """Close every connection and the poller."""
@@ -109,22 +107,21 @@ cdef class Reactor:
         self.in_turn = False
         self.closed.clear()
 
-    def _turn(self):
+    def _turns(self):
         cdef int events
         cdef int i
-        cdef int handled = 0
+        cdef int turn
         self.in_turn = True
-        while handled < TURN_MAX:
+        for turn in range(TURNS_IN_A_ROW):
             events = poller_wait(self.poller)
             if events <= 0:
                 break
             for i in range(events):
                 handle(<Connection>event_owner(i), event_readable(i), event_writable(i))
-            handled += events
-        self.flush_all()
+            self.flush_all()
+            if self.closed:
+                self.closed.clear()
         self.in_turn = False
-        if self.closed:
-            self.closed.clear()
 
     def _readable(self, Connection connection):
         self.in_turn = True

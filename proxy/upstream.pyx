@@ -205,8 +205,12 @@ cdef class Upstream(Connection):
 
 
 cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
-    return length > 10 and (
-        memcmp(reply, b"-MOVED ", 7) == 0 or memcmp(reply, b"-ASK ", 5) == 0 or memcmp(reply, b"-TRYAGAIN ", 10) == 0
+    if length < 10:
+        return False
+    return (
+        memcmp(reply, b"-MOVED ", 7) == 0
+        or memcmp(reply, b"-ASK ", 5) == 0
+        or memcmp(reply, b"-TRYAGAIN ", 10) == 0
     )
 
 
