@@ -10,6 +10,8 @@ from __future__ import annotations
 import collections
 import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.chaos.ledger import Loss
@@ -21,6 +23,7 @@ from tests.harness.wait import eventually
 
 PATIENCE = 30.0
 """How long to wait for a failover that is promised within a few seconds, to have figures of a bad one."""
+LOG_TAIL = 3000
 LOAD_DEADLINE = 300.0
 """For a hundred thousand requests on a busy machine."""
 
@@ -120,5 +123,16 @@ def slot_of(load: Load, loss: Loss) -> int:
 
 
 def views(cluster: RunningCluster) -> str:
-    """CLUSTER NODES of every running node, for the message of a failed test."""
+    """CLUSTER NODES of every running node."""
     return "\n\n".join(f"{node}:\n{node.run('CLUSTER', 'NODES').decode()}" for node in cluster.running)
+
+
+@contextmanager
+def evidence(cluster: RunningCluster) -> Iterator[None]:
+    """A failure of the block carries what all nodes know, and the ends of their logs."""
+    try:
+        yield
+    except AssertionError as failure:
+        logs = (f"{node}:\n{node.log[-LOG_TAIL:]}" for node in cluster.nodes)
+        failure.add_note("\n\n".join((views(cluster), *logs)))
+        raise

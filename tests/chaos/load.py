@@ -25,11 +25,16 @@ KEYS_PER_WORKER = 500
 STOP_DEADLINE = 60.0
 
 
+def some_keys(count: int, tag: str = "key") -> list[str]:
+    return [f"{tag}:{number}" for number in range(count)]
+
+
 class Load:
-    """What both kinds have in common. `keys` are shared out among the workers."""
+    """What both kinds have in common. `keys` are shared out among the workers; loads that run side by side
+    need different ones."""
 
     def __init__(self, workers: int, keys: Sequence[str] = (), seed: int = 1) -> None:
-        keys = keys or [f"key:{number}" for number in range(KEYS_PER_WORKER * workers)]
+        keys = keys or some_keys(KEYS_PER_WORKER * workers)
         self.scripts = [Script(keys[part::workers], seed + part) for part in range(workers)]
         self.broken: list[BaseException] = []
         """What ended a worker, against all intentions."""

@@ -7,6 +7,7 @@
     resp.py      `Resp(port)`: raw bytes in, exactly typed replies out, RESP2 and RESP3
     commands.py  `redis_cli(...)` and other programs of the field
     shoal_command.py  `shoal("check", address)`: our own command line, as an operator runs it
+    shoal_up.py  `RunningUp`: a running `shoal up`, and its processes
 
 Every process is ended when its context manager is left, and by the kernel if the test run itself is killed.
 """

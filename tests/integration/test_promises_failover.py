@@ -14,7 +14,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from tests.chaos.failover import Outage, kill_and_return
+from tests.chaos.failover import Outage, evidence, kill_and_return
 from tests.chaos.load import Load, TaskLoad, ThreadLoad
 from tests.chaos.scale import scaled
 from tests.harness.clusters import RunningCluster, cluster_of
@@ -28,21 +28,24 @@ pytestmark = pytest.mark.timeout(scaled(120, 900))
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[RunningCluster]:
+def formed() -> Iterator[RunningCluster]:
     """3 + 3; every test kills one and leaves it a replica."""
     with cluster_of(3, replicas=1, node_timeout=NODE_TIMEOUT, repl_diskless_sync_delay=0) as running:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def empty(cluster: RunningCluster) -> None:
-    cluster.wait_settled()
-    for primary in cluster.primaries:
+@pytest.fixture
+def cluster(formed: RunningCluster) -> RunningCluster:
+    """Whole and empty."""
+    formed.wait_settled()
+    for primary in formed.primaries:
         primary.run("FLUSHALL")
+    return formed
 
 
-def hold(outage: Outage, report: Callable[[str], None], who: str) -> None:
+def hold(load: Load, outage: Outage, report: Callable[[str], None], who: str) -> None:
     report(f"failover, {who}: {outage}")
+    assert load.impossible == []
     assert outage.errors_before == []
     assert outage.errors_after == []
     assert outage.losses_unexplained == []
@@ -64,15 +67,14 @@ def test_cluster_clients(
         return await redis.asyncio.RedisCluster(host=entry.host, port=entry.port, protocol=protocol)
 
     load: Load = ThreadLoad(connect, workers=2) if style == "sync" else TaskLoad(connect_async, workers=8)
-    outage = kill_and_return(cluster, load, victim, COUNT, ALLOWED)
-    assert load.impossible == []
-    hold(outage, report, f"{style} RedisCluster, RESP{protocol}")
+    with evidence(cluster):
+        outage = kill_and_return(cluster, load, victim, COUNT, ALLOWED)
+        hold(load, outage, report, f"{style} RedisCluster, RESP{protocol}")
 
 
 def test_plain_clients_behind_the_proxy(cluster: RunningCluster, report: Callable[[str], None]) -> None:
     victim = cluster.primaries[0]
-    with ShoalProxy([cluster.primaries[1].address]) as proxy:
+    with ShoalProxy([cluster.primaries[1].address]) as proxy, evidence(cluster):
         load = ThreadLoad(proxy.client, workers=2)
         outage = kill_and_return(cluster, load, victim, COUNT, ALLOWED)
-    assert load.impossible == []
-    hold(outage, report, "redis.Redis through the proxy")
+        hold(load, outage, report, "redis.Redis through the proxy")

@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 from redis.crc import key_slot
 
+from tests.chaos.failover import evidence
 from tests.chaos.load import Load, TaskLoad, ThreadLoad
 from tests.chaos.scale import scaled
 from tests.chaos.script import Script, encoded
@@ -87,7 +88,7 @@ def test_slots_move_under_clients(
 
     load: Load = ThreadLoad(connect, 2, keys) if style == "sync" else TaskLoad(connect_async, 8, keys)
     adopt(load.scripts)
-    with load:
+    with evidence(cluster), load:
         load.wait_for(500)
         before = load.succeeded
         outcome = shoal(
