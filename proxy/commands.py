@@ -11,9 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from node.core.key_slot import key_slot
-
 from node.commands import TABLE, Command
+from node.core.key_slot import key_slot
 from node.errors import (
     CLUSTERDOWN_UNBOUND,
     CROSSSLOT,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from node.core.key_slot import key_slot
-
 from proxy.codec import encode_request
 
 SPLIT = {"mget": 1, "del": 1, "unlink": 1, "exists": 1, "touch": 1, "mset": 2}

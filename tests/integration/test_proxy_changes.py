@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from node.core.key_slot import key_slot
 
+from node.core.key_slot import key_slot
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.commands import redis_cli
 from tests.harness.proxies import ShoalProxy

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proxy.frames import ProtocolError, ReplyScanner, RequestScanner, inline_words, reply_elements
 
 from proxy.codec import encode_request
+from proxy.frames import ProtocolError, ReplyScanner, RequestScanner, inline_words, reply_elements
 from tests.harness.resp import encode
 
 REQUESTS = [

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from node.core.key_slot import key_slot
-from proxy.routes import RouteTable, SlotMap
 
 from node.commands import TABLE, every, find
+from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.replies import Verbatim
 from proxy import merger, splitter
 from proxy.codec import bulk_of, encode_reply, encode_request, integer_of
 from proxy.local_commands import LOCAL_COMMANDS
+from proxy.routes import RouteTable, SlotMap
 from proxy.routing import Way, raw_routes, way_of, would_block
 
 
