@@ -87,6 +87,8 @@ class Member:
             ) from error
         self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
         self._timer: asyncio.TimerHandle | None = None
+        self._due: list[Effect] = []
+        """Saves and messages that commands of the batch being executed have caused."""
         self._served = 0
         """Bitmap of what the core's table says."""
         for name in OBEYED:
@@ -137,12 +139,19 @@ class Member:
 
         Raises what the action raises, and SaveFailed.
         """
+        self._settle()
         self._perform(action(self.coordinator, self._worker.engine.tick()))
 
+    def command(self, action: Turn) -> None:
+        """As `turn`, for a command of a client. What it changes is saved before its reply leaves, and
+        messages to the others leave after that: once for all commands that a client sent together.
+        """
+        self._perform_for_client(action(self.coordinator, self._worker.engine.tick()))
+
     def answer(self, action: Callable[[Coordinator, int], tuple[T, list[Effect]]]) -> T:
-        """As `turn`, for an action that also has a result."""
+        """As `command`, for an action that also has a result."""
         result, effects = action(self.coordinator, self._worker.engine.tick())
-        self._perform(effects)
+        self._perform_for_client(effects)
         return result
 
     def save(self) -> None:
@@ -188,6 +197,23 @@ class Member:
         self.links.send_limit = limit or SEND_LIMIT
 
     # --- effects
+
+    def _perform_for_client(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, fx.SaveConfig | fx.Send):
+                self._due.append(effect)
+            else:
+                self._perform([effect])
+        if self._due:
+            self._worker.engine.call_before_replies(self._settle)
+
+    def _settle(self) -> None:
+        """Save what commands changed, in its last state; then let their messages go. Raises SaveFailed."""
+        due, self._due = self._due, []
+        saves = [effect for effect in due if isinstance(effect, fx.SaveConfig)]
+        if saves:
+            self._save(fx.SaveConfig(saves[-1].text, sync=any(save.sync for save in saves)))
+        self._perform([effect for effect in due if isinstance(effect, fx.Send)])
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from node.core.key_slot import key_slot
-
 from cluster.coordinator.coordinator import Coordinator
 from cluster.endpoints import redirect_host
 from cluster.slots import NO_SLOTS, from_iterable
 from cluster.topology.node import Node
 from node import errors
+from node.core.key_slot import key_slot
 from node.errors import ReplyError
 
 

@@ -115,6 +115,7 @@ class Worker:
             server.close()
         await self.cluster.stop()
         await self.replication.stop()
+        self.snapshots.stop()
         for session in list(self.clients.values()):
             session.close()
         if self.config.unixsocket:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from node.core.key_slot import key_slot
-
 from cluster.commands.common import cluster_command
 from cluster.slots import SLOT_COUNT
+from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.handlers.arguments import parse_int
 

@@ -30,19 +30,19 @@ def meet(member: Member, ctx: Any, args: list[bytes]) -> str:
     bus_port = as_int(args[2]) if len(args) == 3 else port + BUS_PORT_OFFSET
     if bus_port is None:
         raise ReplyError(f"ERR Invalid bus port specified: {text(args[2])}")
-    member.turn(lambda coordinator, now: coordinator.meet(ip, port, bus_port, now))
+    member.command(lambda coordinator, now: coordinator.meet(ip, port, bus_port, now))
     return OK
 
 
 @cluster_command("cluster|forget")
 def forget(member: Member, ctx: Any, args: list[bytes]) -> str:
-    member.turn(lambda coordinator, now: coordinator.forget(text(args[0]), now))
+    member.command(lambda coordinator, now: coordinator.forget(text(args[0]), now))
     return OK
 
 
 @cluster_command("cluster|replicate")
 def replicate(member: Member, ctx: Any, args: list[bytes]) -> str:
-    member.turn(lambda coordinator, now: coordinator.replicate(text(args[0]), now))
+    member.command(lambda coordinator, now: coordinator.replicate(text(args[0]), now))
     return OK
 
 
@@ -54,7 +54,7 @@ def failover(member: Member, ctx: Any, args: list[bytes]) -> str:
     mode = args[0].lower() if args else b"default"
     if args and mode not in (b"force", b"takeover"):
         raise errors.SYNTAX
-    member.turn(lambda coordinator, now: coordinator.failover(mode.decode(), now))
+    member.command(lambda coordinator, now: coordinator.failover(mode.decode(), now))
     return OK
 
 
@@ -66,14 +66,14 @@ def reset(member: Member, ctx: Any, args: list[bytes]) -> str:
     mode = args[0].lower() if args else b"soft"
     if mode not in (b"soft", b"hard"):
         raise errors.SYNTAX
-    member.turn(lambda coordinator, now: coordinator.reset(mode == b"hard", now))
+    member.command(lambda coordinator, now: coordinator.reset(mode == b"hard", now))
     return OK
 
 
 @cluster_command("cluster|set-config-epoch")
 def set_config_epoch(member: Member, ctx: Any, args: list[bytes]) -> str:
     epoch = parse_int(args[0])
-    member.turn(lambda coordinator, now: coordinator.set_config_epoch(epoch, now))
+    member.command(lambda coordinator, now: coordinator.set_config_epoch(epoch, now))
     return OK
 
 

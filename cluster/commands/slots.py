@@ -19,28 +19,28 @@ _BAD_SETSLOT = ReplyError("ERR Invalid CLUSTER SETSLOT action or number of argum
 @cluster_command("cluster|addslots")
 def addslots(member: Member, ctx: Any, args: list[bytes]) -> str:
     slots = [parse_slot(raw) for raw in args]
-    member.turn(lambda coordinator, now: coordinator.add_slots(slots, now))
+    member.command(lambda coordinator, now: coordinator.add_slots(slots, now))
     return OK
 
 
 @cluster_command("cluster|delslots")
 def delslots(member: Member, ctx: Any, args: list[bytes]) -> str:
     slots = [parse_slot(raw) for raw in args]
-    member.turn(lambda coordinator, now: coordinator.del_slots(slots, now))
+    member.command(lambda coordinator, now: coordinator.del_slots(slots, now))
     return OK
 
 
 @cluster_command("cluster|addslotsrange")
 def addslotsrange(member: Member, ctx: Any, args: list[bytes]) -> str:
     slots = _slots_of_ranges(args, "cluster|addslotsrange")
-    member.turn(lambda coordinator, now: coordinator.add_slots(slots, now))
+    member.command(lambda coordinator, now: coordinator.add_slots(slots, now))
     return OK
 
 
 @cluster_command("cluster|delslotsrange")
 def delslotsrange(member: Member, ctx: Any, args: list[bytes]) -> str:
     slots = _slots_of_ranges(args, "cluster|delslotsrange")
-    member.turn(lambda coordinator, now: coordinator.del_slots(slots, now))
+    member.command(lambda coordinator, now: coordinator.del_slots(slots, now))
     return OK
 
 
@@ -58,7 +58,7 @@ def _slots_of_ranges(args: list[bytes], name: str) -> list[int]:
 
 @cluster_command("cluster|flushslots")
 def flushslots(member: Member, ctx: Any, args: list[bytes]) -> str:
-    member.turn(Coordinator.flush_slots)
+    member.command(Coordinator.flush_slots)
     return OK
 
 
@@ -72,13 +72,13 @@ def setslot(member: Member, ctx: Any, args: list[bytes]) -> str:
     node_id = text(args[2]) if len(args) == 3 else None
     match action, node_id:
         case b"MIGRATING", str():
-            member.turn(lambda coordinator, now: coordinator.set_slot_migrating(slot, node_id, now))
+            member.command(lambda coordinator, now: coordinator.set_slot_migrating(slot, node_id, now))
         case b"IMPORTING", str():
-            member.turn(lambda coordinator, now: coordinator.set_slot_importing(slot, node_id, now))
+            member.command(lambda coordinator, now: coordinator.set_slot_importing(slot, node_id, now))
         case b"NODE", str():
-            member.turn(lambda coordinator, now: coordinator.set_slot_node(slot, node_id, now))
+            member.command(lambda coordinator, now: coordinator.set_slot_node(slot, node_id, now))
         case b"STABLE", None if len(args) == 2:
-            member.turn(lambda coordinator, now: coordinator.set_slot_stable(slot, now))
+            member.command(lambda coordinator, now: coordinator.set_slot_stable(slot, now))
         case _:
             raise _BAD_SETSLOT
     return OK

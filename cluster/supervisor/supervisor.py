@@ -129,6 +129,8 @@ class Supervisor:
             "--bind": [settings.bind],
             "--dir": [str(self.workspace.worker_directory(port))],
             "--cluster-enabled": ["yes"],
+            # Each primary has few replicas, and they are here already: nobody else to wait for.
+            "--repl-diskless-sync-delay": ["0"],
             "--cluster-config-file": ["nodes.conf"],
             "--cluster-node-timeout": [str(NODE_TIMEOUT_MS)],
         }

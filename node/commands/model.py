@@ -170,6 +170,7 @@ class Command:
         self.categories: frozenset[str] = frozenset()
         for sub in subcommands:
             sub.name = f"{name}|{sub.name}"
+            sub.finder = FINDERS.get(sub.name)
 
     def join(self, group: str) -> None:
         """Become a member of `group`: the last fact needed for the categories."""

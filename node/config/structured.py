@@ -32,7 +32,7 @@ class Save(Kind):
         if list(words) == [""]:
             return []
         try:
-            numbers = [_to_integer(word) for word in words]
+            numbers = [_to_integer(number) for word in words for number in word.split()]
             points = list(zip(numbers[::2], numbers[1::2], strict=True))
         except ValueError:
             raise ValueError("Invalid save parameters") from None

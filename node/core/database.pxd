@@ -23,6 +23,7 @@ cdef class Database:
     cdef int64_t own_clock
     cdef object clock_owner           # keeps the clock's memory alive
     cdef public bint hides_expired    # a replica hides expired keys and waits for its primary's DEL
+    cdef public bint shows_expired    # to its primary's commands a replica's keys are never too old
     cdef public bint tracks_frequency # LFU instead of LRU in the access clock
     cdef public bint keeps_clocks     # CLIENT NO-TOUCH, or a snapshot child is running
     cdef public object on_expired     # called with (database, key) after a key was dropped because of its age

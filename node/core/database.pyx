@@ -150,7 +150,7 @@ cdef class Database:
         if cell == NULL:
             return NULL
         entry = entry_of(cell[0])
-        if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
+        if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry) and not self.shows_expired:
             if not self.hides_expired:
                 self.expire(key, cell)
             return NULL

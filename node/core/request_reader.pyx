@@ -297,11 +297,13 @@ cdef class RequestReader:
     cdef Progress progress
     cdef Spans spans
     cdef Limits limits
+    cdef bytes skipped
     cdef readonly object error
     """The words of the protocol error that ended the stream, None until then."""
 
     def __cinit__(self, bint authenticated=True, int64_t bulk_length=512 << 20):
         self.buffer = bytearray()
+        self.skipped = b""
         self.limits.authenticated = authenticated
         self.limits.bulk_length = bulk_length
 
@@ -315,7 +317,10 @@ cdef class RequestReader:
         return len(self.buffer)
 
     def feed(self, bytes data not None) -> list:
-        """(arguments, bytes of the frame) of each request that `data` completes. Nothing after `error`."""
+        """(arguments, bytes of the frame) of each request that `data` completes. Nothing after `error`.
+
+        Frames that ask for nothing are counted to the one behind them, so that no byte is unaccounted for.
+        """
         cdef size_t position = 0
         cdef size_t begin, end, i
         cdef const char* base
@@ -338,11 +343,14 @@ cdef class RequestReader:
             if outcome == BAD:
                 self.error = (<bytes>self.limits.error).decode("latin-1")
                 break
-            if outcome == COMPLETE:
+            if outcome == EMPTY:
+                self.skipped += base[begin:position]
+            else:
                 arguments = [
                     base[self.spans.items[i].start:self.spans.items[i].start + self.spans.items[i].length]
                     for i in range(self.spans.count)
                 ]
-                requests.append((arguments, base[begin:position]))
+                requests.append((arguments, self.skipped + base[begin:position]))
+                self.skipped = b""
         del self.buffer[:position]
         return requests

@@ -139,6 +139,7 @@ def stats(worker: Any) -> Fields:
         "pubsub_channels": 0,
         "pubsub_patterns": 0,
         "total_error_replies": sum(worker.error_counts.values()),
+        **worker.replication.stats(),
     }
 
 

@@ -6,7 +6,6 @@
     primary.py          all replicas of ours: PSYNC, acknowledgements, WAIT
     full_sync.py        a snapshot from a forked child to the replicas that wait for one
     sync_planner.py     when, and for whom together
-    command_stream.py   commands out of the bytes that a primary sends
     replica.py          our side of the talk with a primary, without sockets
     primary_link.py     the socket to our primary, and the spooled snapshot
     roles.py            `worker.replication`: which role this worker has, and changing it

@@ -206,10 +206,10 @@ class PrimaryLink(asyncio.Protocol):
                 self.acknowledge()
             return
         db = self._session.db
-        if db.volatile_count:
-            # No key is too old for the primary's command: it is the primary that decides what has expired.
-            db.now = 0
+        # No key is too old for the primary's command: it is the primary that decides what has expired.
+        db.shows_expired = True
         reply = self._session.apply(argv)
+        db.shows_expired = False
         if isinstance(reply, ReplyError):
             shown = name.decode("latin-1")
             self._worker.log.warning(f"The primary's command {shown} failed here: {reply.text}")

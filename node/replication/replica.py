@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.core.reply_writer import encode_command
-from node.replication.command_stream import CommandReader, StreamError
+from node.core.request_reader import RequestReader
 from node.replication.history import is_id
 
 MARK_LENGTH: Final = 40
+LONGEST_ARGUMENT: Final = 1 << 32
 _LONGEST_LINE: Final = 1024
 
 
@@ -120,7 +121,7 @@ class ReplicaProtocol:
         self._mark = b""
         self._missing = 0
         """Bytes of the snapshot still to come, where its size is known."""
-        self._reader = CommandReader()
+        self._reader = RequestReader(bulk_length=LONGEST_ARGUMENT)
         self._on_line: dict[str, Callable[[bytes], Iterator[Event]]] = {
             "ping": self._on_ping_reply,
             "auth": self._on_auth_reply,
@@ -136,8 +137,7 @@ class ReplicaProtocol:
     def receive(self, data: bytes) -> Iterator[Event]:
         """What the primary's bytes mean. The iterator must be used up before the next call."""
         if self.state == "stream":
-            self._reader.feed(data)
-            yield from self._commands()
+            yield from self._commands(data)
             return
         self._buffer += data
         while self._buffer and self.state in self._on_line:
@@ -149,16 +149,12 @@ class ReplicaProtocol:
         if self.state == "snapshot":
             yield from self._take_snapshot()
         elif self.state == "stream" and self._buffer:
-            self._reader.feed(bytes(self._buffer))
-            self._buffer.clear()
-            yield from self._commands()
+            yield from self._take_commands()
 
     def loaded(self) -> Iterator[Event]:
         """The snapshot has been loaded: go on with the stream, from what arrived meanwhile."""
         self.state = "stream"
-        self._reader.feed(bytes(self._buffer))
-        self._buffer.clear()
-        yield from self._commands()
+        yield from self._take_commands()
 
     def _fail(self, reason: str) -> Iterator[Event]:
         self.state = "failed"
@@ -250,12 +246,22 @@ class ReplicaProtocol:
             self.state = "loading"
             yield SnapshotEnds()
 
-    def _commands(self) -> Iterator[Event]:
-        try:
-            for argv, raw in self._reader.commands():
-                yield Command(argv, raw)
-        except StreamError as error:
-            yield from self._fail(f"Protocol error from master: {error}")
+    def _take_commands(self) -> Iterator[Event]:
+        """What arrived of the stream before its time."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        yield from self._commands(data)
+
+    def _commands(self, data: bytes) -> Iterator[Event]:
+        for argv, raw in self._reader.feed(data):
+            if not raw.lstrip(b"\r\n").startswith(b"*"):
+                yield from self._fail(
+                    f"Protocol error from master: {raw[:16]!r} where a command was expected"
+                )
+                return
+            yield Command(argv, raw)
+        if self._reader.error is not None:
+            yield from self._fail(f"Protocol error from master: {self._reader.error}")
 
 
 def _text(line: bytes) -> str:

@@ -322,7 +322,8 @@ class Replication:
 
     def request_acknowledgements(self) -> None:
         """Ask all replicas, through the stream, to acknowledge at once."""
-        if self.primary.online():
+        # During a pause nothing may move the offset a manual failover waits for.
+        if self.primary.online() and not self._worker.pause.active:
             self._trail.feed(GETACK)
 
     def client_gone(self, session: Any) -> None:

@@ -23,7 +23,7 @@ from tests.harness.wait import eventually
 
 PATIENCE = 30.0
 """How long to wait for a failover that is promised within a few seconds, to have figures of a bad one."""
-LOG_TAIL = 3000
+LOG_TAIL = 6000
 LOAD_DEADLINE = 300.0
 """For a hundred thousand requests on a busy machine."""
 

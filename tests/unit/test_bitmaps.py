@@ -5,8 +5,8 @@ from functools import reduce
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node.core.bits import combine, count_ones, first_bit
 
+from node.core.bits import combine, count_ones, first_bit
 from node.handlers.bitmaps import BitRange
 
 bitmap = st.binary(max_size=40)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node.core.database import Database
 
+from node.core.database import Database
 from node.errors import ReplyError
 from node.handlers import hashes, lists, registry, sets, sorted_set_algebra, sorted_set_ranges, sorted_sets
 from node.keyspace import events

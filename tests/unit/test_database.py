@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from node.core.database import KEEP_TTL, Database
 from node.core.key_slot import key_slot
-
 from node.datatypes import List
 from node.errors import ReplyError
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from node.core.key_slot import key_slot
 
+from node.core.key_slot import key_slot
 from node.keyspace import glob
 from node.keyspace.glob import MAX_COMPILED, MAX_STARS, Glob
 

@@ -6,6 +6,7 @@ import crcmod.predefined
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from node.core.key_slot import key_slot
 
 crc16 = crcmod.predefined.mkPredefinedCrcFun("xmodem")

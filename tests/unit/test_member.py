@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import uvloop
-from node.core.key_slot import key_slot
 
 import cluster.commands  # noqa: F401
 from cluster.coordinator import effects as fx
@@ -19,6 +18,7 @@ from cluster.nodes_file import NodesFileError
 from cluster.slots import ALL_SLOTS, from_iterable, from_range
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
 from node.config import Config
+from node.core.key_slot import key_slot
 from node.listeners import ListenError
 from node.log import Log
 from node.worker import Worker

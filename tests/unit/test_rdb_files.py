@@ -9,8 +9,8 @@ import lzf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node.core.database import Database
 
+from node.core.database import Database
 from node.datatypes import Hash, List, Set, SortedSet
 from node.persistence.loading import Loader
 from node.persistence.rdb import Entry, RdbError, RdbReader, dump_value, write_rdb

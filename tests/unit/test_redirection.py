@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from node.core.key_slot import key_slot
 
 from cluster import redirection
 from cluster.slots import ALL_SLOTS, contains, from_range
@@ -14,6 +13,7 @@ from cluster.topology import flags as flag
 from cluster.topology.node import Node
 from cluster.topology.topology import Topology
 from node.commands import TABLE
+from node.core.key_slot import key_slot
 from node.errors import ReplyError
 
 KEY = b"foo"

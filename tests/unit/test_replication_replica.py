@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from node.core.reply_writer import encode_command
 
-from node.replication.command_stream import CommandReader, StreamError
+from node.core.reply_writer import encode_command
 from node.replication.replica import (
     Command,
     Continue,
@@ -173,36 +168,15 @@ def test_what_makes_no_sense_ends_the_link(data: bytes, size: int) -> None:
     assert machine.state == "failed"
 
 
-@given(
-    st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=5), max_size=10),
-    st.lists(st.integers(0, 300), max_size=10),
-)
-def test_commands_cut_anyhow(commands: list[list[bytes]], cuts: list[int]) -> None:
-    stream = b"".join(encode_command(argv) for argv in commands)
-    reader = CommandReader()
-    found: list[tuple[list[bytes], bytes]] = []
-    edges = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
-    for start, end in pairwise(edges):
-        reader.feed(stream[start:end])
-        found += reader.commands()
-    assert [argv for argv, _ in found] == commands
-    assert b"".join(raw for _, raw in found) == stream
-
-
 @pytest.mark.parametrize(
     "noise",
-    [
-        b"PING\r\n",
-        b"*0\r\n",
-        b"*-1\r\n",
-        b"*1\r\n+OK\r\n",
-        b"*1\r\n$1\r\nabc",
-        b"*" + b"1" * 100,
-        b"*1\r\n$99999999999\r\n",
-    ],
+    [b"PING\r\n", b"*1\r\n+OK\r\n", b"*" + b"1" * 100 + b"\r\n", b"*1\r\n$99999999999\r\n"],
 )
 def test_a_stream_of_something_else_is_refused(noise: bytes) -> None:
-    reader = CommandReader()
-    reader.feed(noise)
-    with pytest.raises(StreamError):
-        list(reader.commands())
+    machine = protocol()
+    machine.state = "stream"
+    good = encode_command([b"SET", b"a", b"b"])
+    events = list(machine.receive(good + noise))
+    assert events[0] == Command([b"SET", b"a", b"b"], good)
+    assert isinstance(events[1], Failed)
+    assert machine.state == "failed"

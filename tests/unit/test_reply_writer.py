@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node.core.reply_writer import encode_reply, format_double
 
+from node.core.reply_writer import encode_reply, format_double
 from node.errors import ReplyError
 from node.replies import (
     NO_REPLY,

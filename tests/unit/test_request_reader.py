@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from node.core.reply_writer import encode_command
 from node.core.request_reader import RequestReader, split_inline
 
