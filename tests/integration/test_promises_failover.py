@@ -66,7 +66,7 @@ def test_cluster_clients(
     async def connect_async() -> redis.asyncio.RedisCluster:
         return await redis.asyncio.RedisCluster(host=entry.host, port=entry.port, protocol=protocol)
 
-    load: Load = ThreadLoad(connect, workers=2) if style == "sync" else TaskLoad(connect_async, workers=8)
+    load: Load = ThreadLoad(connect, workers=2) if style == "sync" else TaskLoad(connect_async, workers=4)
     with evidence(cluster):
         outage = kill_and_return(cluster, load, victim, COUNT, ALLOWED)
         hold(load, outage, report, f"{style} RedisCluster, RESP{protocol}")

@@ -86,7 +86,7 @@ def test_slots_move_under_clients(
     async def connect_async() -> redis.asyncio.RedisCluster:
         return await redis.asyncio.RedisCluster(host=entry.host, port=entry.port, protocol=protocol)
 
-    load: Load = ThreadLoad(connect, 2, keys) if style == "sync" else TaskLoad(connect_async, 8, keys)
+    load: Load = ThreadLoad(connect, 2, keys) if style == "sync" else TaskLoad(connect_async, 4, keys)
     adopt(load.scripts)
     with evidence(cluster), load:
         load.wait_for(500)
