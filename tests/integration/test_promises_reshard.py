@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(scaled(120, 900))
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[RunningCluster]:
+def formed() -> Iterator[RunningCluster]:
     with cluster_of(3, replicas=1) as running:
         yield running
 
@@ -71,11 +71,19 @@ def adopt(scripts: Sequence[Script]) -> None:
             script.ledger.adopt(key, 1)
 
 
+@pytest.fixture
+def cluster(formed: RunningCluster) -> Iterator[RunningCluster]:
+    """Whole; emptied afterwards, because the next test has other keys in mind."""
+    formed.wait_settled()
+    yield formed
+    for node in formed.primaries:
+        node.run("FLUSHALL")
+
+
 @pytest.mark.parametrize(("style", "protocol"), [("sync", 2), ("asyncio", 3)])
 def test_slots_move_under_clients(
     cluster: RunningCluster, report: Callable[[str], None], style: str, protocol: int
 ) -> None:
-    cluster.wait_settled()
     entry, target, source = sorted(cluster.primaries, key=lambda node: len(slots_of(cluster, node)))
     keys = keys_in(slots_of(cluster, source)[:SLOTS], KEYS)
     fill(source, keys)
@@ -88,7 +96,23 @@ def test_slots_move_under_clients(
 
     load: Load = ThreadLoad(connect, 2, keys) if style == "sync" else TaskLoad(connect_async, 4, keys)
     adopt(load.scripts)
-    with evidence(cluster), load:
+    with evidence(cluster):
+        figures = reshard(load, entry, source, target)
+        report(f"reshard, {style} RedisCluster, RESP{protocol}: {figures}")
+        load.check_all(lambda some: read_from(target, some))
+        assert load.errors == []
+        assert load.losses == []
+        assert load.impossible == []
+        assert source.run("DBSIZE") == 0
+        assert target.run("DBSIZE") == KEYS
+        (replica,) = cluster.replicas_of(target)
+        eventually(lambda: replica.run("DBSIZE") == KEYS, "the target's replica has all keys")
+        cluster.wait_settled()
+
+
+def reshard(load: Load, entry: Server, source: Server, target: Server) -> str:
+    """Move SLOTS slots while `load` runs; returns the figures."""
+    with load:
         load.wait_for(500)
         before = load.succeeded
         outcome = shoal(
@@ -97,28 +121,12 @@ def test_slots_move_under_clients(
         )  # fmt: skip
         during = load.succeeded - before
         load.wait_for(500)
-    moved = outcome.json["moved"]
-    rate = moved["keys"] / moved["seconds"]
-    report(
-        f"reshard, {style} RedisCluster, RESP{protocol}: {moved['slots']} slots with {moved['keys']} keys in "
-        f"{moved['seconds']:.1f} s ({rate:.0f} keys/s), {during} requests meanwhile "
-        f"({during / moved['seconds']:.0f}/s, the longest {longest(load) * 1000:.0f} ms), "
+    slots, keys, seconds = (outcome.json["moved"][name] for name in ("slots", "keys", "seconds"))
+    assert slots == SLOTS
+    assert keys >= KEYS
+    longest = max(entry.ended - entry.started for entry in load.journal)
+    return (
+        f"{slots} slots with {keys} keys in {seconds:.1f} s ({keys / seconds:.0f} keys/s), "
+        f"{during} requests meanwhile ({during / seconds:.0f}/s, the longest {longest * 1000:.0f} ms), "
         f"{len(load.errors)} errors"
     )
-    load.check_all(lambda some: read_from(target, some))
-    assert load.errors == []
-    assert load.losses == []
-    assert load.impossible == []
-    assert moved["slots"] == SLOTS
-    assert moved["keys"] >= KEYS
-    assert source.run("DBSIZE") == 0
-    assert target.run("DBSIZE") == KEYS
-    (replica,) = cluster.replicas_of(target)
-    eventually(lambda: replica.run("DBSIZE") == KEYS, "the target's replica has all keys")
-    cluster.wait_settled()
-    for node in cluster.primaries:
-        node.run("FLUSHALL")
-
-
-def longest(load: Load) -> float:
-    return max(entry.ended - entry.started for entry in load.journal)
