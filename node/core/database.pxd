@@ -1,56 +1,9 @@
-"""One numbered database: 16,384 slot tables and the rules of expiry. See database.pyx."""
+"""One numbered database, as compiled code beside it sees it. See database.pyx."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from node.core.keyspace cimport Keyspace
+from node.core.slot_table cimport Entry
 
-from node.core.slot_table cimport Entry, SlotTable
-
-cdef struct Key:
-    const char* data
-    size_t length
-    uint32_t hash
-    int slot
-
-cdef uint32_t hash_key(const char* data, size_t length) noexcept nogil
-cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil
-
-cdef class Database:
-    cdef SlotTable* tables            # [16384]
-    cdef readonly Py_ssize_t size
-    cdef readonly Py_ssize_t volatile_count
-    cdef readonly int index
-    cdef readonly int64_t memory      # bytes allocated for entries and their values' headers
-    cdef int64_t* clock               # Unix ms; the engine's, or its own where there is none
-    cdef int64_t own_clock
-    cdef object clock_owner           # keeps the clock's memory alive
-    cdef public bint hides_expired    # a replica hides expired keys and waits for its primary's DEL
-    cdef public bint shows_expired    # to its primary's commands a replica's keys are never too old
-    cdef public bint tracks_frequency # LFU instead of LRU in the access clock
-    cdef public bint keeps_clocks     # CLIENT NO-TOUCH, or a snapshot child is running
-    cdef public object on_expired     # called with (database, key) after a key was dropped because of its age
-    cdef readonly uint64_t hits
-    cdef readonly uint64_t misses
-    cdef readonly uint64_t expired
-    cdef uint64_t random_state
-
-    # for compiled handlers
-    cdef Entry* find(self, Key* key)
-    cdef Entry* find_for_read(self, Key* key)
-    cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
-    cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL
-    cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1
-    cdef void drop(self, Key* key, uint64_t* cell)
-    cdef void touch_entry(self, Entry* entry) noexcept
-    cdef uint64_t random(self) noexcept
-
-    cdef void follow_clock(self, int64_t* clock, owner)
-
-    # its own
-    cdef uint32_t decayed_counter(self, Entry* entry) noexcept
-    cdef void account(self, Entry* entry, int sign) noexcept
-    cdef void release(self, Entry* entry)
-    cdef void expire(self, Key* key, uint64_t* cell)
-    cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
-    cdef int install(self, Key* key, Entry* entry) except -1
+cdef class Database(Keyspace):
     cdef Entry* string_for_read(self, bytes key) except? NULL
     cdef list live_entries(self, int slot, Py_ssize_t limit, bint with_values)
     cdef int delete_stale(self, bytes key) except -1

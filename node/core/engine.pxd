@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from node.core.database cimport Database, Key
+from node.core.database cimport Database
+from node.core.keyspace cimport Key
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans
 from node.core.trail cimport Trail

@@ -21,8 +21,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from node.core.database cimport Database, make_key
+from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
+from node.core.keyspace cimport make_key
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport spans_free
 from node.core.trail cimport Trail

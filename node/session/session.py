@@ -21,6 +21,7 @@ from node.core.engine import (
     GATE_DISK_ERROR,
     GATE_FEW_REPLICAS,
     GATE_LOADING,
+    GATE_NO_TOUCH,
     GATE_OUT_OF_MEMORY,
     GATE_PAUSED_ALL,
     GATE_PAUSED_WRITES,
@@ -148,7 +149,13 @@ class Session(Client):
 
     def run(self, command: Command, argv: list[bytes], args: list[bytes]) -> Any:
         """Run a handler after all checks; the one place through which sessions do."""
-        return self.engine.call(self, command.name, argv, args)
+        if not self.gate & GATE_NO_TOUCH or command.name == "touch":
+            return self.engine.call(self, command.name, argv, args)
+        self.db.keeps_clocks = True
+        try:
+            return self.engine.call(self, command.name, argv, args)
+        finally:
+            self.db.keeps_clocks = False
 
     def _check(self, command: Command, argv: list[bytes]) -> None:
         """Raise the first reason, in Redis' order, why this client may not execute this command now."""

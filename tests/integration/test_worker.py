@@ -178,3 +178,14 @@ def _own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("192.0.2.1", 9))
         return str(sock.getsockname()[0])
+
+
+def test_no_touch_leaves_no_trace(shoal_node: ShoalNode) -> None:
+    with shoal_node.resp() as connection:
+        connection.command("SET", "k", "v")
+        connection.command("RESTORE", "old", "0", connection.command("DUMP", "k"), "IDLETIME", "1000")
+        connection.command("CLIENT", "NO-TOUCH", "ON")
+        connection.command("GET", "old")
+        assert connection.command("OBJECT", "IDLETIME", "old") >= 1000
+        connection.command("TOUCH", "old")
+        assert connection.command("OBJECT", "IDLETIME", "old") < 1000

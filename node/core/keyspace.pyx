@@ -1,0 +1,330 @@
+"""Keys to entries: the part of a database that compiled code works on.
+
+Sixteen thousand slot tables (`slot_table.pyx`), and what it takes to find, store, edit and drop an entry in
+them: expiry, the access clock, memory accounting. `Database` (database.pyx) is the same with Python's face;
+compiled handlers use these methods directly and make no object.
+
+Expiry: an expired key looks absent to every method. A primary drops it when it comes across it (`find`) and
+tells `on_expired`; a replica only hides it (`hides_expired`) and waits for its primary's DEL, except from the
+commands of that primary (`shows_expired`). Time is the engine's clock, which stands still while a command, script
+or transaction runs, so that each sees one instant.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from node.core.key_slot cimport SLOT_COUNT, slot_of
+from node.core.slot_table cimport (
+    HAS_EXPIRY,
+    IS_OBJECT,
+    TYPE_HASH,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_STREAM,
+    TYPE_STRING,
+    TYPE_ZSET,
+    WAS_EDITED,
+    entry_expiry,
+    entry_key,
+    entry_object,
+    entry_of,
+    entry_value,
+    header_size,
+    table_add,
+    table_find,
+    table_remove,
+)
+
+from node.errors import STRING_TOO_LONG, WRONGTYPE
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define SHOAL_HASH(p, n) Py_HashBuffer(p, n)
+    #else
+    #define SHOAL_HASH(p, n) _Py_HashBytes(p, n)
+    #endif
+    """
+    Py_ssize_t keyed_hash "SHOAL_HASH"(const void* data, Py_ssize_t length) nogil
+
+cdef extern from "<malloc.h>" nogil:
+    size_t malloc_usable_size(void* block)
+
+cdef enum:
+    LFU_INITIAL = 5     # as Redis: a new key is not the first to go
+    LFU_LOG_FACTOR = 10 # lfu-log-factor's default
+
+cdef dict TYPE_CODES = {
+    "list": TYPE_LIST, "set": TYPE_SET, "zset": TYPE_ZSET, "hash": TYPE_HASH, "stream": TYPE_STREAM,
+}
+
+
+cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
+    key.data = data
+    key.length = length
+    key.hash = <uint32_t>(<uint64_t>keyed_hash(data, length) >> 32)
+    key.slot = slot_of(data, length)
+
+
+cdef class Keyspace:
+    def __cinit__(self, int index=0):
+        self.tables = <SlotTable*>calloc(SLOT_COUNT, sizeof(SlotTable))
+        if self.tables == NULL:
+            raise MemoryError
+        self.index = index
+        self.random_state = <uint64_t>id(self) | 1
+        self.clock = &self.own_clock
+
+    def __dealloc__(self):
+        if self.tables != NULL:
+            self.clear()
+            free(self.tables)
+
+    cdef void follow_clock(self, int64_t* clock, owner):
+        """Take the time from `clock`, which lives inside `owner`."""
+        self.clock = clock
+        self.clock_owner = owner
+
+    @property
+    def now(self) -> int:
+        """Unix ms. The engine sets it at the start of each read, so that a command sees one instant."""
+        return self.clock[0]
+
+    @now.setter
+    def now(self, int64_t value):
+        self.clock[0] = value
+
+    # --- finding -------------------------------------------------------------------------------------
+
+    cdef Entry* find(self, Key* key):
+        """The live entry of `key`, or NULL. Drops it if it has expired (unless expired keys are hidden)."""
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef Entry* entry
+        if cell == NULL:
+            return NULL
+        entry = entry_of(cell[0])
+        if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry) and not self.shows_expired:
+            if not self.hides_expired:
+                self.expire(key, cell)
+            return NULL
+        return entry
+
+    cdef Entry* find_for_read(self, Key* key):
+        """`find`, counted as a hit or a miss, with the access clock touched."""
+        cdef Entry* entry = self.find(key)
+        if entry == NULL:
+            self.misses += 1
+            return NULL
+        self.hits += 1
+        self.touch_entry(entry)
+        return entry
+
+    cdef void touch_entry(self, Entry* entry) noexcept:
+        cdef uint32_t counter
+        if self.keeps_clocks:
+            return
+        if not self.tracks_frequency:
+            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
+            return
+        counter = self.decayed_counter(entry)
+        if counter < 255 and (
+            counter <= LFU_INITIAL
+            or self.random() % ((counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1) == 0
+        ):
+            counter += 1
+        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
+
+    cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
+        """The LFU counter, less one for each minute (lfu-decay-time 1) since the last access."""
+        cdef uint32_t minutes = (<uint32_t>(self.clock[0] // 60000) - (entry.clock >> 8)) & 0xFFFF
+        cdef uint32_t counter = entry.clock & 0xFF
+        return counter - minutes if counter > minutes else 0
+
+    cdef uint64_t random(self) noexcept:
+        """xorshift64: for sampling keys, not for secrets."""
+        self.random_state ^= self.random_state << 13
+        self.random_state ^= self.random_state >> 7
+        self.random_state ^= self.random_state << 17
+        return self.random_state
+
+    # --- storing -------------------------------------------------------------------------------------
+
+    cdef void account(self, Entry* entry, int sign) noexcept:
+        self.memory += sign * <int64_t>(malloc_usable_size(entry) + 16)
+        self.size += sign
+        if entry.flags & HAS_EXPIRY:
+            self.volatile_count += sign
+
+    cdef void release(self, Entry* entry):
+        """Free an entry that is in no table any more."""
+        cdef PyObject* held
+        self.account(entry, -1)
+        if entry.flags & IS_OBJECT:
+            held = <PyObject*>entry_object(entry)[0]
+            free(entry)
+            Py_DECREF(<object>held)
+        else:
+            free(entry)
+
+    cdef void drop(self, Key* key, uint64_t* cell):
+        cdef Entry* entry = entry_of(cell[0])
+        table_remove(&self.tables[key.slot], cell)
+        self.release(entry)
+
+    cdef void expire(self, Key* key, uint64_t* cell):
+        name = PyBytes_FromStringAndSize(key.data, key.length)
+        self.drop(key, cell)
+        self.expired += 1
+        if self.on_expired is not None:
+            self.on_expired(self, name)
+
+    cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL:
+        """An entry with its key in place, not yet in the table. `flags` less HAS_EXPIRY."""
+        cdef Entry* entry
+        if expiry:
+            flags |= HAS_EXPIRY
+        entry = <Entry*>malloc(header_size(flags) + key.length + length)
+        if entry == NULL:
+            raise MemoryError
+        entry.hash = key.hash
+        entry.flags = flags
+        entry.type = TYPE_STRING
+        entry.key_length = key.length
+        entry.value_length = length
+        entry.clock = (
+            ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | LFU_INITIAL
+            if self.tracks_frequency
+            else <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
+        )
+        if expiry:
+            (<int64_t*>(entry + 1))[0] = expiry
+        memcpy(entry_key(entry), key.data, key.length)
+        return entry
+
+    cdef int install(self, Key* key, Entry* entry) except -1:
+        """Put `entry` where `key` is, or add it. Frees what it replaces."""
+        cdef SlotTable* table = &self.tables[key.slot]
+        cdef uint64_t* cell = table_find(table, key.hash, key.data, key.length)
+        cdef Entry* old
+        if cell == NULL:
+            table_add(table, entry)
+            self.account(entry, 1)
+            return 0
+        old = entry_of(cell[0])
+        cell[0] = (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry
+        if old.flags & HAS_EXPIRY:
+            table.volatiles -= 1
+        if entry.flags & HAS_EXPIRY:
+            table.volatiles += 1
+        self.account(entry, 1)
+        self.release(old)
+        return 0
+
+    cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL:
+        """Store a string, replacing whatever is there. `expiry` in Unix ms, 0 none, -1 as it was.
+
+        A string of about the same size is overwritten in place. `value` must not lie in the entry itself.
+        """
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef Entry* entry
+        cdef size_t needed
+        if cell != NULL:
+            entry = entry_of(cell[0])
+            if expiry == -1:
+                expiry = entry_expiry(entry)
+                if expiry and self.clock[0] > expiry:
+                    expiry = 0
+            if not entry.flags & IS_OBJECT and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0):
+                needed = header_size(entry.flags) + key.length + length
+                if needed <= malloc_usable_size(entry) and needed * 2 + 64 >= malloc_usable_size(entry):
+                    entry.flags &= ~<uint32_t>WAS_EDITED
+                    entry.value_length = length
+                    if expiry:
+                        (<int64_t*>(entry + 1))[0] = expiry
+                    memcpy(entry_value(entry), value, length)
+                    self.touch_entry(entry)
+                    return entry
+        elif expiry == -1:
+            expiry = 0
+        entry = self.new_entry(key, 0, length, expiry)
+        memcpy(entry_value(entry), value, length)
+        self.install(key, entry)
+        return entry
+
+    cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1:
+        """Store a datatype object, replacing whatever is there."""
+        cdef Entry* old
+        cdef Entry* entry
+        if expiry == -1:
+            old = self.find(key)
+            expiry = entry_expiry(old) if old != NULL else 0
+        entry = self.new_entry(key, IS_OBJECT, 0, expiry)
+        entry.type = <uint32_t>TYPE_CODES[value.type_name]
+        Py_INCREF(value)
+        entry_object(entry)[0] = <void*>value
+        self.install(key, entry)
+        return 0
+
+    cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL:
+        """The string at `key`, grown with zero bytes to at least `length`, ready to be written into.
+
+        Created when absent. Growth leaves room for more, as sds does, so that appending is cheap.
+        """
+        cdef Entry* entry = self.find(key)
+        cdef uint64_t* cell
+        cdef size_t needed, room
+        if length > 0xFFFFFFFFU:
+            raise STRING_TOO_LONG
+        if entry == NULL:
+            entry = self.new_entry(key, WAS_EDITED, length, 0)
+            memset(entry_value(entry), 0, length)
+            self.install(key, entry)
+            return entry
+        if entry.flags & IS_OBJECT:
+            raise WRONGTYPE
+        self.touch_entry(entry)
+        entry.flags |= WAS_EDITED
+        if length <= entry.value_length:
+            return entry
+        needed = header_size(entry.flags) + key.length + length
+        if needed > malloc_usable_size(entry):
+            room = length if length < (1 << 20) else (1 << 20)
+            cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+            self.memory -= malloc_usable_size(entry)
+            entry = <Entry*>realloc(entry, needed + room)
+            if entry == NULL:
+                self.memory += malloc_usable_size(entry_of(cell[0]))
+                raise MemoryError
+            self.memory += malloc_usable_size(entry)
+            cell[0] = (cell[0] & ~0xFFFFFFFFFFFFULL) | <uint64_t>entry
+        memset(entry_value(entry) + entry.value_length, 0, length - entry.value_length)
+        entry.value_length = length
+        return entry
+
+    # --- dropping all ----------------------------------------------------------------------------------
+
+    def clear_slot(self, int slot) -> int:
+        """Drop every key of a slot; returns how many."""
+        cdef SlotTable* table = &self.tables[slot]
+        cdef SlotTable old = table[0]
+        cdef uint32_t i
+        if old.cells == NULL:
+            return 0
+        memset(table, 0, sizeof(SlotTable))
+        for i in range(1U << old.bits):
+            if old.cells[i] != 0:
+                self.release(entry_of(old.cells[i]))
+        free(old.cells)
+        return old.used
+
+    def clear(self) -> int:
+        """Drop every key; returns how many."""
+        cdef Py_ssize_t dropped = self.size
+        cdef int slot
+        for slot in range(SLOT_COUNT):
+            self.clear_slot(slot)
+        return dropped
