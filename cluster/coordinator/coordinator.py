@@ -21,7 +21,7 @@ from cluster.coordinator.cluster_state import judge
 from cluster.coordinator.effects import Effect, LinkId
 from cluster.coordinator.elections import run_election
 from cluster.coordinator.epochs import bump_without_consensus
-from cluster.coordinator.failure_detector import failure_report_count, suspect_if_silent
+from cluster.coordinator.failure_detector import failure_report_count, share_suspicions, suspect_if_silent
 from cluster.coordinator.heartbeat import (
     RANDOM_PING_PERIOD,
     broadcast_pong,
@@ -290,11 +290,14 @@ def _tick(state: State) -> None:
         remove_node(state, node)
     if state.ticks % (RANDOM_PING_PERIOD // state.settings.tick_period) == 0:
         ping_someone(state)
+    urgent = False
     for node in state.peers():
         if not node.flags & flag.NOADDR:
             renew_silent_link(state, node)
             if not ping_if_due(state, node):
-                suspect_if_silent(state, node)
+                urgent |= suspect_if_silent(state, node)
+    if urgent:
+        share_suspicions(state)
     if state.myself.primary is not None and not state.following:
         follow_primary(state)
     expire_manual_failover(state)

@@ -6,6 +6,11 @@ another for PFAIL itself and has reports of a majority of the voting primaries (
 is one) sets FAIL and tells everybody, who believe it at once: otherwise replicas would learn too late
 that they may stand for election.
 
+A process that died is not only silent: its address refuses connections, too. Of such a suspect voters tell
+each other at once, and whoever notices last finds the reports of the others waiting; heartbeats would take
+up to half the node timeout more, which is a good part of what clients feel of a failover. Mere silence may be
+the network's fault, and there haste makes false alarms: it is left to the heartbeats.
+
 PFAIL ends with any pong. FAIL ends with a pong of a replica or of a primary without slots; of a primary
 with slots only if it still has them after twice the timeout: nobody took its place, so it may go on.
 """
@@ -13,6 +18,7 @@ with slots only if it still has them after twice the timeout: nobody took its pl
 from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
+from cluster.coordinator.heartbeat import broadcast_pong
 from cluster.coordinator.messages import Fail
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
@@ -70,18 +76,31 @@ def _set_failed(state: State, node: Node) -> None:
     state.todo.update_state = True
 
 
-def suspect_if_silent(state: State, node: Node) -> None:
-    """Set PFAIL if a ping has gone unanswered, and no data came, for the node timeout."""
+def suspect_if_silent(state: State, node: Node) -> bool:
+    """Set PFAIL if a ping has gone unanswered, and no data came, for the node timeout.
+
+    Returns whether others should hear of it at once: it is new, and the node refuses connections.
+    """
     if not node.ping_sent or node.flags & (flag.PFAIL | flag.FAIL):
-        return
+        return False
     silence = min(state.now - node.ping_sent, state.now - node.data_received)
     if silence <= state.settings.node_timeout:
-        return
+        return False
     node.flags |= flag.PFAIL
     state.todo.update_state = True
     state.log("debug", f"*** NODE {node.id} possibly failing")
-    if state.myself.is_primary and state.size == 1:
-        mark_failing_if_agreed(state, node)  # Nobody else votes, so no report will come.
+    refused = node.link_created_at == state.now  # This very tick had to try again to open a link.
+    if refused or (state.myself.is_primary and state.size == 1):  # With one voter no report will come.
+        mark_failing_if_agreed(state, node)
+    return refused
+
+
+def share_suspicions(state: State) -> None:
+    """Tell the other voters whom we suspect (it is in every gossip), if our opinion counts."""
+    if not (state.myself.is_primary and state.myself.slots):
+        return
+    voters = [node for node in state.peers() if node.is_primary and node.slots]
+    broadcast_pong(state, [node for node in voters if not node.timed_out and not node.failed])
 
 
 def pong_received(state: State, node: Node) -> None:
