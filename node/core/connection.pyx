@@ -258,6 +258,7 @@ cdef class Connection:
                     entry = likely_entry(&client.db.tables[request.key.slot], request.key.hash)
                     prefetch(entry)
                     prefetch(<char*>entry + 64)
+                    prefetch(<char*>entry + 104)
         for i in range(count):
             request = &engine.batch[i]
             used[0] = request.end
