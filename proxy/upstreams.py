@@ -75,8 +75,13 @@ class UpstreamPool:
         self._shards = [(first, address) for address, first in first_slots.items()]
 
     def has_unreachable(self, owners: Iterable[Address | None]) -> bool:
-        """Does an owner of slots refuse requests?"""
-        return any(self.get(owner, 2).state_name == "down" for owner in set(owners) if owner is not None)
+        """Does an owner of slots refuse requests, of clients of either protocol?"""
+        wanted = set(owners)
+        return any(
+            upstream.state_name == "down"
+            for (address, _), upstream in self._upstreams.items()
+            if address in wanted
+        )
 
     def reconcile(
         self, nodes: frozenset[Address], failed: frozenset[Address], owners: Collection[Address | None]
