@@ -44,6 +44,8 @@ def engine() -> Iterator[docker.DockerClient]:
             [
                 "dockerd", "--host", address, "--data-root", f"{directory}/data",
                 "--exec-root", f"{directory}/exec", "--pidfile", f"{directory}/pid",
+                # Nothing that outlives the engine: no packet filter rules, no bridge of its own.
+                "--iptables=false", "--bridge=none",
             ],
             stdout=log,
             stderr=log,
