@@ -33,9 +33,7 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if config.cluster_enabled and make_cluster is None:
-        print(
-            "This worker stands alone; a member of a cluster is started as `shoal node`.", file=sys.stderr
-        )
+        print("This worker stands alone; a member of a cluster is started as `shoal node`.", file=sys.stderr)
         return 1
     log = Log.from_config(config)
     log.starting(config)

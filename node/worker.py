@@ -25,7 +25,6 @@ from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
-from node.keyspace.events import Event
 from node.keyspace.expiry import ActiveExpiry
 from node.listeners import open_tcp, open_unix
 from node.log import Log
@@ -78,7 +77,6 @@ class Worker:
         install_hot_strings(self.engine)
         self.engine.on_bug = self._log_bug
         self.engine.on_error = self.count_error
-        self.engine.observer = self._observe
         for db in self.databases:
             db.on_expired = self._key_expired
         self._follow_settings()
@@ -236,9 +234,6 @@ class Worker:
         self.log.warning(f"A bug in {command}: {''.join(traceback.format_exception(bug))}")
 
     # --- what happens to keys ------------------------------------------------------------------------
-
-    def _observe(self, client: Session, key: bytes, event: Event) -> None:
-        self.watches.touch(client.db.index, key)
 
     def _key_expired(self, db: Any, key: bytes) -> None:
         """The database dropped a key because of its age: replicas and the log get a DEL."""

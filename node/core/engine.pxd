@@ -59,8 +59,8 @@ cdef class Engine:
     cdef public int64_t now              # Unix ms
     cdef public int64_t dirty            # changes since the last snapshot
     cdef public uint32_t gate
-    cdef public object observer          # called with (client, key, event) for changes, while `observed`
-    cdef public bint observed
+    cdef list observers                  # called with (client, key, event) for each change
+    cdef readonly bint observed          # whether there are any
     cdef object before_replies           # what must be done before any reply leaves, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply

@@ -103,7 +103,8 @@ cdef class Client:
         publishes the keyspace event."""
         self.engine.dirty += dirty
         if self.engine.observed:
-            self.engine.observer(self, key, event)
+            for observer in self.engine.observers:
+                observer(self, key, event)
 
     def propagate(self, *argvs) -> None:
         """Replicate and log these commands (each a list of bytes) instead of the one being executed."""
@@ -131,6 +132,7 @@ cdef class Engine:
         self.bulk_length = 512 << 20
         self.commands = []
         self.handlers = []
+        self.observers = []
         self.row_of = {}
         self.index = <int*>calloc(INDEX_SIZE, sizeof(int))
         self.shared = <char*>malloc(SHARED_SIZE)
@@ -349,6 +351,18 @@ cdef class Engine:
         `argv` is the whole command as it would be propagated, `args` what its handler gets.
         """
         return self.run(client, self.row_of[name], args, argv, NULL)
+
+    def observe(self, observer not None) -> None:
+        """Call `observer(client, key, event)` for each change of a key, until `unobserve`. Changes cost more
+        while anybody observes, so observe only while there is somebody to tell."""
+        if observer not in self.observers:
+            self.observers.append(observer)
+        self.observed = True
+
+    def unobserve(self, observer not None) -> None:
+        if observer in self.observers:
+            self.observers.remove(observer)
+        self.observed = bool(self.observers)
 
     def call_before_replies(self, callback not None) -> None:
         """Call `callback()` once, before the replies of the requests being executed leave.

@@ -1,7 +1,6 @@
 """WATCH: which sessions want to know that a key changed before their EXEC.
 
-The engine calls `observe` for each change while anybody watches; it is switched off otherwise, so that
-unwatched writes pay nothing. A key that was already expired when it was watched counts as absent, and its
+The engine tells of each change while anybody watches, and only then, so that unwatched writes pay nothing. A key that was already expired when it was watched counts as absent, and its
 removal later is no change (as in Redis since 6.0.9).
 """
 
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from node.core.engine import Engine
+    from node.keyspace.events import Event
     from node.session.session import Session
 
 WatchedKey = tuple[int, bytes]
@@ -27,7 +27,7 @@ class Watches:
         if watched not in session.watched:
             session.watched[watched] = session.db.exists(key)
             self._sessions.setdefault(watched, set()).add(session)
-            self._engine.observed = True
+            self._engine.observe(self._key_changed)
 
     def remove_all(self, session: Session) -> None:
         """UNWATCH, and the end of every transaction and session."""
@@ -39,11 +39,11 @@ class Watches:
         session.watched.clear()
         session.watch_broken = False
         if not self._sessions:
-            self._engine.observed = False
+            self._engine.unobserve(self._key_changed)
 
-    def touch(self, db_index: int, key: bytes) -> None:
-        """A key changed: every transaction that watches it will fail."""
-        for session in self._sessions.get((db_index, key), ()):
+    def _key_changed(self, client: Session, key: bytes, event: Event) -> None:
+        """Every transaction that watches the key will fail."""
+        for session in self._sessions.get((client.db.index, key), ()):
             session.watch_broken = True
 
     def touch_expired(self, db_index: int, key: bytes) -> None:
