@@ -1,7 +1,8 @@
 """WATCH: which sessions want to know that a key changed before their EXEC.
 
-The engine tells of each change while anybody watches, and only then, so that unwatched writes pay nothing. A key that was already expired when it was watched counts as absent, and its
-removal later is no change (as in Redis since 6.0.9).
+The engine tells of each change while anybody watches, and only then, so that unwatched writes pay nothing.
+A key that was already expired when it was watched counts as absent, and its removal later is no change (as
+in Redis since 6.0.9).
 """
 
 from __future__ import annotations
