@@ -8,7 +8,8 @@ All replies of one read leave in one send(2), straight to the socket; only what 
 through the transport, and while anything waits there, everything else queues behind it.
 
 A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed, and reading
-stops, until `resume`.
+stops, until `resume`. The same happens to a client that does not read: when CHOKE_SIZE of replies wait for it,
+its requests wait too, until it has taken them all. So memory is bounded whatever the output limits say.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -34,6 +35,7 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef enum:
     READ_SIZE = 64 * 1024
     FLUSH_SIZE = 256 * 1024      # a batch's replies beyond this do not wait for its end
+    CHOKE_SIZE = 1 << 30         # replies waiting for a client beyond this keep its requests waiting
 
 
 cdef class Connection:
@@ -51,6 +53,7 @@ cdef class Connection:
     cdef int fd                   # of a plain socket, or -1: then all goes through the transport
     cdef bint blocked             # the transport holds bytes; ours must queue behind them
     cdef bint reading_paused
+    cdef bint choked              # too many replies wait for the client
     cdef bint gone
     cdef bint serving             # inside `serve_buffer`: replies and pushes share the engine's writer
     cdef char* own                # unfinished frame and what follows it
@@ -134,6 +137,9 @@ cdef class Connection:
 
     def resume_writing(self):
         self.blocked = False
+        if self.choked:
+            self.choked = False
+            self.loop.call_soon(self.go_on)
 
     # --- buffers -------------------------------------------------------------------------------------
 
@@ -200,13 +206,16 @@ cdef class Connection:
                 more = self.serve_batch(base, length, &used)
                 if engine.reply.length > FLUSH_SIZE:
                     self.flush()
+                    if self.blocked and self.transport.get_write_buffer_size() > CHOKE_SIZE:
+                        self.choked = True
+                        more = False
         finally:
             self.serving = False
             self.flush()
             engine.trail.flush()
         if self.client.closing:
             self.close()
-        elif self.client.suspended:
+        elif self.client.suspended or self.choked:
             self.pause_reading()
         return used
 
@@ -366,13 +375,13 @@ cdef class Connection:
         self.loop.call_soon(self.go_on)
 
     def go_on(self) -> None:
-        """Execute what arrived while the client was suspended, and read on."""
-        if self.gone or self.client.suspended:
+        """Execute what arrived while the client was suspended or choked, and read on."""
+        if self.gone or self.client.suspended or self.choked:
             return
         self.engine.tick()
         if self.own != NULL:
             self.serve_own()
-        if self.reading_paused and not self.gone and not self.client.suspended:
+        if self.reading_paused and not (self.gone or self.client.suspended or self.choked):
             self.reading_paused = False
             self.transport.resume_reading()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.measure import resident_bytes
 from tests.harness.resp import Error, Resp, Simple, encode
 from tests.harness.servers import Oracle, Server, ShoalNode, source_environment
 from tests.harness.wait import eventually
@@ -151,6 +152,22 @@ class TestReplies:
                 return [stored, whole, appended, connection.command("GETRANGE", "big", "-101", "-1")]
 
         assert outcome(shoal_node) == outcome(redis_oracle)
+
+    def test_a_client_that_does_not_read_waits_for_itself(self) -> None:
+        """Without output limits, as is the default: its replies stop at about 1 GiB, and none is lost."""
+        count, size = 2500, 1_000_000
+        with ShoalNode() as node, socket.create_connection((node.host, node.port), timeout=30) as slow:
+            node.run("SET", "big", b"x" * size)
+            slow.sendall(encode("GET", "big") * count + encode("PING"))
+            eventually(lambda: resident_bytes(node.pid) > 800 << 20, "replies pile up", timeout=30)
+            assert node.run("PING") == Simple("PONG")
+            assert resident_bytes(node.pid) < 1500 << 20
+            missing = count * len(b"$%d\r\n%b\r\n" % (size, b"x" * size)) + len(b"+PONG\r\n")
+            while missing:
+                chunk = slow.recv(1 << 20)
+                missing -= len(chunk)
+            assert chunk.endswith(b"+PONG\r\n")
+            eventually(lambda: resident_bytes(node.pid) < 200 << 20, "its memory is given back")
 
     def test_an_output_limit_ends_a_client_that_does_not_read(self) -> None:
         with (
