@@ -32,10 +32,9 @@ BUILD_TIMEOUT = 600
 @contextlib.contextmanager
 def engine() -> Iterator[docker.DockerClient]:
     """A client of a running engine; `DOCKER_HOST` names it to docker-compose meanwhile."""
-    with contextlib.suppress(DockerException):
-        client = docker.from_env()
-        client.ping()
-        yield client
+    running = _running_engine()
+    if running is not None:
+        yield running
         return
     directory = Path(tempfile.mkdtemp(prefix="shoal-docker-"))
     address = f"unix://{directory}/docker.sock"
@@ -50,18 +49,26 @@ def engine() -> Iterator[docker.DockerClient]:
             stdout=log,
             stderr=log,
         )  # fmt: skip
-    before = os.environ.get("DOCKER_HOST")
     os.environ["DOCKER_HOST"] = address
     try:
-        client = docker.DockerClient(address, timeout=120)
-        eventually(client.ping, lambda: f"dockerd answers; {(directory / 'log').read_text()[-2000:]}", 60)
-        yield client
+        yield eventually(
+            lambda: docker.DockerClient(address, timeout=120),
+            lambda: f"dockerd answers; {(directory / 'log').read_text()[-2000:]}",
+            timeout=60,
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        if before is None:
-            del os.environ["DOCKER_HOST"]
+        del os.environ["DOCKER_HOST"]
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _running_engine() -> docker.DockerClient | None:
+    """The engine that the environment names, or the usual one, if it answers."""
+    try:
+        return docker.from_env()
+    except DockerException:
+        return None
 
 
 def ensure_base_image(client: docker.DockerClient) -> None:
