@@ -88,3 +88,14 @@ class BigNumber:
 
     def __init__(self, digits: str) -> None:
         self.digits = digits
+
+
+class Replies:
+    """Several replies to one command, one after another: confirmations of SUBSCRIBE, a reply and the pushes
+    that follow it. As an item of an array it stands for all of them without being counted as such, as in
+    Redis."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items

@@ -18,6 +18,7 @@ from node.replies import (
     BigNumber,
     PairsReply,
     Push,
+    Replies,
     SetReply,
     Verbatim,
 )
@@ -32,6 +33,7 @@ cdef object _NO_REPLY = NO_REPLY
 cdef object _SetReply = SetReply
 cdef object _PairsReply = PairsReply
 cdef object _Push = Push
+cdef object _Replies = Replies
 cdef object _Verbatim = Verbatim
 cdef object _BigNumber = BigNumber
 
@@ -157,6 +159,8 @@ cdef class ReplyWriter:
             self.encode_items(value.items, resp)
         elif kind is _Push:
             self.line_of_int(c"*" if resp == 2 else c">", len(value.items))
+            self.encode_items(value.items, resp)
+        elif kind is _Replies:
             self.encode_items(value.items, resp)
         elif kind is _Verbatim:
             self.encode_verbatim(value, resp)

@@ -14,6 +14,7 @@ from node.replies import (
     BigNumber,
     PairsReply,
     Push,
+    Replies,
     SetReply,
     Verbatim,
 )
@@ -38,6 +39,8 @@ VECTORS: list[tuple[Any, bytes, bytes]] = [
     (PairsReply([(b"a", 1)]), b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
     (SetReply([b"a"]), b"*1\r\n$1\r\na\r\n", b"~1\r\n$1\r\na\r\n"),
     (Push([b"a"]), b"*1\r\n$1\r\na\r\n", b">1\r\n$1\r\na\r\n"),
+    (Replies([1, Push([b"a"])]), b":1\r\n*1\r\n$1\r\na\r\n", b":1\r\n>1\r\n$1\r\na\r\n"),
+    ([Replies([1, 2])], b"*1\r\n:1\r\n:2\r\n", b"*1\r\n:1\r\n:2\r\n"),
     (Verbatim("a b"), b"$3\r\na b\r\n", b"=7\r\ntxt:a b\r\n"),
     (BigNumber("123"), b"$3\r\n123\r\n", b"(123\r\n"),
     (ReplyError("ERR no"), b"-ERR no\r\n", b"-ERR no\r\n"),
