@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.persistence.rdb import intset, listpack, ziplist, zipmap
+from node.datatypes import listpack
+from node.persistence.rdb import intset, ziplist, zipmap
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.format import Malformed
 

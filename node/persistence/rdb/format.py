@@ -39,6 +39,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from node.datatypes.listpack import (
+    Malformed as Malformed,
+)  # the reader turns it into RdbError, with its place
+
 REDIS_MAGIC: Final = b"REDIS"
 VALKEY_MAGIC: Final = b"VALKEY"
 HEADER_LENGTH: Final = 9
@@ -136,10 +140,6 @@ class RdbError(Exception):
         self.name = name
         self.offset = offset
         self.reason = reason
-
-
-class Malformed(ValueError):
-    """A packed encoding that contradicts itself. The reader turns it into RdbError, with its place."""
 
 
 class Unsupported(Malformed):

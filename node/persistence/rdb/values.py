@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import lzf
 
-from node.datatypes import Hash, List, Set, SortedSet
+from node.datatypes import Hash, List, Set, SortedSet, listpack
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb import intset, listpack, ziplist, zipmap
+from node.persistence.rdb import intset, ziplist, zipmap
 from node.persistence.rdb.format import Malformed, Unsupported
 from node.persistence.rdb.source import Source
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import lzf
 
-from node.datatypes import Hash, List, Set, SortedSet
+from node.datatypes import Hash, List, Set, SortedSet, listpack
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb import intset, listpack
+from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
 
 Write = Callable[[bytes], Any]

@@ -23,8 +23,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from node.persistence.rdb.format import Malformed
-
 HEADER_LENGTH = 6
 COUNT_UNKNOWN = 0xFFFF
 END = 0xFF
@@ -33,6 +31,10 @@ _HEADER = struct.Struct("<IH")
 _SMALL_INTEGERS = {b"%d" % number: bytes((number, 1)) for number in range(128)}
 _LONGEST_INTEGER = 20
 _INTEGER_WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
+
+
+class Malformed(ValueError):
+    """A packed encoding that contradicts itself."""
 
 
 def encode(elements: Iterable[bytes]) -> bytes:
