@@ -165,7 +165,7 @@ _add(
 _add("maxmemory-clients", Memory(percent=True), 0, "inert")
 _add("proto-max-bulk-len", Memory(MB), 512 * MB)
 _add("tracking-table-max-keys", SIZE, 1_000_000, "inert")
-_add("notify-keyspace-events", EventClasses(), "", "inert")
+_add("notify-keyspace-events", EventClasses(), "")
 _add("busy-reply-threshold", LONG, 5000, "inert", also="lua-time-limit")
 
 # Memory, expiry, eviction
@@ -231,9 +231,9 @@ _add("set-max-listpack-entries", SIZE, 128)
 _add("set-max-listpack-value", SIZE, 64)
 _add("zset-max-listpack-entries", SIZE, 128, also="zset-max-ziplist-entries")
 _add("zset-max-listpack-value", MEMORY, 64, also="zset-max-ziplist-value")
-_add("hll-sparse-max-bytes", MEMORY, 3000, "inert")
-_add("stream-node-max-bytes", MEMORY, 4096, "inert")
-_add("stream-node-max-entries", LONG, 100, "inert")
+_add("hll-sparse-max-bytes", MEMORY, 3000)
+_add("stream-node-max-bytes", MEMORY, 4096)
+_add("stream-node-max-entries", LONG, 100)
 
 # Persistence
 _add("save", Save(), [(3600, 1), (300, 100), (60, 10000)])

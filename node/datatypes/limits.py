@@ -26,8 +26,14 @@ class Limits:
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128
     set_max_listpack_value: int = 64
+    stream_node_max_bytes: int = 4096
+    """0: no limit of one's own."""
+    stream_node_max_entries: int = 100
+    """0: no limit."""
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
+    hll_sparse_max_bytes: int = 3000
+    """Of a whole HyperLogLog string, header included."""
 
     def update(self, **values: int) -> None:
         """Take over new values of some directives. AttributeError for one that is no limit."""

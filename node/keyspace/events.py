@@ -35,6 +35,9 @@ RESTORE: Final = Event("g", b"restore")
 EXPIRE: Final = Event("g", b"expire")
 PERSIST: Final = Event("g", b"persist")
 
+SILENT: Final = Event("-", b"")
+"""Of a class that no setting names: who watches or caches the key must know, but no event is published."""
+
 # What happens to keys without a client's asking
 EXPIRED: Final = Event("x", b"expired")
 EVICTED: Final = Event("e", b"evicted")

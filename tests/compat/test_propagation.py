@@ -96,6 +96,17 @@ sort l
 sort l store sorted
 sort nokey store sorted
 sort nokey store sorted
+pfadd hll a b
+pfadd hll a
+pfcount hll
+pfcount hll
+pfcount hll nokey
+pfadd hll2 c
+pfmerge hll hll2
+pfmerge hll hll2
+pfdebug todense hll
+pfdebug todense hll
+pfdebug getreg hll2
 set past 1 PXAT 1
 """
 
