@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster import redirection
 from cluster.bus.links import SEND_LIMIT, Links
+from cluster.bus.wire import MAX_PUBLISHED
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
@@ -40,6 +41,9 @@ PAUSE_REASON = "failover"
 HIGHEST_PORT = 65535
 KEYS_AT_ONCE = 1000
 """How many keys of a lost slot are listed at a time while they are deleted."""
+
+
+MESSAGE_TOO_LONG = ReplyError("ERR channel and message are too long to be published in a cluster")
 
 
 class SaveFailed(ReplyError):
@@ -123,6 +127,12 @@ class Member:
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
         redirection.check(self.coordinator, session, row, keys)
+
+    def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
+        """Raises ReplyError for what is too long for one message of the bus."""
+        if len(channel) + len(message) > MAX_PUBLISHED:
+            raise MESSAGE_TOO_LONG
+        self.command(lambda coordinator, now: coordinator.publish(channel, message, sharded, now))
 
     def info(self) -> dict[str, Any]:
         return {"cluster_enabled": 1}
@@ -231,10 +241,13 @@ class Member:
                     self.links.disconnect(effect.link)
                 case fx.SlotsChanged():
                     self._serve_slots(effect.slots)
+                    self._worker.pubsub.lose_slots(self._is_of_our_shard)
                 case fx.ClusterStateChanged():
                     self._serve_slots(ALL_SLOTS)
                 case fx.Deliver():
-                    pass  # nobody can subscribe to anything on a worker yet
+                    pubsub = self._worker.pubsub
+                    deliver = pubsub.publish_shard if effect.sharded else pubsub.publish
+                    deliver(effect.channel, effect.message)
                 case _:
                     self._perform_on_data(effect)
 
@@ -277,6 +290,11 @@ class Member:
         for part, state in ((changed & served, SLOT_SERVED), (changed & ~served, SLOT_ASK)):
             for first, last in ranges(part):
                 states[first : last + 1] = bytes([state]) * (last + 1 - first)
+
+    def _is_of_our_shard(self, slot: int) -> bool:
+        topology = self.coordinator.topology
+        owner = topology.slots[slot]
+        return owner is not None and owner.shard_id == topology.myself.shard_id
 
     def _delete_keys(self, slots: int) -> None:
         """Delete keys of slots that another node won, here and on our replicas."""

@@ -26,6 +26,9 @@ class ClusterPort(Protocol):
         is not plainly served. Raises CROSSSLOT, MOVED, ASK, TRYAGAIN or CLUSTERDOWN as `ReplyError`.
         """
 
+    def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
+        """Let the other members, or those of our shard, give a message to their subscribers."""
+
     def info(self) -> dict[str, Any]:
         """Fields of INFO's Cluster section."""
 
@@ -42,6 +45,9 @@ class Standalone:
     enabled = False
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+        return
+
+    def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
         return
 
     def info(self) -> dict[str, Any]:

@@ -102,6 +102,21 @@ def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
     )
 
 
+def bad_subcommand_arguments(container: str, subcommand: str) -> ReplyError:
+    """Of a subcommand whose arity the table leaves open."""
+    return ReplyError(
+        f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. "
+        f"Try {container.upper()} HELP."
+    )
+
+
+def not_for_subscribers(command: str) -> ReplyError:
+    return ReplyError(
+        f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+        "allowed in this context"
+    )
+
+
 def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
 

@@ -26,12 +26,16 @@ from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
 from node.keyspace.expiry import ActiveExpiry
+from node.keyspace.notifications import Notifications
 from node.listeners import open_tcp, open_unix
 from node.log import Log
 from node.metrics.rates import Rate
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
+from node.scripting.scripts import Scripts
+from node.session.output_limits import OutputLimits
 from node.session.pause import Pause
+from node.session.pubsub import PubSub
 from node.session.session import Session
 from node.session.watch import Watches
 
@@ -59,6 +63,7 @@ class Worker:
         """DEBUG SET-ACTIVE-EXPIRE."""
         self.pause = Pause(self.engine)
         self.watches = Watches(self.engine)
+        self.scripts = Scripts(self)
         self.command_rate = Rate(self.engine.now)
         self.input_rate = Rate(self.engine.now)
         self.output_rate = Rate(self.engine.now)
@@ -66,6 +71,9 @@ class Worker:
         """Set to the exit code when the worker shall end; made by `start`."""
         self.cron_jobs: list[Callable[[], None]] = []
         """Called `hz` times a second, after the worker's own chores."""
+        self.pubsub = PubSub(self)
+        self.output_limits = OutputLimits(self)
+        self.notifications = Notifications(self.engine, config, self.pubsub.publish)
         self._next_id = 1
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
@@ -171,7 +179,7 @@ class Worker:
         self._next_id += 1
         if self.config.requirepass:
             session.gate |= GATE_AUTH
-        connection.output_limit = self.config.client_output_buffer_limit["normal"].hard
+        self.output_limits.classify(session, "normal")
         connection.query_limit = self.config.client_query_buffer_limit
         self.clients[session.id] = session
         return session
@@ -190,6 +198,8 @@ class Worker:
         session = connection.client
         self.clients.pop(session.id, None)
         self.watches.remove_all(session)
+        self.pubsub.remove(session)
+        self.output_limits.gone(session, connection.overflowed)
         self.replication.client_gone(session)
 
     def internal_session(self, *, replicated: bool = True) -> Session:
@@ -239,6 +249,7 @@ class Worker:
         """The database dropped a key because of its age: replicas and the log get a DEL."""
         self.trail.add(db.index, [b"DEL", key])
         self.watches.touch_expired(db.index, key)
+        self.notifications.expired(db.index, key)
 
     # --- chores --------------------------------------------------------------------------------------
 
@@ -279,11 +290,6 @@ class Worker:
             for db in self.databases:
                 db.tracks_frequency = "lfu" in value
 
-        def output_limits(value: dict[str, Any]) -> None:
-            for session in self.clients.values():
-                if session.kind in value:
-                    session.link.output_limit = value[session.kind].hard
-
         def query_limit(value: int) -> None:
             for session in self.clients.values():
                 session.link.query_limit = value
@@ -291,7 +297,6 @@ class Worker:
         followed: Sequence[tuple[str, Callable[[Any], None]]] = (
             ("proto-max-bulk-len", bulk_length),
             ("maxmemory-policy", eviction_policy),
-            ("client-output-buffer-limit", output_limits),
             ("client-query-buffer-limit", query_limit),
         )
         encodings.follow(config)

@@ -29,6 +29,9 @@ MAX_MESSAGE = 64 * 1024 * 1024
 kB.
 """
 
+MAX_PUBLISHED = MAX_MESSAGE - layout.HEADER.size - layout.PUBLISH.size
+"""Bytes of channel and message together that still fit into one."""
+
 _NO_ID = bytes(layout.ID_BYTES)
 _ID = re.compile(rb"[0-9a-f]{40}", re.ASCII)
 _ADDRESS = re.compile(rb"[0-9A-Za-z.:%_-]*", re.ASCII)

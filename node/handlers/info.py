@@ -136,8 +136,9 @@ def stats(worker: Any) -> Fields:
         "evicted_keys": 0,
         "keyspace_hits": sum(db.hits for db in databases),
         "keyspace_misses": sum(db.misses for db in databases),
-        "pubsub_channels": 0,
-        "pubsub_patterns": 0,
+        "pubsub_channels": worker.pubsub.channel_count,
+        "pubsub_patterns": worker.pubsub.pattern_count,
+        "pubsubshard_channels": worker.pubsub.shard_channel_count,
         "total_error_replies": sum(worker.error_counts.values()),
         **worker.replication.stats(),
     }

@@ -67,6 +67,7 @@ def describe(session: Session) -> bytes:
     pending_output = link.pending_output if link else 0
     capacity = link.input_capacity if link else 0
     sock = _extra(session, "socket")
+    own = session.subscriptions
     fields: dict[str, Any] = {
         "id": session.id,
         "addr": address(session),
@@ -77,9 +78,9 @@ def describe(session: Session) -> bytes:
         "idle": (now - link.last_active) // 1000 if link else 0,
         "flags": flags(session),
         "db": session.db.index,
-        "sub": 0,
-        "psub": 0,
-        "ssub": 0,
+        "sub": len(own.channels) if own else 0,
+        "psub": len(own.patterns) if own else 0,
+        "ssub": len(own.shard_channels) if own else 0,
         "multi": -1 if session.queue is None else len(session.queue),
         "watch": len(session.watched),
         "qbuf": pending_input,

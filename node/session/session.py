@@ -28,18 +28,28 @@ from node.core.engine import (
     GATE_READ_ONLY,
     GATE_REPLY,
     GATE_STALE,
+    GATE_SUBSCRIBED,
     GATE_TRANSACTION,
     Client,
 )
 from node.errors import ReplyError
 from node.keyspace import events
-from node.replies import NO_REPLY, QUEUED
+from node.replies import NO_REPLY, QUEUED, Push, Replies
 
 if TYPE_CHECKING:
+    from node.session.pubsub import Frame, Subscriptions
     from node.worker import Worker
 
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that act at once even between MULTI and EXEC."""
+
+FOR_SUBSCRIBERS = frozenset(
+    (
+        "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
+        "ping", "quit", "reset",
+    )
+)  # fmt: skip
+"""All that a RESP2 client may send while it listens: it could not tell other replies from messages."""
 
 
 CROSS_PROTOCOL = frozenset((b"post", b"host:"))
@@ -50,6 +60,7 @@ class Session(Client):
     __slots__ = (
         "asking",
         "created_at",
+        "executing",
         "id",
         "is_replica",
         "kind",
@@ -57,10 +68,12 @@ class Session(Client):
         "lib_ver",
         "name",
         "no_evict",
+        "pushes",
         "queue",
         "queue_broken",
         "readonly",
         "reply_mode",
+        "subscriptions",
         "user",
         "watch_broken",
         "watched",
@@ -92,6 +105,11 @@ class Session(Client):
         self.watched: dict[tuple[int, bytes], bool] = {}
         """(database, key) → did it exist when it was watched. Kept by `session/watch`."""
         self.watch_broken = False
+        self.subscriptions: Subscriptions | None = None
+        """What this client listens to, None while it does not. Kept by `session/pubsub`."""
+        self.executing = False
+        self.pushes: list[Push] = []
+        """What was pushed to this client while its own command was being executed: follows the reply."""
 
     @property
     def config(self) -> Any:
@@ -106,6 +124,7 @@ class Session(Client):
         reply_mode = self.reply_mode
         if reply_mode == "skip":
             self.set_reply_mode("on")
+        self.executing = True
         try:
             value = self._execute(argv)
         except ReplyError as error:
@@ -113,9 +132,13 @@ class Session(Client):
             if self.queue is not None:
                 self.queue_broken = True
             value = error
-        self.asking = False
-        if reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off"):
-            return NO_REPLY
+        self.asking = self.executing = False
+        muted = reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off")
+        if muted and type(value) is not Replies:  # what is pushed, confirmations included, always comes
+            value = NO_REPLY
+        if self.pushes:
+            value = Replies([value, *self.pushes])
+            self.pushes = []
         return value
 
     def _execute(self, argv: list[bytes]) -> Any:
@@ -180,6 +203,8 @@ class Session(Client):
                 raise errors.NOREPLICAS
             if gate & GATE_READ_ONLY:
                 raise errors.READONLY
+        if self.gate & GATE_SUBSCRIBED and self.resp == 2 and command.name not in FOR_SUBSCRIBERS:
+            raise errors.not_for_subscribers(command.name)
         if gate & GATE_STALE and "stale" not in flags:
             raise errors.MASTERDOWN
         if gate & GATE_LOADING and "loading" not in flags:
@@ -268,6 +293,13 @@ class Session(Client):
         """Send encoded bytes that are no reply to a command."""
         if self.link is not None:
             self.link.send(data)
+
+    def push(self, frame: Frame) -> None:
+        """Send a frame out of band: at once, or behind the reply of this client's command that caused it."""
+        if self.executing:
+            self.pushes.append(frame.push)
+        elif self.link is not None:
+            self.link.send(frame.encoded(self.resp))
 
     def close(self) -> None:
         """Close the connection once everything written has been sent."""
