@@ -96,6 +96,16 @@ sort l
 sort l store sorted
 sort nokey store sorted
 sort nokey store sorted
+geoadd geo 13.361389 38.115556 a 15.087269 37.502669 b
+geoadd geo NX ch 13.361389 38.115556 a 15 37 c
+geoadd geo 13.361389 38.115556 a
+geoadd geo XX 1 1 nobody
+georadius geo 15 37 200 km
+georadius geo 15 37 200 km STORE found
+georadiusbymember geo a 200 km STOREDIST found
+geosearchstore found geo FROMLONLAT 15 37 BYRADIUS 200 km
+geosearchstore found geo FROMLONLAT 0 0 BYRADIUS 1 km
+geosearchstore found geo FROMLONLAT 0 0 BYRADIUS 1 km
 pfadd hll a b
 pfadd hll a
 pfcount hll
