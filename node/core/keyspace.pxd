@@ -43,6 +43,8 @@ cdef class Keyspace:
     cdef public bint tracks_frequency # LFU instead of LRU in the access clock
     cdef public bint keeps_clocks     # CLIENT NO-TOUCH: access leaves no trace
     cdef public object on_expired     # called with (database, key) after a key was dropped because of its age
+    cdef public object on_missed      # called with (database, key) when a key to be read was not there, or None
+    cdef public object on_added       # called with (database, key) after a key was added, or None
     cdef readonly uint64_t hits
     cdef readonly uint64_t misses
     cdef readonly uint64_t expired
@@ -65,5 +67,6 @@ cdef class Keyspace:
     cdef void account(self, Entry* entry, int sign) noexcept
     cdef void release(self, Entry* entry)
     cdef void expire(self, Key* key, uint64_t* cell)
+    cdef uint64_t* place_of(self, Key* key)
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
     cdef int install(self, Key* key, Entry* entry) except -1

@@ -118,6 +118,8 @@ cdef class Keyspace:
         cdef Entry* entry = self.find(key)
         if entry == NULL:
             self.misses += 1
+            if self.on_missed is not None:
+                self.on_missed(self, PyBytes_FromStringAndSize(key.data, key.length))
             return NULL
         self.hits += 1
         self.touch_entry(entry)
@@ -182,6 +184,19 @@ cdef class Keyspace:
         if self.on_expired is not None:
             self.on_expired(self, name)
 
+    cdef uint64_t* place_of(self, Key* key):
+        """Where `key` is, for storing: NULL if it is not, or was there but had expired."""
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef Entry* entry
+        if cell == NULL:
+            return NULL
+        entry = entry_of(cell[0])
+        if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
+            if not self.shows_expired and not self.hides_expired:
+                self.expire(key, cell)
+                return NULL
+        return cell
+
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL:
         """An entry with its key in place, not yet in the table. `flags` less HAS_EXPIRY."""
         cdef Entry* entry
@@ -208,11 +223,13 @@ cdef class Keyspace:
     cdef int install(self, Key* key, Entry* entry) except -1:
         """Put `entry` where `key` is, or add it. Frees what it replaces."""
         cdef SlotTable* table = &self.tables[key.slot]
-        cdef uint64_t* cell = table_find(table, key.hash, key.data, key.length)
+        cdef uint64_t* cell = self.place_of(key)
         cdef Entry* old
         if cell == NULL:
             table_add(table, entry)
             self.account(entry, 1)
+            if self.on_added is not None:
+                self.on_added(self, PyBytes_FromStringAndSize(key.data, key.length))
             return 0
         old = entry_of(cell[0])
         cell[0] = (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry
@@ -229,7 +246,7 @@ cdef class Keyspace:
 
         A string of about the same size is overwritten in place. `value` must not lie in the entry itself.
         """
-        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        cdef uint64_t* cell = self.place_of(key)
         cdef Entry* entry
         cdef size_t needed
         if cell != NULL:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from node.core.engine import GATE_LOADING
 from node.keyspace import events
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Notifications:
             self._engine.observe(self._changed)
         else:
             self._engine.unobserve(self._changed)
+        for db in self._engine.databases:
+            db.on_missed = self._missed if "m" in self._classes else None
+            db.on_added = self._added if "n" in self._classes else None
 
     def _changed(self, client: Client, key: bytes, event: Event) -> None:
         self.notify(client.db.index, key, event)
@@ -53,6 +57,13 @@ class Notifications:
     def expired(self, db_index: int, key: bytes) -> None:
         """A database dropped a key because of its age."""
         self.notify(db_index, key, events.EXPIRED)
+
+    def _missed(self, db: Any, key: bytes) -> None:
+        self.notify(db.index, key, events.KEY_MISS)
+
+    def _added(self, db: Any, key: bytes) -> None:
+        if not self._engine.gate & GATE_LOADING:
+            self.notify(db.index, key, events.NEW)
 
     def notify(self, db_index: int, key: bytes, event: Event) -> None:
         if event.flag not in self._classes:
