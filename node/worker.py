@@ -32,6 +32,7 @@ from node.log import Log
 from node.metrics.rates import Rate
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
+from node.scripting.scripts import Scripts
 from node.session.output_limits import OutputLimits
 from node.session.pause import Pause
 from node.session.pubsub import PubSub
@@ -62,6 +63,7 @@ class Worker:
         """DEBUG SET-ACTIVE-EXPIRE."""
         self.pause = Pause(self.engine)
         self.watches = Watches(self.engine)
+        self.scripts = Scripts(self)
         self.command_rate = Rate(self.engine.now)
         self.input_rate = Rate(self.engine.now)
         self.output_rate = Rate(self.engine.now)

@@ -1,0 +1,104 @@
+"""EVAL and its family, and SCRIPT: Lua scripts (`node/scripting`).
+
+A running script cannot be interrupted, and no command is read meanwhile; so SCRIPT KILL, once it is read,
+never finds one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node.errors import ReplyError
+from node.handlers.arguments import parse_int
+from node.handlers.registry import command
+from node.replies import OK
+from node.scripting.scripts import Script
+
+NEGATIVE_KEYS = ReplyError("ERR Number of keys can't be negative")
+TOO_MANY_KEYS = ReplyError("ERR Number of keys can't be greater than number of args")
+NOT_BUSY = ReplyError("NOTBUSY No scripts in execution right now.")
+NOT_SHOWN = ReplyError("NOSCRIPT No matching script.")
+BAD_FLUSH = ReplyError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+
+
+def _run(ctx: Any, find: Any, args: list[bytes], *, read_only: bool) -> Any:
+    """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
+    count = parse_int(args[1])
+    if count > len(args) - 2:
+        raise TOO_MANY_KEYS
+    if count < 0:
+        raise NEGATIVE_KEYS
+    script: Script = find(args[0])
+    return ctx.worker.scripts.run(ctx, script, args[2 : 2 + count], args[2 + count :], read_only=read_only)
+
+
+@command("eval")
+def eval_(ctx: Any, args: list[bytes]) -> Any:
+    return _run(ctx, ctx.worker.scripts.for_eval, args, read_only=False)
+
+
+@command("eval_ro")
+def eval_ro(ctx: Any, args: list[bytes]) -> Any:
+    return _run(ctx, ctx.worker.scripts.for_eval, args, read_only=True)
+
+
+@command("evalsha")
+def evalsha(ctx: Any, args: list[bytes]) -> Any:
+    return _run(ctx, ctx.worker.scripts.get, args, read_only=False)
+
+
+@command("evalsha_ro")
+def evalsha_ro(ctx: Any, args: list[bytes]) -> Any:
+    return _run(ctx, ctx.worker.scripts.get, args, read_only=True)
+
+
+@command("script|load")
+def script_load(ctx: Any, args: list[bytes]) -> bytes:
+    return ctx.worker.scripts.load(args[0]).sha.encode()
+
+
+@command("script|exists")
+def script_exists(ctx: Any, args: list[bytes]) -> list[int]:
+    return [int(ctx.worker.scripts.find(sha) is not None) for sha in args]
+
+
+@command("script|flush")
+def script_flush(ctx: Any, args: list[bytes]) -> str:
+    """ASYNC and SYNC are the same here."""
+    if args and (len(args) > 1 or args[0].upper() not in (b"SYNC", b"ASYNC")):
+        raise BAD_FLUSH
+    ctx.worker.scripts.flush()
+    return OK
+
+
+@command("script|show")
+def script_show(ctx: Any, args: list[bytes]) -> bytes:
+    """The source of a script, by its SHA1 (Valkey)."""
+    script = ctx.worker.scripts.find(args[0])
+    if script is None:
+        raise NOT_SHOWN
+    return script.source
+
+
+@command("script|kill")
+def script_kill(ctx: Any, args: list[bytes]) -> Any:
+    raise NOT_BUSY
+
+
+@command("script|help")
+def script_help(ctx: Any, args: list[bytes]) -> list[str]:
+    return [
+        "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "EXISTS <sha1> [<sha1> ...]",
+        "    Tell for each script whether it is known.",
+        "FLUSH [ASYNC|SYNC]",
+        "    Forget all scripts.",
+        "KILL",
+        "    Stop the running script.",
+        "LOAD <script>",
+        "    Keep a script without running it.",
+        "SHOW <sha1>",
+        "    Return the source of a script.",
+        "HELP",
+        "    Print this help.",
+    ]

@@ -1,0 +1,188 @@
+"""redis.call and redis.pcall: the commands of a script, and what must hold before one is executed.
+
+A script's commands are those of a client of its own, the worker's one script session, which takes over
+database and rights of whoever sent the script and is always in a transaction (nothing may block). They run
+by `Session.run` like all commands; the checks before are Redis' for scripts, in its order and words. Once a
+script has written, it is no longer stopped for reasons that came up meanwhile (memory, disk, replicas), so
+that it is not left half done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from node import errors
+from node.commands.model import Command
+from node.core.engine import (
+    GATE_DISK_ERROR,
+    GATE_FEW_REPLICAS,
+    GATE_OUT_OF_MEMORY,
+    GATE_READ_ONLY,
+    GATE_STALE,
+)
+from node.core.key_slot import key_slot
+from node.errors import ReplyError
+from node.scripting.conversion import MakeTable, format_number, to_lua
+from node.scripting.errors import CallError
+
+if TYPE_CHECKING:
+    from node.scripting.scripts import Script
+    from node.session.session import Session
+    from node.worker import Worker
+
+NO_COMMAND = CallError("ERR Please specify at least one argument for this redis lib call")
+BAD_ARGUMENTS = CallError("ERR Lua redis lib command arguments must be strings or integers")
+UNKNOWN = ReplyError("ERR Unknown Redis command called from script")
+WRONG_ARITY = ReplyError("ERR Wrong number of args calling Redis command from script")
+NOT_ALLOWED = ReplyError("ERR This Redis command is not allowed from script")
+STALE = ReplyError("ERR Can not execute the command on a stale replica")
+READ_ONLY_SCRIPT = ReplyError("ERR Write commands are not allowed from read-only scripts.")
+CLUSTER_DOWN = ReplyError("ERR Script attempted to execute a command while the cluster is down")
+CLUSTER_READ_ONLY = ReplyError(
+    "ERR Script attempted to execute a write command while the cluster is down and readonly"
+)
+NON_LOCAL_KEY = ReplyError("ERR Script attempted to access a non local key in a cluster node")
+CROSS_SLOT = ReplyError("ERR Script attempted to access keys that do not hash to the same slot")
+
+MAY_REPLICATE = frozenset(("publish", "spublish", "pfcount"))
+"""Commands that read-only scripts may not call although they write no key."""
+
+
+class Calls:
+    """The functions `call` and `pcall` of Lua, and the state of the script that is running."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._table: MakeTable = lambda _: None
+        self.client: Session = worker.internal_session(replicated=False)
+        self.client.queue = []
+        self.read_only = False
+        self._may_exceed_memory = False
+        self._may_cross_slots = False
+        self._wrote = False
+        self._slot = -1
+
+    def make_tables_with(self, table: MakeTable) -> None:
+        self._table = table
+
+    def begin(self, caller: Session, script: Script, *, read_only: bool) -> None:
+        """`caller` has sent `script`; the calls from here on are its."""
+        client = self.client
+        client.db = caller.db
+        client.resp = 2
+        client.replicated = caller.replicated
+        client.user = caller.user
+        client.asking, client.readonly = caller.asking, caller.readonly
+        client.gate = 0
+        self.read_only = read_only
+        self._may_exceed_memory = script.allows("allow-oom")
+        self._may_cross_slots = script.allows("allow-cross-slot-keys")
+        self._wrote = False
+        self._slot = -1
+
+    def replicate(self, wanted: bool) -> None:
+        """redis.set_repl: whether what follows leaves a trail."""
+        self.client.replicated = not wanted
+
+    def call(self, *args: Any) -> Any:
+        """For Lua: the reply, an error reply raised."""
+        value = self._execute(args)
+        if value.__class__ is bytes or value.__class__ is int:
+            return value
+        if isinstance(value, ReplyError):
+            raise CallError(value.text)
+        return to_lua(value, self.client.resp, self._table)
+
+    def pcall(self, *args: Any) -> Any:
+        """For Lua: the reply, an error reply as a table."""
+        try:
+            value = self._execute(args)
+        except CallError as error:
+            return self._error(error.text)
+        if isinstance(value, ReplyError):
+            return self._error(value.text.encode("latin-1", "replace"))
+        return to_lua(value, self.client.resp, self._table)
+
+    def _error(self, text: bytes) -> Any:
+        return self._table({b"err": text, b"ignore_error_stats_update": True})
+
+    def _execute(self, args: tuple[Any, ...]) -> Any:
+        """The reply value, errors included; raises CallError for what is no command at all."""
+        if not args:
+            raise NO_COMMAND
+        argv = [each if each.__class__ is bytes else argument(each) for each in args]
+        try:
+            command, rest = self._resolve(argv)
+            self._check(command, argv)
+        except ReplyError as error:
+            self._worker.count_error(error.text)
+            return error
+        if command.is_write:
+            self._wrote = True
+        return self.client.run(command, argv, rest)
+
+    def _resolve(self, argv: list[bytes]) -> tuple[Command, list[bytes]]:
+        try:
+            command, rest = self._worker.resolve(argv)
+        except ReplyError as error:
+            raise (WRONG_ARITY if "number of arguments" in error.text else UNKNOWN) from None
+        if not command.accepts(len(argv)):
+            raise WRONG_ARITY
+        return command, rest
+
+    def _check(self, command: Command, argv: list[bytes]) -> None:
+        flags = command.flags
+        if "noscript" in flags:
+            raise NOT_ALLOWED
+        gate = self._worker.engine.gate
+        obeyed = self.client.is_privileged
+        if gate & GATE_STALE and "stale" not in flags and not obeyed:
+            raise STALE
+        if self.read_only and (command.is_write or command.name in MAY_REPLICATE):
+            raise READ_ONLY_SCRIPT
+        if gate and not self._wrote and not obeyed:
+            self._check_gates(command, gate)
+        if self._worker.cluster.enabled and not obeyed:
+            self._check_slots(command, argv)
+
+    def _check_gates(self, command: Command, gate: int) -> None:
+        if command.is_write:
+            if gate & GATE_READ_ONLY:
+                raise errors.READONLY
+            if gate & GATE_DISK_ERROR:
+                raise errors.MISCONF
+            if gate & GATE_FEW_REPLICAS:
+                raise errors.NOREPLICAS
+        if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self._may_exceed_memory:
+            raise errors.OOM
+
+    def _check_slots(self, command: Command, argv: list[bytes]) -> None:
+        keys = [argv[i] for i in command.key_positions(argv)]
+        if not keys:
+            return
+        try:
+            self._worker.cluster.redirect(self.client, command, keys)
+        except ReplyError as refusal:
+            raise _in_script_words(refusal) from None
+        slot = key_slot(keys[0])
+        if self._slot not in (-1, slot) and not self._may_cross_slots:
+            raise CROSS_SLOT
+        self._slot = slot
+
+
+def _in_script_words(refusal: ReplyError) -> ReplyError:
+    """What a script is told where a client would be redirected."""
+    if refusal is errors.CROSSSLOT:
+        return CROSS_SLOT
+    if refusal is errors.CLUSTERDOWN_READONLY:
+        return CLUSTER_READ_ONLY
+    return CLUSTER_DOWN if refusal.text.startswith("CLUSTERDOWN") else NON_LOCAL_KEY
+
+
+def argument(value: Any) -> bytes:
+    """A Lua string or number as the argument of a command."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BAD_ARGUMENTS
+    return b"%d" % value if isinstance(value, int) else format_number(value)
