@@ -14,6 +14,7 @@ from node import errors
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_non_negative
 from node.handlers.registry import command
+from node.keyspace.digest import digest_of_dataset, digest_of_value
 from node.persistence.rdb.writer import dump_value
 from node.replies import OK, BigNumber, PairsReply, Push, SetReply, Verbatim
 from node.session.description import is_local
@@ -31,6 +32,10 @@ _BAD_TYPE = ReplyError(
 
 HELP = [
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DIGEST",
+    "    Show a hexadecimal digest of all data.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Show a hexadecimal digest of each key's value.",
     "ERROR <string>",
     "    Reply with an error of this text.",
     "LOG <message>",
@@ -106,6 +111,14 @@ def _object(ctx: Any, args: list[bytes]) -> str:
     )
 
 
+def _digest(ctx: Any, args: list[bytes]) -> str:
+    return digest_of_dataset(ctx.worker.databases)
+
+
+def _digest_value(ctx: Any, args: list[bytes]) -> list[str]:
+    return [digest_of_value(ctx.db.peek(key), ctx.db.expiry(key) >= 0) for key in args]
+
+
 def _populate(ctx: Any, args: list[bytes]) -> str:
     count = parse_non_negative(args[0])
     prefix = args[1] if len(args) > 1 else b"key"
@@ -145,12 +158,16 @@ def _help(ctx: Any, args: list[bytes]) -> list[str]:
     return HELP
 
 
+_ANY_NUMBER = 1 << 31
+
 SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
     b"sleep": (1, 1, _sleep),
     b"object": (1, 2, _object),
     b"populate": (1, 3, _populate),
     b"protocol": (1, 1, _protocol),
     b"set-active-expire": (1, 1, _set_active_expire),
+    b"digest": (0, 0, _digest),
+    b"digest-value": (1, _ANY_NUMBER, _digest_value),
     b"error": (1, 1, _error),
     b"log": (1, 1, _log),
     b"help": (0, 0, _help),
