@@ -10,5 +10,6 @@ from node.datatypes.hash import Hash
 from node.datatypes.list import List
 from node.datatypes.set import Set
 from node.datatypes.sorted_set import SortedSet
+from node.datatypes.stream import Stream
 
-__all__ = ["Hash", "List", "Set", "SortedSet"]
+__all__ = ["Hash", "List", "Set", "SortedSet", "Stream"]

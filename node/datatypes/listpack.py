@@ -29,6 +29,7 @@ END = 0xFF
 
 _HEADER = struct.Struct("<IH")
 _SMALL_INTEGERS = {b"%d" % number: bytes((number, 1)) for number in range(128)}
+_SMALL_TEXTS = list(_SMALL_INTEGERS)
 _LONGEST_INTEGER = 20
 _INTEGER_WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 
@@ -40,9 +41,15 @@ class Malformed(ValueError):
 def encode(elements: Iterable[bytes]) -> bytes:
     """A listpack of `elements`, integers packed."""
     parts = [encode_element(element) for element in elements]
-    body = b"".join(parts)
-    count = min(len(parts), COUNT_UNKNOWN)
-    return b"%b%b\xff" % (_HEADER.pack(HEADER_LENGTH + len(body) + 1, count), body)
+    return frame(b"".join(parts), len(parts))
+
+
+def frame(body: bytes, count: int) -> bytes:
+    """A listpack of `count` elements that are encoded already."""
+    return b"%b%b\xff" % (
+        _HEADER.pack(HEADER_LENGTH + len(body) + 1, min(count, COUNT_UNKNOWN)),
+        body,
+    )
 
 
 def encode_element(element: bytes) -> bytes:
@@ -53,7 +60,7 @@ def encode_element(element: bytes) -> bytes:
             return small
         number = canonical_integer(element)
         if number is not None:
-            return _encode_integer(number)
+            return encode_integer(number)
     length = len(element)
     if length < 64:
         return b"%c%b%b" % (0x80 | length, element, backlen(1 + length))
@@ -73,7 +80,8 @@ def canonical_integer(text: bytes) -> int | None:
     return number
 
 
-def _encode_integer(number: int) -> bytes:
+def encode_integer(number: int) -> bytes:
+    """The element that is a signed integer of 64 bits."""
     if 0 <= number < 128:
         return bytes((number, 1))
     if -4096 <= number < 4096:
@@ -122,6 +130,18 @@ def decode(blob: bytes) -> list[bytes]:
     if count not in (COUNT_UNKNOWN, len(elements)):
         raise Malformed(f"listpack of {len(elements)} elements says that it has {count}")
     return elements
+
+
+def element_at(blob: bytes, at: int) -> tuple[bytes, int]:
+    """The element that begins at `at` in sound bytes, and where the next one begins."""
+    first = blob[at]
+    if first < 0x80:
+        return _SMALL_TEXTS[first], at + 2
+    if first < 0xC0:
+        after = at + 1 + (first & 0x3F)
+        return blob[at + 1 : after], after + 1
+    element, after = _decode_element(blob, at)
+    return element, after + len(backlen(after - at))
 
 
 def _decode_element(blob: bytes, at: int) -> tuple[bytes, int]:

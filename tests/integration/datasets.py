@@ -37,9 +37,27 @@ def fill(server: Server) -> None:
             "zset:small", {"a": 1, "b": 1.5, "c": float("inf"), "d": float("-inf"), "e": 1e-10, "f": -0.1}
         )
         pipe.zadd("zset:large", {f"member:{n}": n / 7 for n in range(1000)})
+        fill_streams(pipe)
         for key in ("hash:small", "list:large", "set:small", "zset:large"):
             pipe.pexpireat(key, FAR)
         pipe.execute()
+
+
+def fill_streams(pipe: redis.client.Pipeline) -> None:
+    """Empty, of several nodes, with gaps, and with groups that have things pending."""
+    pipe.xgroup_create("stream:empty", "group", 0, mkstream=True)
+    for number in range(1, 251):
+        pipe.xadd("stream:large", {"n": number, "text": "x" * number}, id=f"{number * 1000}-{number % 3}")
+    for number in range(1, 8):
+        pipe.xadd("stream:gaps", {"a": number} if number % 3 else {"b": "", "c": -number}, id=f"{number}-0")
+    pipe.xdel("stream:gaps", "2-0", "3-0").xtrim("stream:gaps", minid="2-0", approximate=False)
+    for number in range(1, 6):
+        pipe.xadd("stream:groups", {"a": number}, id=f"0-{number}")
+    pipe.xgroup_create("stream:groups", "first", 0).xgroup_create("stream:groups", "second", "0-3")
+    pipe.xreadgroup("first", "alice", {"stream:groups": ">"}, count=2)
+    pipe.xreadgroup("first", "bob", {"stream:groups": ">"}, count=2)
+    pipe.xgroup_createconsumer("stream:groups", "first", "idle")
+    pipe.xack("stream:groups", "first", "0-1")
 
 
 def fill_strings(server: Server, count: int) -> None:
@@ -72,5 +90,6 @@ _READ: dict[bytes, Any] = {
     b"hash": redis.client.Pipeline.hgetall,
     b"list": lambda pipe, key: pipe.lrange(key, 0, -1),
     b"set": redis.client.Pipeline.smembers,
+    b"stream": lambda pipe, key: pipe.execute_command("XINFO", "STREAM", key, "FULL", "COUNT", 0),
     b"zset": lambda pipe, key: pipe.zrange(key, 0, -1, withscores=True),
 }

@@ -243,7 +243,6 @@ def test_empty_collections_are_skipped_with_a_word() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"\x0f\x01k\x00", "streams (type 15) are not supported"),
         (b"\x07\x01k\x00", "values of modules (type 7) are not supported"),
         (b"\x63\x01k\x00", "unknown value type 99"),
         (b"\xf3\x01", "opcode 243 is not supported"),

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb.format import Malformed, RdbError
+from node.persistence.rdb.primitives import load_length, load_string
 from node.persistence.rdb.source import Readable, Source
-from node.persistence.rdb.values import EmptyValue, load_length, load_string, load_value
+from node.persistence.rdb.values import EmptyValue, load_value
 
 Warn = Callable[[str], object]
 """Told, in one line, of each thing that is skipped."""

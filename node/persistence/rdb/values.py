@@ -13,22 +13,16 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import lzf
-
 from node.datatypes import Hash, List, Set, SortedSet, listpack
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset, ziplist, zipmap
 from node.persistence.rdb.format import Malformed, Unsupported
+from node.persistence.rdb.primitives import load_length, load_string
 from node.persistence.rdb.source import Source
-
-LZF_RATIO: Final = 264
-"""No LZF stream grows by more than this: 3 bytes can repeat at most 264."""
-STRING_MAX: Final = 1 << 32
-"""No string of any supported type is longer, whatever a length says."""
+from node.persistence.rdb.streams import load_stream
 
 _DOUBLE = struct.Struct("<d")
 _INT64 = struct.Struct("<q")
-_STRING_INTEGERS = {rdb.STRING_INT8: 1, rdb.STRING_INT16: 2, rdb.STRING_INT32: 4}
 
 
 class EmptyValue(Malformed):
@@ -36,56 +30,6 @@ class EmptyValue(Malformed):
 
 
 # ------------------------------------------------------------------------------------------- primitives
-
-
-def load_length(source: Source) -> int:
-    first = source.byte()
-    form = first >> 6
-    if form == 0:
-        return first
-    if form == 1:
-        return (first & 0x3F) << 8 | source.byte()
-    if first == rdb.LENGTH_32:
-        return int.from_bytes(source.take(4), "big")
-    if first == rdb.LENGTH_64:
-        return int.from_bytes(source.take(8), "big")
-    raise source.error(f"{first:#04x} where a length was expected")
-
-
-def load_string(source: Source) -> bytes:
-    first = source.byte()
-    form = first >> 6
-    if form == 0:
-        return source.take(first)
-    if form == 1:
-        return source.take((first & 0x3F) << 8 | source.byte())
-    if first == rdb.LENGTH_32:
-        return source.take(int.from_bytes(source.take(4), "big"))
-    if first == rdb.LENGTH_64:
-        length = int.from_bytes(source.take(8), "big")
-        if length > STRING_MAX:
-            raise source.error(f"string of {length} bytes")
-        return source.take(length)
-    if first in _STRING_INTEGERS:
-        return b"%d" % int.from_bytes(source.take(_STRING_INTEGERS[first]), "little", signed=True)
-    if first == rdb.STRING_LZF:
-        return _load_compressed(source)
-    raise source.error(f"string of unknown encoding {first:#04x}")
-
-
-def _load_compressed(source: Source) -> bytes:
-    packed_length = load_length(source)
-    length = load_length(source)
-    if not 0 < length <= min(packed_length * LZF_RATIO, STRING_MAX):
-        raise source.error(f"{packed_length} compressed bytes cannot be {length} bytes")
-    packed = source.take(packed_length)
-    try:
-        text = lzf.decompress(packed, length)
-    except ValueError:
-        text = None
-    if text is None or len(text) != length:
-        raise source.error("damaged LZF data")
-    return text  # type: ignore[no-any-return]
 
 
 def load_double_text(source: Source) -> float:
@@ -297,6 +241,9 @@ _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
     rdb.ZSET_LISTPACK: _packed_zset(listpack.decode),
     rdb.LIST_QUICKLIST_2: _quicklist_2,
     rdb.SET_LISTPACK: _packed_set(listpack.decode),
+    rdb.STREAM_LISTPACKS: load_stream(1),
+    rdb.STREAM_LISTPACKS_2: load_stream(2),
+    rdb.STREAM_LISTPACKS_3: load_stream(3),
 }
 
 _REDIS_LOADERS: Final = _LOADERS | {
@@ -310,9 +257,6 @@ _VALKEY_LOADERS: Final = _LOADERS | {rdb.VALKEY_HASH_2: _valkey_hash_2}
 _NOT_SUPPORTED: Final = {
     rdb.MODULE_PRE_GA: "values of modules",
     rdb.MODULE_2: "values of modules",
-    rdb.STREAM_LISTPACKS: "streams",
-    rdb.STREAM_LISTPACKS_2: "streams",
-    rdb.STREAM_LISTPACKS_3: "streams",
 }
 
 

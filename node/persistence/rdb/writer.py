@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import lzf
 
-from node.datatypes import Hash, List, Set, SortedSet, listpack
+from node.datatypes import Hash, List, Set, SortedSet, Stream, listpack
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
+from node.persistence.rdb.streams import save_stream
 
 Write = Callable[[bytes], Any]
 
@@ -145,11 +146,21 @@ class RdbWriter:
                 self._table(len(value), (part for pair in value.items() for part in pair))
             case rdb.SET:
                 self._table(len(value), value)
+            case rdb.STREAM_LISTPACKS_3:
+                save_stream(value, self._string, self._length, self._raw)
             case _:
                 self._score_table(value)
 
     def _string(self, text: bytes) -> None:
         self._buffer += encode_string(text, self._compress)
+        if len(self._buffer) >= CHUNK:
+            self.flush()
+
+    def _length(self, length: int) -> None:
+        self._buffer += encode_length(length)
+
+    def _raw(self, data: bytes) -> None:
+        self._buffer += data
         if len(self._buffer) >= CHUNK:
             self.flush()
 
@@ -208,6 +219,7 @@ _CODES: Final[dict[tuple[type, str], int]] = {
     (SortedSet, "skiplist"): rdb.ZSET_2,
     (List, "listpack"): rdb.LIST_QUICKLIST_2,
     (List, "quicklist"): rdb.LIST_QUICKLIST_2,
+    (Stream, "stream"): rdb.STREAM_LISTPACKS_3,
 }
 
 

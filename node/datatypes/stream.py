@@ -1,0 +1,262 @@
+"""Stream: an append-only log of entries with ascending ids, and the groups that read it together.
+
+Entries live in packed nodes (`stream_node`), found by bisection of the nodes' master ids. A node is closed
+when it has `stream_node_max_bytes` or `stream_node_max_entries`; trimming "about" a length drops whole nodes
+only. An empty stream remains a value: its last id and its groups matter.
+
+What a group has still to read (its lag) is `entries_added` less what it has read. The count of what it has
+read is known as long as no entry was deleted in between, which `max_deleted` tells; else it is estimated at
+the ends of the stream, and unknown in its middle. Source: t_stream.c of Redis 7.2 and later.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from node.datatypes import stream_id
+from node.datatypes.consumer_group import Group
+from node.datatypes.limits import limits
+from node.datatypes.radix_tree import count_nodes
+from node.datatypes.stream_node import Node
+
+NODE_MAX: Final = 1 << 30
+"""Bytes that no node, and no entry's fields and values, may exceed whatever the limits say."""
+
+
+class Stream:
+    __slots__ = ("_masters", "_nodes", "entries_added", "groups", "last_id", "length", "max_deleted")
+
+    type_name = "stream"
+    encoding = "stream"
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._masters: list[int] = []
+        """Master ids of the nodes, which are what a search bisects."""
+        self.length = 0
+        self.last_id = stream_id.MIN
+        """The highest id ever given, or what XSETID made of it."""
+        self.max_deleted = stream_id.MIN
+        """The highest id that XDEL removed. Trimming does not count."""
+        self.entries_added = 0
+        """Since the stream exists."""
+        self.groups: dict[bytes, Group] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def copy(self) -> Stream:
+        made = Stream()
+        made._nodes = [node.copy() for node in self._nodes]
+        made._masters = self._masters[:]
+        made.length = self.length
+        made.last_id = self.last_id
+        made.max_deleted = self.max_deleted
+        made.entries_added = self.entries_added
+        made.groups = {name: group.copy() for name, group in self.groups.items()}
+        return made
+
+    # --- adding --------------------------------------------------------------------------------------
+
+    def next_id(self, now: int) -> int | None:
+        """The id of an entry added at Unix ms `now`; None if there is none left."""
+        if now > self.last_id >> 64:
+            return stream_id.make(now, 0)
+        return self.last_id + 1 if self.last_id < stream_id.MAX else None
+
+    def next_id_in(self, milliseconds: int) -> int | None:
+        """The next id within a millisecond that the caller chose; None if it is past or full."""
+        candidate = max(self.last_id + 1, stream_id.make(milliseconds, 0))
+        return candidate if candidate >> 64 == milliseconds else None
+
+    def append(self, entry_id: int, pairs: list[bytes]) -> None:
+        """Add an entry with an id above `last_id`. `pairs`: field, value, field, value …"""
+        tail = self._nodes[-1] if self._nodes else None
+        if tail is None or _is_full(tail, sum(map(len, pairs))):
+            tail = Node(entry_id, tuple(pairs[::2]), like=tail)
+            self._nodes.append(tail)
+            self._masters.append(entry_id)
+        tail.append(entry_id, pairs)
+        self.length += 1
+        self.entries_added += 1
+        self.last_id = entry_id
+
+    def load_node(self, node: Node) -> None:
+        """Add a node read from a file, behind the last. ValueError if it does not belong there."""
+        if self._nodes and node.id_of(0) <= self._nodes[-1].last_id:
+            raise ValueError("stream nodes out of order")
+        self._nodes.append(node)
+        self._masters.append(node.master)
+        self.length += node.live
+
+    # --- reading -------------------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> list[Node]:
+        """In order; not to be changed."""
+        return self._nodes
+
+    @property
+    def tree_nodes(self) -> int:
+        """Nodes of Redis' radix tree over the nodes of this stream."""
+        return count_nodes([master.to_bytes(16, "big") for master in self._masters])
+
+    @property
+    def first_id(self) -> int:
+        """Id of the first entry, 0-0 where there is none."""
+        return next((entry_id for entry_id, _ in self.entries()), stream_id.MIN)
+
+    @property
+    def last_entry_id(self) -> int:
+        """Id of the last entry there still is, 0-0 where there is none."""
+        return next((entry_id for entry_id, _ in self.entries(reverse=True)), stream_id.MIN)
+
+    def __contains__(self, entry_id: int) -> bool:
+        node = self._node_of(entry_id)
+        return node is not None and node.find(entry_id) is not None
+
+    def get(self, entry_id: int) -> list[bytes] | None:
+        """field, value, field, value … of an entry."""
+        node = self._node_of(entry_id)
+        index = None if node is None else node.find(entry_id)
+        return None if node is None or index is None else node.pairs_of(index)
+
+    def entries(
+        self, start: int = stream_id.MIN, end: int = stream_id.MAX, reverse: bool = False
+    ) -> Iterator[tuple[int, list[bytes]]]:
+        """(id, pairs) of the entries start..end, both included. The stream must not change meanwhile."""
+        first = max(0, bisect_right(self._masters, start) - 1)
+        stop = bisect_right(self._masters, end)
+        numbers = range(first, stop)
+        for number in reversed(numbers) if reverse else numbers:
+            yield from self._nodes[number].entries(start, end, reverse)
+
+    # --- removing ------------------------------------------------------------------------------------
+
+    def delete(self, entry_id: int) -> bool:
+        """Remove one entry. False if there is none."""
+        node = self._node_of(entry_id)
+        index = None if node is None else node.find(entry_id)
+        if node is None or index is None:
+            return False
+        if node.live == 1:
+            number = bisect_right(self._masters, entry_id) - 1
+            del self._nodes[number], self._masters[number]
+        else:
+            node.mark_deleted([index])
+        self.length -= 1
+        self.max_deleted = max(self.max_deleted, entry_id)
+        return True
+
+    def trim_to_length(self, most: int, exact: bool, limit: int = 0) -> int:
+        """Drop the oldest entries down to `most`; returns how many were dropped.
+
+        Not exact: only nodes of which no entry need stay. `limit`: entries to drop at most, by whole nodes;
+        0 for all.
+        """
+        dropped = self._drop_nodes(lambda node, length: length - node.live >= most, most, limit)
+        if exact and self.length > most and self._nodes:
+            dropped += self._drop_from_head(self.length - most, stream_id.MAX)
+        return dropped
+
+    def trim_below(self, lowest: int, exact: bool, limit: int = 0) -> int:
+        """Drop the entries with ids below `lowest`; otherwise as `trim_to_length`."""
+        dropped = self._drop_nodes(lambda node, _: node.last_id < lowest, 0, limit)
+        if exact and self._nodes:
+            dropped += self._drop_from_head(self.length, lowest - 1)
+        return dropped
+
+    def _drop_nodes(self, goes: Callable[[Node, int], bool], most: int, limit: int) -> int:
+        dropped = count = 0
+        length = self.length
+        for node in self._nodes:
+            if length <= most or (limit and dropped + node.live > limit) or not goes(node, length):
+                break
+            length -= node.live
+            dropped += node.live
+            count += 1
+        del self._nodes[:count], self._masters[:count]
+        self.length = length
+        return dropped
+
+    def _drop_from_head(self, count: int, highest: int) -> int:
+        """Mark up to `count` entries of the first node up to the id `highest` as deleted."""
+        head = self._nodes[0]
+        candidates = (index for index in range(head.first_at(highest + 1)) if head.is_live(index))
+        indices = list(islice(candidates, count))
+        if indices:
+            head.mark_deleted(indices)
+        self.length -= len(indices)
+        return len(indices)
+
+    def _node_of(self, entry_id: int) -> Node | None:
+        number = bisect_right(self._masters, entry_id) - 1
+        return self._nodes[number] if number >= 0 else None
+
+    # --- groups --------------------------------------------------------------------------------------
+
+    def add_group(self, name: bytes, last_id: int, entries_read: int | None) -> Group | None:
+        """None if there is a group of that name."""
+        if name in self.groups:
+            return None
+        group = self.groups[name] = Group(last_id)
+        self.set_entries_read(group, entries_read)
+        return group
+
+    def set_entries_read(self, group: Group, count: int | None) -> None:
+        """Nobody has read more than there ever was."""
+        group.entries_read = None if count is None else min(count, self.entries_added)
+
+    def deliver(self, group: Group, entry_id: int) -> None:
+        """A group reads an entry: it has come as far as that, if it was not further."""
+        if entry_id <= group.last_id:
+            return
+        trimmed = group.last_id < self.first_id
+        if group.entries_read is not None and not trimmed and not self._has_gap_after(group.last_id):
+            group.entries_read += 1
+        elif self.entries_added:
+            group.entries_read = self.estimate_read(entry_id)
+        group.last_id = entry_id
+
+    def lag(self, group: Group) -> int | None:
+        """How many entries the group has still to read; None when that cannot be told."""
+        if not self.entries_added or not self.length:
+            return 0
+        first = self.first_id
+        if group.last_id < first and self.max_deleted < first:
+            return self.length
+        if group.entries_read is not None and not self._has_gap_after(group.last_id):
+            return self.entries_added - group.entries_read
+        read = self.estimate_read(group.last_id)
+        return None if read is None else self.entries_added - read
+
+    def estimate_read(self, entry_id: int) -> int | None:
+        """How many entries were ever added up to this id; None when that cannot be told."""
+        if not self.entries_added:
+            return 0
+        if not self.length and entry_id <= self.last_id:
+            return self.entries_added
+        if entry_id and entry_id < self.max_deleted:
+            return None
+        if entry_id >= self.last_id:
+            return self.entries_added if entry_id == self.last_id else None
+        first = self.first_id
+        if (not self.max_deleted or self.max_deleted < first) and entry_id <= first:
+            return self.entries_added - self.length + (entry_id == first)
+        return None
+
+    def _has_gap_after(self, entry_id: int) -> bool:
+        """Whether an entry was deleted among those from `entry_id` on."""
+        if not self.length or not self.max_deleted or self.first_id > self.max_deleted:
+            return False
+        return entry_id <= self.max_deleted
+
+
+def _is_full(node: Node, more: int) -> bool:
+    """Whether an entry whose fields and values have `more` bytes must go to a node of its own."""
+    if node.size + more >= (limits.stream_node_max_bytes or NODE_MAX):
+        return True
+    return 0 < limits.stream_node_max_entries <= len(node)

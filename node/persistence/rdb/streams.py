@@ -1,0 +1,175 @@
+"""Streams in RDB: their nodes as they are in memory, then their groups.
+
+    stream    = length(nodes) node* length(entries) id(last) [id(first) id(max deleted) length(entries added)]
+                length(groups) group*
+    node      = string(key of the node) string(listpack)
+    group     = string(name) id(last delivered) [length(entries read)]
+                length(pending) pending* length(consumers) consumer*
+    pending   = key int64(delivered at) length(deliveries)
+    consumer  = string(name) int64(seen at) [int64(active at)] length(pending) key*
+    id        = length(milliseconds) length(sequence)
+    key       = 16 bytes: an id, big-endian
+
+Moments are Unix milliseconds, little-endian. The second version of the type has what is in brackets but the
+moment when a consumer was active, which the third has. Unknown numbers are -1, as unsigned of 64 bits.
+Source: rdb.c of Redis.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from node.datatypes import Stream, stream_id
+from node.datatypes.consumer_group import Consumer, Group
+from node.datatypes.stream_node import Node
+from node.persistence.rdb.format import Malformed
+from node.persistence.rdb.primitives import load_length, load_string
+from node.persistence.rdb.source import Source
+
+KEY_LENGTH: Final = 16
+UNKNOWN: Final = (1 << 64) - 1
+
+_MOMENT = struct.Struct("<q")
+
+# ------------------------------------------------------------------------------------------- writing
+
+
+def save_stream(
+    stream: Stream,
+    put_string: Callable[[bytes], Any],
+    put_length: Callable[[int], Any],
+    put: Callable[[bytes], Any],
+) -> None:
+    """Write the third version of the type, through the primitives of a writer."""
+
+    def put_id(entry_id: int) -> None:
+        for half in stream_id.split(entry_id):
+            put_length(half)
+
+    put_length(len(stream.nodes))
+    for node in stream.nodes:
+        put_string(_key(node.master))
+        put_string(node.listpack())
+    put_length(len(stream))
+    for entry_id in (stream.last_id, stream.first_id, stream.max_deleted):
+        put_id(entry_id)
+    put_length(stream.entries_added)
+    put_length(len(stream.groups))
+    for name in sorted(stream.groups):
+        group = stream.groups[name]
+        put_string(name)
+        put_id(group.last_id)
+        put_length(UNKNOWN if group.entries_read is None else group.entries_read)
+        _save_group(group, put_string, put_length, put)
+
+
+def _save_group(
+    group: Group,
+    put_string: Callable[[bytes], Any],
+    put_length: Callable[[int], Any],
+    put: Callable[[bytes], Any],
+) -> None:
+    put_length(len(group.pending))
+    for entry_id in group.pending_ids:
+        pending = group.pending[entry_id]
+        put(_key(entry_id) + _MOMENT.pack(pending.delivered_at))
+        put_length(pending.deliveries)
+    put_length(len(group.consumers))
+    for consumer in group.sorted_consumers():
+        put_string(consumer.name)
+        put(_MOMENT.pack(consumer.seen_at) + _MOMENT.pack(consumer.active_at))
+        put_length(len(consumer.pending))
+        for entry_id in consumer.pending:
+            put(_key(entry_id))
+
+
+def _key(entry_id: int) -> bytes:
+    return entry_id.to_bytes(KEY_LENGTH, "big")
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def load_stream(version: int) -> Callable[[Source], Stream]:
+    """The reader of one of the three versions of the type."""
+
+    def load(source: Source) -> Stream:
+        stream = Stream()
+        for _ in range(load_length(source)):
+            _load_node(source, stream)
+        if load_length(source) != len(stream):
+            raise Malformed("stream with a wrong number of entries")
+        stream.last_id = _load_id(source)
+        if version >= 2:
+            _load_id(source)  # the first entry's, which the nodes tell
+            stream.max_deleted = _load_id(source)
+            stream.entries_added = load_length(source)
+        else:
+            stream.entries_added = len(stream)
+        if stream.nodes and stream.nodes[-1].last_id > stream.last_id:
+            raise Malformed("stream entry above the stream's last id")
+        for _ in range(load_length(source)):
+            _load_group(source, stream, version)
+        return stream
+
+    return load
+
+
+def _load_node(source: Source, stream: Stream) -> None:
+    key = load_string(source)
+    if len(key) != KEY_LENGTH:
+        raise Malformed("stream node whose key is no id")
+    node = Node.from_listpack(int.from_bytes(key, "big"), load_string(source))
+    try:
+        stream.load_node(node)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def _load_group(source: Source, stream: Stream, version: int) -> None:
+    name = load_string(source)
+    last_id = _load_id(source)
+    read = load_length(source) if version >= 2 else stream.estimate_read(last_id)
+    group = stream.add_group(name, last_id, None)
+    if group is None:
+        raise Malformed("stream with a group twice")
+    group.entries_read = None if read == UNKNOWN else read
+    pending: dict[int, tuple[int, int]] = {}
+    for _ in range(load_length(source)):
+        entry_id = _load_key(source)
+        pending[entry_id] = (_load_moment(source), load_length(source))
+    for _ in range(load_length(source)):
+        _load_consumer(source, group, pending, version)
+    if pending:
+        raise Malformed("pending stream entry that no consumer has")
+
+
+def _load_consumer(source: Source, group: Group, pending: dict[int, tuple[int, int]], version: int) -> None:
+    """Takes what is the consumer's out of `pending`."""
+    name = load_string(source)
+    seen_at = _load_moment(source)
+    consumer = Consumer(name, seen_at, _load_moment(source) if version >= 3 else seen_at)
+    if name in group.consumers:
+        raise Malformed("stream group with a consumer twice")
+    group.consumers[name] = consumer
+    for _ in range(load_length(source)):
+        entry_id = _load_key(source)
+        if entry_id not in pending:
+            raise Malformed("stream consumer with an entry that is not pending, or is another's")
+        delivered_at, deliveries = pending.pop(entry_id)
+        group.assign(entry_id, consumer, delivered_at, deliveries)
+
+
+def _load_id(source: Source) -> int:
+    milliseconds = load_length(source)
+    return stream_id.make(milliseconds, load_length(source))
+
+
+def _load_key(source: Source) -> int:
+    return int.from_bytes(source.take(KEY_LENGTH), "big")
+
+
+def _load_moment(source: Source) -> int:
+    return _MOMENT.unpack(source.take(_MOMENT.size))[0]  # type: ignore[no-any-return]

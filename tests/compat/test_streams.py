@@ -1,0 +1,239 @@
+"""Streams: our worker beside redis-server, command by command.
+
+Scripts pin what is easy to get wrong; random runs look for what nobody thought of, and compare what XINFO
+tells at their end. How long ago something was, which both servers tell, is left out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.compat.test_propagation import stream_of
+from tests.harness.resp import Map
+from tests.harness.servers import Oracle, Server, ShoalNode
+
+Pair = tuple[Server, Server]
+Command = list[str]
+
+SCRIPTS = Path(__file__).parent / "scripts"
+A_MOMENT = 1_000_000_000_000
+"""What is larger can only be Unix milliseconds."""
+TIMES = {b"idle", b"inactive", b"seen-time", b"active-time"}
+
+
+@pytest.fixture
+def pair(shoal_node: ShoalNode, redis_oracle: Oracle) -> Pair:
+    return shoal_node, redis_oracle
+
+
+def parse(script: str) -> list[Command]:
+    """Commands parted by bars and lines; a double-quoted word may be empty or hold spaces."""
+    parts = [part.strip() for line in script.strip().split("\n") for part in line.split("|")]
+    return [shlex.split(part) for part in parts if part]
+
+
+def comparable(command: Command, reply: Any) -> Any:
+    """A reply without the moments in it."""
+    name = command[0].lower()
+    if name == "xpending" and len(command) > 3 and isinstance(reply, list):
+        return [[entry_id, owner, "ago", count] for entry_id, owner, _, count in reply]
+    if name == "xinfo" and isinstance(reply, list | Map):
+        return without_times(reply)
+    return reply
+
+
+def without_times(reply: Any) -> Any:
+    if isinstance(reply, Map):
+        return ["map", *without_times([part for pair in reply.pairs for part in pair])]
+    if not isinstance(reply, list):
+        return "time" if isinstance(reply, int) and reply > A_MOMENT else reply
+    parts = [without_times(part) for part in reply]
+    for at in range(len(parts) - 1):
+        if isinstance(parts[at], bytes) and parts[at] in TIMES and parts[at + 1] != -1:
+            parts[at + 1] = "time"
+    return parts
+
+
+def compare(pair: Pair, commands: list[Command], protocol: int, note: str = "") -> None:
+    replies = []
+    for server in pair:
+        with server.resp(protocol=protocol) as connection:
+            connection.command("FLUSHALL")
+            replies.append([connection.command(*command) for command in commands])
+    for i, command in enumerate(commands):
+        ours, theirs = (comparable(command, each[i]) for each in replies)
+        if ours != theirs:
+            story = "\n".join(
+                " ".join(word[:70] or "''" for word in each) for each in commands[: i + 1][-40:]
+            )
+            pytest.fail(
+                f"{note}RESP{protocol}\n{story}\nours:   {str(ours)[:900]}\ntheirs: {str(theirs)[:900]}"
+            )
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("name", ["streams", "stream_groups"])
+def test_scripts(name: str, protocol: int, pair: Pair) -> None:
+    compare(pair, parse((SCRIPTS / f"{name}.txt").read_text()), protocol)
+
+
+# ------------------------------------------------------------------------------------- random runs
+
+
+class Maker:
+    """Draws commands on few keys, groups and consumers. Ids lie close together, so that they meet."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.clock = 0
+
+    def fill(self, template: str) -> Command:
+        words: list[str] = []
+        for word in template.split():
+            words += getattr(self, word[1:])() if word.startswith(":") else [word]
+        return words
+
+    def key(self) -> list[str]:
+        return [self.random.choice(["s", "t"])]
+
+    def next(self) -> list[str]:
+        self.clock += self.random.choice([0, 1, 1, 1, 300])
+        return [f"{self.clock}-{self.random.choice(['*', '1', '2', '*', '70000'])}"]
+
+    def id(self) -> list[str]:
+        return [f"{self.random.randint(0, self.clock + 1)}-{self.random.choice([0, 1, 2])}"]
+
+    def ids(self) -> list[str]:
+        return [self.id()[0] for _ in range(self.random.randint(1, 4))]
+
+    def bound(self) -> list[str]:
+        return [self.random.choice(["-", "+", self.id()[0], "(" + self.id()[0], str(self.clock)])]
+
+    def group(self) -> list[str]:
+        return [self.random.choice(["g", "h"])]
+
+    def consumer(self) -> list[str]:
+        return [self.random.choice(["alice", "bob", "carol"])]
+
+    def few(self) -> list[str]:
+        return [str(self.random.randint(0, 6))]
+
+    def some(self) -> list[str]:
+        return [str(self.random.randint(1, 5))]
+
+    def many(self) -> list[str]:
+        return [str(self.random.randint(0, 300))]
+
+    def pairs(self) -> list[str]:
+        fields = self.random.choice([["a"], ["a"], ["a", "b"], ["c", "a", "b"]])
+        values = ["1", "-70000", "", "12345678901", "word", "x" * 70, "y" * 1500]
+        return [word for name in fields for word in (name, self.random.choice(values))]
+
+    def new_or_not(self) -> list[str]:
+        return [self.random.choice([">", ">", "0", self.id()[0]])]
+
+
+TEMPLATES = [
+    *["xadd :key :next :pairs"] * 12,
+    "xadd :key maxlen :many :next :pairs",
+    "xadd :key maxlen ~ :many :next :pairs",
+    "xadd :key maxlen ~ :few limit :many :next :pairs",
+    "xadd :key nomkstream minid ~ :id :next :pairs",
+    *("xtrim :key maxlen :many", "xtrim :key minid :id", "xtrim :key minid ~ :id limit :many"),
+    *("xdel :key :ids", "xdel :key :ids", "xlen :key", "xsetid :key :id", "xinfo stream :key"),
+    *(
+        "xrange :key :bound :bound",
+        "xrevrange :key :bound :bound count :few",
+        "xread count :few streams :key :id",
+    ),
+    *(
+        "xgroup create :key :group :id",
+        "xgroup create :key :group $ mkstream",
+        "xgroup setid :key :group :id",
+    ),
+    *("xgroup createconsumer :key :group :consumer", "xgroup delconsumer :key :group :consumer"),
+    *["xreadgroup group :group :consumer count :some streams :key :new_or_not"] * 5,
+    "xreadgroup group :group :consumer noack count :some streams :key >",
+    *("xack :key :group :ids", "xpending :key :group", "xpending :key :group :bound :bound :few :consumer"),
+    *("xclaim :key :group :consumer 0 :ids", "xclaim :key :group :consumer 0 :ids force justid"),
+    *(
+        "xautoclaim :key :group :consumer 0 :bound count :some",
+        "xautoclaim :key :group :consumer 0 :id justid",
+    ),
+    *(
+        "xinfo groups :key",
+        "xinfo consumers :key :group",
+        "xinfo stream :key full",
+        "xgroup destroy :key :group",
+    ),
+]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_runs(seed: int, pair: Pair) -> None:
+    maker = Maker(seed)
+    commands = [maker.fill("xgroup create s g 0 mkstream"), maker.fill("xgroup create t h 0 mkstream")]
+    commands += [maker.fill(maker.random.choice(TEMPLATES)) for _ in range(700)]
+    commands += [["xinfo", "stream", key, "full", "count", "0"] for key in "st"]
+    compare(pair, commands, protocol=2 + seed % 2, note=f"seed {seed}, ")
+
+
+@pytest.mark.parametrize("fields", [1, 40])
+def test_nodes_are_cut_where_redis_cuts_them(fields: int, pair: Pair) -> None:
+    words = [word for n in range(fields) for word in (f"field{n}", "value")]
+    commands = [["xadd", "s", f"{n * 1000}-1", *words] for n in range(1, 350)]
+    commands += [["xinfo", "stream", "s"], ["xtrim", "s", "maxlen", "~", "120"], ["xinfo", "stream", "s"]]
+    compare(pair, commands, protocol=2)
+
+
+# ------------------------------------------------------------------------------------- what replicas hear
+
+TOLD = """
+xadd s 1-1 a b | xadd s 1-* a b | xadd s 2 a b | xadd s maxlen ~ 1 3 a b | xadd s maxlen 3 4 a b
+xadd s minid ~ 2 5 a b | xtrim s maxlen ~ 1 | xtrim s maxlen 3 | xtrim s maxlen 3 | xdel s 5-0 9 | xdel s 9
+xadd none nomkstream 1 a b | xsetid s 9 | xsetid s 9 entriesadded 9
+xgroup create s g 0 | xgroup create m g $ mkstream | xgroup createconsumer s g c | xgroup createconsumer s g c
+xreadgroup group g alice count 1 streams s > | xreadgroup group g bob streams s >
+xreadgroup group g bob streams s > | xreadgroup group g bob streams s 0 | xreadgroup group g carol streams s 0
+xadd s 10 a b | xadd s 11 a b | xadd s 12 a b | xreadgroup group g dave noack count 2 streams s >
+xreadgroup group g dave noack streams s > | xreadgroup group g erin noack streams s >
+xclaim s g zoe 0 3-0 | xclaim s g zoe 0 3-0 justid | xclaim s g zoe 0 99 | xclaim s g zoe 0 99 lastid 50
+xclaim s g zoe 0 12-0 force time 5 retrycount 3 | xautoclaim s g yan 0 0 | xautoclaim s g yan 100000 0
+xack s g 3-0 77 | xack s g 77 | xdel s 4-0 | xclaim s g xav 0 4-0 | xautoclaim s g yan 0 0
+xautoclaim m g new 0 0 | xclaim m g newer 0 1
+xgroup setid s g 5 | xgroup delconsumer s g zoe | xgroup delconsumer s g zoe | xgroup destroy s g
+xgroup destroy s g
+"""
+
+
+def test_replicas_hear_the_same(pair: Pair) -> None:
+    script = [[word.encode() for word in command] for command in parse(TOLD)]
+    ours, theirs = (stream_of(server, script) for server in pair)
+    assert ours == theirs
+
+
+# ------------------------------------------------------------------------------------- what files hold
+
+
+def test_payloads_are_the_same_bytes(pair: Pair) -> None:
+    """But for the version of their format, and for the moments in them: here there are none."""
+    commands = parse(
+        """
+        config set rdbcompression no | xadd s 1-1 a 1 b 2 | xadd s 1-2 a -70000 b "" | xadd s 2-0 c x
+        xdel s 1-2
+        xgroup create s b 0 entriesread 1 | xgroup create s a $ | xadd t 5 a b | xtrim t maxlen 0
+        """
+    )
+    dumps = []
+    for server in pair:
+        with server.resp() as connection:
+            for command in commands:
+                connection.command(*command)
+            dumps.append([connection.command("DUMP", key)[:-10] for key in "st"])
+            connection.command("CONFIG", "SET", "rdbcompression", "yes")
+    assert dumps[0] == dumps[1]
