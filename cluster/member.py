@@ -290,6 +290,7 @@ class Member:
         for part, state in ((changed & served, SLOT_SERVED), (changed & ~served, SLOT_ASK)):
             for first, last in ranges(part):
                 states[first : last + 1] = bytes([state]) * (last + 1 - first)
+        self._worker.blocking.redirect()
 
     def _is_of_our_shard(self, slot: int) -> bool:
         topology = self.coordinator.topology

@@ -64,6 +64,10 @@ PROTECTED_MODE = ReplyError(
     "order for the server to start accepting connections from the outside."
 )
 MASTERDOWN = ReplyError("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
+UNBLOCKED_BY_CLIENT = ReplyError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+UNBLOCKED_BY_ROLE = ReplyError(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 EXECABORT = ReplyError("EXECABORT Transaction discarded because of previous errors.")
 NESTED_MULTI = ReplyError("ERR MULTI calls can not be nested")
 WATCH_INSIDE_MULTI = ReplyError("ERR WATCH inside MULTI is not allowed")

@@ -33,6 +33,7 @@ from node.metrics.rates import Rate
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
 from node.scripting.scripts import Scripts
+from node.session.blocking import Blocking
 from node.session.output_limits import OutputLimits
 from node.session.pause import Pause
 from node.session.pubsub import PubSub
@@ -63,6 +64,7 @@ class Worker:
         """DEBUG SET-ACTIVE-EXPIRE."""
         self.pause = Pause(self.engine)
         self.watches = Watches(self.engine)
+        self.blocking = Blocking(self)
         self.scripts = Scripts(self)
         self.command_rate = Rate(self.engine.now)
         self.input_rate = Rate(self.engine.now)
@@ -198,6 +200,7 @@ class Worker:
         session = connection.client
         self.clients.pop(session.id, None)
         self.watches.remove_all(session)
+        self.blocking.discard(session)
         self.pubsub.remove(session)
         self.output_limits.gone(session, connection.overflowed)
         self.replication.client_gone(session)
@@ -273,7 +276,8 @@ class Worker:
         limit = self.config.timeout * 1000
         if limit:
             for session in list(self.clients.values()):
-                if session.kind == "normal" and now - session.link.last_active > limit:
+                idle = not session.suspended and now - session.link.last_active > limit
+                if session.kind == "normal" and idle:
                     self.log.verbose("Closing idle client")
                     session.close()
 

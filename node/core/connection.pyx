@@ -7,9 +7,10 @@ hashed for up to 64 requests, then the memory they will touch is prefetched in t
 All replies of one read leave in one send(2), straight to the socket; only what the kernel does not take goes
 through the transport, and while anything waits there, everything else queues behind it.
 
-A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed, and reading
-stops, until `resume`. The same happens to a client that does not read: when CHOKE_SIZE of replies wait for it,
-its requests wait too, until it has taken them all. So memory is bounded whatever the output limits say.
+A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed until
+`resume`. What arrives meanwhile is put aside, a read's worth of it, since only who reads hears that a client hung
+up. A client that does not read must wait too: when CHOKE_SIZE of replies wait for it, it is not read any more until
+it has taken them all. So memory is bounded whatever the output limits say.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -123,7 +124,9 @@ cdef class Connection:
         self.engine.bytes_received += received
         if self.gone or self.client.closing:
             return
-        if self.own != NULL:
+        if self.client.suspended:
+            self.put_aside(received)
+        elif self.own != NULL:
             self.own_length += received
             self.serve_own()
         else:
@@ -161,6 +164,16 @@ cdef class Connection:
         self.grow_own(length + 64)
         memcpy(self.own, rest, length)
         self.own_length = length
+        return 0
+
+    cdef int put_aside(self, size_t received) except -1:
+        """Keep what a suspended client sends. One that sends a lot is read again when it is resumed."""
+        if self.own != NULL:
+            self.own_length += received
+        else:
+            self.keep(self.engine.shared, received)
+        if self.own_length >= READ_SIZE:
+            self.pause_reading()
         return 0
 
     cdef int serve_shared(self, size_t length) except -1:
@@ -215,7 +228,7 @@ cdef class Connection:
             engine.trail.flush()
         if self.client.closing:
             self.close()
-        elif self.client.suspended or self.choked:
+        elif self.choked:
             self.pause_reading()
         return used
 
@@ -369,6 +382,8 @@ cdef class Connection:
         if self.gone or not client.suspended:
             return
         client.suspended = False
+        if self.engine.before_replies is not None:
+            self.engine.settle()
         writer = ReplyWriter()
         writer.write(value, client.resp)
         self.send(writer.take())

@@ -62,6 +62,7 @@ cdef class Engine:
     cdef list observers                  # called with (client, key, event) for each change
     cdef readonly bint observed          # whether there are any
     cdef object before_replies           # what must be done before any reply leaves, or None
+    cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply
     cdef public int64_t bulk_length
@@ -91,4 +92,5 @@ cdef class Engine:
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1
     cpdef int64_t tick(self)
+    cpdef finish_command(self)
     cdef int settle(self) except -1

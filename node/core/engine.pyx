@@ -290,6 +290,8 @@ cdef class Engine:
             value = client.execute(self.arguments(request, 0))
         if value is not NO_REPLY:
             self.reply.encode(value, client.resp)
+        if self.after_command is not None:
+            self.finish_command()
         return 0
 
     cdef list arguments(self, Request* request, size_t skip):
@@ -375,6 +377,20 @@ cdef class Engine:
         if callback not in self.before_replies:
             self.before_replies.append(callback)
 
+    def call_after_command(self, callback not None) -> None:
+        """Call `callback()` once, when the command being executed, or the transaction it is part of, is done
+        and has left its trail."""
+        if self.after_command is None:
+            self.after_command = []
+        if callback not in self.after_command:
+            self.after_command.append(callback)
+
+    cpdef finish_command(self):
+        """Call who waits for the command's end. For those who execute commands that are no requests."""
+        callbacks, self.after_command = self.after_command, None
+        for callback in callbacks or ():
+            callback()
+
     cdef int settle(self) except -1:
         callbacks, self.before_replies = self.before_replies, None
         for callback in callbacks:
@@ -385,6 +401,10 @@ cdef class Engine:
         """Count a command that was refused before it ran."""
         if name in self.row_of:
             self.rows[<int>self.row_of[name]].rejected += 1
+
+    def discount(self, str name) -> None:
+        """A call that has been counted did not come to its end and will be made again."""
+        self.rows[<int>self.row_of[name]].calls -= 1
 
     cdef int fail(self, Client client, str text) except -1:
         self.reply.encode_error(text)

@@ -32,6 +32,9 @@ _MAXAGE_TOO_LOW = ReplyError("ERR maxage should be greater than 0")
 _BAD_TIMEOUT = ReplyError("ERR timeout is not an integer or out of range")
 _NEGATIVE_TIMEOUT = ReplyError("ERR timeout is negative")
 _BAD_PAUSE_MODE = ReplyError("ERR CLIENT PAUSE mode must be WRITE or ALL")
+_BAD_UNBLOCK = ReplyError(
+    "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP."
+)
 _BAD_UNBLOCK_REASON = ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 
 HELP = [
@@ -285,11 +288,18 @@ def unpause(ctx: Any, args: list[bytes]) -> str:
 
 @command("client|unblock")
 def unblock(ctx: Any, args: list[bytes]) -> int:
-    """No command of this worker blocks a client, so there is never one to unblock; a paused one is not."""
-    if len(args) > 1 and args[1].upper() not in (b"TIMEOUT", b"ERROR"):
+    """Whether it was blocked. Who only waits for the end of a pause is not."""
+    if len(args) > 2:
+        raise _BAD_UNBLOCK
+    reason = args[1].upper() if len(args) > 1 else b"TIMEOUT"
+    if reason not in (b"TIMEOUT", b"ERROR"):
         raise _BAD_UNBLOCK_REASON
-    parse_int(args[0])
-    return 0
+    session = ctx.worker.clients.get(parse_int(args[0]))
+    if session is None:
+        return 0
+    error = errors.UNBLOCKED_BY_CLIENT if reason == b"ERROR" else None
+    worker = ctx.worker
+    return int(worker.blocking.unblock(session, error) or worker.replication.waits.unblock(session, error))
 
 
 @command("client|help")

@@ -92,7 +92,7 @@ def clients(worker: Any) -> Fields:
         "pubsub_clients": sum(session.kind == "pubsub" for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": len({key for session in sessions for key in session.watched}),
-        "total_blocking_keys": 0,
+        "total_blocking_keys": worker.blocking.key_count,
     }
 
 

@@ -22,7 +22,7 @@ _NEGATIVE_COUNT = ReplyError("ERR COUNT can't be negative")
 _NEGATIVE_MAXLEN = ReplyError("ERR MAXLEN can't be negative")
 
 
-def _for_writing(ctx: Any, key: bytes) -> List | None:
+def for_writing(ctx: Any, key: bytes) -> List | None:
     return ctx.db.lookup_write_as(key, List)  # type: ignore[no-any-return]
 
 
@@ -45,17 +45,17 @@ def rpush(ctx: Any, args: list[bytes]) -> int:
 
 @command("lpushx")
 def lpushx(ctx: Any, args: list[bytes]) -> int:
-    return 0 if _for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=True)
+    return 0 if for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=True)
 
 
 @command("rpushx")
 def rpushx(ctx: Any, args: list[bytes]) -> int:
-    return 0 if _for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=False)
+    return 0 if for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=False)
 
 
 def _push(ctx: Any, key: bytes, items: list[bytes], *, left: bool) -> int:
     """Returns the length. The list is made if there is none."""
-    value = _for_writing(ctx, key)
+    value = for_writing(ctx, key)
     if value is None:
         value = List()
         ctx.db.set(key, value)
@@ -81,16 +81,16 @@ def _pop_command(ctx: Any, args: list[bytes], name: str, *, left: bool) -> Any:
     if len(args) > 2:
         raise errors.wrong_arity(name)
     count = parse_non_negative(args[1]) if len(args) == 2 else None
-    value = _for_writing(ctx, args[0])
+    value = for_writing(ctx, args[0])
     if value is None:
         return None if count is None else NULL_ARRAY
     if count == 0:
         return []
-    taken = _pop(ctx, args[0], value, 1 if count is None else count, left=left)
+    taken = pop(ctx, args[0], value, 1 if count is None else count, left=left)
     return taken[0] if count is None else taken
 
 
-def _pop(ctx: Any, key: bytes, value: List, count: int, *, left: bool) -> list[bytes]:
+def pop(ctx: Any, key: bytes, value: List, count: int, *, left: bool) -> list[bytes]:
     taken = value.pop_left(count) if left else value.pop_right(count)
     ctx.changed(key, events.LPOP if left else events.RPOP, len(taken))
     ctx.clear_if_empty(key, value)
@@ -99,20 +99,20 @@ def _pop(ctx: Any, key: bytes, value: List, count: int, *, left: bool) -> list[b
 
 @command("lmove")
 def lmove(ctx: Any, args: list[bytes]) -> bytes | None:
-    ends = [_is_left(word) for word in args[2:]]
-    return _move(ctx, args[0], args[1], from_left=ends[0], to_left=ends[1])
+    ends = [is_left(word) for word in args[2:]]
+    return move(ctx, args[0], args[1], from_left=ends[0], to_left=ends[1])
 
 
 @command("rpoplpush")
 def rpoplpush(ctx: Any, args: list[bytes]) -> bytes | None:
-    return _move(ctx, args[0], args[1], from_left=False, to_left=True)
+    return move(ctx, args[0], args[1], from_left=False, to_left=True)
 
 
-def _move(ctx: Any, source: bytes, target: bytes, *, from_left: bool, to_left: bool) -> bytes | None:
-    value = _for_writing(ctx, source)
+def move(ctx: Any, source: bytes, target: bytes, *, from_left: bool, to_left: bool) -> bytes | None:
+    value = for_writing(ctx, source)
     if value is None:
         return None
-    _for_writing(ctx, target)  # of another type: an error, before anything moves
+    for_writing(ctx, target)  # of another type: an error, before anything moves
     item = value[0] if from_left else value[-1]
     if source == target:  # rotate without ever being empty
         (value.pop_left if from_left else value.pop_right)()
@@ -120,26 +120,33 @@ def _move(ctx: Any, source: bytes, target: bytes, *, from_left: bool, to_left: b
         ctx.changed(source, events.LPOP if from_left else events.RPOP, 0)
     else:
         _push(ctx, target, [item], left=to_left)
-        _pop(ctx, source, value, 1, left=from_left)
+        pop(ctx, source, value, 1, left=from_left)
     return item
 
 
 @command("lmpop")
 def lmpop(ctx: Any, args: list[bytes]) -> Any:
-    """Pops from the first of several lists that is there."""
+    return pop_first(ctx, *parse_lmpop(args))
+
+
+def parse_lmpop(args: list[bytes]) -> tuple[list[bytes], bool, int]:
+    """(keys, whether to pop at the left, how many at most)"""
     keys, rest = split_numkeys(args)
-    left = _is_left(rest[0] if rest else b"")
-    count = parse_pop_count(rest[1:])
+    return keys, is_left(rest[0] if rest else b""), parse_pop_count(rest[1:])
+
+
+def pop_first(ctx: Any, keys: list[bytes], left: bool, count: int) -> Any:
+    """LMPOP's reply: from the first of several lists that is there."""
     for key in keys:
-        value = _for_writing(ctx, key)
+        value = for_writing(ctx, key)
         if value is not None:
-            taken = _pop(ctx, key, value, count, left=left)
+            taken = pop(ctx, key, value, count, left=left)
             ctx.propagate([b"LPOP" if left else b"RPOP", key, b"%d" % len(taken)])
             return [key, taken]
     return NULL_ARRAY
 
 
-def _is_left(word: bytes) -> bool:
+def is_left(word: bytes) -> bool:
     match word.upper():
         case b"LEFT":
             return True
@@ -176,7 +183,7 @@ def lindex(ctx: Any, args: list[bytes]) -> bytes | None:
 @command("lset")
 def lset(ctx: Any, args: list[bytes]) -> str:
     key = args[0]
-    value = _for_writing(ctx, key)
+    value = for_writing(ctx, key)
     if value is None:
         raise errors.NO_SUCH_KEY
     index = parse_int(args[1])
@@ -193,7 +200,7 @@ def linsert(ctx: Any, args: list[bytes]) -> int:
     key, where, pivot, item = args
     if where.upper() not in (b"BEFORE", b"AFTER"):
         raise errors.SYNTAX
-    value = _for_writing(ctx, key)
+    value = for_writing(ctx, key)
     if value is None:
         return 0
     index = value.find(pivot)
@@ -208,7 +215,7 @@ def linsert(ctx: Any, args: list[bytes]) -> int:
 def lrem(ctx: Any, args: list[bytes]) -> int:
     key = args[0]
     count = parse_int_between(args[1], -INT64_MAX, INT64_MAX)
-    value = _for_writing(ctx, key)
+    value = for_writing(ctx, key)
     if value is None:
         return 0
     removed = value.remove(args[2], count)
@@ -222,7 +229,7 @@ def lrem(ctx: Any, args: list[bytes]) -> int:
 def ltrim(ctx: Any, args: list[bytes]) -> str:
     key = args[0]
     start, stop = parse_int(args[1]), parse_int(args[2])
-    value = _for_writing(ctx, key)
+    value = for_writing(ctx, key)
     if value is not None:
         before = len(value)
         value.trim(*clip(start, stop, before))

@@ -224,11 +224,11 @@ def _pop_command(ctx: Any, args: list[bytes], *, lowest: bool) -> list[Any]:
     value = for_writing(ctx, args[0])
     if value is None or count == 0:
         return []
-    taken = _pop(ctx, args[0], value, 1 if count is None else count, lowest=lowest)
+    taken = pop(ctx, args[0], value, 1 if count is None else count, lowest=lowest)
     return list(taken[0]) if count is None else with_scores(ctx, taken)
 
 
-def _pop(ctx: Any, key: bytes, value: SortedSet, count: int, *, lowest: bool) -> Pairs:
+def pop(ctx: Any, key: bytes, value: SortedSet, count: int, *, lowest: bool) -> Pairs:
     length = len(value)
     if lowest:
         taken = value.delete_range(0, min(count, length))
@@ -241,16 +241,24 @@ def _pop(ctx: Any, key: bytes, value: SortedSet, count: int, *, lowest: bool) ->
 
 @command("zmpop")
 def zmpop(ctx: Any, args: list[bytes]) -> Any:
-    """Pops from the first of several sorted sets that is there."""
+    return pop_first(ctx, *parse_zmpop(args))
+
+
+def parse_zmpop(args: list[bytes]) -> tuple[list[bytes], bool, int]:
+    """(keys, whether to pop the lowest, how many at most)"""
     keys, rest = split_numkeys(args)
     end = rest[0].upper() if rest else b""
     if end not in (b"MIN", b"MAX"):
         raise errors.SYNTAX
-    count = parse_pop_count(rest[1:])
+    return keys, end == b"MIN", parse_pop_count(rest[1:])
+
+
+def pop_first(ctx: Any, keys: list[bytes], lowest: bool, count: int) -> Any:
+    """ZMPOP's reply: from the first of several sorted sets that is there."""
     for key in keys:
         value = for_writing(ctx, key)
         if value is not None:
-            taken = _pop(ctx, key, value, count, lowest=end == b"MIN")
-            ctx.propagate([b"ZPOP" + end, key, b"%d" % len(taken)])
+            taken = pop(ctx, key, value, count, lowest=lowest)
+            ctx.propagate([b"ZPOPMIN" if lowest else b"ZPOPMAX", key, b"%d" % len(taken)])
             return [key, [list(pair) for pair in taken]]
     return NULL_ARRAY

@@ -147,6 +147,7 @@ class Replication:
             self.waits.resume_all()
             self._trail.flush()
         self.primary_address = (host, port)
+        self._worker.blocking.role_changed()
         self.primary_last_seen = 0
         self.down_since = self._worker.engine.tick()
         self._worker.log.role = "S"

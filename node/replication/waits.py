@@ -51,6 +51,17 @@ class Waits:
         for session_id in list(self._waiters):
             self._resume(session_id)
 
+    def unblock(self, session: Any, error: Exception | None = None) -> bool:
+        """CLIENT UNBLOCK: as if its time were up, or with an error. False if it does not wait."""
+        if session.id not in self._waiters:
+            return False
+        if error is None:
+            self._resume(session.id)
+        else:
+            self.discard(session.id)
+            session.resume(error)
+        return True
+
     def discard(self, session_id: int) -> None:
         """The session is gone."""
         waiter = self._waiters.pop(session_id, None)

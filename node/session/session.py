@@ -133,6 +133,8 @@ class Session(Client):
                 self.queue_broken = True
             value = error
         self.asking = self.executing = False
+        if reply_mode == "skip" and self.suspended:
+            self.set_reply_mode("skip")  # it is the reply that comes later which is skipped
         muted = reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off")
         if muted and type(value) is not Replies:  # what is pushed, confirmations included, always comes
             value = NO_REPLY
@@ -238,7 +240,9 @@ class Session(Client):
 
     def apply(self, argv: list[bytes]) -> Any:
         """Execute a command of a replication stream or a log; returns its reply value."""
-        return self.execute(argv)
+        value = self.execute(argv)
+        self.engine.finish_command()
+        return value
 
     # --- what handlers use (the rest is in core/engine.Client) ---------------------------------------
 
@@ -264,18 +268,28 @@ class Session(Client):
 
     def resume(self, value: Any) -> None:
         """Give the reply a suspended session waits for."""
-        if self.link is not None:
-            self.link.resume(value)
+        if self.link is None:
+            return
+        if isinstance(value, ReplyError):
+            self.worker.count_error(value.text)
+        muted = self.reply_mode != "on"
+        if self.reply_mode == "skip":
+            self.set_reply_mode("on")
+        self.link.resume(NO_REPLY if muted else value)
 
-    def resume_with(self, argv: list[bytes]) -> None:
-        """Execute the command a paused session waits with, and reply."""
+    def resume_with(self, argv: list[bytes], *, asking: bool = False) -> None:
+        """Execute the command a paused or blocked session waits with, and reply, unless it has to wait on.
+        `asking`: ASKING preceded it."""
         if self.link is None or self.link.is_closing:
             return
         self.suspended = False
+        if asking:
+            self.gate |= GATE_ASKING
         value = self.execute(argv)
         if not self.suspended:
             self.suspended = True
             self.link.resume(value)
+        self.engine.finish_command()
 
     @property
     def in_transaction(self) -> bool:
