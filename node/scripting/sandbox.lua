@@ -259,7 +259,7 @@ globals.os = protect({ clock = os.clock })
 for name, library in pairs(host.libraries) do
     local members = {}
     for member, value in pairs(library) do
-        members[member] = type(value) == "userdata" and as_function(value) or value
+        members[member] = type(value) == "userdata" and value ~= host.null and as_function(value) or value
     end
     globals[name] = protect(members)
 end

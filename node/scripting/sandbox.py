@@ -16,10 +16,17 @@ from typing import Any
 
 from lupa.lua51 import LuaRuntime
 
-from node.scripting import bit, struct_
+from node.scripting import bit, cjson, struct_
 from node.scripting.errors import error_text
 
 _HERE = Path(__file__).parent
+
+_NULL = b"""
+local null = newproxy(true)
+getmetatable(null).__tostring = function() return "userdata: (nil)" end
+return null
+"""
+"""Makes cjson.null: an empty userdata of Lua's own."""
 
 Library = Mapping[str, Any]
 """name → function for Lua, string or number."""
@@ -37,18 +44,23 @@ class Sandbox:
         )
         lua = self._runtime.globals()
         self._load = lua[b"loadstring"]
-        self._kept = (redis, error_text)
+        null = self._load(_NULL)()
+        is_null = self._load(b"local null = ... return function(v) return rawequal(v, null) end")(null)
+        libraries = {
+            "redis": redis,
+            "bit": bit.LIBRARY,
+            "cjson": cjson.library(self.table, null, is_null),
+            "struct": struct_.LIBRARY,
+        }
+        self._kept = (libraries, error_text)
         """What Lua calls must not depend on Lua alone to stay alive."""
         host = {
             b"as_function": lua[b"python"][b"as_function"],
             b"error_text": error_text,
+            b"null": null,
             b"export": self._file("export")(),
             b"libraries": self.table(
-                {
-                    b"redis": self._library(redis),
-                    b"bit": self._library(bit.LIBRARY),
-                    b"struct": self._library(struct_.LIBRARY),
-                }
+                {name.encode(): self._library(each) for name, each in libraries.items()}
             ),
         }
         for name in (b"python", b"package", b"io", b"require", b"module"):
