@@ -11,6 +11,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from node.keyspace.notifications import Notifications
 from node.listeners import open_tcp, open_unix
 from node.log import Log
 from node.metrics.rates import Rate
+from node.metrics.slowness import Slowness
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
 from node.scripting.scripts import Scripts
@@ -90,6 +92,7 @@ class Worker:
         for db in self.databases:
             db.on_expired = self._key_expired
         self._follow_settings()
+        self.slowness = Slowness(self)
         self.snapshots = Snapshots(self)
         self.replication = Replication(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
@@ -262,8 +265,10 @@ class Worker:
         self._cron_handle = loop.call_later(period, self._cron)
         now = self.engine.tick()
         if self.active_expiry and not self.engine.gate & GATE_LOADING:
+            began = time.monotonic()
             for expiry in self._expiry:
                 expiry.run(period)
+            self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)
         self.command_rate.sample(now, self.engine.commands_processed)
         self.input_rate.sample(now, self.engine.bytes_received)

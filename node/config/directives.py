@@ -317,13 +317,12 @@ _add(
     "slowlog-log-slower-than",
     Integer(-1, LONG_MAX),
     10000,
-    "inert",
     valkey="commandlog-execution-slower-than",
 )
-_add("slowlog-max-len", LONG, 128, "inert", valkey="commandlog-slow-execution-max-len")
-_add("latency-monitor-threshold", LONG, 0, "inert")
-_add("latency-tracking", BOOL, True, "inert")
-_add("latency-tracking-info-percentiles", Percentiles(), [50.0, 99.0, 99.9], "inert")
+_add("slowlog-max-len", LONG, 128, valkey="commandlog-slow-execution-max-len")
+_add("latency-monitor-threshold", LONG, 0)
+_add("latency-tracking", BOOL, True)
+_add("latency-tracking-info-percentiles", Percentiles(), [50.0, 99.0, 99.9])
 _add("watchdog-period", COUNT, 0, "hidden", "inert")
 _add("use-exit-on-panic", BOOL, False, "hidden", "inert")
 

@@ -24,6 +24,7 @@ from node.core.engine cimport BATCH, Client, Engine, Request, Row
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
 from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
+from node.core.timing cimport monotonic_ns
 
 cdef extern from "<Python.h>":
     int PyBUF_WRITE
@@ -245,6 +246,7 @@ cdef class Connection:
         cdef int i
         cdef Outcome outcome = COMPLETE
         cdef Entry* entry
+        cdef int64_t began, measured
         engine.spans.count = 0
         engine.limits.authenticated = not client.gate & 1
         while count < most and position < length:
@@ -281,14 +283,19 @@ cdef class Connection:
                     prefetch(entry)
                     prefetch(<char*>entry + 64)
                     prefetch(<char*>entry + 104)
+        began = monotonic_ns() if count else 0
+        measured = engine.measured
         for i in range(count):
             request = &engine.batch[i]
             used[0] = request.end
             engine.serve(client, request)
             if client.suspended or client.closing or self.gone:
                 # What follows will be read again.
+                engine.share_out(client, i + 1, monotonic_ns() - began - (engine.measured - measured))
                 self.progress.position = self.progress.wanted = self.progress.spans.count = 0
                 return False
+        if count:
+            engine.share_out(client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == BAD:
             client.closing = True
             engine.fail(client, "ERR " + (<bytes>engine.limits.error).decode("latin-1"))

@@ -6,6 +6,7 @@ from node.core.database cimport Database
 from node.core.keyspace cimport Key
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans
+from node.core.timing cimport Timing
 from node.core.trail cimport Trail
 
 cdef extern from *:
@@ -19,6 +20,7 @@ cdef struct Request:
     size_t begin                 # the frame is base[begin:end]
     size_t end
     bint is_inline
+    bint compiled                # a compiled handler did it: its time is shared out
     Key key                      # of a command with one key
 
 ctypedef int (*Compiled)(Engine engine, Client client, Request* request) except -1
@@ -36,6 +38,7 @@ cdef struct Row:
     uint64_t calls
     uint64_t rejected
     uint64_t failed
+    Timing timing
     Compiled compiled
 
 cdef class Client:
@@ -65,6 +68,10 @@ cdef class Engine:
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply
+    cdef public object on_slow           # called with (client, Command, argv, us) when one took too long
+    cdef public int64_t slow_us          # from which time on, -1 for never
+    cdef public bint tracks_latency      # keep a histogram per command
+    cdef int64_t measured                # ns that `run` has accounted for since the engine was made
     cdef public int64_t bulk_length
     cdef public uint64_t commands_processed
     cdef public uint64_t bytes_received
@@ -89,6 +96,8 @@ cdef class Engine:
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
     cdef list arguments(self, Request* request, size_t skip)
+    cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
+    cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1
     cpdef int64_t tick(self)

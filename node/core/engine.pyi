@@ -20,6 +20,7 @@ GATE_OUT_OF_MEMORY: int
 GATE_FEW_REPLICAS: int
 GATE_DISK_ERROR: int
 GATE_STALE: int
+GATE_TIMED: int
 
 class Client:
     engine: Engine
@@ -47,6 +48,9 @@ class Engine:
     observed: bool
     on_bug: Callable[[str, Exception], None] | None
     on_error: Callable[[str], None] | None
+    on_slow: Callable[[Any, Any, list[bytes], int], None] | None
+    slow_us: int
+    tracks_latency: bool
     bulk_length: int
     commands_processed: int
     bytes_received: int
@@ -66,5 +70,6 @@ class Engine:
     def finish_command(self) -> None: ...
     def reject(self, name: str) -> None: ...
     def discount(self, name: str) -> None: ...
-    def command_stats(self) -> dict[str, tuple[int, int, int]]: ...
+    def command_stats(self) -> dict[str, tuple[int, int, int, int]]: ...
+    def latencies(self) -> dict[str, list[tuple[int, int]]]: ...
     def reset_stats(self) -> None: ...

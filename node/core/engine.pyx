@@ -26,6 +26,7 @@ from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport make_key
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport spans_free
+from node.core.timing cimport distribution, forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
 from node.core.request_reader import split_inline
@@ -51,8 +52,9 @@ GATE_OUT_OF_MEMORY = 1 << 12
 GATE_FEW_REPLICAS = 1 << 13   # min-replicas-to-write not met
 GATE_DISK_ERROR = 1 << 14     # stop-writes-on-bgsave-error
 GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is down
+GATE_TIMED = 1 << 16          # the slow log wants each command's own time: none is compiled
 
-cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE
+cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED
 cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
 cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
 
@@ -130,6 +132,8 @@ cdef class Engine:
         self.trail = Trail()
         self.reply = ReplyWriter()
         self.bulk_length = 512 << 20
+        self.slow_us = -1
+        self.tracks_latency = True
         self.commands = []
         self.handlers = []
         self.observers = []
@@ -142,6 +146,9 @@ cdef class Engine:
         self.tick()
 
     def __dealloc__(self):
+        cdef int i
+        for i in range(self.row_count):
+            forget(&self.rows[i].timing)
         free(self.rows)
         free(self.index)
         free(self.shared)
@@ -205,17 +212,25 @@ cdef class Engine:
         return PyMemoryView_FromMemory(<char*>self.states, SLOT_COUNT, PyBUF_WRITE)
 
     def command_stats(self) -> dict:
-        """name -> (calls, rejected, failed) of commands that were called or rejected."""
+        """name -> (calls, rejected, failed, ns spent) of commands that were called or rejected."""
         return {
-            name: (self.rows[i].calls, self.rows[i].rejected, self.rows[i].failed)
+            name: (
+                self.rows[i].calls, self.rows[i].rejected, self.rows[i].failed, self.rows[i].timing.nanoseconds
+            )
             for name, i in self.row_of.items()
             if self.rows[i].calls or self.rows[i].rejected
         }
+
+    def latencies(self) -> dict:
+        """name -> [(longest time in ns, calls)], ascending, of commands that were called and tracked."""
+        found = {name: distribution(&self.rows[<int>i].timing) for name, i in self.row_of.items()}
+        return {name: calls for name, calls in found.items() if calls}
 
     def reset_stats(self) -> None:
         cdef int i
         for i in range(self.row_count):
             self.rows[i].calls = self.rows[i].rejected = self.rows[i].failed = 0
+            forget(&self.rows[i].timing)
         self.commands_processed = self.connections_received = 0
         self.bytes_received = self.bytes_sent = 0
 
@@ -245,6 +260,7 @@ cdef class Engine:
         """Look up the row; for a command with one key, hash it, so that its memory can be prefetched."""
         cdef Row* row
         request.row = NULL
+        request.compiled = False
         if request.is_inline:
             return
         row = self.lookup(
@@ -272,6 +288,7 @@ cdef class Engine:
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1
+                request.compiled = True
                 client.last_row = <int>(row - self.rows)
                 return 0
             value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
@@ -306,6 +323,9 @@ cdef class Engine:
     cdef object run(self, Client client, int row, list args, list argv, Request* request):
         """Call a Python handler and leave the write's trail. The frame comes as `request` or as `argv`."""
         cdef int64_t dirty = self.dirty
+        cdef int64_t measured = self.measured
+        cdef int64_t began = monotonic_ns()
+        cdef int64_t elapsed
         outer = client.propagation
         client.propagation = None
         client.last_row = row
@@ -317,7 +337,12 @@ cdef class Engine:
             if self.on_bug is not None:
                 self.on_bug(self.commands[row].name, bug)
             value = ReplyError(f"ERR internal error while executing '{self.commands[row].name}'")
+        elapsed = monotonic_ns() - began
+        self.measured = measured + elapsed  # what EXEC ran is within its own time
         self.rows[row].calls += 1
+        note(&self.rows[row].timing, elapsed, 1, self.tracks_latency)
+        if 0 <= self.slow_us <= elapsed // 1000:
+            self.tell_slow(client, row, argv if request == NULL else self.arguments(request, 0), elapsed)
         if isinstance(value, _ReplyError):
             self.rows[row].failed += 1
             if self.on_error is not None:
@@ -327,6 +352,36 @@ cdef class Engine:
                 self.leave_trail(client, argv, request)
         client.propagation = outer
         return value
+
+    cdef int share_out(self, Client client, int count, int64_t elapsed) except -1:
+        """Give the compiled ones of the batch's first `count` requests, which took `elapsed` ns besides the time
+        of Python handlers, their share of it."""
+        cdef int64_t share = elapsed // count
+        cdef int i
+        cdef Row* row
+        cdef int first = 0
+        for i in range(count):
+            # Equal commands in a row, the usual case, are noted at once.
+            row = self.batch[i].row
+            if i + 1 < count and self.batch[i + 1].row == row and (
+                self.batch[i + 1].compiled == self.batch[i].compiled
+            ):
+                continue
+            if self.batch[i].compiled:
+                note(&row.timing, share * (i + 1 - first), i + 1 - first, self.tracks_latency)
+            first = i + 1
+        if 0 <= self.slow_us <= share // 1000:
+            for i in range(count):
+                if self.batch[i].compiled:
+                    self.tell_slow(
+                        client, <int>(self.batch[i].row - self.rows), self.arguments(&self.batch[i], 0), share
+                    )
+        return 0
+
+    cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1:
+        if self.on_slow is not None:
+            self.on_slow(client, self.commands[row], argv, elapsed // 1000)
+        return 0
 
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1:
         cdef tuple argvs

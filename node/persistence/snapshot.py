@@ -159,6 +159,7 @@ class Snapshots:
     def _start(self) -> None:
         self.last_attempt = time.time()
         self._dirty_at_fork = self._worker.engine.dirty
+        began = time.monotonic()
         try:
             child = self.children.start(PURPOSE, self._in_child, self._child_ended)
         except OSError as error:
@@ -166,6 +167,7 @@ class Snapshots:
             self.last_ok = False
             self._gate()
             raise ReplyError("ERR") from None
+        self._worker.slowness.note("fork", time.monotonic() - began)
         self._worker.log.notice(f"Background saving started by pid {child.pid}")
 
     def _in_child(self) -> bytes:
