@@ -57,6 +57,15 @@ cdef bint is_canonical_integer(const char* text, size_t length) noexcept nogil:
     return magnitude <= (<uint64_t>1 << 63) - (0 if negative else 1)
 
 
+cdef Entry* string_at(Database db, bytes key, bint counted) except? NULL:
+    cdef Key k
+    key_from_bytes(&k, key)
+    cdef Entry* entry = db.find_for_read(&k) if counted else db.find(&k)
+    if entry != NULL and entry.flags & IS_OBJECT:
+        raise WRONGTYPE
+    return entry
+
+
 cdef class Database(Keyspace):
     def set(self, bytes key not None, value not None, int64_t expire_at=0):
         """Store `value` (bytes or a datatype object) at `key`, replacing any type.
@@ -138,6 +147,17 @@ cdef class Database(Keyspace):
         cdef Key k
         key_from_bytes(&k, key)
         return self.find(&k) != NULL
+
+    def find_quietly(self, bytes key not None) -> bool:
+        """`exists`, counted as a hit or a miss. The access clock is left alone: EXISTS, TYPE, TTL are no use
+        of a key."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        cdef bint kept = self.keeps_clocks
+        self.keeps_clocks = True
+        cdef Entry* entry = self.find_for_read(&k)
+        self.keeps_clocks = kept
+        return entry != NULL
 
     def touch(self, bytes key not None) -> bool:
         cdef Key k
@@ -273,20 +293,17 @@ cdef class Database(Keyspace):
     # --- strings in place ----------------------------------------------------------------------------
 
     cdef Entry* string_for_read(self, bytes key) except? NULL:
-        cdef Key k
-        key_from_bytes(&k, key)
-        cdef Entry* entry = self.find_for_read(&k)
-        if entry != NULL and entry.flags & IS_OBJECT:
-            raise WRONGTYPE
-        return entry
+        return string_at(self, key, True)
 
-    def strlen(self, bytes key not None) -> int:
-        cdef Entry* entry = self.string_for_read(key)
+    def strlen(self, bytes key not None, bint counted=True) -> int:
+        """Bytes of the string, 0 where there is no key. Not `counted`: for a command that will modify it."""
+        cdef Entry* entry = string_at(self, key, counted)
         return 0 if entry == NULL else entry.value_length
 
-    def getrange(self, bytes key not None, int64_t start, int64_t stop) -> bytes:
-        """Bytes [start, stop) of the string, clipped to it; empty where there is no key."""
-        cdef Entry* entry = self.string_for_read(key)
+    def getrange(self, bytes key not None, int64_t start, int64_t stop, bint counted=True) -> bytes:
+        """Bytes [start, stop) of the string, clipped to it; empty where there is no key. Not `counted`: for a
+        command that will modify it."""
+        cdef Entry* entry = string_at(self, key, counted)
         if entry == NULL:
             return b""
         start = max(start, 0)

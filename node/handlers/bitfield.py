@@ -120,7 +120,7 @@ def bitfield(ctx: Any, args: list[bytes]) -> list[int | None]:
     changes = 0
     if writes:
         needed = max(operation.end_byte for operation in writes)
-        if ctx.db.strlen(key) < needed:
+        if ctx.db.strlen(key, counted=False) < needed:
             ctx.db.setrange(key, needed, b"")
             changes = 1
     elif ctx.db.strlen(key) == 0:

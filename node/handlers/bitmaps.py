@@ -40,7 +40,7 @@ def setbit(ctx: Any, args: list[bytes]) -> int:
     if bit not in (0, 1):
         raise errors.BIT_VALUE
     byte, shift = offset >> 3, 7 - (offset & 7)
-    current = ctx.db.getrange(key, byte, byte + 1)
+    current = ctx.db.getrange(key, byte, byte + 1, counted=False)
     old = current[0] >> shift & 1 if current else 0
     if not current or old != bit:
         changed = (current[0] if current else 0) ^ ((old ^ bit) << shift)

@@ -116,17 +116,22 @@ def pttl(ctx: Any, args: list[bytes]) -> int:
 
 @command("expiretime")
 def expiretime(ctx: Any, args: list[bytes]) -> int:
-    moment = ctx.db.expiry(args[0])
+    moment = _moment(ctx, args[0])
     return moment if moment < 0 else _seconds(moment)
 
 
 @command("pexpiretime")
 def pexpiretime(ctx: Any, args: list[bytes]) -> int:
-    return ctx.db.expiry(args[0])
+    return _moment(ctx, args[0])
+
+
+def _moment(ctx: Any, key: bytes) -> int:
+    """`expiry`, counted as a read of the key."""
+    return ctx.db.expiry(key) if ctx.db.find_quietly(key) else -2
 
 
 def _left(ctx: Any, key: bytes, unit: int) -> int:
-    moment = ctx.db.expiry(key)
+    moment = _moment(ctx, key)
     if moment < 0:
         return moment
     left = max(0, moment - ctx.now)

@@ -34,7 +34,7 @@ def del_(ctx: Any, args: list[bytes]) -> int:
 
 @command("exists")
 def exists(ctx: Any, args: list[bytes]) -> int:
-    return sum(ctx.db.exists(key) for key in args)
+    return sum(ctx.db.find_quietly(key) for key in args)
 
 
 @command("touch")
@@ -44,7 +44,7 @@ def touch(ctx: Any, args: list[bytes]) -> int:
 
 @command("type")
 def type_(ctx: Any, args: list[bytes]) -> str:
-    return ctx.db.type_name(args[0])
+    return ctx.db.type_name(args[0]) if ctx.db.find_quietly(args[0]) else "none"
 
 
 @command("randomkey")

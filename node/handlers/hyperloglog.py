@@ -51,7 +51,7 @@ def _for_writing(ctx: Any, key: bytes) -> HyperLogLog | None:
 
 def _store(ctx: Any, key: bytes, value: HyperLogLog, event: Event, dirty: int = 1) -> None:
     """Written in place, for OBJECT ENCODING calls strings that are changed by parts `raw`, however short."""
-    if ctx.db.strlen(key) > len(value.data):
+    if ctx.db.strlen(key, counted=False) > len(value.data):
         ctx.db.set(key, b"", KEEP_TTL)
     ctx.db.setrange(key, 0, bytes(value.data))
     ctx.changed(key, event, dirty)

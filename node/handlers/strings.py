@@ -222,7 +222,7 @@ def strlen(ctx: Any, args: list[bytes]) -> int:
 @command("append")
 def append(ctx: Any, args: list[bytes]) -> int:
     key, value = args
-    check_length(ctx, ctx.db.strlen(key) + len(value))
+    check_length(ctx, ctx.db.strlen(key, counted=False) + len(value))
     length = ctx.db.append(key, value)
     ctx.changed(key, events.APPEND)
     return length
@@ -234,7 +234,7 @@ def setrange(ctx: Any, args: list[bytes]) -> int:
     offset = parse_int(args[1])
     if offset < 0:
         raise _NEGATIVE_OFFSET
-    length = ctx.db.strlen(key)
+    length = ctx.db.strlen(key, counted=False)
     if not value:
         return length
     check_length(ctx, offset + len(value))

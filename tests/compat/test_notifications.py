@@ -274,7 +274,11 @@ MISSES = """
 GET none
 MGET none none2
 STRLEN none
+EXISTS none
+TYPE none
+TTL none
 TOUCH none
+SETRANGE none 0 ""
 GETDEL none
 GETEX none
 GETSET fresh x
@@ -289,6 +293,7 @@ ZSCORE none m
 SINTER none none2
 SDIFF fresh2 none
 INCR counter
+APPEND more x
 OBJECT ENCODING none
 DUMP none
 COPY none x
@@ -298,6 +303,7 @@ BITCOUNT none
 GETBIT none 1
 GETRANGE none 0 1
 LRANGE none 0 1
+SETBIT newbits 1 1
 LPUSH newlist 1
 SADD newset 1
 HSET newhash f v
