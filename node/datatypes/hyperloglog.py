@@ -28,6 +28,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from itertools import groupby
 from typing import Final
 
 from node.datatypes.limits import limits
@@ -56,6 +57,10 @@ VAL_MAX: Final = 32
 VAL_RUN_MAX: Final = 4
 MERGED_OPCODES: Final = 5
 """How far from the one before an inserted opcode is looked for opcodes to merge."""
+
+PASSING_GROWTH: Final = 3
+"""How much longer than in the end a string may be while registers are raised from first to last: a VAL not
+merged yet, and the opcode of the zeros that follow."""
 
 ALPHA_INF: Final = 0.721347520444481703680
 """0.5 / ln 2."""
@@ -169,11 +174,20 @@ class HyperLogLog:
         return changed
 
     def raise_registers(self, registers: bytes) -> None:
-        """Make each register at least what it is in `registers`. Raises CorruptedError."""
+        """Make each register at least what it is in `registers`. Raises CorruptedError.
+
+        One after the other, since when the string becomes dense depends on the lengths in between; but an
+        empty one, if it stays short enough, may be written down at once.
+        """
         own = self.registers()
         if self.is_dense:
             self.data[HEADER:] = _pack(highest(own, registers))
             return
+        if not any(own) and max(registers) <= VAL_MAX:
+            opcodes = _opcodes_for(registers)
+            if HEADER + len(opcodes) + PASSING_GROWTH <= limits.hll_sparse_max_bytes:
+                self.data[HEADER:] = opcodes
+                return
         for index, (mine, other) in enumerate(zip(own, registers, strict=True)):
             if other > mine:
                 self.raise_register(index, other)
@@ -287,6 +301,21 @@ def _zeros(length: int) -> bytes:
 
 def _val(value: int, length: int) -> bytes:
     return bytes((VAL | (value - 1) << 2 | (length - 1),))
+
+
+def _opcodes_for(registers: bytes) -> bytes:
+    """All registers as opcodes, none of them above VAL_MAX."""
+    opcodes = bytearray()
+    for value, group in groupby(registers):
+        length = sum(1 for _ in group)
+        if value == 0:
+            opcodes += _zeros(length)
+            continue
+        whole, rest = divmod(length, VAL_RUN_MAX)
+        opcodes += _val(value, VAL_RUN_MAX) * whole
+        if rest:
+            opcodes += _val(value, rest)
+    return bytes(opcodes)
 
 
 def _run(opcode: int, length: int) -> bytes:

@@ -83,6 +83,23 @@ def test_union(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> Non
         assert made.registers() == slowly(left + right)
 
 
+@given(near_raises, st.integers(16, 60))
+def test_an_empty_one_takes_registers_as_if_one_by_one(changes: list[tuple[int, int]], limit: int) -> None:
+    registers = slowly(changes)
+    at_once, one_by_one = HyperLogLog(), HyperLogLog()
+    before = limits.hll_sparse_max_bytes
+    limits.hll_sparse_max_bytes = limit
+    try:
+        at_once.raise_registers(registers)
+        for index, value in enumerate(registers):
+            if value:
+                one_by_one.raise_register(index, value)
+    finally:
+        limits.hll_sparse_max_bytes = before
+    assert at_once.encoding == one_by_one.encoding
+    assert at_once.data[HEADER:] == one_by_one.data[HEADER:]
+
+
 def test_neighbours_of_one_value_are_merged() -> None:
     made = HyperLogLog()
     for index in (10, 12, 11, 14, 13):
