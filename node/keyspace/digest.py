@@ -14,12 +14,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
-from node.datatypes import Hash, List, Set, SortedSet
+from node.datatypes import Hash, List, Set, SortedSet, Stream, stream_id
 from node.double_digits import double_digits
 
 _EXPIRES: Final = b"!!expire!!"
 
-_TYPE_NUMBERS: Final = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4}
+_TYPE_NUMBERS: Final = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
 
 
 def _sha1(data: bytes) -> bytes:
@@ -64,6 +64,16 @@ class Digest:
         elif isinstance(value, Hash):
             for pair in value.items():
                 self.add_element(pair)
+        elif isinstance(value, Stream):
+            for entry_id, parts in value.entries():
+                self.mix(b"%d.%d" % stream_id.split(entry_id))
+                for part in parts:
+                    self.mix(part)
+        elif isinstance(value, Stream):
+            for entry_id, pairs in value.entries():
+                self.mix(b"%d.%d" % stream_id.split(entry_id))
+                for part in pairs:
+                    self.mix(part)
         return self.add(_EXPIRES) if expires else self
 
     def add_element(self, parts: Iterable[bytes]) -> None:

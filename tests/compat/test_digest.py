@@ -18,7 +18,7 @@ def random_data(chance: random.Random) -> list[list[bytes]]:
     for number in range(KEYS):
         key, size = b"key-%d" % number, chance.choice([1, 3, 20, 300])
         members = [random_text(chance) for _ in range(size)]
-        kind = chance.randrange(6)
+        kind = chance.randrange(7)
         if kind == 0:
             script.append([b"SET", key, members[0]])
         elif kind == 1:
@@ -30,8 +30,13 @@ def random_data(chance: random.Random) -> list[list[bytes]]:
         elif kind == 4:
             scored = (word for member in members for word in (random_score(chance), member))
             script.append([b"ZADD", key, *scored])
-        else:
+        elif kind == 5:
             script.append([b"PFADD", key, *members])
+        else:
+            for second in range(1, 4):
+                pairs = [word for member in members for word in (member, random_text(chance))]
+                script.append([b"XADD", key, b"%d-%d" % (number, second), *pairs])
+            script.append([b"XDEL", key, b"%d-2" % number])
         if chance.random() < 0.2:
             script.append([b"PEXPIREAT", key, b"99999999999999"])
     return script
