@@ -7,6 +7,7 @@ tells at their end. How long ago something was, which both servers tell, is left
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.compat.test_propagation import stream_of
-from tests.harness.resp import Map
+from tests.harness.resp import Map, Resp
 from tests.harness.servers import Oracle, Server, ShoalNode
+from tests.harness.wait import eventually
 
 Pair = tuple[Server, Server]
 Command = list[str]
@@ -237,3 +239,36 @@ def test_payloads_are_the_same_bytes(pair: Pair) -> None:
             dumps.append([connection.command("DUMP", key)[:-10] for key in "st"])
             connection.command("CONFIG", "SET", "rdbcompression", "yes")
     assert dumps[0] == dumps[1]
+
+
+# ------------------------------------------------------------------------------------- blocking
+
+
+def _has_blocked(connection: Resp) -> bool:
+    return b"blocked_clients:1" in connection.command("INFO", "clients")
+
+
+BLOCKED = [
+    (
+        ["xread", "block", "0", "count", "1", "streams", "s", "t", "$", "$"],
+        ["xadd t 9-1 a b", "xadd t 9-2 c d"],
+    ),
+    (["xread", "block", "0", "streams", "s", "5"], ["xadd s 4-1 a b", "xadd s 5-1 c d"]),
+    (["xreadgroup", "group", "g", "c", "block", "0", "streams", "s", ">"], ["xadd s 4-1 a b"]),
+]
+
+
+@pytest.mark.parametrize(("reading", "writing"), BLOCKED)
+def test_readers_wait_for_entries(reading: Command, writing: list[str], pair: Pair) -> None:
+    replies = []
+    for server in pair:
+        with server.resp() as reader, server.resp() as writer:
+            writer.command("FLUSHALL")
+            for command in ("xadd s 3-1 old entry", "xgroup create s g $"):
+                writer.command(*command.split())
+            reader.send_command(*reading)
+            eventually(partial(_has_blocked, writer), f"{server!r} blocks the reader")
+            for command in writing:
+                writer.command(*command.split())
+            replies.append((reader.read(), writer.command("XPENDING", "s", "g")))
+    assert replies[0] == replies[1]
