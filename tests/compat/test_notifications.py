@@ -270,6 +270,73 @@ ZADD y 1 a
 ZPOPMAX y
 """
 
+STREAMS = """
+XADD x 1-1 f v
+XADD x 1-2 f v
+XADD x 1-1 f v
+XADD x NOMKSTREAM 1-3 f v
+XADD none NOMKSTREAM 1-3 f v
+XADD x MAXLEN 2 1-4 f v
+XADD x MAXLEN 2 1-5 f v
+XDEL x 9-9
+XDEL x 1-5
+XTRIM x MAXLEN 100
+XTRIM x MAXLEN 1
+XSETID x 5-5
+XGROUP CREATE x g 0
+XGROUP CREATE x g 0
+XGROUP CREATE made g $ MKSTREAM
+XGROUP SETID x g 0
+XGROUP CREATECONSUMER x g c
+XGROUP CREATECONSUMER x g c
+XADD x 6-1 f v
+XREADGROUP GROUP g c COUNT 10 STREAMS x >
+XREADGROUP GROUP g new COUNT 10 STREAMS x >
+XREADGROUP GROUP g c COUNT 10 STREAMS x 0
+XCLAIM x g other 0 6-1
+XCLAIM x g other 0 9-9
+XAUTOCLAIM x g third 0 0
+XACK x g 6-1
+XGROUP DELCONSUMER x g c
+XGROUP DELCONSUMER x g none
+XGROUP DESTROY x g
+XGROUP DESTROY x g
+XTRIM x MAXLEN 0
+XREAD STREAMS x 0
+"""
+
+GEO = """
+GEOADD g 13.36 38.11 a 15.08 37.50 b
+GEOADD g 13.36 38.11 a
+GEOADD g CH 13.37 38.11 a
+GEOADD g NX 13.38 38.11 a
+GEOSEARCHSTORE d g FROMLONLAT 15 37 BYRADIUS 200 km
+GEOSEARCHSTORE d g FROMLONLAT 15 37 BYRADIUS 200 km STOREDIST
+GEOSEARCHSTORE d g FROMLONLAT 50 37 BYRADIUS 1 km
+GEOSEARCHSTORE d g FROMLONLAT 50 37 BYRADIUS 1 km
+GEORADIUS g 15 37 200 km STORE d
+GEORADIUSBYMEMBER g a 200 km STOREDIST d
+GEORADIUS g 50 37 1 km STORE d
+GEORADIUS g 50 37 1 km STORE d
+"""
+
+BLOCKING = """
+RPUSH l 1 2 3 4 5 6 7
+BLPOP none l 1
+BRPOP l 1
+BLMOVE l m LEFT RIGHT 1
+BRPOPLPUSH l m 1
+BLMPOP 1 1 l LEFT COUNT 2
+BLMPOP 1 1 l LEFT COUNT 2
+BLPOP m 1
+BLPOP m 1
+ZADD z 1 a 2 b 3 c 4 d
+BZPOPMIN z 1
+BZPOPMAX none z 1
+BZMPOP 1 2 none z MIN
+BZMPOP 1 2 none z MAX COUNT 9
+"""
+
 MISSES = """
 GET none
 MGET none none2
@@ -353,8 +420,8 @@ def assert_same_events(ours: Server, oracle: Oracle, script: str, classes: str) 
 
 @pytest.mark.parametrize(
     "script",
-    [STRINGS, GENERIC, HASHES, LISTS, SETS, SORTED_SETS],
-    ids=["strings", "generic", "hashes", "lists", "sets", "sorted-sets"],
+    [STRINGS, GENERIC, HASHES, LISTS, SETS, SORTED_SETS, STREAMS, GEO, BLOCKING],
+    ids=["strings", "generic", "hashes", "lists", "sets", "sorted-sets", "streams", "geo", "blocking"],
 )
 def test_events_of_commands(redis_oracle: Oracle, shoal_node: ShoalNode, script: str) -> None:
     assert_same_events(shoal_node, redis_oracle, script, "KEA")
