@@ -36,6 +36,8 @@ SLOTS: dict[str, st.SearchStrategy[bytes]] = {
     "bits": st.integers(0, 300).map(lambda n: b"%d" % n),
     "place": st.tuples(st.sampled_from([b"", b"#"]), st.integers(0, 40)).map(lambda p: b"%b%d" % p),
     "type": st.tuples(st.sampled_from([b"u", b"i"]), st.integers(1, 64)).map(lambda p: b"%b%d" % p),
+    "degrees": st.one_of(st.integers(-90, 90), st.floats(-60, 60)).map(lambda n: str(n).encode()),
+    "unit": st.sampled_from([b"m", b"km", b"FT", b"mi", b"yd"]),
     "glob": st.text("abc*?[]^-\\lst_1", min_size=1, max_size=6).map(str.encode),
 }
 
@@ -112,6 +114,13 @@ TEMPLATES = [
         "sort key limit int int store key",
         "lrange list 0 -1",
     ),
+    *("pfadd key value value", "pfadd key", "pfcount key", "pfcount key key key", "pfmerge key key key"),
+    *("pfdebug decode key", "pfdebug todense key", "geoadd key degrees degrees value"),
+    *("geoadd key nx ch degrees degrees value degrees degrees value", "geodist key value value unit"),
+    *("geohash key value value", "geosearch key frommember value byradius float unit withhash"),
+    *("geosearch key fromlonlat degrees degrees bybox float float unit asc count int withdist",),
+    *("geosearchstore key key fromlonlat degrees degrees byradius float unit",),
+    *("georadius key degrees degrees float unit desc withdist", "georadiusbymember key value float unit asc"),
 ]
 
 
