@@ -163,17 +163,20 @@ class Calls:
         try:
             self._worker.cluster.redirect(self.client, command, keys)
         except ReplyError as refusal:
-            raise _in_script_words(refusal) from None
+            raise _in_script_words(refusal, command) from None
         slot = key_slot(keys[0])
         if self._slot not in (-1, slot) and not self._may_cross_slots:
             raise CROSS_SLOT
         self._slot = slot
 
 
-def _in_script_words(refusal: ReplyError) -> ReplyError:
+def _in_script_words(refusal: ReplyError, command: Command) -> ReplyError:
     """What a script is told where a client would be redirected."""
     if refusal is errors.CROSSSLOT:
-        return CROSS_SLOT
+        name = command.name
+        return ReplyError(
+            f"ERR Command '{name}' in script attempted to access keys that don't hash to the same slot"
+        )
     if refusal is errors.CLUSTERDOWN_READONLY:
         return CLUSTER_READ_ONLY
     return CLUSTER_DOWN if refusal.text.startswith("CLUSTERDOWN") else NON_LOCAL_KEY

@@ -16,7 +16,7 @@ from typing import Any
 
 from lupa.lua51 import LuaRuntime
 
-from node.scripting import bit, cjson, struct_
+from node.scripting import bit, cjson, cmsgpack, struct_
 from node.scripting.errors import error_text
 
 _HERE = Path(__file__).parent
@@ -50,6 +50,7 @@ class Sandbox:
             "redis": redis,
             "bit": bit.LIBRARY,
             "cjson": cjson.library(self.table, null, is_null),
+            "cmsgpack": cmsgpack.library(self.table),
             "struct": struct_.LIBRARY,
         }
         self._kept = (libraries, error_text)

@@ -9,7 +9,8 @@ import pytest
 from tests.compat.differential import compare
 from tests.compat.test_propagation import stream_of
 from tests.harness.resp import Error
-from tests.harness.servers import Oracle, Server, ShoalNode
+from tests.harness.servers import Oracle, Server, ShoalNode, server
+from tests.harness.wait import eventually
 
 SCRIPTS = Path(__file__).parent / "scripts"
 """lua_*.txt: scripts, separated by lines of dashes. Each is called with one key, `k`, and `a1 a2`."""
@@ -78,8 +79,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_commands(shoal_node: ShoalNode, redis_oracle: Oracle, protocol: int) -> None:
-    for server in (shoal_node, redis_oracle):
-        server.run("SCRIPT", "FLUSH")
+    for each in (shoal_node, redis_oracle):
+        each.run("SCRIPT", "FLUSH")
     compare(shoal_node, redis_oracle, [[w.encode() for w in words] for words in COMMANDS], protocol)
 
 
@@ -166,3 +167,30 @@ def test_scripts_of_eval_are_forgotten_in_time(shoal_node: ShoalNode) -> None:
         assert connection.command("SCRIPT", "EXISTS", kept, first) == [1, 1]
         connection.pipeline(*(("EVAL", f"return {i}", 0) for i in range(600)))
         assert connection.command("SCRIPT", "EXISTS", kept, first) == [1, 0]
+
+
+CLUSTER = [
+    ["EVAL", "return redis.call('get', 'b')", "1", "a"],
+    ["EVAL", "#!lua\nredis.call('set', '{x}a', 1) return redis.call('get', 'b')", "1", "{x}a"],
+    [
+        "EVAL",
+        "#!lua flags=allow-cross-slot-keys\nreturn {redis.call('get', 'a'), redis.call('get', 'b')}",
+        "0",
+    ],
+    ["EVAL", "return redis.call('mget', 'a', 'b')", "0"],
+    ["EVAL", "return 1", "2", "a", "b"],
+    ["EVAL", "#!lua flags=no-cluster\nreturn 1", "0"],
+    ["EVAL", "return redis.call('set', 'k', 'v')", "1", "k"],
+]
+
+
+def test_slots_in_a_cluster() -> None:
+    """What a script is told about keys of other slots and nodes."""
+    found = []
+    for kind in ("shoal", "redis"):
+        with server(kind, cluster_enabled="yes") as node, node.resp() as connection:
+            connection.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            eventually(lambda: b"cluster_state:ok" in node.run("CLUSTER", "INFO"), "serving", timeout=10)
+            found.append([connection.command_raw(*words) for words in CLUSTER])
+    ours, theirs = found
+    assert ours == theirs
