@@ -67,28 +67,22 @@ class Node:
 
     def append(self, entry_id: int, pairs: list[bytes]) -> None:
         """Add an entry behind the last. `pairs`: field, value, field, value …"""
+        entry, count = self._encode(entry_id, pairs)
+        self._offsets.append(len(self._blob))
+        self._blob += entry
+        self._elements += count
+        self.live += 1
+
+    def _encode(self, entry_id: int, pairs: list[bytes]) -> tuple[bytes, int]:
+        """The bytes of an entry, and how many elements they are."""
         milliseconds = _signed((entry_id >> 64) - (self.master >> 64))
         sequence = _signed((entry_id & HALF_MAX) - (self.master & HALF_MAX))
         if len(pairs) == 2 * len(self.fields) and tuple(pairs[::2]) == self.fields:
-            flags, body, count = b"\2\1", map(encode_element, pairs[1::2]), 3 + len(self.fields)
-            numbers = b""
+            flags, numbers, body, count = b"\2\1", b"", pairs[1::2], 3 + len(self.fields)
         else:
-            flags, body, count = b"\0\1", map(encode_element, pairs), 4 + len(pairs)
-            numbers = encode_integer(len(pairs) // 2)
-        self._offsets.append(len(self._blob))
-        self._blob = b"".join(
-            (
-                self._blob,
-                flags,
-                encode_integer(milliseconds),
-                encode_integer(sequence),
-                numbers,
-                *body,
-                encode_integer(count),
-            )
-        )
-        self._elements += count + 1
-        self.live += 1
+            flags, numbers, body, count = b"\0\1", encode_integer(len(pairs) // 2), pairs, 4 + len(pairs)
+        head = (flags, encode_integer(milliseconds), encode_integer(sequence), numbers)
+        return b"".join((*head, *map(encode_element, body), encode_integer(count))), count + 1
 
     # --- reading: entries are named by their index, deleted ones included ----------------------------
 
@@ -181,21 +175,40 @@ class Node:
             if next(elements) != b"0":
                 raise Malformed("stream node without an end of its fields")
             node = cls(master, fields)
-            while (flags := next(elements, None)) is not None:
-                node._load_entry(_number(flags), elements)
+            node._load_entries(elements)
         except (StopIteration, RuntimeError):
             raise Malformed("stream node that ends within an entry") from None
         if (node.live, node.deleted) != (live, deleted) or not len(node):
             raise Malformed("stream node with wrong counts")
         return node
 
-    def _load_entry(self, flags: int, elements: Iterator[bytes]) -> None:
+    def _load_entries(self, elements: Iterator[bytes]) -> None:
+        parts: list[bytes] = []
+        at, before = 0, -1
+        while (first := next(elements, None)) is not None:
+            flags = _number(first)
+            entry_id, pairs = self._load_entry(flags, elements)
+            if entry_id <= before:
+                raise Malformed("stream entries out of order")
+            before = entry_id
+            entry, count = self._encode(entry_id, pairs)
+            if flags & DELETED:
+                entry = _TOMBSTONES[entry[0]] + entry[1:]
+                self.deleted += 1
+            else:
+                self.live += 1
+            parts.append(entry)
+            self._offsets.append(at)
+            self._elements += count
+            at += len(entry)
+        self._blob = b"".join(parts)
+
+    def _load_entry(self, flags: int, elements: Iterator[bytes]) -> tuple[int, list[bytes]]:
+        """(id, pairs) of what follows the flags of an entry."""
         milliseconds, sequence = _number(next(elements)), _number(next(elements))
         entry_id = ((self.master >> 64) + milliseconds & HALF_MAX) << 64 | (
             (self.master & HALF_MAX) + sequence & HALF_MAX
         )
-        if len(self) and entry_id <= self.last_id:
-            raise Malformed("stream entries out of order")
         if flags & SAME_FIELDS:
             pairs = [part for field in self.fields for part in (field, next(elements))]
             count = 3 + len(self.fields)
@@ -204,9 +217,7 @@ class Node:
             count = 4 + len(pairs)
         if _number(next(elements)) != count:
             raise Malformed("stream entry with a wrong length behind it")
-        self.append(entry_id, pairs)
-        if flags & DELETED:
-            self.mark_deleted([len(self) - 1])
+        return entry_id, pairs
 
 
 def _encode_head(fields: tuple[bytes, ...]) -> bytes:
