@@ -197,7 +197,7 @@ class Unpacker:
     def _read(self, data: bytes, offset: int, limit: int) -> tuple[Any, ...]:
         """All values, or with a limit the place after them and so many values."""
         reader = _Reader(data, offset, self._table)
-        found = []
+        found: list[Any] = []
         while not reader.is_done and (not limit or len(found) < limit):
             found.append(reader.value())
         if limit:
