@@ -47,7 +47,7 @@ end
 
 local function bad_argument(number, name, expected, got)
     error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got "
-        .. (got == nil and "no value" or type(got)) .. ")", 3)
+        .. type(got) .. ")", 3)
 end
 
 -- errors
