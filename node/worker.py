@@ -255,6 +255,7 @@ class Worker:
         """The database dropped a key because of its age: replicas and the log get a DEL."""
         self.trail.add(db.index, [b"DEL", key])
         self.watches.touch_expired(db.index, key)
+        self.blocking.key_expired(db.index, key)
         self.notifications.expired(db.index, key)
 
     # --- chores --------------------------------------------------------------------------------------
@@ -268,6 +269,7 @@ class Worker:
             began = time.monotonic()
             for expiry in self._expiry:
                 expiry.run(period)
+            self.engine.finish_command()
             self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)
         self.command_rate.sample(now, self.engine.commands_processed)

@@ -290,6 +290,8 @@ cdef class Engine:
                 row.calls += 1
                 request.compiled = True
                 client.last_row = <int>(row - self.rows)
+                if self.after_command is not None:
+                    self.finish_command()
                 return 0
             value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
         elif request.is_inline:

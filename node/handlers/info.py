@@ -94,6 +94,7 @@ def clients(worker: Any) -> Fields:
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": len({key for session in sessions for key in session.watched}),
         "total_blocking_keys": worker.blocking.key_count,
+        "total_blocking_keys_on_nokey": worker.blocking.needed_key_count,
     }
 
 

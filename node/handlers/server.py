@@ -49,6 +49,7 @@ def _check_flush_option(args: list[bytes]) -> None:
 
 def _flush(ctx: Any, db: Any) -> None:
     ctx.worker.watches.touch_all(db.index)
+    ctx.worker.blocking.database_changed(db.index)
     # Counted as one change at least, so that a replica that holds something all the same is emptied too.
     ctx.engine.dirty += max(1, len(db))
     db.clear()

@@ -72,7 +72,9 @@ def _read(ctx: Any, name: str, args: list[bytes]) -> Any:
         return PairsReply(found) if ctx.resp >= 3 else [list(pair) for pair in found]
     if read.block is None or not ctx.worker.blocking.may_wait(ctx):
         return NULL_ARRAY
-    ctx.worker.blocking.wait(ctx, name, _fixed(args, read), read.keys, "stream", read.block)
+    again = _fixed(args, read)
+    in_group = read.group is not None
+    ctx.worker.blocking.wait(ctx, name, again, read.keys, "stream", read.block, needs_key=in_group)
     return NO_REPLY
 
 

@@ -9,7 +9,7 @@ that served it.
 
 Keys become ready while a command runs, and clients are served when it is done: a transaction is over before
 anybody gets what it pushed, and a push of several elements serves several clients. Serving can make other
-keys ready (BLMOVE); those come next.
+keys ready (BLMOVE); those come next. A reader in a consumer group is also woken when its stream is gone.
 
 The engine tells of changed keys while anybody is blocked, and only then. Nobody is blocked inside a
 transaction, nor without a connection (a script, a replication stream).
@@ -54,6 +54,8 @@ class _Waiter:
     """The type its keys must have, as TYPE says it."""
     asking: bool
     """ASKING preceded the command."""
+    needs_key: bool
+    """Woken too when a key is deleted or becomes something else: then its command replies an error."""
     timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
@@ -68,6 +70,8 @@ class Blocking:
         self._waiters: dict[Session, _Waiter] = {}
         self._queues: dict[BlockedKey, dict[Session, _Waiter]] = {}
         """Per key, in the order of arrival."""
+        self._needy = 0
+        """How many of them need their keys."""
         self._ready: dict[BlockedKey, None] = {}
         """Keys to look at, in the order in which they became ready."""
         self._woken: _Waiter | None = None
@@ -77,6 +81,11 @@ class Blocking:
     def __len__(self) -> int:
         """Clients that are blocked."""
         return len(self._waiters)
+
+    @property
+    def needed_key_count(self) -> int:
+        """Keys of which somebody is told when they are gone."""
+        return len({place for waiter in self._waiters.values() if waiter.needs_key for place in waiter.keys})
 
     @property
     def key_count(self) -> int:
@@ -90,10 +99,18 @@ class Blocking:
         return session.link is not None and not session.in_transaction
 
     def wait(
-        self, session: Session, command: str, args: list[bytes], keys: list[bytes], type_name: str, ms: int
+        self,
+        session: Session,
+        command: str,
+        args: list[bytes],
+        keys: list[bytes],
+        type_name: str,
+        ms: int,
+        needs_key: bool = False,
     ) -> None:
         """Suspend `session` until one of `keys` has a value of `type_name`, for `ms` milliseconds, or for
-        ever if 0. Then `command` (a table name), which nothing is behind but `args`, is executed again.
+        ever if 0. Then `command` (a table name), which nothing is behind but `args`, is executed again; with
+        `needs_key` also when a key is gone.
         """
         again = self._woken if self._woken is not None and self._woken.session is session else None
         if again is not None:
@@ -102,13 +119,14 @@ class Blocking:
             called = self._worker.config.renamed_commands.get(command, command)
             places = [(session.db.index, key) for key in dict.fromkeys(keys)]
             argv = [called.encode(), *args]
-            waiter = _Waiter(session, command, argv, places, type_name, session.asking)
+            waiter = _Waiter(session, command, argv, places, type_name, session.asking, needs_key)
             if 0 < ms <= LONGEST_TIMER * 1000:
                 loop = asyncio.get_running_loop()
                 waiter.timer = loop.call_later(ms / 1000, self._time_is_up, waiter)
         if not self._waiters:
             self._engine.observe(self._key_changed)
         self._waiters[session] = waiter
+        self._needy += waiter.needs_key
         for place in waiter.keys:
             self._queues.setdefault(place, {})[session] = waiter
         session.suspend()
@@ -116,6 +134,7 @@ class Blocking:
     def _take(self, waiter: _Waiter) -> None:
         """Out of all queues; its time goes on."""
         del self._waiters[waiter.session]
+        self._needy -= waiter.needs_key
         for place in waiter.keys:
             queue = self._queues[place]
             del queue[waiter.session]
@@ -137,15 +156,22 @@ class Blocking:
 
     def _key_changed(self, client: Session, key: bytes, event: Event) -> None:
         place = (client.db.index, key)
-        if place in self._queues and place not in self._ready and client.db.type_name(key) in BLOCKABLE:
+        if place not in self._queues or place in self._ready:
+            return
+        if self._needy or client.db.type_name(key) in BLOCKABLE:
             self._ready[place] = None
             self._engine.call_after_command(self.serve)
 
     def database_changed(self, index: int) -> None:
-        """A database got other contents (SWAPDB): look at all keys of it that somebody waits for."""
+        """A database was emptied or got other contents: look at all keys of it that somebody waits for."""
         places = [place for place in self._queues if place[0] == index]
         self._ready.update(dict.fromkeys(places))
         if places:
+            self._engine.call_after_command(self.serve)
+
+    def key_expired(self, index: int, key: bytes) -> None:
+        if self._needy and (index, key) in self._queues:
+            self._ready[index, key] = None
             self._engine.call_after_command(self.serve)
 
     def serve(self) -> None:
@@ -167,9 +193,11 @@ class Blocking:
         # Who is blocked again by what he finds goes to the end of the queue, and is not woken twice.
         for waiter in list(self._queues.get(place, {}).values()):
             found = db.type_name(key)
-            if found not in BLOCKABLE:
+            if found not in BLOCKABLE and not self._needy:
                 return
-            if waiter.type_name == found and self._waiters.get(waiter.session) is waiter:
+            if (waiter.type_name == found or waiter.needs_key) and self._waiters.get(
+                waiter.session
+            ) is waiter:
                 self._wake(waiter)
 
     def _wake(self, waiter: _Waiter) -> None:

@@ -22,7 +22,7 @@ from io import BufferedReader
 import pytest
 
 from tests.compat.differential import compare, parse_script, show
-from tests.compat.test_propagation import ON_ITS_OWN, read_command, skip_snapshot
+from tests.compat.test_propagation import ON_ITS_OWN, comparable, read_command, skip_snapshot
 from tests.harness.resp import Resp, encode
 from tests.harness.servers import Oracle, Server, ShoalNode
 from tests.harness.wait import eventually
@@ -296,6 +296,69 @@ SCENARIOS = {
         a<
         ?
     """,
+    "streams": """
+        x: XADD s 1-1 f old
+        a> XREAD BLOCK 0 STREAMS s t $ 0
+        b> XREAD COUNT 1 BLOCK 0 STREAMS s 1-1
+        c> XREAD BLOCK 100 STREAMS s 9
+        ?
+        x: MULTI
+        x: XADD s 2-1 f new
+        x: XADD s 2-2 f newer
+        x: EXEC
+        a<
+        b<
+        ?
+        c<
+        a> XREAD BLOCK 0 STREAMS t 0
+        x: SET t 1
+        x: DEL t
+        x: XADD t 1-1 f v
+        a<
+    """,
+    "consumer groups": """
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one COUNT 1 BLOCK 0 STREAMS s >
+        b> XREADGROUP GROUP g two BLOCK 0 STREAMS s >
+        c> XREADGROUP GROUP g three NOACK BLOCK 0 STREAMS s >
+        x: XADD s 1-1 f v
+        a<
+        ?
+        x: XADD s 2-1 f v
+        b<
+        x: XADD s 3-1 f v
+        c<
+        x: XPENDING s g
+    """,
+    "a stream that a group needs": """
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        b> XREAD BLOCK 0 STREAMS s 0
+        ?
+        x: DEL s
+        a<
+        ?
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        x: SET s 1
+        a<
+        x: DEL s
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        x: XGROUP DESTROY s g
+        a<
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        x: FLUSHALL
+        a<
+        x: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        x: PEXPIRE s 50
+        a<
+        ?
+        x: XADD s 1-1 f v
+        b<
+    """,
     "a pause": """
         a> BLPOP k 0
         x: CLIENT PAUSE 60000 WRITE
@@ -448,7 +511,7 @@ class Stage:
         received: list[str] = []
         while END not in (words := read_command(self.stream)):
             if words[0].upper() not in ON_ITS_OWN:
-                received.append(show([words[0].upper(), *words[1:]]))
+                received.append(show(comparable(words)))
         return received
 
 

@@ -5,13 +5,18 @@ Where slots and roles change, redis-server must do what we do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from node.core.key_slot import key_slot
+from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.resp import Error, Resp
 from tests.harness.servers import Server, ShoalNode, server
 from tests.harness.wait import eventually
 
 KINDS = ["shoal", "redis"]
+SLOT = key_slot(b"k")
 FORCED = Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 
 
@@ -26,6 +31,63 @@ def blocked_on(node: Server, *command: str) -> Resp:
     client.send_command(*command)
     eventually(lambda: blocked_clients(node) > before, f"{command} blocks")
     return client
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def two(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
+    """Two primaries that know each other; the first has all slots."""
+    with cluster_of(2, kind=request.param, form=False) as cluster:
+        one, other = cluster.nodes
+        one.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        one.run("CLUSTER", "MEET", other.host, other.port)
+        cluster.wait_settled()
+        yield cluster
+
+
+def test_clients_of_a_slot_that_left_are_sent_after_it(two: RunningCluster) -> None:
+    one, other = two.nodes
+    with blocked_on(one, "BLPOP", "k", "0") as client, blocked_on(one, "BLPOP", "j", "0") as unconcerned:
+        other.run("CLUSTER", "SETSLOT", SLOT, "IMPORTING", two.id_of(one))
+        one.run("CLUSTER", "SETSLOT", SLOT, "MIGRATING", two.id_of(other))
+        assert client.silent()
+        with other.resp() as guest, other.resp() as giver:
+            guest.command("ASKING")
+            guest.send_command("BLPOP", "k", "0")
+            eventually(lambda: blocked_clients(other) == 1, "a guest blocks in an importing slot")
+            giver.command("ASKING")
+            assert giver.command("RPUSH", "k", "1") == 1
+            assert guest.read() == [b"k", b"1"]
+        for node in (other, one):
+            node.run("CLUSTER", "SETSLOT", SLOT, "NODE", two.id_of(other))
+        assert client.read() == Error(f"MOVED {SLOT} {other.address}")
+        assert unconcerned.silent()
+        one.run("RPUSH", "j", "1")
+        assert unconcerned.read() == [b"j", b"1"]
+    assert blocked_clients(one) == blocked_clients(other) == 0
+    for node in (one, other):
+        node.run("CLUSTER", "SETSLOT", SLOT, "NODE", two.id_of(one))
+    eventually(two.is_settled, "the slot is back")
+
+
+def test_clients_of_a_slot_that_nobody_serves(two: RunningCluster) -> None:
+    one = two.nodes[0]
+    one.run("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    with blocked_on(one, "BZPOPMIN", "k", "0") as client:
+        one.run("CLUSTER", "DELSLOTS", SLOT)
+        assert client.read() == Error("CLUSTERDOWN Hash slot not served")
+        one.run("CLUSTER", "ADDSLOTS", SLOT)
+        assert client.command("PING")
+
+
+def test_clients_while_the_cluster_is_down(two: RunningCluster) -> None:
+    one = two.nodes[0]
+    one.run("CONFIG", "SET", "cluster-require-full-coverage", "yes")
+    eventually(two.is_settled, "the cluster is up")
+    with blocked_on(one, "BLPOP", "k", "0") as client:
+        one.run("CLUSTER", "DELSLOTS", key_slot(b"another"))
+        assert client.read() == Error("CLUSTERDOWN The cluster is down")
+    one.run("CLUSTER", "ADDSLOTS", key_slot(b"another"))
+    eventually(two.is_settled, "the cluster is up again")
 
 
 @pytest.mark.parametrize("kind", KINDS)
