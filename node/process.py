@@ -1,8 +1,9 @@
 """A worker as a process: `redis-server`'s way to start, run and stop.
 
-Settings come from a file and flags; a bad one is told on stderr with exit code 1. SIGTERM and SIGINT end
-it as SHUTDOWN does. The garbage collector is frozen once everything is set up: what lives then lives
-to the end, and need not be walked again.
+Settings come from a file and flags; a bad one is told on stderr with exit code 1. SIGTERM and SIGINT end it
+as SHUTDOWN does, with the options `shutdown-on-sigterm` and `shutdown-on-sigint` give. The garbage
+collector is frozen once everything is set up: what lives then lives to the end, and need not be walked
+again.
 """
 
 from __future__ import annotations
@@ -51,11 +52,8 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
 async def _life(config: Config, log: Log, make_cluster: MakeCluster | None) -> int:
     worker = Worker(config, log, make_cluster)
     loop = asyncio.get_running_loop()
-    for number, line in (
-        (signal.SIGTERM, log_lines.SIGTERM_RECEIVED),
-        (signal.SIGINT, log_lines.SIGINT_RECEIVED),
-    ):
-        loop.add_signal_handler(number, _signalled, worker, line)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _signalled, worker, number)
     await worker.start()
     gc.collect()
     gc.freeze()
@@ -65,11 +63,20 @@ async def _life(config: Config, log: Log, make_cluster: MakeCluster | None) -> i
     return code
 
 
-def _signalled(worker: Worker, line: str) -> None:
+def _signalled(worker: Worker, number: signal.Signals) -> None:
+    """End as the signal's setting says, whose words are SHUTDOWN's. NOW asks for what is always so."""
+    config = worker.config
+    line, setting = (
+        (log_lines.SIGTERM_RECEIVED, config.shutdown_on_sigterm)
+        if number == signal.SIGTERM
+        else (log_lines.SIGINT_RECEIVED, config.shutdown_on_sigint)
+    )
+    words = setting.split()
+    save = True if "save" in words else False if "nosave" in words else None
     worker.log.warning(line)
     worker.log.notice(log_lines.SHUTDOWN_REQUESTED)
     try:
-        worker.shutdown()
+        worker.shutdown(save=save, force="force" in words)
     except ReplyError as error:
         worker.log.warning(f"{error.text} The worker goes on.")
 

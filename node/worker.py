@@ -268,7 +268,7 @@ class Worker:
         if self.active_expiry and not self.engine.gate & GATE_LOADING:
             began = time.monotonic()
             for expiry in self._expiry:
-                expiry.run(period)
+                expiry.run(period, self.config.active_expire_effort)
             self.engine.finish_command()
             self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)

@@ -1,8 +1,9 @@
 """Active expiry: keys that nobody asks for any more are dropped all the same.
 
-Lazy expiry only meets keys that are looked up. This cycle walks the slots that hold volatile keys, a part of
-them each time it is called, and goes on past its usual budget only while it finds that a good part of what it
-meets is stale, as Redis' activeExpireCycle does. Only a primary does this: a replica waits for DEL.
+Lazy expiry only meets keys that are looked up. This cycle walks the slots that hold volatile keys, a part
+of them each time it is called, and goes on past its usual budget only while it finds that a good part of
+what it meets is stale, as Redis' activeExpireCycle does. `active-expire-effort` (1 to 10) raises what it
+may cost. Only a primary does this: a replica waits for DEL.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ class ActiveExpiry:
         self.stale_percent = 0.0
         """Running estimate of the share of volatile keys that are stale: INFO expired_stale_perc."""
 
-    def run(self, period: float) -> None:
-        """One cycle; `period` is the time until the next, in seconds."""
+    def run(self, period: float, effort: int = 1) -> None:
+        """One cycle; `period` is the time until the next, in seconds; `effort` is 1 to 10."""
+        usual = USUAL_BUDGET * (1 + (effort - 1) / 4)
+        largest = period * (LARGEST_SHARE + 0.02 * (effort - 1))
+        acceptable = ACCEPTABLE_STALE - 0.01 * (effort - 1)
         db = self._db
         if db.volatile_count == 0 or db.hides_expired:
             self.stale_percent *= 0.95
@@ -58,8 +62,7 @@ class ActiveExpiry:
             visited += 1
             if visited % SLOTS_PER_CHECK == 0:
                 elapsed = time.monotonic() - started
-                many_stale = dropped > seen * ACCEPTABLE_STALE
-                if elapsed > (period * LARGEST_SHARE if many_stale else USUAL_BUDGET):
+                if elapsed > (largest if dropped > seen * acceptable else usual):
                     break
         share = 100 * dropped / seen if seen else 0.0
         self.stale_percent = self.stale_percent * 0.95 + share * 0.05

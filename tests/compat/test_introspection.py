@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,15 @@ def test_every_command_is_timed(shoal_node: ShoalNode) -> None:
         "p99",
         "p99.9",
     ]
+
+
+@pytest.mark.parametrize(("words", "saved"), [("save", True), ("nosave force", False), ("default", False)])
+def test_a_signal_ends_the_worker_as_its_setting_says(words: str, saved: bool) -> None:
+    with ShoalNode(save="") as ours:
+        ours.run("SET", "a", "b")
+        ours.run("CONFIG", "SET", "shutdown-on-sigterm", words)
+        snapshot = Path(ours.run("CONFIG", "GET", "dir")[1].decode()) / "dump.rdb"
+        assert ours.process is not None
+        ours.process.terminate()
+        assert ours.process.wait(10) == 0
+        assert snapshot.exists() == saved

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from node.core.database import Database
+from node.keyspace.expiry import ActiveExpiry
 from node.metrics import sparkline
 from node.metrics.latency_events import SAMPLES, LatencyEvents, summary
 from node.metrics.percentiles import cumulative, percentile
@@ -77,3 +79,16 @@ def test_percentiles() -> None:
     assert percentile(calls, 100) == 70.0
     assert percentile([], 50) == 0.0
     assert cumulative(calls) == [(1, 50), (4, 99), (132, 100)]
+
+
+def test_more_effort_drops_more_expired_keys() -> None:
+    """Where a tenth of the volatile keys is stale, the usual effort stops early and the greatest goes on."""
+    dropped = []
+    for effort in (1, 10):
+        db = Database()
+        for number in range(100_000):
+            db.set(b"%d" % number, b"", 1000 if number % 20 == 0 else 10**15)
+        db.now = 2000
+        ActiveExpiry(db).run(10, effort)
+        dropped.append(db.expired)
+    assert 0 < dropped[0] < dropped[1] == 5000
