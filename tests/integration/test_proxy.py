@@ -37,7 +37,7 @@ def proxy(cluster: RunningCluster, setting: str) -> Iterator[ShoalProxy]:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_redis_py_uses_it_as_one_server(proxy: ShoalProxy, setting: str, protocol: int) -> None:
+def test_redis_py_uses_it_as_one_server(proxy: ShoalProxy, protocol: int) -> None:
     with proxy.client(protocol=protocol, decode_responses=True) as client:
         client.flushall()
         keys = [f"key:{number}" for number in range(100)]
@@ -55,8 +55,7 @@ def test_redis_py_uses_it_as_one_server(proxy: ShoalProxy, setting: str, protoco
         assert client.hgetall("h") == {"a": "1", "b": "2"}
         client.zadd("z", {"a": 1.5})
         assert client.zrange("z", 0, -1, withscores=True) == ([("a", 1.5)] if protocol == 2 else [["a", 1.5]])
-        if setting != "shoal":  # our workers run no scripts yet
-            assert client.register_script("return redis.call('GET', KEYS[1])")(["key:99"]) == "KEY:99"
+        assert client.register_script("return redis.call('GET', KEYS[1])")(["key:99"]) == "KEY:99"
         assert client.info()["redis_mode"] == "standalone"
         client.flushall()
         assert client.dbsize() == 0

@@ -449,6 +449,8 @@ READ_WITHOUT_EFFECT = {
     ("tls-port", True),  # the name of a field of nodes.conf
     ("appendonly", True),  # read only to know whether the file of a full synchronization may go
     ("aclfile", False),  # anything but no file is refused
+    ("maxmemory", True),  # named in an error of scripts
+    ("tls-key-file-pass", True),  # hidden in the slow log
 }
 
 

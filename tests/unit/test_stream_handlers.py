@@ -23,12 +23,14 @@ class Waiting:
     def __init__(self) -> None:
         self.allowed = True
         self.waiting: list[Any] = []
+        self.needed_key: bool | None = None
 
     def may_wait(self, session: Any) -> bool:
         return self.allowed
 
-    def wait(self, session: Any, *how: Any) -> None:
+    def wait(self, session: Any, *how: Any, needs_key: bool = False) -> None:
         self.waiting.append(how)
+        self.needed_key = needs_key
 
 
 class Context:
@@ -132,6 +134,7 @@ def test_who_blocks_waits_for_what_comes_after_this_moment(ctx: Context) -> None
     assert ctx.run("xread block 50 count 2 streams s t $ 0-3") is NO_REPLY
     ((name, args, keys, type_name, milliseconds),) = ctx.worker.blocking.waiting
     assert (name, keys, type_name, milliseconds) == ("xread", [b"s", b"t"], "stream", 50)
+    assert ctx.worker.blocking.needed_key is False
     assert args == b"block 50 count 2 streams s t 7-7 0-3".split()
 
 
@@ -145,4 +148,5 @@ def test_reading_a_group_waits_for_what_is_new_to_it(ctx: Context) -> None:
     ctx.run("xgroup create s g 0 mkstream")
     assert ctx.run("xreadgroup group g c block 0 streams s >") is NO_REPLY
     assert ctx.worker.blocking.waiting[0][1][-2:] == [b"s", b">"]
+    assert ctx.worker.blocking.needed_key is True
     assert ctx.run("xreadgroup group g c block 0 streams s 0") == [[b"s", []]], "its history never blocks"
