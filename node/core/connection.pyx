@@ -16,11 +16,11 @@ it has taken them all. So memory is bounded whatever the output limits say.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
 from node.core.database cimport Database
 from node.core.engine cimport BATCH, Client, Engine, Request, Row
+from node.core.memory cimport release, resize
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
 from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
@@ -78,7 +78,7 @@ cdef class Connection:
         self.query_limit = 1 << 30
 
     def __dealloc__(self):
-        free(self.own)
+        release(self.own)
         spans_free(&self.progress.spans)
 
     # --- the protocol's face to the event loop -------------------------------------------------------
@@ -148,7 +148,7 @@ cdef class Connection:
     # --- buffers -------------------------------------------------------------------------------------
 
     cdef int grow_own(self, size_t capacity) except -1:
-        cdef char* own = <char*>realloc(self.own, capacity)
+        cdef char* own = <char*>resize(self.own, capacity)
         if own == NULL:
             raise MemoryError
         self.own = own
@@ -156,7 +156,7 @@ cdef class Connection:
         return 0
 
     cdef void free_own(self) noexcept:
-        free(self.own)
+        release(self.own)
         self.own = NULL
         self.own_length = self.own_capacity = 0
 

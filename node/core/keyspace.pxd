@@ -34,7 +34,6 @@ cdef class Keyspace:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t volatile_count
     cdef readonly int index
-    cdef readonly int64_t memory      # bytes allocated for entries and their values' headers
     cdef int64_t* clock               # Unix ms; the engine's, or its own where there is none
     cdef int64_t own_clock
     cdef object clock_owner           # keeps the clock's memory alive

@@ -14,10 +14,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport SLOT_COUNT, slot_of
+from node.core.memory cimport malloc_usable_size, release, resize, take
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IS_OBJECT,
@@ -50,9 +51,6 @@ cdef extern from *:
     #endif
     """
     Py_ssize_t keyed_hash "SHOAL_HASH"(const void* data, Py_ssize_t length) nogil
-
-cdef extern from "<malloc.h>" nogil:
-    size_t malloc_usable_size(void* block)
 
 cdef enum:
     LFU_INITIAL = 5     # as Redis: a new key is not the first to go
@@ -156,7 +154,6 @@ cdef class Keyspace:
     # --- storing -------------------------------------------------------------------------------------
 
     cdef void account(self, Entry* entry, int sign) noexcept:
-        self.memory += sign * <int64_t>(malloc_usable_size(entry) + 16)
         self.size += sign
         if entry.flags & HAS_EXPIRY:
             self.volatile_count += sign
@@ -167,10 +164,10 @@ cdef class Keyspace:
         self.account(entry, -1)
         if entry.flags & IS_OBJECT:
             held = <PyObject*>entry_object(entry)[0]
-            free(entry)
+            release(entry)
             Py_DECREF(<object>held)
         else:
-            free(entry)
+            release(entry)
 
     cdef void drop(self, Key* key, uint64_t* cell):
         cdef Entry* entry = entry_of(cell[0])
@@ -202,7 +199,7 @@ cdef class Keyspace:
         cdef Entry* entry
         if expiry:
             flags |= HAS_EXPIRY
-        entry = <Entry*>malloc(header_size(flags) + key.length + length)
+        entry = <Entry*>take(header_size(flags) + key.length + length)
         if entry == NULL:
             raise MemoryError
         entry.hash = key.hash
@@ -311,12 +308,9 @@ cdef class Keyspace:
         if needed > malloc_usable_size(entry):
             room = length if length < (1 << 20) else (1 << 20)
             cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
-            self.memory -= malloc_usable_size(entry)
-            entry = <Entry*>realloc(entry, needed + room)
+            entry = <Entry*>resize(entry, needed + room)
             if entry == NULL:
-                self.memory += malloc_usable_size(entry_of(cell[0]))
                 raise MemoryError
-            self.memory += malloc_usable_size(entry)
             cell[0] = (cell[0] & ~0xFFFFFFFFFFFFULL) | <uint64_t>entry
         memset(entry_value(entry) + entry.value_length, 0, length - entry.value_length)
         entry.value_length = length
@@ -335,7 +329,7 @@ cdef class Keyspace:
         for i in range(1U << old.bits):
             if old.cells[i] != 0:
                 self.release(entry_of(old.cells[i]))
-        free(old.cells)
+        release(old.cells)
         return old.used
 
     def clear(self) -> int:

@@ -8,8 +8,9 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
+
+from node.core.memory cimport release, resize, take
 
 from node.errors import ReplyError
 from node.replies import (
@@ -40,13 +41,13 @@ cdef object _BigNumber = BigNumber
 
 cdef class ReplyWriter:
     def __cinit__(self):
-        self.data = <char*>malloc(INITIAL_CAPACITY)
+        self.data = <char*>take(INITIAL_CAPACITY)
         if self.data == NULL:
             raise MemoryError
         self.capacity = INITIAL_CAPACITY
 
     def __dealloc__(self):
-        free(self.data)
+        release(self.data)
 
     cdef int reserve(self, size_t more) except -1:
         cdef size_t capacity = self.capacity
@@ -55,7 +56,7 @@ cdef class ReplyWriter:
             return 0
         while self.length + more > capacity:
             capacity *= 2
-        data = <char*>realloc(self.data, capacity)
+        data = <char*>resize(self.data, capacity)
         if data == NULL:
             raise MemoryError
         self.data = data
@@ -66,7 +67,7 @@ cdef class ReplyWriter:
         """Give back what a big reply needed. Call when empty."""
         cdef char* data
         if self.capacity > KEPT_CAPACITY:
-            data = <char*>realloc(self.data, INITIAL_CAPACITY)
+            data = <char*>resize(self.data, INITIAL_CAPACITY)
             if data != NULL:
                 self.data = data
                 self.capacity = INITIAL_CAPACITY

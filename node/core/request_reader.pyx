@@ -12,8 +12,9 @@ processInlineBuffer. Inline commands are split by sdssplitargs' rules (quotes an
 """
 
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, strcpy
+
+from node.core.memory cimport release, resize
 
 cdef enum:
     MAX_LINE = 64 * 1024            # PROTO_INLINE_MAX_SIZE
@@ -28,7 +29,7 @@ cdef int spans_push(Spans* spans, size_t start, size_t length) noexcept nogil:
     cdef size_t capacity
     if spans.count == spans.capacity:
         capacity = spans.capacity * 2 if spans.capacity else 16
-        items = <Span*>realloc(spans.items, capacity * sizeof(Span))
+        items = <Span*>resize(spans.items, capacity * sizeof(Span))
         if items == NULL:
             return -1
         spans.items = items
@@ -40,7 +41,7 @@ cdef int spans_push(Spans* spans, size_t start, size_t length) noexcept nogil:
 
 
 cdef void spans_free(Spans* spans) noexcept nogil:
-    free(spans.items)
+    release(spans.items)
     spans.items = NULL
     spans.count = 0
     spans.capacity = 0

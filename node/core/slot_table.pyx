@@ -17,8 +17,9 @@ hashes in order, whatever the table's size: that makes SCAN stateless and safe o
 The hash is CPython's keyed one (SipHash), so that keys cannot be chosen to collide.
 """
 
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
+
+from node.core.memory cimport release, take_zeroed
 
 cdef enum:
     SMALLEST_BITS = 2
@@ -63,8 +64,8 @@ cdef inline void put_cell(uint64_t* cells, uint32_t bits, uint64_t cell) noexcep
     cells[i] = cell
 
 
-cdef int resize(SlotTable* table, uint32_t bits) except -1:
-    cdef uint64_t* cells = <uint64_t*>calloc(1U << bits, sizeof(uint64_t))
+cdef int grow(SlotTable* table, uint32_t bits) except -1:
+    cdef uint64_t* cells = <uint64_t*>take_zeroed(1U << bits, sizeof(uint64_t))
     cdef uint32_t i
     if cells == NULL:
         raise MemoryError
@@ -72,7 +73,7 @@ cdef int resize(SlotTable* table, uint32_t bits) except -1:
         for i in range(1U << table.bits):
             if table.cells[i] != 0:
                 put_cell(cells, bits, table.cells[i])
-        free(table.cells)
+        release(table.cells)
     table.cells = cells
     table.bits = bits
     return 0
@@ -81,9 +82,9 @@ cdef int resize(SlotTable* table, uint32_t bits) except -1:
 cdef int table_add(SlotTable* table, Entry* entry) except -1:
     """Add an entry whose key is known to be absent. Grows at three quarters full."""
     if table.cells == NULL:
-        resize(table, SMALLEST_BITS)
+        grow(table, SMALLEST_BITS)
     elif (table.used + 1) * 4ULL > (3ULL << table.bits):
-        resize(table, table.bits + 1)
+        grow(table, table.bits + 1)
     put_cell(table.cells, table.bits, (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry)
     table.used += 1
     if entry.flags & HAS_EXPIRY:
@@ -112,7 +113,7 @@ cdef void table_remove(SlotTable* table, uint64_t* cell) noexcept nogil:
     table.cells[hole] = 0
     table.used -= 1
     if table.used == 0:
-        free(table.cells)
+        release(table.cells)
         table.cells = NULL
         table.bits = 0
     elif bits > SMALLEST_BITS and table.used * 8ULL < (1ULL << bits):
@@ -121,14 +122,14 @@ cdef void table_remove(SlotTable* table, uint64_t* cell) noexcept nogil:
 
 cdef void shrink(SlotTable* table, uint32_t bits) noexcept nogil:
     """Halve the table if memory for it is to be had; it is only an economy."""
-    cdef uint64_t* cells = <uint64_t*>calloc(1U << bits, sizeof(uint64_t))
+    cdef uint64_t* cells = <uint64_t*>take_zeroed(1U << bits, sizeof(uint64_t))
     cdef uint32_t i
     if cells == NULL:
         return
     for i in range(1U << table.bits):
         if table.cells[i] != 0:
             put_cell(cells, bits, table.cells[i])
-    free(table.cells)
+    release(table.cells)
     table.cells = cells
     table.bits = bits
 

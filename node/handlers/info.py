@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from node.core.memory import used_bytes
 from node.handlers.registry import command
 from node.metrics import process
 from node.metrics.percentiles import percentiles
@@ -102,7 +103,7 @@ def memory(worker: Any) -> Fields:
     config = worker.config
     resident = process.resident_bytes()
     peak = max(resident, process.peak_resident_bytes())  # the kernel updates the peak less often
-    dataset = sum(db.memory for db in worker.databases)
+    dataset = used_bytes()
     return {
         **with_human({"used_memory": resident, "used_memory_rss": resident, "used_memory_peak": peak}),
         "used_memory_peak_perc": f"{100 * resident / max(peak, 1):.2f}%",

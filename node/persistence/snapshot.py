@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
+from node.core.memory import used_bytes
 from node.errors import ReplyError
 from node.persistence.child import Children, Outcome, copied_bytes
 from node.persistence.loading import Loader
@@ -140,7 +141,7 @@ class Snapshots:
             "redis-ver": REDIS_VERSION,
             "redis-bits": 64,
             "ctime": int(time.time()),
-            "used-mem": sum(db.memory for db in databases),
+            "used-mem": used_bytes(),
             **replication,
             "aof-base": 0,
         }

@@ -1,0 +1,3 @@
+"""What Python sees of the counted memory (memory.pyx)."""
+
+def used_bytes() -> int: ...
