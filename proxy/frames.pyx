@@ -13,6 +13,8 @@ of values still to come grows by what an aggregate announces.
 
 from libc.string cimport memchr, memset
 
+from node.words import UnbalancedQuotes, split_words
+
 cdef enum:
     LINE_MAX = 65536        # bytes of a header or inline command that may come without an end (Redis' value)
     DIGITS_MAX = 20         # of a length: more cannot fit 64 bits
@@ -102,8 +104,12 @@ cdef int scan_request(
     return COMPLETE
 
 
+cdef inline bint is_space(char character) noexcept nogil:
+    return character == c" " or c"\t" <= character <= c"\r"
+
+
 cdef int scan_inline(const char* frame, Py_ssize_t available, RequestScan* scan) noexcept nogil:
-    """One line, ended by LF or CRLF. Its words are found by `inline_words`, which knows quoting."""
+    """One line, ended by LF or CRLF. Its words are found by `request_arguments`."""
     cdef const char* end = <const char*>memchr(frame + scan.at, c"\n", available - scan.at)
     if end == NULL:
         scan.at = available
@@ -111,8 +117,8 @@ cdef int scan_inline(const char* frame, Py_ssize_t available, RequestScan* scan)
     scan.irregular = True
     scan.argc = 0
     scan.at = end + 1 - frame
-    while frame < end:
-        if not _is_space(frame[0]):
+    while frame < end and frame[0] != 0:
+        if not is_space(frame[0]):
             return COMPLETE
         frame += 1
     return EMPTY
@@ -178,74 +184,6 @@ cdef str error_text(RequestScan* scan):
     return text
 
 
-def inline_words(bytes line not None) -> list:
-    """The words of an inline command, by the quoting rules of sdssplitargs.
-
-    Double quotes know the escapes \\n \\r \\t \\b \\a \\xHH and \\ before any character, single quotes only
-    \\'. Raises ProtocolError where quotes do not balance, or text follows a closing quote.
-    """
-    cdef list words = []
-    cdef Py_ssize_t at = 0
-    line = line.rstrip(b"\r\n")
-    while True:
-        while at < len(line) and _is_space(line[at]):
-            at += 1
-        if at >= len(line):
-            return words
-        word, at = _inline_word(line, at)
-        words.append(word)
-
-
-cdef tuple _inline_word(bytes line, Py_ssize_t at):
-    cdef bytearray word = bytearray()
-    cdef Py_ssize_t length = len(line)
-    while at < length and not _is_space(line[at]):
-        if line[at] == c'"' or line[at] == c"'":
-            at = _quoted(line, at + 1, line[at], word)
-            if at < length and not _is_space(line[at]):
-                raise ProtocolError("unbalanced quotes in request")
-            break
-        word.append(line[at])
-        at += 1
-    return bytes(word), at
-
-
-cdef Py_ssize_t _quoted(bytes line, Py_ssize_t at, int quote, bytearray word) except -1:
-    """Add what stands in quotes from `at` on to `word`; returns the offset behind the closing quote."""
-    cdef bytes pair
-    while at < len(line):
-        if line[at] == quote:
-            return at + 1
-        if line[at] == c"\\" and at + 1 < len(line):
-            if quote == c'"' and line[at + 1] == c"x" and _is_hex(line[at + 2:at + 4]):
-                word.append(int(line[at + 2:at + 4], 16))
-                at += 4
-                continue
-            if quote == c'"':
-                pair = line[at + 1:at + 2]
-                word += _ESCAPES.get(pair, pair)
-                at += 2
-                continue
-            if line[at + 1] == c"'":
-                word += b"'"
-                at += 2
-                continue
-        word.append(line[at])
-        at += 1
-    raise ProtocolError("unbalanced quotes in request")
-
-
-_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
-
-
-cdef bint _is_space(int character) noexcept nogil:
-    return character == c" " or c"\t" <= character <= c"\r"
-
-
-cdef bint _is_hex(bytes digits):
-    return len(digits) == 2 and all(chr(digit) in "0123456789abcdefABCDEF" for digit in digits)
-
-
 def request_arguments(bytes frame not None) -> list:
     """The arguments of one complete request, given as an array or inline. Raises ProtocolError."""
     cdef list argv = []
@@ -255,7 +193,10 @@ def request_arguments(bytes frame not None) -> list:
     cdef const char* limit = data + len(frame)
     cdef long long length
     if not frame.startswith(b"*"):
-        return inline_words(frame)
+        try:
+            return split_words(frame)
+        except UnbalancedQuotes:
+            raise ProtocolError("unbalanced quotes in request") from None
     at = <const char*>memchr(data, c"\r", len(frame)) + 2
     while at < limit:
         end = <const char*>memchr(at, c"\r", limit - at)

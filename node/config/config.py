@@ -18,8 +18,9 @@ from node import errors
 from node.config import rewrite, sources
 from node.config.directives import BY_NAME, DEPRECATED, TABLE, Directive
 from node.config.sources import ConfigError
-from node.config.words import UnbalancedQuotes, split_words, to_bytes, to_text
+from node.config.text import to_bytes, to_text
 from node.keyspace.glob import Glob
+from node.words import UnbalancedQuotes, split_words
 
 MAX_INCLUDE_DEPTH = 64
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from node.config.words import quote, to_bytes
+from node.config.text import to_bytes
+from node.words import quote
 
 INT_MAX = 2**31 - 1
 UINT_MAX = 2**32 - 1

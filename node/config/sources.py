@@ -20,8 +20,9 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from node.config.words import quote, split_words, to_bytes
+from node.config.text import to_bytes
 from node.version import REDIS_VERSION
+from node.words import quote, split_words
 
 
 class ConfigError(Exception):

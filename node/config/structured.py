@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from node.config.kinds import Kind, format_memory, parse_memory
-from node.config.words import quote, to_bytes
+from node.config.text import to_bytes
+from node.words import quote
 
 MAX_BIND_ADDRESSES = 16
 MAX_PORT = 65535

@@ -29,9 +29,9 @@ from node.core.request_reader cimport spans_free
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
-from node.core.request_reader import split_inline
 from node.errors import ReplyError
 from node.replies import NO_REPLY
+from node.words import UnbalancedQuotes, split_words
 
 cdef extern from "<Python.h>":
     int PyBUF_WRITE
@@ -298,8 +298,9 @@ cdef class Engine:
             line = PyBytes_FromStringAndSize(
                 request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
             )
-            argv = split_inline(line)
-            if argv is None:
+            try:
+                argv = split_words(line)
+            except UnbalancedQuotes:
                 client.closing = True
                 return self.fail(client, "ERR Protocol error: unbalanced quotes in request")
             if not argv:

@@ -7,8 +7,7 @@ thousand pieces is still read once. A length is only believed: memory grows with
 arrived, never with bytes that were announced.
 
 Source: RESP specification; error words and limits are those of Redis' processMultibulkBuffer and
-processInlineBuffer. Inline commands are split by sdssplitargs' rules (quotes and escapes) in
-`split_inline`, which makes Python objects: a person is typing.
+processInlineBuffer. The line of an inline command is one span; `node/words.py` splits it.
 """
 
 from libc.stdio cimport snprintf
@@ -230,63 +229,6 @@ cdef Outcome read_inline(
     if spans_push(out, start, length) < 0:
         return out_of_memory(limits)
     return COMPLETE
-
-
-_ESCAPES = {ord("n"): b"\n", ord("r"): b"\r", ord("t"): b"\t", ord("b"): b"\b", ord("a"): b"\a"}
-_SPACES = b" \n\r\t\x0b\x0c\x00"
-_HEX = b"0123456789abcdefABCDEF"
-
-
-def split_inline(bytes line not None) -> list | None:
-    """Split a line into arguments by sdssplitargs' rules; None where quotes are unbalanced.
-
-    Double quotes know \\xHH and \\n \\r \\t \\b \\a escapes, single quotes only \\'. A closing quote must be
-    followed by white space or the end.
-    """
-    arguments = []
-    i = 0
-    n = len(line)
-    while True:
-        while i < n and line[i:i + 1] in _SPACES:
-            i += 1
-        if i >= n:
-            return arguments
-        argument = bytearray()
-        while i < n and line[i:i + 1] not in _SPACES:
-            quote = line[i:i + 1]
-            i += 1
-            if quote not in (b'"', b"'"):
-                argument += quote
-                continue
-            while True:
-                if i >= n:
-                    return None
-                c = line[i:i + 1]
-                if c == quote:
-                    i += 1
-                    if i < n and line[i:i + 1] not in _SPACES:
-                        return None
-                    break
-                if c == b"\\" and quote == b'"' and i + 1 < n:
-                    if (
-                        line[i + 1:i + 2] == b"x"
-                        and i + 3 < n
-                        and line[i + 2:i + 3] in _HEX
-                        and line[i + 3:i + 4] in _HEX
-                    ):
-                        argument.append(int(line[i + 2:i + 4], 16))
-                        i += 4
-                    else:
-                        argument += _ESCAPES.get(line[i + 1], line[i + 1:i + 2])
-                        i += 2
-                elif c == b"\\" and line[i + 1:i + 2] == b"'":
-                    argument += b"'"
-                    i += 2
-                else:
-                    argument += c
-                    i += 1
-            break
-        arguments.append(bytes(argument))
 
 
 cdef class RequestReader:

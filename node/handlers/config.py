@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from node import errors
-from node.config.words import to_bytes, to_text
+from node.config.text import to_bytes, to_text
 from node.errors import ReplyError, one_line
 from node.handlers.registry import command
 from node.replies import OK

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from node.config.words import split_words
+from node.words import split_words
 from tests.harness.resp import Resp, encode
 from tests.harness.servers import Server
 

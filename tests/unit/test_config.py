@@ -15,7 +15,6 @@ from node.config import Config, ConfigError
 from node.config.directives import BY_NAME, TABLE
 from node.config.rewrite import MARKER
 from node.config.structured import OutputLimit
-from node.config.words import UnbalancedQuotes, quote, split_words
 from node.datatypes.limits import Limits, limits
 from node.errors import ReplyError
 from node.keyspace import encodings
@@ -152,37 +151,6 @@ def test_what_is_shown_after_a_change_is_what_the_oracle_shows() -> None:
             client.config_set(name, value)
             config.set({name: value})
             assert config.get(name) == client.config_get(name)
-
-
-# words of a line
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (b"", []),
-        (b"  port\t 1 ", [b"port", b"1"]),
-        (b'a "b c" d', [b"a", b"b c", b"d"]),
-        (b'"\\x41\\n\\r\\t\\b\\a\\q\\""', [b'A\n\r\t\b\aq"']),
-        (b"'it\\'s \\n'", [b"it's \\n"]),
-        (b'""', [b""]),
-        (b'x"y"', [b"xy"]),
-        (b'"\\xzz"', [b"xzz"]),
-    ],
-)
-def test_split_words(line: bytes, words: list[bytes]) -> None:
-    assert split_words(line) == words
-
-
-@pytest.mark.parametrize("line", [b'"a', b"'a", b'"a"b', b"'a'b", b'"a\\"'])
-def test_unbalanced_quotes(line: bytes) -> None:
-    with pytest.raises(UnbalancedQuotes):
-        split_words(line)
-
-
-def test_every_byte_survives_quoting() -> None:
-    every = bytes(range(256))
-    assert split_words(quote(every).encode("ascii")) == [every]
 
 
 # files and flags

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.codec import encode_request
-from proxy.frames import ProtocolError, ReplyScanner, RequestScanner, inline_words, reply_elements
+from proxy.frames import ProtocolError, ReplyScanner, RequestScanner, reply_elements
 from tests.harness.resp import encode
 
 REQUESTS = [
@@ -85,28 +85,6 @@ def test_limits_before_authentication() -> None:
         scanner.feed(b"*11\r\n")
     with pytest.raises(ProtocolError, match="unauthenticated bulk length"):
         RequestScanner(unauthenticated=True).feed(b"*1\r\n$16385\r\n")
-
-
-@pytest.mark.parametrize(
-    "line, words",
-    [
-        (b"", []),
-        (b"get a", [b"get", b"a"]),
-        (b'set a "x\\x41\\n\\t\\"\\\\y"', [b"set", b"a", b'xA\n\t"\\y']),
-        (b"set a 'it\\'s \\n'", [b"set", b"a", b"it's \\n"]),
-        (b'set a ""', [b"set", b"a", b""]),
-        (b"a\tb\x0bc", [b"a", b"b", b"c"]),
-        (b'a"b c"', [b"ab c"]),
-    ],
-)
-def test_inline_words(line: bytes, words: list[bytes]) -> None:
-    assert inline_words(line + b"\r\n") == words
-
-
-@pytest.mark.parametrize("line", [b'"a"b', b"'a", b'"a\\', b"'a'b'"])
-def test_inline_quotes_must_balance(line: bytes) -> None:
-    with pytest.raises(ProtocolError):
-        inline_words(line)
 
 
 @given(st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=12), max_size=8), st.data())

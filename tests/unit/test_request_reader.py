@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core.reply_writer import encode_command
-from node.core.request_reader import RequestReader, split_inline
+from node.core.request_reader import RequestReader
 
 VECTORS = [
     (b"*1\r\n$4\r\nPING\r\n", [[b"PING"]]),
@@ -92,21 +92,3 @@ def test_any_commands_cut_any_way(commands: list[list[bytes]], cuts: list[int]) 
     found = [request for chunk in chunks for request in reader.feed(chunk)]
     assert found == [(command, encode_command(command)) for command in commands]
     assert reader.pending == 0
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b"set a b", [b"set", b"a", b"b"]),
-        (b"  set\t a  ", [b"set", b"a"]),
-        (rb'set "a b" "\x41\n\"\q"', [b"set", b"a b", b'A\n"q']),
-        (rb"set 'a\'b' '\n'", [b"set", b"a'b", rb"\n"]),
-        (b'set ""', [b"set", b""]),
-        (b"", []),
-        (b'set "a', None),
-        (b"set 'a", None),
-        (b'set "a"b', None),
-    ],
-)
-def test_inline_arguments(line: bytes, expected: list[bytes] | None) -> None:
-    assert split_inline(line) == expected

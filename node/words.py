@@ -1,11 +1,12 @@
-"""The quoting rules of redis.conf: a line becomes words, and a value becomes a word again.
+"""The quoting rules of lines: a line becomes words, and a value becomes a word again.
 
-They are those of Redis' `sdssplitargs` and `sdscatrepr`, which inline commands and redis-cli share:
+Those of Redis' `sdssplitargs` and `sdscatrepr`, which redis.conf, inline commands and redis-cli share:
 
     plain words     run until white space
     "double quotes" know \\n \\r \\t \\b \\a, \\xHH (one byte), and a backslash before any other character
     'single quotes' know only \\'
     a closing quote must be followed by white space or the end of the line
+    a zero byte outside of quotes ends the line
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 
 _SPACE = b" \t\n\r\v\f"
+_END_OF_WORD = _SPACE + b"\0"
 _ESCAPES = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 _SHORT_REPR = {10: "\\n", 13: "\\r", 9: "\\t", 8: "\\b", 7: "\\a", 34: '\\"', 92: "\\\\"}
 _HEX = re.compile(rb"x([0-9a-fA-F]{2})")
@@ -29,13 +31,13 @@ def split_words(line: bytes) -> list[bytes]:
     while True:
         while at < len(line) and line[at] in _SPACE:
             at += 1
-        if at == len(line):
+        if at == len(line) or line[at] == 0:
             return words
         word = bytearray()
-        while at < len(line) and line[at] not in _SPACE:
+        while at < len(line) and line[at] not in _END_OF_WORD:
             if line[at] in b"\"'":
                 at = _quoted(line, at, word)
-                if at < len(line) and line[at] not in _SPACE:
+                if at < len(line) and line[at] not in _END_OF_WORD:
                     raise UnbalancedQuotes(line)
                 break
             word.append(line[at])
@@ -69,12 +71,3 @@ def quote(value: bytes) -> str:
     """`value` in double quotes, readable by `split_words`, in plain ASCII."""
     shown = (_SHORT_REPR.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in value)
     return '"' + "".join(shown) + '"'
-
-
-def to_text(raw: bytes) -> str:
-    """Setting values are text inside; bytes that are not UTF-8 survive the way there and back."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def to_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
