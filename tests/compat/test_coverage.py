@@ -1,11 +1,11 @@
 """Which commands of redis-server and valkey-server are missing here.
 
-The oracles say themselves what they have. Whatever of it no handler carries out must stand in one of two lists:
-`LEFT_OUT` for good, with the reason, and `STILL_TO_COME`, which only ever gets shorter: a command that is there
-and still listed fails the test as much as one that is missing and not listed.
+The oracles say themselves what they have. Whatever of it no handler carries out must stand in one of two
+lists: `LEFT_OUT` for good, with the reason, and `STILL_TO_COME`, which only ever gets shorter: a command that is
+there and still listed fails the test as much as one that is missing and not listed.
 
-That the rows of COMMAND (arity, flags, key specs, categories, tips) are the oracles' is tested beside the table,
-in tests/unit/test_commands.py.
+That the rows of COMMAND (arity, flags, key specs, categories, tips) are the oracles' is tested beside the
+table, in tests/unit/test_commands.py.
 """
 
 from __future__ import annotations
