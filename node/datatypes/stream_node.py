@@ -18,8 +18,8 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from node.datatypes import listpack
-from node.datatypes.listpack import Malformed, element_at, encode_element, encode_integer
+from node.core import listpack
+from node.core.listpack import Malformed, element_at, encode_element, encode_integer
 from node.datatypes.stream_id import HALF_MAX
 
 DELETED: Final = 1

@@ -8,23 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.datatypes import listpack
+from node.core import listpack
 from node.persistence.rdb import intset, ziplist, zipmap
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.format import Malformed
 
 integers = st.integers(-(1 << 63), (1 << 63) - 1)
-near_limits = st.sampled_from([0, 127, 128, 4095, 4096, 1 << 15, 1 << 23, 1 << 31, 1 << 63]).flatmap(
-    lambda edge: st.sampled_from([-edge - 1, -edge, edge - 1])
-)
-elements = st.one_of(
-    st.binary(max_size=100),
-    integers.map(lambda number: b"%d" % number),
-    near_limits.filter(lambda number: -(1 << 63) <= number < 1 << 63).map(lambda number: b"%d" % number),
-    st.sampled_from([b"", b"007", b"+1", b"-0", b"-", b" 1", b"9223372036854775808", b"1\n", b"\xb2"]),
-    st.integers(60, 70).map(lambda length: b"x" * length),
-    st.integers(4090, 4100).map(lambda length: b"x" * length),
-)
 
 
 def test_crc64_check_value() -> None:
@@ -37,45 +26,6 @@ def test_crc64_is_the_compiled_one() -> None:
     from crcmod import _crcfunext
 
     assert _crcfunext.__file__.endswith(".so")
-
-
-@given(st.lists(elements, max_size=20))
-def test_listpack_round_trip(items: list[bytes]) -> None:
-    blob = listpack.encode(items)
-    assert listpack.decode(blob) == items
-
-
-@pytest.mark.parametrize(
-    ("element", "expected"),
-    [
-        (b"0", "0001"),
-        (b"127", "7f01"),
-        (b"128", "c08002"),
-        (b"-1", "dfff02"),
-        (b"-4096", "d00002"),
-        (b"4096", "f1001003"),
-        (b"-32769", "f2ff7fff04"),
-        (b"8388608", "f30000800005"),
-        (b"4294967296", "f4000000000100000009"),
-        (b"a", "816102"),
-        (b"x" * 64, "e040" + "78" * 64 + "42"),
-        (b"x" * 4096, "f000100000" + "78" * 4096 + "2085"),
-    ],
-)
-def test_listpack_elements(element: bytes, expected: str) -> None:
-    assert listpack.encode_element(element).hex() == expected
-
-
-def test_long_backlens_carry_the_most_significant_digit_first() -> None:
-    assert listpack.backlen(127).hex() == "7f"
-    assert listpack.backlen(128).hex() == "0180"
-    assert listpack.backlen(16383).hex() == "7fff"
-    assert listpack.backlen(16384).hex() == "018080"
-
-
-def test_a_listpack_of_more_than_65535_elements_is_counted() -> None:
-    items = [b"%d" % (number % 10) for number in range(70_000)]
-    assert listpack.decode(listpack.encode(items)) == items
 
 
 @given(st.sets(integers, min_size=1, max_size=20))

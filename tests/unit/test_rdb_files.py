@@ -266,7 +266,7 @@ def test_what_cannot_be_held_is_refused_with_a_reason(body: bytes, reason: str) 
 
 def test_hashes_with_field_expiry_that_no_field_uses() -> None:
     """Redis and Valkey use these types, and type code 22 for different ones."""
-    from node.datatypes import listpack
+    from node.core import listpack
 
     triples = string(listpack.encode([b"f", b"v", b"0", b"g", b"w", b"0"]))
     expected = ("hash", {b"f": b"v", b"g": b"w"})

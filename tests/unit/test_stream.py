@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.datatypes import Stream, listpack, stream_id
+from node.core import listpack
+from node.core.listpack import Malformed
+from node.datatypes import Stream, stream_id
 from node.datatypes.limits import limits
-from node.datatypes.listpack import Malformed
 from node.datatypes.radix_tree import count_nodes
 from node.datatypes.sorted_ids import HALF, SortedIds
 from node.datatypes.stream_node import Node

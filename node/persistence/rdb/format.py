@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from node.datatypes.listpack import (
+from node.core.listpack import (
     Malformed as Malformed,
 )  # the reader turns it into RdbError, with its place
 

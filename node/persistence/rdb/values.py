@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from node.datatypes import Hash, List, Set, SortedSet, listpack
+from node.core import listpack
+from node.datatypes import Hash, List, Set, SortedSet
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset, ziplist, zipmap
 from node.persistence.rdb.format import Malformed, Unsupported

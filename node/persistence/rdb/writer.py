@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import lzf
 
-from node.datatypes import Hash, List, Set, SortedSet, Stream, listpack
+from node.core import listpack
+from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
