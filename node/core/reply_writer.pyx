@@ -5,11 +5,10 @@ Compiled handlers call the cdef methods and never make an object; everything els
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
+from node.core.double_digits cimport DOUBLE_TEXT, print_double
 from node.core.memory cimport release, resize, take
 
 from node.errors import ReplyError
@@ -208,11 +207,13 @@ cdef class ReplyWriter:
         return self.raw(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int encode_float(self, double value, int resp) except -1:
-        """As Redis prints doubles: shortest exact digits, integers without a fraction, inf, nan."""
-        cdef bytes text = format_double(value)
+        cdef char text[DOUBLE_TEXT]
+        cdef size_t length = print_double(value, text)
         if resp == 2:
-            return self.bulk(text, len(text))
-        return self.raw_object(b",%b\r\n" % text)
+            return self.bulk(text, length)
+        self.raw(b",", 1)
+        self.raw(text, length)
+        return self.raw(b"\r\n", 2)
 
     def take(self) -> bytes:
         """What has been written, leaving the writer empty."""
@@ -223,47 +224,6 @@ cdef class ReplyWriter:
 
     def write(self, value, int resp) -> None:
         self.encode(value, resp)
-
-
-def format_double(double value) -> bytes:
-    """A double as Redis prints it (d2string): shortest digits that read back exactly.
-
-    Whole numbers below 2**52 print as integers, others in the shortest of %g's forms.
-    """
-    if isnan(value):
-        return b"nan"
-    if isinf(value):
-        return b"inf" if value > 0 else b"-inf"
-    if value == 0:
-        return b"-0" if str(value)[0] == "-" else b"0"
-    if -4503599627370496.0 < value < 4503599627370496.0 and value == <double><int64_t>value:
-        return b"%d" % <int64_t>value
-    return shortest(value)
-
-
-cdef bytes shortest(double value):
-    """repr's digits (the shortest that read back exactly) in the layout of fpconv_dtoa, Redis' printer."""
-    text = repr(value)
-    sign = ""
-    if text[0] == "-":
-        sign, text = "-", text[1:]
-    mantissa, _, power = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    shift = len(whole) + (int(power) if power else 0)
-    padded = whole + fraction
-    digits = padded.lstrip("0")
-    point = shift - (len(padded) - len(digits))  # value = 0.DIGITS * 10**point
-    digits = digits.rstrip("0")
-    count = len(digits)
-    exponent = point - 1
-    if point >= count and abs(exponent) < count + 7:
-        return (sign + digits + "0" * (point - count)).encode()
-    if point < count and (point - count > -7 or abs(exponent) < 4):
-        if point <= 0:
-            return (sign + "0." + "0" * -point + digits).encode()
-        return (sign + digits[:point] + "." + digits[point:]).encode()
-    fraction = "." + digits[1:] if count > 1 else ""
-    return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent)}".encode()
 
 
 def encode_reply(value, int resp=2) -> bytes:

@@ -11,7 +11,7 @@ from random import randrange
 from typing import Any
 
 from node import errors
-from node.core.reply_writer import format_double
+from node.core.double_digits import format_double
 from node.datatypes import SortedSet
 from node.errors import ReplyError
 from node.handlers.arguments import parse_float, parse_non_negative

@@ -14,8 +14,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
+from node.core.double_digits import double_digits
 from node.datatypes import Hash, List, Set, SortedSet, Stream, stream_id
-from node.double_digits import double_digits
 
 _EXPIRES: Final = b"!!expire!!"
 

@@ -188,4 +188,4 @@ def argument(value: Any) -> bytes:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BAD_ARGUMENTS
-    return b"%d" % value if isinstance(value, int) else format_number(value)
+    return format_number(value)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from node.core.double_digits import format_double
 from node.errors import ReplyError, one_line
 from node.replies import NULL_ARRAY, BigNumber, PairsReply, Push, SetReply, Verbatim
 
@@ -21,34 +22,10 @@ INT64_MIN = -(2**63)
 
 
 def format_number(value: float) -> bytes:
-    """A Lua number as the argument of a command: shortest digits that give it back, as Redis' fpconv."""
+    """A Lua number as the argument of a command: as Redis prints doubles, but for the signs of 0 and NaN."""
     if math.isnan(value):
         return b"-nan" if math.copysign(1, value) < 0 else b"nan"
-    if math.isinf(value):
-        return b"inf" if value > 0 else b"-inf"
-    if value.is_integer() and abs(value) < 2**63:
-        return b"%d" % int(value)
-    sign = "-" if value < 0 else ""
-    mantissa, _, power = repr(abs(value)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    fraction = fraction.rstrip("0")
-    digits = (whole + fraction).lstrip("0")
-    scale = int(power or 0) - len(fraction)  # value is digits times ten to the scale
-    stripped = digits.rstrip("0")
-    scale += len(digits) - len(stripped)
-    return (sign + _placed(stripped, scale)).encode()
-
-
-def _placed(digits: str, scale: int) -> str:
-    """Where fpconv writes zeros, and where an exponent."""
-    exponent = scale + len(digits) - 1
-    if scale >= 0 and exponent < len(digits) + 7:
-        return digits + "0" * scale
-    if scale < 0 and (scale > -7 or abs(exponent) < 4):
-        point = len(digits) + scale
-        return f"{digits[:point]}.{digits[point:]}" if point > 0 else f"0.{'0' * -point}{digits}"
-    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{digits[0]}{fraction}e{exponent:+d}"
+    return format_double(value) if value else b"0"
 
 
 def truncated(value: float) -> int:
@@ -96,7 +73,7 @@ def _pairs(value: dict[Any, Any] | PairsReply) -> Iterable[tuple[Any, Any]]:
 
 def _flat_to_lua(value: Any, table: MakeTable) -> Any:
     if isinstance(value, float):
-        return format_number(value)
+        return format_double(value)
     if isinstance(value, (dict, PairsReply)):
         return _array((each for pair in _pairs(value) for each in pair), 2, table)
     if isinstance(value, (SetReply, Push)):

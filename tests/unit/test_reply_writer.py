@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.core.reply_writer import encode_reply, format_double
+from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
 from node.replies import (
     NO_REPLY,
@@ -56,23 +56,3 @@ def test_on_the_wire(value: Any, resp2: bytes, resp3: bytes) -> None:
 def test_what_is_no_reply_value_is_refused() -> None:
     with pytest.raises(TypeError, match="not a reply value"):
         encode_reply(object())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (3.0, b"3"),
-        (-0.0, b"-0"),
-        (0.1, b"0.1"),
-        (1e15 + 0.5, b"1000000000000000.5"),
-        (1e20, b"1e+20"),
-        (1.5e-5, b"0.000015"),
-        (1e-7, b"1e-7"),
-        (5e-324, b"5e-324"),
-        (1.7976931348623157e308, b"1.7976931348623157e+308"),
-        (float("-inf"), b"-inf"),
-        (float("nan"), b"nan"),
-    ],
-)
-def test_doubles_as_redis_prints_them(value: float, text: bytes) -> None:
-    assert format_double(value) == text

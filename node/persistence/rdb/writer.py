@@ -18,6 +18,7 @@ from typing import Any, Final
 import lzf
 
 from node.core import listpack
+from node.core.double_digits import format_double
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset
@@ -136,7 +137,7 @@ class RdbWriter:
                 self._string(listpack.encode(part for pair in value.items() for part in pair))
             case rdb.ZSET_LISTPACK:
                 pairs = value.items()
-                self._string(listpack.encode(p for m, score in pairs for p in (m, _score_text(score))))
+                self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
             case rdb.SET_LISTPACK:
                 self._string(listpack.encode(value))
             case rdb.SET_INTSET:
@@ -188,11 +189,6 @@ class RdbWriter:
                 self.flush()
             else:
                 self._string(listpack.encode(node))
-
-
-def _score_text(score: float) -> bytes:
-    """The shortest text that reads back as `score`. Whole numbers lose their point, to pack as integers."""
-    return b"%d" % score if score.is_integer() and abs(score) < 1e17 else repr(score).encode()
 
 
 def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
