@@ -47,6 +47,7 @@ MISCONF = ReplyError(
     "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the "
     "Redis logs for details about the RDB error."
 )
+MONITORS_ACCESS_NO_KEYS = ReplyError("ERR Replica can't interact with the keyspace")
 SHUTDOWN_FAILED = ReplyError("ERR Errors trying to SHUTDOWN. Check logs.")
 NO_MULTI = ReplyError("ERR Command not allowed inside a transaction")
 MAX_CLIENTS = ReplyError("ERR max number of clients reached")

@@ -36,10 +36,12 @@ from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
 from node.scripting.scripts import Scripts
 from node.session.blocking import Blocking
+from node.session.monitor import Monitors
 from node.session.output_limits import OutputLimits
 from node.session.pause import Pause
 from node.session.pubsub import PubSub
 from node.session.session import Session
+from node.session.tracking import Tracking
 from node.session.watch import Watches
 
 MAX_ERROR_PREFIXES = 128
@@ -67,6 +69,8 @@ class Worker:
         self.pause = Pause(self.engine)
         self.watches = Watches(self.engine)
         self.blocking = Blocking(self)
+        self.tracking = Tracking(self)
+        self.monitors = Monitors(self.engine)
         self.scripts = Scripts(self)
         self.command_rate = Rate(self.engine.now)
         self.input_rate = Rate(self.engine.now)
@@ -205,6 +209,8 @@ class Worker:
         self.watches.remove_all(session)
         self.blocking.discard(session)
         self.pubsub.remove(session)
+        self.tracking.disable(session)
+        self.monitors.remove(session)
         self.output_limits.gone(session, connection.overflowed)
         self.replication.client_gone(session)
 
@@ -256,7 +262,15 @@ class Worker:
         self.trail.add(db.index, [b"DEL", key])
         self.watches.touch_expired(db.index, key)
         self.blocking.key_expired(db.index, key)
+        self.tracking.key_changed(key)
         self.notifications.expired(db.index, key)
+
+    def databases_emptied(self, databases: Sequence[Any]) -> None:
+        """Tell who watches, waits for or caches keys that they go with all of these databases."""
+        for db in databases:
+            self.watches.touch_all(db.index)
+            self.blocking.database_changed(db.index)
+        self.tracking.database_emptied()
 
     # --- chores --------------------------------------------------------------------------------------
 

@@ -164,7 +164,7 @@ _add(
 )
 _add("maxmemory-clients", Memory(percent=True), 0, "inert")
 _add("proto-max-bulk-len", Memory(MB), 512 * MB)
-_add("tracking-table-max-keys", SIZE, 1_000_000, "inert")
+_add("tracking-table-max-keys", SIZE, 1_000_000)
 _add("notify-keyspace-events", EventClasses(), "")
 _add("busy-reply-threshold", LONG, 5000, "inert", also="lua-time-limit")
 

@@ -43,6 +43,7 @@ GATE_ASKING = 1 << 2          # the next command may use an importing slot
 GATE_REPLY = 1 << 3           # CLIENT REPLY OFF or SKIP
 GATE_SUBSCRIBED = 1 << 4      # RESP2 subscriber: few commands are allowed
 GATE_NO_TOUCH = 1 << 5        # CLIENT NO-TOUCH
+GATE_TRACKING = 1 << 6        # CLIENT TRACKING: its reads are remembered; or it is told what others track
 # Gates of the worker
 GATE_LOADING = 1 << 8
 GATE_PAUSED_WRITES = 1 << 9
@@ -53,8 +54,9 @@ GATE_FEW_REPLICAS = 1 << 13   # min-replicas-to-write not met
 GATE_DISK_ERROR = 1 << 14     # stop-writes-on-bgsave-error
 GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is down
 GATE_TIMED = 1 << 16          # the slow log wants each command's own time: none is compiled
+GATE_MONITORED = 1 << 17      # MONITOR: every command is shown
 
-cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED
+cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED
 cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
 cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
 

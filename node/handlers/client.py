@@ -39,8 +39,12 @@ _BAD_UNBLOCK_REASON = ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or
 
 HELP = [
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CACHING (YES|NO)",
+    "    Whether the keys of the next command are tracked, against what was opted for.",
     "GETNAME",
     "    The name of this connection.",
+    "GETREDIR",
+    "    The connection that is told what this one tracks.",
     "ID",
     "    The number of this connection.",
     "INFO",
@@ -70,6 +74,10 @@ HELP = [
     "    Tell which client library this is.",
     "SETNAME <name>",
     "    Name this connection.",
+    "TRACKING (ON|OFF) [REDIRECT <client-id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Tell when keys that this connection has read are changed.",
+    "TRACKINGINFO",
+    "    How this connection tracks keys.",
     "UNBLOCK <client-id> [TIMEOUT|ERROR]",
     "    End the waiting of a blocked connection.",
     "UNPAUSE",

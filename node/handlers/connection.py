@@ -134,6 +134,8 @@ def reset(ctx: Any, args: list[bytes]) -> str:
     """Back to the state of a new connection, but for its number and what it told of its library."""
     ctx.leave_transaction()
     ctx.worker.pubsub.remove(ctx)
+    ctx.worker.tracking.disable(ctx)
+    ctx.worker.monitors.remove(ctx)
     ctx.db = ctx.engine.databases[0]
     ctx.resp = 2
     ctx.name = b""

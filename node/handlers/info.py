@@ -90,7 +90,7 @@ def clients(worker: Any) -> Fields:
         "client_recent_max_input_buffer": max((s.link.pending_input for s in sessions), default=0),
         "client_recent_max_output_buffer": max((s.link.pending_output for s in sessions), default=0),
         "blocked_clients": sum(session.suspended for session in sessions),
-        "tracking_clients": 0,
+        "tracking_clients": len(worker.tracking.sessions),
         "pubsub_clients": sum(session.kind == "pubsub" for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": len({key for session in sessions for key in session.watched}),
@@ -142,6 +142,9 @@ def stats(worker: Any) -> Fields:
         "pubsub_channels": worker.pubsub.channel_count,
         "pubsub_patterns": worker.pubsub.pattern_count,
         "pubsubshard_channels": worker.pubsub.shard_channel_count,
+        "tracking_total_keys": worker.tracking.key_count,
+        "tracking_total_items": worker.tracking.item_count,
+        "tracking_total_prefixes": worker.tracking.prefix_count,
         "total_error_replies": sum(worker.error_counts.values()),
         **worker.replication.stats(),
     }

@@ -29,15 +29,14 @@ def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
 @command("flushall")
 def flushall(ctx: Any, args: list[bytes]) -> str:
     _check_flush_option(args)
-    for db in ctx.engine.databases:
-        _flush(ctx, db)
+    _flush(ctx, ctx.engine.databases)
     return OK
 
 
 @command("flushdb")
 def flushdb(ctx: Any, args: list[bytes]) -> str:
     _check_flush_option(args)
-    _flush(ctx, ctx.db)
+    _flush(ctx, [ctx.db])
     return OK
 
 
@@ -47,12 +46,12 @@ def _check_flush_option(args: list[bytes]) -> None:
         raise errors.SYNTAX
 
 
-def _flush(ctx: Any, db: Any) -> None:
-    ctx.worker.watches.touch_all(db.index)
-    ctx.worker.blocking.database_changed(db.index)
-    # Counted as one change at least, so that a replica that holds something all the same is emptied too.
-    ctx.engine.dirty += max(1, len(db))
-    db.clear()
+def _flush(ctx: Any, databases: list[Any]) -> None:
+    ctx.worker.databases_emptied(databases)
+    for db in databases:
+        # Counted as one change at least, so that a replica that holds something all the same is emptied too.
+        ctx.engine.dirty += max(1, len(db))
+        db.clear()
 
 
 @command("shutdown")

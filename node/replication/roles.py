@@ -262,8 +262,8 @@ class Replication:
         self._set_gates()
 
     def empty(self) -> None:
+        self._worker.databases_emptied(self._worker.databases)
         for db in self._worker.databases:
-            self._worker.watches.touch_all(db.index)
             db.clear()
 
     @contextlib.contextmanager

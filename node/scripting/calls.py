@@ -19,6 +19,7 @@ from node.core.engine import (
     GATE_OUT_OF_MEMORY,
     GATE_READ_ONLY,
     GATE_STALE,
+    GATE_TRACKING,
 )
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
@@ -56,6 +57,7 @@ class Calls:
         self._table: MakeTable = lambda _: None
         self.client: Session = worker.internal_session(replicated=False)
         self.client.queue = []
+        self.client.kind = "script"
         self.read_only = False
         self._may_exceed_memory = False
         self._may_cross_slots = False
@@ -73,7 +75,8 @@ class Calls:
         client.replicated = caller.replicated
         client.user = caller.user
         client.asking, client.readonly = caller.asking, caller.readonly
-        client.gate = 0
+        client.tracking = caller.tracking
+        client.gate = caller.gate & GATE_TRACKING
         self.read_only = read_only
         self._may_exceed_memory = script.allows("allow-oom")
         self._may_cross_slots = script.allows("allow-cross-slot-keys")

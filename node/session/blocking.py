@@ -112,7 +112,7 @@ class Blocking:
         ever if 0. Then `command` (a table name), which nothing is behind but `args`, is executed again; with
         `needs_key` also when a key is gone.
         """
-        again = self._woken if self._woken is not None and self._woken.session is session else None
+        again = self._woken if self.is_waking(session) else None
         if again is not None:
             waiter, self._woken = again, None
         else:
@@ -130,6 +130,10 @@ class Blocking:
         for place in waiter.keys:
             self._queues.setdefault(place, {})[session] = waiter
         session.suspend()
+
+    def is_waking(self, session: Session) -> bool:
+        """Whether its command is being executed again."""
+        return self._woken is not None and self._woken.session is session
 
     def _take(self, waiter: _Waiter) -> None:
         """Out of all queues; its time goes on."""

@@ -43,12 +43,17 @@ def is_unix(session: Session) -> bool:
 
 def flags(session: Session) -> str:
     """The letters of the `flags` field, `N` when there is nothing to say."""
+    tracking = session.tracking
     said = {
+        "O": session in session.worker.monitors,
         "S": session.kind == "replica",
         "M": session.kind == "master",
         "P": session.kind == "pubsub",
         "x": session.queue is not None,
         "b": session.suspended,
+        "t": tracking is not None,
+        "R": tracking is not None and tracking.broken,
+        "B": tracking is not None and tracking.broadcasts,
         "d": session.watch_broken,
         "c": session.closing,
         "U": is_unix(session),
@@ -96,7 +101,7 @@ def describe(session: Session) -> bytes:
         "events": "rw" if pending_output else "r",
         "cmd": session.last_command or NO_COMMAND,
         "user": session.user,
-        "redir": -1,
+        "redir": -1 if session.tracking is None else session.tracking.redirect,
         "resp": session.resp,
         "lib-name": session.lib_name.decode("latin-1"),
         "lib-ver": session.lib_ver.decode("latin-1"),

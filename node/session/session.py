@@ -21,6 +21,7 @@ from node.core.engine import (
     GATE_DISK_ERROR,
     GATE_FEW_REPLICAS,
     GATE_LOADING,
+    GATE_MONITORED,
     GATE_NO_TOUCH,
     GATE_OUT_OF_MEMORY,
     GATE_PAUSED_ALL,
@@ -29,15 +30,17 @@ from node.core.engine import (
     GATE_REPLY,
     GATE_STALE,
     GATE_SUBSCRIBED,
+    GATE_TRACKING,
     GATE_TRANSACTION,
     Client,
 )
 from node.errors import ReplyError
 from node.keyspace import events
-from node.replies import NO_REPLY, QUEUED, Push, Replies
+from node.replies import NO_REPLY, QUEUED, Replies
 
 if TYPE_CHECKING:
     from node.session.pubsub import Frame, Subscriptions
+    from node.session.tracking import Mode
     from node.worker import Worker
 
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
@@ -52,6 +55,11 @@ FOR_SUBSCRIBERS = frozenset(
 """All that a RESP2 client may send while it listens: it could not tell other replies from messages."""
 
 
+ACCESS = frozenset(("readonly", "write"))
+
+RUN_GATES = GATE_NO_TOUCH | GATE_TRACKING
+"""What must be looked at around the run of a command."""
+
 CROSS_PROTOCOL = frozenset((b"post", b"host:"))
 """What begins the lines of an HTTP request."""
 
@@ -62,7 +70,6 @@ class Session(Client):
         "created_at",
         "executing",
         "id",
-        "is_replica",
         "kind",
         "lib_name",
         "lib_ver",
@@ -74,6 +81,7 @@ class Session(Client):
         "readonly",
         "reply_mode",
         "subscriptions",
+        "tracking",
         "user",
         "watch_broken",
         "watched",
@@ -85,7 +93,7 @@ class Session(Client):
         self.id = session_id
         self.link = link
         self.kind = "normal"
-        """As CLIENT LIST TYPE has it: normal, master, replica or pubsub."""
+        """As CLIENT LIST TYPE has it: normal, master, replica or pubsub; or script, which is not listed."""
         self.created_at = engine.now
         self.name = b""
         self.lib_name = b""
@@ -107,8 +115,10 @@ class Session(Client):
         self.watch_broken = False
         self.subscriptions: Subscriptions | None = None
         """What this client listens to, None while it does not. Kept by `session/pubsub`."""
+        self.tracking: Mode | None = None
+        """How this client tracks keys, None while it does not. Kept by `session/tracking`."""
         self.executing = False
-        self.pushes: list[Push] = []
+        self.pushes: list[Any] = []
         """What was pushed to this client while its own command was being executed: follows the reply."""
 
     @property
@@ -133,6 +143,8 @@ class Session(Client):
                 self.queue_broken = True
             value = error
         self.asking = self.executing = False
+        if self.gate & GATE_TRACKING:
+            self.worker.tracking.command_done(self, argv)
         if reply_mode == "skip" and self.suspended:
             self.set_reply_mode("skip")  # it is the reply that comes later which is skipped
         muted = reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off")
@@ -174,13 +186,23 @@ class Session(Client):
 
     def run(self, command: Command, argv: list[bytes], args: list[bytes]) -> Any:
         """Run a handler after all checks; the one place through which sessions do."""
-        if not self.gate & GATE_NO_TOUCH or command.name == "touch":
+        if not self.gate & RUN_GATES and not self.engine.gate & GATE_MONITORED:
             return self.engine.call(self, command.name, argv, args)
-        self.db.keeps_clocks = True
+        monitors = self.worker.monitors if self.engine.gate & GATE_MONITORED else None
+        if self.worker.blocking.is_waking(self):
+            monitors = None  # they saw it when it began to wait
+        calls_others = "skip_monitor" in command.flags
+        if monitors is not None and calls_others:
+            monitors.show(self, command, argv)
+        self.db.keeps_clocks = bool(self.gate & GATE_NO_TOUCH) and command.name != "touch"
         try:
             return self.engine.call(self, command.name, argv, args)
         finally:
             self.db.keeps_clocks = False
+            if self.gate & GATE_TRACKING and "readonly" in command.flags and not calls_others:
+                self.worker.tracking.remember(self, command, argv)
+            if monitors is not None and not calls_others:
+                monitors.show(self, command, argv)
 
     def _check(self, command: Command, argv: list[bytes]) -> None:
         """Raise the first reason, in Redis' order, why this client may not execute this command now."""
@@ -211,6 +233,8 @@ class Session(Client):
             raise errors.MASTERDOWN
         if gate & GATE_LOADING and "loading" not in flags:
             raise errors.LOADING
+        if gate & GATE_MONITORED and flags & ACCESS and self in self.worker.monitors:
+            raise errors.MONITORS_ACCESS_NO_KEYS
 
     def _check_slot(self, command: Command, argv: list[bytes]) -> None:
         if not self.worker.cluster.enabled:

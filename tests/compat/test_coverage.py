@@ -1,8 +1,8 @@
 """Which commands of redis-server and valkey-server are missing here.
 
 The oracles say themselves what they have. Whatever of it no handler carries out must stand in one of two
-lists: `LEFT_OUT` for good, with the reason, and `STILL_TO_COME`, which only ever gets shorter: a command that is
-there and still listed fails the test as much as one that is missing and not listed.
+lists: `LEFT_OUT` for good, with the reason, and `STILL_TO_COME`, which only ever gets shorter: a command that
+is there and still listed fails the test as much as one that is missing and not listed.
 
 That the rows of COMMAND (arity, flags, key specs, categories, tips) are the oracles' is tested beside the
 table, in tests/unit/test_commands.py.
@@ -29,12 +29,8 @@ LEFT_OUT = {
 STILL_TO_COME = {
     "acl*",
     "bgrewriteaof",
-    "client|caching",
     "client|capa",
-    "client|getredir",
     "client|import-source",
-    "client|tracking",
-    "client|trackinginfo",
     "cluster|cancelslotmigrations",
     "cluster|flushslot",
     "cluster|getslotmigrations",
@@ -63,7 +59,6 @@ STILL_TO_COME = {
     "module",
     "module|help",
     "module|list",
-    "monitor",
     "msetex",
     "script|debug",
     "swapdb",
