@@ -30,7 +30,6 @@ from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.notifications import Notifications
 from node.listeners import open_tcp, open_unix
 from node.log import Log
-from node.metrics.memory import MemoryUse
 from node.metrics.rates import Rate
 from node.metrics.slowness import Slowness
 from node.persistence.snapshot import Snapshots
@@ -98,7 +97,6 @@ class Worker:
             db.on_expired = self._key_expired
         self._follow_settings()
         self.slowness = Slowness(self)
-        self.memory = MemoryUse(self)
         self.snapshots = Snapshots(self)
         self.replication = Replication(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
@@ -112,7 +110,6 @@ class Worker:
         sockets = self._open_sockets()
         self.log.running(self.config)
         self.log.notice(log.INITIALIZED)
-        self.memory.start()
         self.snapshots.load()
         self.engine.tick()
         await self.cluster.start()

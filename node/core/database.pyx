@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from node.core.hash cimport Hash, soonest_due
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport CLOCK_MASK, Key, key_from_bytes, key_of, value_of
 from node.core.slot_table cimport (
@@ -27,7 +28,9 @@ from node.core.slot_table cimport (
     table_walk,
 )
 
+from node.core.hash import NEVER
 from node.errors import WRONGTYPE
+from node.keyspace.field_index import FieldIndex
 
 KEEP_TTL = -1
 """As `expire_at` of `Database.set`: keep the expiry the key has."""
@@ -78,6 +81,8 @@ cdef class Database(Keyspace):
             self.put_string(&k, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), expire_at)
         else:
             self.lay_out(&k, value, expire_at)
+            if type(value) is Hash and (<Hash>value).timed:
+                self.await_fields(key, value)
 
     def delete(self, bytes key not None) -> bool:
         cdef Key k
@@ -290,6 +295,31 @@ cdef class Database(Keyspace):
                 return slot
         return -1
 
+    # --- fields that expire --------------------------------------------------------------------------
+
+    def await_fields(self, bytes key not None, Hash value not None) -> None:
+        """The hash at `key` has, perhaps, fields that expire: `due_hash` will know of them."""
+        cdef int64_t soonest = soonest_due(value)
+        if soonest == NEVER:
+            return
+        if self.field_index is None:
+            self.field_index = FieldIndex(self.soonest_field)
+        self.field_index.schedule(key, soonest)
+
+    def soonest_field(self, bytes key not None) -> int:
+        """Unix ms at which the first field of the hash at `key` expires; NEVER where there is none."""
+        value = self.peek(key)
+        return soonest_due(<Hash>value) if type(value) is Hash else NEVER
+
+    def due_hash(self) -> bytes | None:
+        """A key whose value has fields that have expired and were not deleted yet; None if there is none."""
+        return None if self.field_index is None else self.field_index.due(self.clock[0])
+
+    @property
+    def expiring_hashes(self) -> int:
+        """How many hashes have fields that expire."""
+        return 0 if self.field_index is None else self.field_index.count()
+
     # --- strings in place ----------------------------------------------------------------------------
 
     cdef Entry* string_for_read(self, bytes key) except? NULL:
@@ -368,15 +398,6 @@ cdef class Database(Keyspace):
             else:
                 found.append(key_of(entry))
         return found
-
-    def table_memory(self) -> tuple:
-        """Bytes of the tables that find keys, (for all of them, for those with an expiry)."""
-        cdef int64_t cells = 0
-        cdef int slot
-        for slot in range(SLOT_COUNT):
-            if self.tables[slot].cells != NULL:
-                cells += <int64_t>sizeof(uint64_t) << self.tables[slot].bits
-        return SLOT_COUNT * sizeof(SlotTable) + cells, self.volatile_count * sizeof(int64_t)
 
     def keys_in_slot(self, int slot, Py_ssize_t limit) -> list:
         return self.live_entries(slot, limit, False)

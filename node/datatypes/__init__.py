@@ -6,7 +6,7 @@ the thresholds in `limits`, and never back, except that a list shrinks. Nothing 
 caller picks a position and asks for what is `at` it.
 """
 
-from node.datatypes.hash import Hash
+from node.core.hash import Hash
 from node.datatypes.list import List
 from node.datatypes.set import Set
 from node.datatypes.sorted_set import SortedSet

@@ -58,7 +58,6 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.engine.reset_stats()
     worker.error_counts.clear()
     worker.rejected_connections = 0
-    worker.memory.forget_peak()
     for db in worker.databases:
         db.reset_stats()
     return OK

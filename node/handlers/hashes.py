@@ -6,7 +6,6 @@ replicas and the AOF.
 
 from __future__ import annotations
 
-from random import randrange
 from typing import Any
 
 from node import errors
@@ -15,10 +14,10 @@ from node.errors import ReplyError
 from node.handlers import long_double
 from node.handlers.arguments import INT64_MAX, INT64_MIN, parse_int
 from node.handlers.collection_scan import scan_collection
-from node.handlers.random_members import parse_count, positions
+from node.handlers.random_members import parse_count
 from node.handlers.registry import command
 from node.keyspace import events
-from node.replies import OK
+from node.replies import OK, PairsReply
 
 _NOT_AN_INTEGER = ReplyError("ERR hash value is not an integer")
 _NOT_A_FLOAT = ReplyError("ERR hash value is not a float")
@@ -57,10 +56,7 @@ def _set_fields(ctx: Any, args: list[bytes], name: str) -> int:
     if len(args) % 2 == 0:
         raise errors.wrong_arity(name)
     key = args[0]
-    value = _for_writing(ctx, key)
-    added = 0
-    for i in range(1, len(args), 2):
-        added += value.set(args[i], args[i + 1])
+    added = _for_writing(ctx, key).set_all(args, 1)
     ctx.changed(key, events.HSET, len(args) // 2)
     return added
 
@@ -133,26 +129,26 @@ def hget(ctx: Any, args: list[bytes]) -> bytes | None:
 
 @command("hmget")
 def hmget(ctx: Any, args: list[bytes]) -> list[bytes | None]:
-    value = _for_reading(ctx, args[0]) or Hash()
-    return [value.get(field) for field in args[1:]]
+    value = _for_reading(ctx, args[0])
+    return [None if value is None else value.get(field) for field in args[1:]]
 
 
 @command("hgetall")
-def hgetall(ctx: Any, args: list[bytes]) -> dict[bytes, bytes]:
+def hgetall(ctx: Any, args: list[bytes]) -> PairsReply:
     value = _for_reading(ctx, args[0])
-    return {} if value is None else dict(value.items())
+    return PairsReply(() if value is None else value.items())
 
 
 @command("hkeys")
 def hkeys(ctx: Any, args: list[bytes]) -> list[bytes]:
     value = _for_reading(ctx, args[0])
-    return [] if value is None else list(value.fields())
+    return [] if value is None else value.fields()
 
 
 @command("hvals")
 def hvals(ctx: Any, args: list[bytes]) -> list[bytes]:
     value = _for_reading(ctx, args[0])
-    return [] if value is None else list(value.values())
+    return [] if value is None else value.values()
 
 
 @command("hlen")
@@ -170,14 +166,14 @@ def hexists(ctx: Any, args: list[bytes]) -> int:
 @command("hstrlen")
 def hstrlen(ctx: Any, args: list[bytes]) -> int:
     value = _for_reading(ctx, args[0])
-    return 0 if value is None else len(value.get(args[1]) or b"")
+    return 0 if value is None else value.value_length(args[1])
 
 
 @command("hrandfield")
 def hrandfield(ctx: Any, args: list[bytes]) -> Any:
     if len(args) == 1:
         value = _for_reading(ctx, args[0])
-        return None if value is None else value.at(randrange(len(value)))[0]
+        return None if value is None else value.draw(1)[0][0]
     if len(args) > 3 or (len(args) == 3 and args[2].upper() != b"WITHVALUES"):
         parse_count(args[1], in_pairs=False)
         raise errors.SYNTAX
@@ -185,7 +181,7 @@ def hrandfield(ctx: Any, args: list[bytes]) -> Any:
     value = _for_reading(ctx, args[0])
     if value is None:
         return []
-    drawn = [value.at(position) for position in positions(len(value), count)]
+    drawn = value.draw(count)
     if len(args) == 2:
         return [field for field, _ in drawn]
     return drawn if ctx.resp == 3 else [part for pair in drawn for part in pair]

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node import errors
+from node.core.hash import Hash
 from node.core.key_slot import key_slot
-from node.datatypes.hash import Hash
 from node.datatypes.list import List
 from node.datatypes.set import Set
 from node.datatypes.sorted_set import SortedSet

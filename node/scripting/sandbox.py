@@ -44,7 +44,6 @@ class Sandbox:
         )
         lua = self._runtime.globals()
         self._load = lua[b"loadstring"]
-        self._collect = lua[b"collectgarbage"]
         null = self._load(_NULL)()
         is_null = self._load(b"local null = ... return function(v) return rawequal(v, null) end")(null)
         libraries = {
@@ -75,11 +74,6 @@ class Sandbox:
     def compile(self, source: bytes) -> Any:
         """The Lua function of a script, or bytes that say why there is none."""
         return self._compile(source)
-
-    @property
-    def memory(self) -> int:
-        """Bytes that Lua holds."""
-        return int(self._collect(b"count") * 1024)
 
     def table(self, content: Any) -> Any:
         """A Lua table of a dict or list."""

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 EVAL_KEPT = 500
 """Scripts of EVAL that are kept, as in Redis since 7.4."""
 
-SCRIPT_OVERHEAD = 400
-"""Bytes a script takes besides its source: its name, its entries in tables, its function's handle."""
-
 FLAGS = frozenset(("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"))
 
 NO_SCRIPT = ReplyError("NOSCRIPT No matching script. Please use EVAL.")
@@ -84,16 +81,6 @@ class Scripts:
 
     def __len__(self) -> int:
         return len(self._by_sha)
-
-    @property
-    def lua_memory(self) -> int:
-        """Bytes that Lua holds."""
-        return self._sandbox.memory if self._sandbox is not None else 0
-
-    @property
-    def memory(self) -> int:
-        """Bytes of the scripts' sources and of what is known of each."""
-        return sum(len(source) + SCRIPT_OVERHEAD for source in self._by_source)
 
     # --- keeping -------------------------------------------------------------------------------------
 

@@ -76,24 +76,6 @@ def test_hash_encoding_only_goes_up(small_limits: limits.Limits) -> None:
     assert Hash({b"": b"123456"}).encoding == "hashtable"
 
 
-@given(st.lists(st.tuples(st.booleans(), TINY, TINY)))
-def test_hash_is_a_dict(changes: list[tuple[bool, bytes, bytes]]) -> None:
-    value, model = Hash(), dict[bytes, bytes]()
-    for i, (is_set, field, content) in enumerate(changes):
-        if i == len(changes) // 2 and model:
-            value.at(0)  # from here on the index is kept
-        if is_set:
-            assert value.set(field, content) == (field not in model)
-            model[field] = content
-        else:
-            assert value.delete(field) == (model.pop(field, None) is not None)
-    assert dict(value.items()) == model == dict(value.copy().items())
-    assert len(value) == len(model)
-    assert all(value.get(field) == model.get(field) for _, field, _ in changes)
-    assert dict(value.at(i) for i in range(len(value))) == model
-    assert list(value.fields()) == list(model) and list(value.values()) == list(model.values())
-
-
 # -------------------------------------------------------------------------------------------- sets
 
 

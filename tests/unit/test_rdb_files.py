@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.core import listpack
 from node.core.database import Database
 from node.datatypes import Hash, List, Set, SortedSet
 from node.persistence.loading import Loader
@@ -17,7 +18,7 @@ from node.persistence.rdb import Entry, RdbError, RdbReader, dump_value, write_r
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.source import Source
 from node.persistence.rdb.values import load_value
-from node.persistence.rdb.writer import CHUNK, encode_string
+from node.persistence.rdb.writer import CHUNK, encode_length, encode_string
 from tests.unit.test_rdb_encodings import a_ziplist
 
 words = st.one_of(st.binary(max_size=80), st.integers(-(1 << 40), 1 << 40).map(lambda n: b"%d" % n))
@@ -255,7 +256,9 @@ def test_empty_collections_are_skipped_with_a_word() -> None:
         (b"\x00\x01k\x81\x70\0\0\0\0\0\0\0", "string of"),
         (b"\x00\x01k\x80\x10\0\0\0a", "unexpected end"),
         (b"\x00\x01k\xc7", "unknown encoding"),
-        (b"\x18\x01k" + bytes(8) + b"\x01\x05\x01f\x01v", "fields with an expiry are not supported"),
+        (b"\x18\x01k" + bytes(8) + b"\x01\x81" + b"\x10" * 8 + b"\x01f\x01v", "expiry out of range"),
+        (b"\x10\x01k" + string(listpack.encode([b"f", b"v", b"f", b"w"])), "hash with a field twice"),
+        (b"\x19\x01k" + bytes(8) + string(listpack.encode([b"f", b"v", b"x"])), "expiry that is no moment"),
     ],
 )
 def test_what_cannot_be_held_is_refused_with_a_reason(body: bytes, reason: str) -> None:
@@ -264,21 +267,36 @@ def test_what_cannot_be_held_is_refused_with_a_reason(body: bytes, reason: str) 
     assert reason in str(caught.value)
 
 
-def test_hashes_with_field_expiry_that_no_field_uses() -> None:
+def test_hashes_with_fields_that_expire() -> None:
     """Redis and Valkey use these types, and type code 22 for different ones."""
-    from node.core import listpack
-
-    triples = string(listpack.encode([b"f", b"v", b"0", b"g", b"w", b"0"]))
-    expected = ("hash", {b"f": b"v", b"g": b"w"})
+    moment = 1 << 41
+    triples = string(listpack.encode([b"f", b"v", b"%d" % moment, b"g", b"w", b"0"]))
+    earliest = moment.to_bytes(8, "little")
+    absolute = encode_length(moment)
     for header, body in (
-        (b"REDIS0012", b"\x16\x01k\x02\x00\x01f\x01v\x00\x01g\x01w"),
+        (b"REDIS0012", b"\x16\x01k\x02" + absolute + b"\x01f\x01v\x00\x01g\x01w"),
         (b"REDIS0012", b"\x17\x01k" + triples),
-        (b"REDIS0012", b"\x18\x01k" + bytes(8) + b"\x02\x00\x01f\x01v\x00\x01g\x01w"),
+        (b"REDIS0012", b"\x18\x01k" + earliest + b"\x02\x01\x01f\x01v\x00\x01g\x01w"),
         (b"REDIS0012", b"\x19\x01k" + bytes(8) + triples),
-        (b"VALKEY080", b"\x16\x01k\x02\x01f\x01v" + b"\xff" * 8 + b"\x01g\x01w" + b"\xff" * 8),
+        (b"VALKEY080", b"\x16\x01k\x02\x01f\x01v" + earliest + b"\x01g\x01w" + b"\xff" * 8),
     ):
         (entry,) = read_all(a_file(body, header))
-        assert plain(entry.value) == expected
+        assert list(entry.value.walk()) == [(b"f", b"v", moment), (b"g", b"w", 0)]
+        assert entry.value.encoding == "listpackex"
+
+
+def test_a_file_says_version_12_only_if_fields_expire() -> None:
+    db = Database(0)
+    db.set(b"k", Hash({b"f": b"v"}))
+    assert written([db]).startswith(b"REDIS0011")
+    value = Hash({b"%d" % i: b"v" for i in range(1000)})
+    value.set_expiry(b"5", 1 << 41)
+    db.set(b"large", value)
+    raw = written([db])
+    assert raw.startswith(b"REDIS0012")
+    (entry,) = [entry for entry in read_all(raw) if entry.key == b"large"]
+    assert entry.value.expiry(b"5") == 1 << 41
+    assert sorted(entry.value.walk()) == sorted(value.walk())
 
 
 def test_compressed_strings() -> None:

@@ -30,7 +30,8 @@ A type code names both the kind of value and how it is laid out: as a table (a c
 strings), or as one string that holds a packed encoding (listpack, ziplist, intset, zipmap).
 DUMP's payload is `type value uint16(version) uint64(crc64 of all before)`: see payload.py.
 
-Version 11 (Redis 7.2) is what we write: it is the last one that Redis and Valkey share.
+Version 11 (Redis 7.2) is what we write: it is the last one that Redis and Valkey share. Only what holds
+hashes with expiring fields is of version 12 (Redis 7.4), which brought these.
 
 Facts from rdb.h and rdb.c of Redis and Valkey, and from files of redis-server 8.2.3 and valkey-server 9.1.2.
 """
@@ -51,6 +52,8 @@ CHECKSUM_SINCE: Final = 5
 """The first version whose files end with a checksum."""
 
 VERSION_WRITTEN: Final = 11
+VERSION_WITH_FIELD_EXPIRY: Final = 12
+"""Written instead where hash fields expire."""
 REDIS_VERSION_MAX: Final = 12
 """Written by Redis 8.2."""
 VALKEY_VERSION_MIN: Final = 80
@@ -114,6 +117,8 @@ HASH_LISTPACK_EX_PRE_GA: Final = 23
 HASH_METADATA: Final = 24
 HASH_LISTPACK_EX: Final = 25
 VALKEY_HASH_2: Final = 22
+LATEST_FIELD_EXPIRY: Final = (1 << 46) - 1
+"""Unix ms. Redis keeps moments of fields in 46 bits."""
 
 # The two kinds of node in LIST_QUICKLIST_2.
 NODE_PLAIN: Final = 1

@@ -27,7 +27,9 @@ _FOOTER: Final = struct.Struct("<HQ")
 def dump_payload(value: Any, compress: bool = True) -> bytes:
     """What DUMP replies for `value` (bytes or a datatype object)."""
     code, body = dump_value(value, compress)
-    unsealed = b"%c%b%b" % (code, body, _VERSION.pack(rdb.VERSION_WRITTEN))
+    with_expiry = code in (rdb.HASH_METADATA, rdb.HASH_LISTPACK_EX)
+    version = rdb.VERSION_WITH_FIELD_EXPIRY if with_expiry else rdb.VERSION_WRITTEN
+    unsealed = b"%c%b%b" % (code, body, _VERSION.pack(version))
     return unsealed + crc64(unsealed).to_bytes(8, "little")
 
 

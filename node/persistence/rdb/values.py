@@ -2,15 +2,13 @@
 
 `load_value` is a table from type code to a function `Source → value`. A collection that is empty raises
 EmptyValue, because no server holds one; duplicates, odd counts and scores that are no numbers are damage.
-Hashes with expiring fields are read, and refused if a field really carries an expiry: the datatype cannot
-keep it, and dropping it would be a silent loss.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from node.core import listpack
@@ -60,13 +58,21 @@ def _pairs(elements: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(halves, halves, strict=True)
 
 
-def _hash_of(pairs: Iterator[tuple[bytes, bytes]], count: int) -> Hash:
-    fields = dict(pairs)
-    if not fields:
+def _hash_of(fields: Iterable[tuple[bytes, bytes, int]]) -> Hash:
+    """Of fields with values and Unix ms at which they expire, 0 for never."""
+    made = Hash()
+    for field, value, expire_at in fields:
+        if not made.set(field, value):
+            raise Malformed("hash with a field twice")
+        if expire_at:
+            made.set_expiry(field, expire_at)
+    return _filled(made)
+
+
+def _filled(made: Hash) -> Hash:
+    if not len(made):
         raise EmptyValue("empty hash")
-    if len(fields) != count:
-        raise Malformed("hash with a field twice")
-    return Hash(fields)
+    return made
 
 
 def _set_of(members: list[bytes]) -> Set:
@@ -110,7 +116,7 @@ def _set_table(source: Source) -> Set:
 
 def _hash_table(source: Source) -> Hash:
     count = load_length(source)
-    return _hash_of(((load_string(source), load_string(source)) for _ in range(count)), count)
+    return _hash_of((load_string(source), load_string(source), 0) for _ in range(count))
 
 
 def _zset_table(load_score: Callable[[Source], float]) -> Callable[[Source], SortedSet]:
@@ -129,10 +135,13 @@ Decode = Callable[[bytes], list[bytes]]
 
 def _packed_hash(decode: Decode) -> Callable[[Source], Hash]:
     def load(source: Source) -> Hash:
-        elements = decode(load_string(source))
-        return _hash_of(_pairs(elements), len(elements) // 2)
+        return _hash_of((field, value, 0) for field, value in _pairs(decode(load_string(source))))
 
     return load
+
+
+def _listpack_hash(source: Source) -> Hash:
+    return _filled(Hash.from_packed(load_string(source), False))
 
 
 def _packed_zset(decode: Decode) -> Callable[[Source], SortedSet]:
@@ -176,39 +185,36 @@ def _quicklist_2(source: Source) -> List:
 # ------------------------------------------------------------------------------------------- field expiry
 
 
-def _refuse_expiring(expires: bool) -> None:
-    if expires:
-        raise Unsupported("hash fields with an expiry are not supported")
-
-
 def _hash_metadata(relative: bool) -> Callable[[Source], Hash]:
-    """Redis: (expiry, field, value) in turn, after the earliest expiry if the others are relative to it."""
+    """Redis: (expiry, field, value) in turn, 0 for none. `relative`: the earliest expiry comes before them,
+    and theirs are the time after it, plus one."""
 
     def load(source: Source) -> Hash:
-        if relative:
-            source.take(8)
-        count = load_length(source)
-        return _hash_of((_metadata_field(source) for _ in range(count)), count)
+        earliest = _INT64.unpack(source.take(8))[0] - 1 if relative else 0
+        return _hash_of(_metadata_field(source, earliest) for _ in range(load_length(source)))
 
     return load
 
 
-def _metadata_field(source: Source) -> tuple[bytes, bytes]:
-    _refuse_expiring(load_length(source) != 0)
-    return load_string(source), load_string(source)
+def _metadata_field(source: Source, earliest: int) -> tuple[bytes, bytes, int]:
+    after = load_length(source)
+    field, value = load_string(source), load_string(source)
+    return field, value, _moment(earliest + after) if after else 0
+
+
+def _moment(expire_at: int) -> int:
+    if not 0 <= expire_at <= rdb.LATEST_FIELD_EXPIRY:
+        raise Malformed("hash field with an expiry out of range")
+    return max(expire_at, 1)
 
 
 def _hash_listpack_ex(has_minimum: bool) -> Callable[[Source], Hash]:
-    """Redis: a listpack of (field, value, expiry) in turn."""
+    """Redis: a listpack of (field, value, expiry) in turn, perhaps after the earliest of these."""
 
     def load(source: Source) -> Hash:
         if has_minimum:
             source.take(8)
-        elements = listpack.decode(load_string(source))
-        if len(elements) % 3:
-            raise Malformed("number of elements is no multiple of three")
-        _refuse_expiring(any(expiry != b"0" for expiry in elements[2::3]))
-        return _hash_of(zip(elements[::3], elements[1::3], strict=True), len(elements) // 3)
+        return _filled(Hash.from_packed(load_string(source), True))
 
     return load
 
@@ -216,13 +222,13 @@ def _hash_listpack_ex(has_minimum: bool) -> Callable[[Source], Hash]:
 def _valkey_hash_2(source: Source) -> Hash:
     """Valkey: (field, value, expiry as int64, -1 for none) in turn."""
     count = load_length(source)
-    return _hash_of((_valkey_field(source) for _ in range(count)), count)
+    return _hash_of(_valkey_field(source) for _ in range(count))
 
 
-def _valkey_field(source: Source) -> tuple[bytes, bytes]:
+def _valkey_field(source: Source) -> tuple[bytes, bytes, int]:
     field, value = load_string(source), load_string(source)
-    _refuse_expiring(_INT64.unpack(source.take(8))[0] != -1)
-    return field, value
+    expire_at = _INT64.unpack(source.take(8))[0]
+    return field, value, 0 if expire_at == -1 else _moment(expire_at)
 
 
 _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
@@ -238,7 +244,7 @@ _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
     rdb.ZSET_ZIPLIST: _packed_zset(ziplist.decode),
     rdb.HASH_ZIPLIST: _packed_hash(ziplist.decode),
     rdb.LIST_QUICKLIST: _quicklist,
-    rdb.HASH_LISTPACK: _packed_hash(listpack.decode),
+    rdb.HASH_LISTPACK: _listpack_hash,
     rdb.ZSET_LISTPACK: _packed_zset(listpack.decode),
     rdb.LIST_QUICKLIST_2: _quicklist_2,
     rdb.SET_LISTPACK: _packed_set(listpack.decode),

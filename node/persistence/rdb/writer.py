@@ -19,6 +19,7 @@ import lzf
 
 from node.core import listpack
 from node.core.double_digits import format_double
+from node.core.hash import NEVER
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import intset
@@ -36,6 +37,7 @@ LIST_NODE_BYTES: Final = 8 * 1024
 _INT8 = struct.Struct("<Bb")
 _INT16 = struct.Struct("<Bh")
 _INT32 = struct.Struct("<Bi")
+_INT64 = struct.Struct("<q")
 _EXPIRE_MS = struct.Struct("<Bq")
 _DOUBLE = struct.Struct("<d")
 
@@ -82,8 +84,8 @@ class RdbWriter:
         self._crc = 0
         self._buffer = bytearray()
 
-    def header(self, aux: Mapping[str, str | int]) -> None:
-        self._buffer += b"%b%04d" % (rdb.REDIS_MAGIC, rdb.VERSION_WRITTEN)
+    def header(self, aux: Mapping[str, str | int], version: int = rdb.VERSION_WRITTEN) -> None:
+        self._buffer += b"%b%04d" % (rdb.REDIS_MAGIC, version)
         for name, value in aux.items():
             self._buffer.append(rdb.OP_AUX)
             self._string(name.encode())
@@ -134,7 +136,12 @@ class RdbWriter:
             case rdb.STRING:
                 self._string(value)
             case rdb.HASH_LISTPACK:
-                self._string(listpack.encode(part for pair in value.items() for part in pair))
+                self._string(value.packed())
+            case rdb.HASH_LISTPACK_EX:
+                self._buffer += _INT64.pack(_earliest(value))
+                self._string(value.packed())
+            case rdb.HASH_METADATA:
+                self._field_table(value)
             case rdb.ZSET_LISTPACK:
                 pairs = value.items()
                 self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
@@ -145,7 +152,7 @@ class RdbWriter:
             case rdb.LIST_QUICKLIST_2:
                 self._quicklist(value)
             case rdb.HASH:
-                self._table(len(value), (part for pair in value.items() for part in pair))
+                self._table(len(value), (part for field, text, _ in value.walk() for part in (field, text)))
             case rdb.SET:
                 self._table(len(value), value)
             case rdb.STREAM_LISTPACKS_3:
@@ -177,6 +184,16 @@ class RdbWriter:
             self._string(member)
             self._buffer += _DOUBLE.pack(score)
 
+    def _field_table(self, value: Hash) -> None:
+        """Moments are written as the time after the earliest, plus one; 0 for fields that do not expire."""
+        earliest = _earliest(value)
+        self._buffer += _INT64.pack(earliest)
+        self._buffer += encode_length(len(value))
+        for field, text, expire_at in value.walk():
+            self._buffer += encode_length(expire_at - earliest + 1 if expire_at else 0)
+            self._string(field)
+            self._string(text)
+
     def _quicklist(self, value: List) -> None:
         """The count of nodes comes first, so the nodes are counted in a pass of their own."""
         self._buffer += encode_length(sum(1 for _ in _list_nodes(value)))
@@ -189,6 +206,11 @@ class RdbWriter:
                 self.flush()
             else:
                 self._string(listpack.encode(node))
+
+
+def _earliest(value: Hash) -> int:
+    """When the first field expires, 0 for never."""
+    return value.soonest if value.soonest != NEVER else 0
 
 
 def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
@@ -208,6 +230,7 @@ def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
 
 _CODES: Final[dict[tuple[type, str], int]] = {
     (Hash, "listpack"): rdb.HASH_LISTPACK,
+    (Hash, "listpackex"): rdb.HASH_LISTPACK_EX,
     (Hash, "hashtable"): rdb.HASH,
     (Set, "intset"): rdb.SET_INTSET,
     (Set, "listpack"): rdb.SET_LISTPACK,
@@ -222,7 +245,10 @@ _CODES: Final[dict[tuple[type, str], int]] = {
 
 def type_code(value: Any) -> int:
     """The type under which `value` (bytes or a datatype object) is written."""
-    return rdb.STRING if isinstance(value, bytes) else _CODES[type(value), value.encoding]
+    if isinstance(value, bytes):
+        return rdb.STRING
+    code = _CODES[type(value), value.encoding]
+    return rdb.HASH_METADATA if code == rdb.HASH and value.soonest != NEVER else code
 
 
 def dump_value(value: Any, compress: bool = True) -> tuple[int, bytes]:
@@ -248,7 +274,9 @@ def write_rdb(
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
     """
     writer = RdbWriter(write, compress=compress, checksum=checksum)
-    writer.header(aux)
+    databases = list(databases)
+    expiring = any(db.expiring_hashes for db in databases)
+    writer.header(aux, rdb.VERSION_WITH_FIELD_EXPIRY if expiring else rdb.VERSION_WRITTEN)
     keys = 0
     for db in databases:
         if not len(db):
