@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import uvloop
 
 from node import log as log_lines
+from node.acl.file import AclFileError
 from node.config import Config, ConfigError
 from node.errors import ReplyError
 from node.listeners import ListenError
@@ -41,7 +42,7 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
     _write_pid_file(config, log)
     try:
         return uvloop.run(_life(config, log, make_cluster if config.cluster_enabled else None))
-    except (ListenError, RdbError, OSError) as error:
+    except (AclFileError, ListenError, RdbError, OSError) as error:
         for line in str(error).splitlines():
             log.warning(line)
         return 1

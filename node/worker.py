@@ -20,7 +20,7 @@ from node.cluster_port import ClusterPort, Standalone
 from node.commands.model import Command
 from node.config import Config
 from node.core.connection import Connection
-from node.core.engine import GATE_AUTH, GATE_LOADING, Engine
+from node.core.engine import GATE_LOADING, Engine
 from node.core.hot_strings import install as install_hot_strings
 from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
@@ -35,6 +35,7 @@ from node.metrics.slowness import Slowness
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
 from node.scripting.scripts import Scripts
+from node.session.access import Access
 from node.session.blocking import Blocking
 from node.session.monitor import Monitors
 from node.session.output_limits import OutputLimits
@@ -61,6 +62,7 @@ class Worker:
         self.trail = self.engine.trail
         self.started_at = self.engine.now
         self.clients: dict[int, Session] = {}
+        self.access = Access(self)
         self.rejected_connections = 0
         self.error_counts: dict[str, int] = {}
         """Error replies by prefix: INFO errorstats."""
@@ -104,11 +106,13 @@ class Worker:
     # --- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the sockets, load the data, join the cluster, serve. Raises ListenError, OSError, RdbError."""
+        """Open the sockets, load the data, join the cluster, serve. Raises ListenError, OSError, RdbError,
+        AclFileError."""
         loop = asyncio.get_running_loop()
         self.stopping = loop.create_future()
         sockets = self._open_sockets()
         self.log.running(self.config)
+        self.access.load_at_start()
         self.log.notice(log.INITIALIZED)
         self.snapshots.load()
         self.engine.tick()
@@ -186,8 +190,7 @@ class Worker:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         session = Session(self.engine, self, self._next_id, connection)
         self._next_id += 1
-        if self.config.requirepass:
-            session.gate |= GATE_AUTH
+        self.access.greet(session)
         self.output_limits.classify(session, "normal")
         connection.query_limit = self.config.client_query_buffer_limit
         self.clients[session.id] = session
@@ -196,7 +199,7 @@ class Worker:
     def _refusal(self, connection: Connection) -> ReplyError | None:
         if len(self.clients) >= self.config.maxclients:
             return errors.MAX_CLIENTS
-        if self.config.protected_mode and not self.config.requirepass:
+        if self.config.protected_mode and not self.access.users.default.needs_password:
             peer = connection.transport.get_extra_info("peername")
             host = peer[0] if isinstance(peer, tuple) else ""
             if host and not host.startswith("127.") and host not in ("::1", "::ffff:127.0.0.1"):
@@ -244,6 +247,13 @@ class Worker:
         if subcommand is None or subcommand.name not in registry.HANDLERS:
             raise errors.unknown_subcommand(command.name, argv[1])
         return subcommand, argv[2:]
+
+    def find(self, argv: list[bytes]) -> Command | None:
+        """The command a request names, a container where its subcommand is missing; None if there is none."""
+        command = self.commands.get(argv[0].decode("latin-1").lower())
+        if command is None or not command.subcommands or len(argv) < 2:
+            return command
+        return command.subcommands.get(argv[1].decode("latin-1").lower())
 
     def count_error(self, text: str) -> None:
         prefix = text.partition(" ")[0]

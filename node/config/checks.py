@@ -47,13 +47,3 @@ def title_template(value: str) -> None:
         names = [""]
     if not value or not set(names) <= set(_TITLE_VARIABLES):
         raise ValueError("template format is invalid or contains unknown variables")
-
-
-def only_empty(reason: str) -> Callable[[str], None]:
-    """For a setting that would promise what this server does not do: refusing it is safer than silence."""
-
-    def check(value: str) -> None:
-        if value:
-            raise ValueError(reason)
-
-    return check

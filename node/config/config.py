@@ -27,7 +27,6 @@ MAX_INCLUDE_DEPTH = 64
 _PATTERN_CHARACTERS = set("*?[")
 _BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
 _NOT_HERE = {
-    "user": "ACL users are not available in this server",
     "loadmodule": "modules are not available in this server",
     "sentinel": "sentinel directive while not in sentinel mode",
 }
@@ -43,6 +42,11 @@ class Config:
     renamed_commands: dict[str, str]
     """`rename-command`: name → new name, both lower case; an empty new name removes the command."""
 
+    users: list[tuple[bytes, list[bytes]]]
+    """`user` lines: name and rules, in the order in which they stand."""
+    user_lines: Callable[[], list[str]]
+    """What follows `user` in a rewritten file; whoever keeps the users sets it."""
+
     def __init__(self) -> None:
         """All directives at their defaults; `dir` is the current directory."""
         for directive in TABLE.values():
@@ -50,6 +54,8 @@ class Config:
         self.dir = os.getcwd()
         self.file = None
         self.renamed_commands = {}
+        self.users = []
+        self.user_lines = self._declared_users
         self._callbacks: dict[str, list[ChangeCallback]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -120,7 +126,10 @@ class Config:
         writing."""
         if self.file is None:
             raise errors.NO_CONFIG_FILE
-        rewrite.rewrite_file(self.file, self._lines_of)
+        rewrite.rewrite_file(self.file, self._lines_of, self.user_lines())
+
+    def _declared_users(self) -> list[str]:
+        return [to_text(b" ".join((name, *rules))) for name, rules in self.users]
 
     def _lines_of(self, directive: Directive) -> tuple[list[str], bool]:
         value = getattr(self, directive.attribute)
@@ -218,6 +227,8 @@ class _Loader:
             self.include(words[0])
         elif name == "rename-command" and len(words) == 2:
             self.config.renamed_commands[words[0].lower()] = words[1].lower()
+        elif name == "user" and words:
+            self.declare_user([to_bytes(word) for word in words])
         elif name in _NOT_HERE and words:
             raise ValueError(_NOT_HERE[name])
         elif not (name in DEPRECATED and len(words) == 1):
@@ -233,6 +244,22 @@ class _Loader:
             value = before + value if self.save_seen and value else value
             self.save_seen = True
         self.config.__dict__[directive.attribute] = value
+
+    def declare_user(self, words: list[bytes]) -> None:
+        """`user <name> <rule> ...`. Raises ValueError(reason)."""
+        # Only here: most who read settings have no users to declare, and the rules need the command table.
+        from node.acl.rules import DUPLICATE_USER, RuleError, joined_selectors
+        from node.acl.users import checked_declaration
+
+        name, *rules = words
+        try:
+            if any(name == known for known, _ in self.config.users):
+                raise RuleError(DUPLICATE_USER)
+            rules = joined_selectors(rules)
+            checked_declaration(name, rules)
+        except RuleError as error:
+            raise ValueError(f"Error in user declaration '{to_text(name)}': {error}") from None
+        self.config.users.append((name, rules))
 
     def include(self, path: str) -> None:
         if self.depth == MAX_INCLUDE_DEPTH:

@@ -144,9 +144,9 @@ _add("ignore-warnings", TEXT, "", "inert")
 
 # Security
 _add("requirepass", TEXT, "")
-_add("aclfile", Text(checks.only_empty("ACL files are not available in this server")), "", "immutable")
-_add("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels", "inert")
-_add("acllog-max-len", LONG, 128, "inert")
+_add("aclfile", TEXT, "", "immutable")
+_add("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels")
+_add("acllog-max-len", LONG, 128)
 _add("enable-protected-configs", ALLOWED_TO, "no", "immutable")
 _add("enable-debug-command", ALLOWED_TO, "no", "immutable")
 _add("enable-module-command", ALLOWED_TO, "no", "immutable", "inert")

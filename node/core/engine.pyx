@@ -44,6 +44,7 @@ GATE_REPLY = 1 << 3           # CLIENT REPLY OFF or SKIP
 GATE_SUBSCRIBED = 1 << 4      # RESP2 subscriber: few commands are allowed
 GATE_NO_TOUCH = 1 << 5        # CLIENT NO-TOUCH
 GATE_TRACKING = 1 << 6        # CLIENT TRACKING: its reads are remembered; or it is told what others track
+GATE_RESTRICTED = 1 << 7      # its user may not do everything
 # Gates of the worker
 GATE_LOADING = 1 << 8
 GATE_PAUSED_WRITES = 1 << 9

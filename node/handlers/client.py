@@ -249,9 +249,10 @@ def _kill_condition(ctx: Any, option: bytes, value: bytes) -> Condition:
         case b"LADDR":
             return lambda session: local_address(session) == text
         case b"USER":
-            if text != "default":
-                raise ReplyError(f"ERR No such user '{one_line(text)}'")
-            return lambda session: session.user == text
+            user = ctx.worker.access.users.get(value)
+            if user is None:
+                raise ReplyError(f"ERR No such user '{one_line(value)}'")
+            return lambda session: session.user is user
         case b"MAXAGE":
             age = parse_int(value, _MAXAGE_NOT_AN_INTEGER)
             if age < 1:

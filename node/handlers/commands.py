@@ -61,8 +61,7 @@ def list_(ctx: Any, args: list[bytes]) -> list[bytes]:
         wanted = _filter(args[1].upper(), args[2])
     else:
         raise errors.SYNTAX
-    every = (each for row in offered() for each in (row, *_offered_subcommands(row)))
-    return [row.name.encode() for row in every if wanted(row)]
+    return [row.name.encode() for row in every_offered() if wanted(row)]
 
 
 @command("command|info")
@@ -102,6 +101,11 @@ def offered() -> Iterator[Command]:
     for row in TABLE.values():
         if row.name in HANDLERS or any(_offered_subcommands(row)):
             yield row
+
+
+def every_offered() -> Iterator[Command]:
+    """The same with subcommands, each behind its container."""
+    return (each for row in offered() for each in (row, *_offered_subcommands(row)))
 
 
 def _offered_subcommands(row: Command) -> list[Command]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from node import errors
-from node.core.engine import GATE_AUTH, GATE_SUBSCRIBED
+from node.acl.users import DEFAULT
+from node.core.engine import GATE_SUBSCRIBED
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import as_int
 from node.handlers.client import checked_name
 from node.handlers.registry import command
 from node.replies import OK
 from node.version import REDIS_VERSION
-
-DEFAULT_USER = b"default"
 
 _NO_PASSWORD_SET = ReplyError(
     "ERR AUTH <password> called without any password configured for the default user. "
@@ -50,21 +48,12 @@ def echo(ctx: Any, args: list[bytes]) -> bytes:
 def auth(ctx: Any, args: list[bytes]) -> str:
     if len(args) > 2:
         raise errors.SYNTAX
-    if len(args) == 1 and not ctx.config.requirepass:
+    access = ctx.worker.access
+    if len(args) == 1 and not access.users.default.needs_password:
         raise _NO_PASSWORD_SET
-    user, password = (DEFAULT_USER, args[0]) if len(args) == 1 else args
-    _log_in(ctx, user, password)
+    name, password = (DEFAULT, args[0]) if len(args) == 1 else args
+    access.log_in(ctx, name, password, b"AUTH")
     return OK
-
-
-def _log_in(ctx: Any, user: bytes, password: bytes) -> None:
-    """Make `ctx` this user's session. Raises WRONGPASS; the time taken tells nothing of the password."""
-    expected = ctx.config.requirepass.encode("utf-8", "surrogateescape")
-    fits = not expected or hmac.compare_digest(expected, password)
-    if user != DEFAULT_USER or not fits:
-        raise errors.WRONGPASS
-    ctx.user = user.decode()
-    ctx.gate &= ~GATE_AUTH
 
 
 @command("hello")
@@ -80,8 +69,8 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
         protocol = version
     credentials, name = _hello_options(args[1:])
     if credentials is not None:
-        _log_in(ctx, *credentials)
-    elif ctx.gate & GATE_AUTH:
+        ctx.worker.access.log_in(ctx, *credentials, b"HELLO")
+    elif not ctx.authenticated:
         raise _HELLO_NEEDS_AUTH
     if name is not None:
         ctx.name = checked_name(name)
@@ -139,10 +128,10 @@ def reset(ctx: Any, args: list[bytes]) -> str:
     ctx.db = ctx.engine.databases[0]
     ctx.resp = 2
     ctx.name = b""
-    ctx.user = DEFAULT_USER.decode()
     ctx.no_evict = ctx.readonly = False
     ctx.set_reply_mode("on")
-    ctx.gate = GATE_AUTH if ctx.config.requirepass else 0
+    ctx.gate = 0
+    ctx.worker.access.greet(ctx)
     return "RESET"
 
 

@@ -146,6 +146,7 @@ def stats(worker: Any) -> Fields:
         "tracking_total_items": worker.tracking.item_count,
         "tracking_total_prefixes": worker.tracking.prefix_count,
         "total_error_replies": sum(worker.error_counts.values()),
+        **worker.access.info(),
         **worker.replication.stats(),
     }
 

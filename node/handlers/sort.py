@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node import errors
+from node.acl.selector import READ
+from node.commands import TABLE
 from node.core.hash import Hash
 from node.core.key_slot import key_slot
 from node.datatypes.list import List
@@ -91,10 +93,12 @@ def parse_request(ctx: Any, args: list[bytes], may_store: bool) -> SortRequest:
                 request.by = options.value()
                 if b"*" in request.by:
                     _require_same_slot(ctx, args[0], request.by, "BY")
+                    _require_right_to_read_all(ctx, args, may_store, "BY")
             case b"GET":
                 pattern = options.value()
                 if pattern != ITSELF:
                     _require_same_slot(ctx, args[0], pattern, "GET")
+                _require_right_to_read_all(ctx, args, may_store, "GET")
                 request.gets.append(pattern)
             case _:
                 raise errors.SYNTAX
@@ -107,6 +111,16 @@ def _require_same_slot(ctx: Any, key: bytes, pattern: bytes, option: str) -> Non
             f"ERR {option} option of SORT denied in Cluster mode "
             "when keys formed by the pattern may be in different slots."
         )
+
+
+def _require_right_to_read_all(ctx: Any, args: list[bytes], may_store: bool, option: str) -> None:
+    """Which keys the pattern names is only known once data is read, so the user must be allowed any."""
+    user = ctx.user
+    if user is None or user.is_unrestricted:
+        return
+    row = TABLE["sort" if may_store else "sort_ro"]
+    if not user.may_use_all_keys(row, [row.name.encode(), *args], READ):
+        raise ReplyError(f"ERR {option} option of SORT denied due to insufficient ACL permissions.")
 
 
 def _sorted_reply(ctx: Any, key: bytes, request: SortRequest) -> list[bytes | None]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from node import errors
-from node.core.engine import GATE_TRANSACTION
+from node.core.engine import GATE_RESTRICTED, GATE_TRANSACTION
 from node.handlers.registry import command
 from node.replies import NULL_ARRAY, OK
 
 if TYPE_CHECKING:
+    from node.commands.model import Command
     from node.session.session import Session
 
 
@@ -52,12 +53,22 @@ def exec_(ctx: Session, args: list[bytes]) -> Any:
     if not nested:
         trail.begin()
     try:
-        replies = [ctx.run(row, argv, argv[2:] if "|" in row.name else argv[1:]) for row, argv in queue]
+        replies = [_execute(ctx, row, argv) for row, argv in queue]
     finally:
         if not nested:
             trail.end()
         ctx.leave_transaction()
     return replies
+
+
+def _execute(ctx: Session, row: Command, argv: list[bytes]) -> Any:
+    """One queued command. Its user's rights may have changed since it was queued."""
+    if ctx.gate & GATE_RESTRICTED:
+        refusal = ctx.worker.access.lost_since_queued(ctx, row, argv)
+        if refusal is not None:
+            ctx.worker.count_error(refusal.text)
+            return refusal
+    return ctx.run(row, argv, argv[2:] if "|" in row.name else argv[1:])
 
 
 @command("watch")

@@ -37,6 +37,7 @@ class RedisApi:
         return {
             "call": self._calls.call,
             "pcall": self._calls.pcall,
+            "acl_check_cmd": self._calls.may_call,
             "error_reply": self.error_reply,
             "status_reply": self.status_reply,
             "sha1hex": sha1hex,

@@ -18,6 +18,7 @@ from node.core.engine import (
     GATE_FEW_REPLICAS,
     GATE_OUT_OF_MEMORY,
     GATE_READ_ONLY,
+    GATE_RESTRICTED,
     GATE_STALE,
     GATE_TRACKING,
 )
@@ -58,6 +59,8 @@ class Calls:
         self.client: Session = worker.internal_session(replicated=False)
         self.client.queue = []
         self.client.kind = "script"
+        self.caller: Session = self.client
+        """Who has sent the script that is running."""
         self.read_only = False
         self._may_exceed_memory = False
         self._may_cross_slots = False
@@ -69,7 +72,7 @@ class Calls:
 
     def begin(self, caller: Session, script: Script, *, read_only: bool) -> None:
         """`caller` has sent `script`; the calls from here on are its."""
-        client = self.client
+        client, self.caller = self.client, caller
         client.db = caller.db
         client.resp = 2
         client.replicated = caller.replicated
@@ -106,14 +109,21 @@ class Calls:
             return self._error(value.text.encode("latin-1", "replace"))
         return to_lua(value, self.client.resp, self._table)
 
+    def may_call(self, *args: Any) -> bool:
+        """For Lua: whether the caller's user may execute this command."""
+        argv = _arguments(args)
+        command = self._worker.find(argv)
+        if command is None:
+            raise CallError("ERR Invalid command passed to redis.acl_check_cmd()")
+        user = self.caller.user
+        return user is None or user.judge(command, argv) is None
+
     def _error(self, text: bytes) -> Any:
         return self._table({b"err": text, b"ignore_error_stats_update": True})
 
     def _execute(self, args: tuple[Any, ...]) -> Any:
         """The reply value, errors included; raises CallError for what is no command at all."""
-        if not args:
-            raise NO_COMMAND
-        argv = [each if each.__class__ is bytes else argument(each) for each in args]
+        argv = _arguments(args)
         try:
             command, rest = self._resolve(argv)
             self._check(command, argv)
@@ -141,6 +151,8 @@ class Calls:
         obeyed = self.client.is_privileged
         if gate & GATE_STALE and "stale" not in flags and not obeyed:
             raise STALE
+        if self.caller.gate & GATE_RESTRICTED:
+            self._worker.access.check_in_script(self.caller, command, argv)
         if self.read_only and (command.is_write or command.name in MAY_REPLICATE):
             raise READ_ONLY_SCRIPT
         if gate and not self._wrote and not obeyed:
@@ -183,6 +195,12 @@ def _in_script_words(refusal: ReplyError, command: Command) -> ReplyError:
     if refusal is errors.CLUSTERDOWN_READONLY:
         return CLUSTER_READ_ONLY
     return CLUSTER_DOWN if refusal.text.startswith("CLUSTERDOWN") else NON_LOCAL_KEY
+
+
+def _arguments(args: tuple[Any, ...]) -> list[bytes]:
+    if not args:
+        raise NO_COMMAND
+    return [each if each.__class__ is bytes else argument(each) for each in args]
 
 
 def argument(value: Any) -> bytes:

@@ -64,8 +64,9 @@ def flags(session: Session) -> str:
     return "".join(letter for letter, holds in said.items() if holds) or "N"
 
 
-def describe(session: Session) -> bytes:
-    """One line without its end: `id=3 addr=127.0.0.1:1234 ...`."""
+def describe(session: Session, doing: str = "") -> bytes:
+    """One line without its end: `id=3 addr=127.0.0.1:1234 ...`. `doing`: a command that was refused, as the
+    last it sent."""
     link = session.link
     now = session.engine.now
     pending_input = link.pending_input if link else 0
@@ -99,8 +100,8 @@ def describe(session: Session) -> bytes:
         "omem": pending_output,
         "tot-mem": capacity + pending_output,
         "events": "rw" if pending_output else "r",
-        "cmd": session.last_command or NO_COMMAND,
-        "user": session.user,
+        "cmd": doing or session.last_command or NO_COMMAND,
+        "user": session.user.name.decode("latin-1") if session.user else "(superuser)",
         "redir": -1 if session.tracking is None else session.tracking.redirect,
         "resp": session.resp,
         "lib-name": session.lib_name.decode("latin-1"),

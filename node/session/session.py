@@ -2,8 +2,8 @@
 
 The engine executes commands itself as long as nothing stands in their way (`core/engine`); everything else
 comes to `Session.execute`, which is the complete way, in the order of Redis' processCommand: does the command
-exist, is its arity right, is the client authenticated, may this run inside MULTI, are the keys ours,
-may we write now, are we loading or paused, is it to be queued. Then it runs.
+exist, is its arity right, is the client authenticated, may this run inside MULTI, may its user do this, are
+the keys ours, may we write now, are we loading or paused, is it to be queued. Then it runs.
 
 Handlers get the session as their `ctx`. It has no socket: its connection is `link`, which is None for
 sessions that apply a replication stream or load a file (`Worker.internal_session`).
@@ -28,6 +28,7 @@ from node.core.engine import (
     GATE_PAUSED_WRITES,
     GATE_READ_ONLY,
     GATE_REPLY,
+    GATE_RESTRICTED,
     GATE_STALE,
     GATE_SUBSCRIBED,
     GATE_TRACKING,
@@ -39,6 +40,7 @@ from node.keyspace import events
 from node.replies import NO_REPLY, QUEUED, Replies
 
 if TYPE_CHECKING:
+    from node.acl import User
     from node.session.pubsub import Frame, Subscriptions
     from node.session.tracking import Mode
     from node.worker import Worker
@@ -67,6 +69,7 @@ CROSS_PROTOCOL = frozenset((b"post", b"host:"))
 class Session(Client):
     __slots__ = (
         "asking",
+        "authenticated",
         "created_at",
         "executing",
         "id",
@@ -98,7 +101,9 @@ class Session(Client):
         self.name = b""
         self.lib_name = b""
         self.lib_ver = b""
-        self.user = "default"
+        self.user: User | None = None
+        """Whose rights it has; None for internal sessions, which are not judged. Kept by `session/access`."""
+        self.authenticated = True
         self.no_evict = False
         self.readonly = False
         """READONLY was sent: reads of slots that our primary owns are served."""
@@ -213,6 +218,8 @@ class Session(Client):
             raise errors.NOAUTH
         if self.queue is not None and "no_multi" in flags:
             raise errors.NO_MULTI
+        if self.gate & GATE_RESTRICTED:
+            self.worker.access.check(self, command, argv)
         if self.is_privileged:
             return
         self._check_slot(command, argv)

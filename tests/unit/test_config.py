@@ -302,7 +302,7 @@ def test_missing_file() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["user alice on", "loadmodule x.so", "aclfile users.acl"])
+@pytest.mark.parametrize("line", ["loadmodule x.so"])
 def test_what_would_be_unsafe_to_ignore_is_refused(tmp_path: Path, line: str) -> None:
     assert "not available in this server" in refused(written(tmp_path, line))
 
@@ -416,7 +416,6 @@ NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
 READ_WITHOUT_EFFECT = {
     ("tls-port", True),  # the name of a field of nodes.conf
     ("appendonly", True),  # read only to know whether the file of a full synchronization may go
-    ("aclfile", False),  # anything but no file is refused
     ("maxmemory", True),  # named in an error of scripts
     ("tls-key-file-pass", True),  # hidden in the slow log
 }
