@@ -47,10 +47,10 @@ class WorkerFacts:
         return int(self._worker.replication.primary_last_seen)
 
     def keys_in_slot(self, slot: int) -> int:
-        return int(self._worker.databases[0].count_in_slot(slot))
+        return sum(db.count_in_slot(slot) for db in self._worker.databases)
 
     def is_empty(self) -> bool:
-        return not len(self._worker.databases[0])
+        return not any(map(len, self._worker.databases))
 
 
 def bus_port_of(config: Config) -> int:

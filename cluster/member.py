@@ -300,10 +300,12 @@ class Member:
     def _delete_keys(self, slots: int) -> None:
         """Delete keys of slots that another node won, here and on our replicas."""
         session = self._worker.internal_session()
-        db, trail = session.db, self._worker.trail
-        for slot in members(slots):
-            while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):
-                for key in keys:
-                    db.delete(key)
-                    session.changed(key, events.DEL)
-                    trail.add(db.index, [b"DEL", key])
+        trail = self._worker.trail
+        for db in self._worker.databases:
+            session.db = db
+            for slot in members(slots) if len(db) else ():
+                while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):
+                    for key in keys:
+                        db.delete(key)
+                        session.changed(key, events.DEL)
+                        trail.add(db.index, [b"DEL", key])

@@ -57,7 +57,7 @@ class Worker:
         self.config = config
         self.log = log
         self.run_id = secrets.token_hex(20)
-        self.engine = Engine(1 if config.cluster_enabled else config.databases)
+        self.engine = Engine(config.cluster_databases if config.cluster_enabled else config.databases)
         self.databases = self.engine.databases
         self.trail = self.engine.trail
         self.started_at = self.engine.now

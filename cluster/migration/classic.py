@@ -115,8 +115,14 @@ class SlotMover:
         return self.progress
 
     def count_keys(self, source: str, slots: Sequence[int]) -> list[int]:
+        """Of all databases together."""
         commands = [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots]
-        return self._insist(source, commands)
+        totals = [0] * len(slots)
+        for database in self._links[source].databases():
+            with self._links[source].database(database):
+                found = self._insist(source, commands)
+            totals = [total + keys for total, keys in zip(totals, found, strict=True)]
+        return totals
 
     def move_slots(self, slots: Sequence[int], source: str, target: str) -> None:
         """All four steps for `slots`."""
@@ -141,7 +147,12 @@ class SlotMover:
         self._insist(source, [("CLUSTER", "SETSLOT", slot, "MIGRATING", target) for slot in unopened])
 
     def drain(self, slots: Sequence[int], source: str, target: str) -> None:
-        """Step 3: move keys until the source has none of `slots`."""
+        """Step 3: move keys until the source has none of `slots`, in any database."""
+        for database in self._links[source].databases():
+            with self._links[source].database(database):
+                self._drain_database(database, slots, source, target)
+
+    def _drain_database(self, database: int, slots: Sequence[int], source: str, target: str) -> None:
         batch = self._options.keys_per_migrate
         waiting = list(slots)
         while waiting:
@@ -149,18 +160,18 @@ class SlotMover:
             found = dict(zip(waiting, self._insist(source, commands), strict=True))
             waiting = [slot for slot in waiting if found[slot]]
             for slot in waiting:
-                self._migrate(slot, found[slot], source, target)
+                self._migrate(slot, database, found[slot], source, target)
                 self.progress.keys += len(found[slot])
                 self._on_progress(self.progress)
 
-    def _migrate(self, slot: int, keys: list[bytes], source: str, target: str) -> None:
+    def _migrate(self, slot: int, database: int, keys: list[bytes], source: str, target: str) -> None:
         """One MIGRATE. After a broken connection T may hold keys that S still has; S's are the ones clients
         see, so the repetition replaces T's."""
         pause = _FIRST_PAUSE
         replace = self._replace
         for attempt in range(1, self._options.attempts + 1):
             try:
-                self._links[source].call(*self._migrate_command(keys, target, replace))
+                self._links[source].call(*self._migrate_command(database, keys, target, replace))
                 return
             except Unreachable:
                 if attempt == self._options.attempts:
@@ -173,9 +184,11 @@ class SlotMover:
             self._sleep(pause)
             pause *= 2
 
-    def _migrate_command(self, keys: list[bytes], target: str, replace: bool) -> list[Argument]:
+    def _migrate_command(
+        self, database: int, keys: list[bytes], target: str, replace: bool
+    ) -> list[Argument]:
         link = self._links[target]
-        command: list[Argument] = ["MIGRATE", link.host, link.port, "", 0, self._options.timeout_ms]
+        command: list[Argument] = ["MIGRATE", link.host, link.port, "", database, self._options.timeout_ms]
         if replace:
             command.append("REPLACE")
         return [*command, *self._options.credentials.migrate_arguments, "KEYS", *keys]

@@ -6,7 +6,9 @@ An operator's error is one line: which node, what happened, and what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +118,26 @@ class NodeLink:
     @property
     def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @contextlib.contextmanager
+    def database(self, number: int) -> Iterator[None]:
+        """Within, commands are about keys of this numbered database, also after a new connection."""
+        if number == 0:
+            yield
+            return
+        self.call("SELECT", number)
+        self._connection.db = number
+        try:
+            yield
+        finally:
+            self._connection.db = 0
+            self._connection.disconnect()
+
+    def databases(self) -> list[int]:
+        """The databases with keys, and number 0. A cluster has others only where `cluster-databases` says
+        so."""
+        told = self.call_text("INFO", "keyspace")
+        return sorted({0, *(int(found) for found in re.findall(r"^db(\d+):", told, re.MULTILINE))})
 
     def call(self, *args: Argument) -> Any:
         """The reply to one command. Raises Unreachable, or Refused for an error reply."""

@@ -17,12 +17,13 @@ def keys_held(survey: Survey) -> dict[int, dict[str, int]]:
     questionable = sorted({*open_slots(survey.views), *members(uncovered_slots(survey.views))})
     held: dict[int, dict[str, int]] = {slot: {} for slot in questionable}
     for node in survey.primaries:
-        counts = survey.link(node.id).call_all(
-            [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in questionable]
-        )
-        for slot, keys in zip(questionable, counts, strict=True):
-            if keys:
-                held[slot][node.id] = keys
+        link = survey.link(node.id)
+        for database in link.databases() if questionable else ():
+            with link.database(database):
+                counts = link.call_all([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in questionable])
+            for slot, keys in zip(questionable, counts, strict=True):
+                if keys:
+                    held[slot][node.id] = held[slot].get(node.id, 0) + keys
     return held
 
 

@@ -367,6 +367,10 @@ cdef class Database(Keyspace):
 
     # --- many keys -----------------------------------------------------------------------------------
 
+    def swap_with(self, Database other not None) -> None:
+        """SWAPDB: each has the other's keys from here on, under its own number."""
+        self.swap(other)
+
     def __len__(self):
         return self.size
 

@@ -30,7 +30,7 @@ cdef inline bytes key_of(Entry* entry):
     return PyBytes_FromStringAndSize(entry_key(entry), entry.key_length)
 
 cdef class Keyspace:
-    cdef SlotTable* tables            # [16384]
+    cdef SlotTable* tables            # [16384]; shared empty ones before the first key
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t volatile_count
     cdef readonly int index
@@ -59,6 +59,8 @@ cdef class Keyspace:
     cdef void touch_entry(self, Entry* entry) noexcept
     cdef uint64_t random(self) noexcept
 
+    cdef void swap(self, Keyspace other) noexcept
+
     cdef void follow_clock(self, int64_t* clock, owner)
 
     # its own
@@ -68,4 +70,5 @@ cdef class Keyspace:
     cdef void expire(self, Key* key, uint64_t* cell)
     cdef uint64_t* place_of(self, Key* key)
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
+    cdef int make_tables(self) except -1
     cdef int install(self, Key* key, Entry* entry) except -1

@@ -1,7 +1,8 @@
 """Keys to entries: the part of a database that compiled code works on.
 
 Sixteen thousand slot tables (`slot_table.pyx`), and what it takes to find, store, edit and drop an entry in
-them: expiry, the access clock, memory accounting. `Database` (database.pyx) is the same with Python's face;
+them: expiry, the access clock, memory accounting. A database that never held a key shares one set of empty tables
+with all such, so that it costs nothing. `Database` (database.pyx) is the same with Python's face;
 compiled handlers use these methods directly and make no object.
 
 Expiry: an expired key looks absent to every method. A primary drops it when it comes across it (`find`) and
@@ -14,11 +15,10 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport SLOT_COUNT, slot_of
-from node.core.memory cimport malloc_usable_size, release, resize, take
+from node.core.memory cimport malloc_usable_size, release, resize, take, take_zeroed
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IS_OBJECT,
@@ -56,6 +56,9 @@ cdef enum:
     LFU_INITIAL = 5     # as Redis: a new key is not the first to go
     LFU_LOG_FACTOR = 10 # lfu-log-factor's default
 
+cdef SlotTable NO_TABLES[16384]
+"""The tables of all databases that never held a key: empty for good, so that nobody else has to ask."""
+
 cdef dict TYPE_CODES = {
     "list": TYPE_LIST, "set": TYPE_SET, "zset": TYPE_ZSET, "hash": TYPE_HASH, "stream": TYPE_STREAM,
 }
@@ -70,17 +73,15 @@ cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
 
 cdef class Keyspace:
     def __cinit__(self, int index=0):
-        self.tables = <SlotTable*>calloc(SLOT_COUNT, sizeof(SlotTable))
-        if self.tables == NULL:
-            raise MemoryError
+        self.tables = NO_TABLES
         self.index = index
         self.random_state = <uint64_t>id(self) | 1
         self.clock = &self.own_clock
 
     def __dealloc__(self):
-        if self.tables != NULL:
+        if self.tables != NO_TABLES:
             self.clear()
-            free(self.tables)
+            release(self.tables)
 
     cdef void follow_clock(self, int64_t* clock, owner):
         """Take the time from `clock`, which lives inside `owner`."""
@@ -219,9 +220,12 @@ cdef class Keyspace:
 
     cdef int install(self, Key* key, Entry* entry) except -1:
         """Put `entry` where `key` is, or add it. Frees what it replaces."""
-        cdef SlotTable* table = &self.tables[key.slot]
         cdef uint64_t* cell = self.place_of(key)
         cdef Entry* old
+        cdef SlotTable* table
+        if self.tables == NO_TABLES:
+            self.make_tables()
+        table = &self.tables[key.slot]
         if cell == NULL:
             table_add(table, entry)
             self.account(entry, 1)
@@ -316,6 +320,21 @@ cdef class Keyspace:
         entry.value_length = length
         return entry
 
+    cdef int make_tables(self) except -1:
+        """For the first key of a database."""
+        cdef SlotTable* tables = <SlotTable*>take_zeroed(SLOT_COUNT, sizeof(SlotTable))
+        if tables == NULL:
+            raise MemoryError
+        self.tables = tables
+        return 0
+
+    cdef void swap(self, Keyspace other) noexcept:
+        """Exchange all keys, and what is counted of them, with another database."""
+        self.tables, other.tables = other.tables, self.tables
+        self.size, other.size = other.size, self.size
+        self.volatile_count, other.volatile_count = other.volatile_count, self.volatile_count
+        self.memory, other.memory = other.memory, self.memory
+
     # --- dropping all ----------------------------------------------------------------------------------
 
     def clear_slot(self, int slot) -> int:
@@ -336,6 +355,7 @@ cdef class Keyspace:
         """Drop every key; returns how many."""
         cdef Py_ssize_t dropped = self.size
         cdef int slot
-        for slot in range(SLOT_COUNT):
-            self.clear_slot(slot)
+        if dropped:
+            for slot in range(SLOT_COUNT):
+                self.clear_slot(slot)
         return dropped

@@ -30,6 +30,8 @@ from typing import Final
 from node import errors
 from node.errors import ReplyError
 
+INT_MIN: Final = -(1 << 31)
+INT_MAX: Final = (1 << 31) - 1
 INT64_MIN: Final = -(1 << 63)
 INT64_MAX: Final = (1 << 63) - 1
 UINT64_MAX: Final = (1 << 64) - 1

@@ -110,11 +110,12 @@ def select(ctx: Any, args: list[bytes]) -> str:
         raise errors.NOT_AN_INTEGER
     if not -(2**31) <= index < 2**31:
         raise _INDEX_RANGE
-    if ctx.config.cluster_enabled and index != 0:
+    databases = ctx.engine.databases
+    if ctx.config.cluster_enabled and len(databases) == 1 and index != 0:
         raise _SELECT_IN_CLUSTER
-    if not 0 <= index < len(ctx.engine.databases):
+    if not 0 <= index < len(databases):
         raise errors.DB_INDEX_OUT_OF_RANGE
-    ctx.db = ctx.engine.databases[index]
+    ctx.db = databases[index]
     return OK
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from node import errors
 from node.errors import ReplyError
-from node.handlers.arguments import Options, parse_cursor, parse_int_between
+from node.handlers.arguments import INT_MAX, INT_MIN, Options, parse_cursor, parse_int_between
 from node.handlers.registry import command
 from node.keyspace import events
 from node.keyspace.events import Event
@@ -19,7 +19,6 @@ _MOVE_IN_CLUSTER = ReplyError("ERR MOVE is not allowed in cluster mode")
 DEFAULT_SCAN_COUNT = 10
 LAST_CURSOR = (16384 << 32) - 1
 """Cursors are a slot and 32 bits of hash, see `Database.scan`; what lies beyond was made up by a client."""
-INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 
 
 @command("del", "unlink")
@@ -146,7 +145,7 @@ def copy(ctx: Any, args: list[bytes]) -> int:
 @command("move")
 def move(ctx: Any, args: list[bytes]) -> int:
     key = args[0]
-    if ctx.config.cluster_enabled:
+    if ctx.config.cluster_enabled and len(ctx.engine.databases) == 1:
         raise _MOVE_IN_CLUSTER
     target_db = _database(ctx, args[1])
     if target_db is ctx.db:
@@ -162,7 +161,7 @@ def move(ctx: Any, args: list[bytes]) -> int:
 
 
 def _database(ctx: Any, raw: bytes) -> Any:
-    """The database of a number. A cluster has only number 0."""
+    """The database of a number. A cluster has only number 0, unless `cluster-databases` says otherwise."""
     index = parse_int_between(raw, INT_MIN, INT_MAX)
     if not 0 <= index < len(ctx.engine.databases):
         raise errors.DB_INDEX_OUT_OF_RANGE

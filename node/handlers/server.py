@@ -7,10 +7,14 @@ from typing import Any
 
 from node import errors
 from node.errors import ReplyError
+from node.handlers.arguments import INT_MAX, INT_MIN, parse_int_between
 from node.handlers.registry import command
 from node.log import SHUTDOWN_REQUESTED
 from node.replies import NO_REPLY, OK
 
+_SWAPDB_IN_CLUSTER = ReplyError("ERR SWAPDB is not allowed in cluster mode")
+_BAD_FIRST_INDEX = ReplyError("ERR invalid first DB index")
+_BAD_SECOND_INDEX = ReplyError("ERR invalid second DB index")
 _NO_SHUTDOWN = ReplyError("ERR No shutdown in progress.")
 
 
@@ -37,6 +41,25 @@ def flushall(ctx: Any, args: list[bytes]) -> str:
 def flushdb(ctx: Any, args: list[bytes]) -> str:
     _check_flush_option(args)
     _flush(ctx, [ctx.db])
+    return OK
+
+
+@command("swapdb")
+def swapdb(ctx: Any, args: list[bytes]) -> str:
+    """Clients stay with the number they selected, and so see the other's keys."""
+    if ctx.config.cluster_enabled:
+        raise _SWAPDB_IN_CLUSTER
+    one = parse_int_between(args[0], INT_MIN, INT_MAX, _BAD_FIRST_INDEX)
+    two = parse_int_between(args[1], INT_MIN, INT_MAX, _BAD_SECOND_INDEX)
+    databases = ctx.engine.databases
+    if not (0 <= one < len(databases) and 0 <= two < len(databases)):
+        raise errors.DB_INDEX_OUT_OF_RANGE
+    ctx.engine.dirty += 1
+    if one != two:
+        ctx.worker.watches.touch_swapped(one, two)
+        databases[one].swap_with(databases[two])
+        ctx.worker.blocking.database_changed(one)
+        ctx.worker.blocking.database_changed(two)
     return OK
 
 

@@ -60,6 +60,15 @@ class Watches:
                 for session in sessions:
                     session.watch_broken |= session.watched[index, key]
 
+    def touch_swapped(self, one: int, two: int) -> None:
+        """Two databases are about to be swapped: a change for every watched key that either has."""
+        databases = self._engine.databases
+        for (index, key), sessions in self._sessions.items():
+            if index in (one, two):
+                arrives = databases[one + two - index].exists(key)
+                for session in sessions:
+                    session.watch_broken |= arrives or session.watched[index, key]
+
     def expired_since(self, session: Session) -> bool:
         """Did a watched key that existed when it was watched disappear since, be it only by its age?"""
         databases = self._engine.databases

@@ -60,7 +60,6 @@ STILL_TO_COME = {
     "module|list",
     "msetex",
     "script|debug",
-    "swapdb",
     "waitaof",
     "xackdel",
     "xdelex",

@@ -29,6 +29,9 @@ class FakeNode(NodeLink):
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         return [self.answer(tuple(command)) for command in commands]
 
+    def databases(self) -> list[int]:
+        return [0]
+
     def answer(self, command: tuple[Argument, ...]) -> Any:
         self.log.append(command)
         for trouble in list(self.trouble):
