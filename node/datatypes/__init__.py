@@ -7,7 +7,7 @@ caller picks a position and asks for what is `at` it.
 """
 
 from node.core.hash import Hash
-from node.datatypes.list import List
+from node.core.list import List
 from node.datatypes.set import Set
 from node.datatypes.sorted_set import SortedSet
 from node.datatypes.stream import Stream

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from node.datatypes import Hash, List, Set, SortedSet, limits
+from node.datatypes import Hash, Set, SortedSet, limits
 from node.datatypes.integers import is_integer
-from node.datatypes.list import packed_size
 from node.datatypes.ordered_index import HALF, OrderedIndex
 from node.datatypes.sorted_set import LexBound, ScoreBound
 
@@ -30,7 +29,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[limits.Limits]:
     limits.limits.update(
         hash_max_listpack_entries=3,
         hash_max_listpack_value=5,
-        list_max_listpack_size=4,
         set_max_intset_entries=4,
         set_max_listpack_entries=3,
         set_max_listpack_value=5,
@@ -163,139 +161,6 @@ def test_large_hashes_and_sorted_sets_are_walked_in_steps(small_limits: limits.L
             cursor, items = value.scan(max(cursor, 0), 4)
             seen += items
         assert sorted(name for name, _ in seen) == names
-
-
-# ------------------------------------------------------------------------------------------- lists
-
-
-class ListMachine(RuleBasedStateMachine):
-    """A List that keeps changing between its two forms, beside a Python list."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before = limits.limits.list_max_listpack_size
-        limits.limits.list_max_listpack_size = 6
-        self.value, self.model = List(), list[bytes]()
-
-    def teardown(self) -> None:
-        limits.limits.list_max_listpack_size = self.before
-
-    @rule(values=st.lists(TINY, min_size=1, max_size=5))
-    def push_left(self, values: list[bytes]) -> None:
-        self.value.push_left(values)
-        self.model[:0] = values[::-1]
-
-    @rule(values=st.lists(TINY, min_size=1, max_size=5))
-    def push_right(self, values: list[bytes]) -> None:
-        self.value.push_right(values)
-        self.model += values
-
-    @rule(count=st.integers(0, 8))
-    def pop_left(self, count: int) -> None:
-        assert self.value.pop_left(count) == self.model[:count]
-        del self.model[:count]
-
-    @rule(count=st.integers(0, 8))
-    def pop_right(self, count: int) -> None:
-        taken = self.model[::-1][:count]
-        assert self.value.pop_right(count) == taken
-        del self.model[len(self.model) - len(taken) :]
-
-    @rule(value=TINY, where=st.integers(0, 30))
-    def insert(self, value: bytes, where: int) -> None:
-        self.value.insert(min(where, len(self.model)), value)
-        self.model.insert(where, value)
-
-    @rule(value=TINY, where=st.integers(-20, 20))
-    def replace(self, value: bytes, where: int) -> None:
-        if -len(self.model) <= where < len(self.model):
-            self.value.replace(where, value)
-            self.model[where] = value
-        else:
-            with pytest.raises(IndexError):
-                self.value.replace(where, value)
-
-    @rule(value=TINY, count=st.integers(-3, 3))
-    def remove(self, value: bytes, count: int) -> None:
-        places = [i for i, item in enumerate(self.model) if item == value]
-        gone = places[:count] if count > 0 else places[count:]
-        assert self.value.remove(value, count) == len(gone)
-        self.model = [item for i, item in enumerate(self.model) if i not in gone]
-
-    @rule(data=st.data())
-    def trim(self, data: st.DataObject) -> None:
-        start = data.draw(st.integers(0, len(self.model)))
-        stop = data.draw(st.integers(start, len(self.model)))
-        self.value.trim(start, stop)
-        self.model = self.model[start:stop]
-
-    @invariant()
-    def same(self) -> None:
-        assert list(self.value) == self.model == list(self.value.copy())
-        assert list(reversed(self.value)) == self.model[::-1]
-        assert len(self.value) == len(self.model)
-        assert self.value._size == 7 + sum(map(packed_size, self.model))
-        assert self.value.encoding == "quicklist" or len(self.model) <= 6
-        assert self.value.encoding == "listpack" or len(self.model) > 3
-        for item in self.model:
-            assert self.value.find(item) == self.model.index(item)
-
-
-TestListMachine = ListMachine.TestCase
-TestListMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-
-
-def test_every_range_of_a_long_list() -> None:
-    model = [b"%d" % i for i in range(5000)]
-    value = List(model)
-    assert value.encoding == "quicklist"
-    for start, stop in [
-        (0, 5000),
-        (0, 0),
-        (0, 3),
-        (4990, 5000),
-        (2500, 2501),
-        (10, 4990),
-        (4000, 4800),
-        (200, 900),
-    ]:
-        assert value.range(start, stop) == model[start:stop]
-    assert value[-1] == b"4999" and value[0] == b"0"
-    with pytest.raises(IndexError):
-        value[5000]
-
-
-def test_list_encoding_by_size(small_limits: limits.Limits) -> None:
-    small_limits.list_max_listpack_size = -2
-    value = List([b"x" * 4000, b"y" * 4000])
-    assert value.encoding == "listpack"
-    value.push_right([b"z" * 200])
-    assert value.encoding == "quicklist"
-    value.pop_right()
-    assert value.encoding == "quicklist", "not before half the limit"
-    value.pop_right()
-    assert value.encoding == "listpack"
-
-
-@pytest.mark.parametrize(
-    ("value", "size"),
-    [
-        (b"0", 2),
-        (b"127", 2),
-        (b"128", 3),
-        (b"-1", 3),
-        (b"-4097", 4),
-        (b"32768", 5),
-        (b"-8388609", 6),
-        (b"2147483648", 10),
-        (b"", 2),
-        (b"a" * 63, 65),
-        (b"a" * 64, 67),
-        (b"a" * 4096, 4103),
-    ],
-)
-def test_packed_sizes(value: bytes, size: int) -> None:
-    assert packed_size(value) == size
 
 
 # ------------------------------------------------------------------------------------- sorted sets

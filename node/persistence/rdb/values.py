@@ -93,10 +93,12 @@ def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSet:
     return SortedSet(pairs)
 
 
-def _list_of(items: list[bytes]) -> List:
-    if not items:
+def _settled(value: List) -> List:
+    """A list once all of it is read. Redis drops nodes without elements, and refuses lists without nodes."""
+    value.settle()
+    if not len(value):
         raise EmptyValue("empty list")
-    return List(items)
+    return value
 
 
 # ------------------------------------------------------------------------------------------- types
@@ -107,7 +109,7 @@ def _strings(source: Source, count: int) -> list[bytes]:
 
 
 def _list_table(source: Source) -> List:
-    return _list_of(_strings(source, load_length(source)))
+    return _settled(List(_strings(source, load_length(source))))
 
 
 def _set_table(source: Source) -> Set:
@@ -156,30 +158,29 @@ def _packed_set(decode: Decode) -> Callable[[Source], Set]:
 
 
 def _packed_list(source: Source) -> List:
-    return _list_of(ziplist.decode(load_string(source)))
+    value = List()
+    value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
+    return _settled(value)
 
 
 def _quicklist(source: Source) -> List:
     """Nodes that are ziplists each."""
-    items: list[bytes] = []
+    value = List()
     for _ in range(load_length(source)):
-        items += ziplist.decode(load_string(source))
-    return _list_of(items)
+        value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
+    return _settled(value)
 
 
 def _quicklist_2(source: Source) -> List:
     """Nodes that are listpacks, or one long element each."""
-    items: list[bytes] = []
+    value = List()
     for _ in range(load_length(source)):
         container = load_length(source)
         node = load_string(source)
-        if container == rdb.NODE_PACKED:
-            items += listpack.decode(node)
-        elif container == rdb.NODE_PLAIN:
-            items.append(node)
-        else:
+        if container not in (rdb.NODE_PACKED, rdb.NODE_PLAIN):
             raise Malformed(f"list node of unknown kind {container}")
-    return _list_of(items)
+        value.adopt_node(node, container == rdb.NODE_PLAIN)
+    return _settled(value)
 
 
 # ------------------------------------------------------------------------------------------- field expiry

@@ -31,8 +31,6 @@ Write = Callable[[bytes], Any]
 CHUNK: Final = 64 * 1024
 COMPRESS_OVER: Final = 20
 """Strings up to this length are never compressed: nothing could be gained."""
-LIST_NODE_BYTES: Final = 8 * 1024
-"""A quicklist node's size in Redis by default; a longer element gets a node of its own."""
 
 _INT8 = struct.Struct("<Bb")
 _INT16 = struct.Struct("<Bh")
@@ -195,37 +193,15 @@ class RdbWriter:
             self._string(text)
 
     def _quicklist(self, value: List) -> None:
-        """The count of nodes comes first, so the nodes are counted in a pass of their own."""
-        self._buffer += encode_length(sum(1 for _ in _list_nodes(value)))
-        for node in _list_nodes(value):
-            plain = len(node) == 1 and len(node[0]) > LIST_NODE_BYTES
+        self._buffer += encode_length(value.node_count)
+        for plain, data in value.nodes():
             self._buffer += encode_length(rdb.NODE_PLAIN if plain else rdb.NODE_PACKED)
-            if plain:
-                self._buffer += encode_length(len(node[0]))
-                self._buffer += node[0]
-                self.flush()
-            else:
-                self._string(listpack.encode(node))
+            self._string(data)
 
 
 def _earliest(value: Hash) -> int:
     """When the first field expires, 0 for never."""
     return value.soonest if value.soonest != NEVER else 0
-
-
-def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
-    """Runs of neighbours of about LIST_NODE_BYTES together; longer elements alone."""
-    node: list[bytes] = []
-    size = 0
-    for item in items:
-        length = len(item)
-        if node and size + length > LIST_NODE_BYTES:
-            yield node
-            node, size = [], 0
-        node.append(item)
-        size += length
-    if node:
-        yield node
 
 
 _CODES: Final[dict[tuple[type, str], int]] = {
