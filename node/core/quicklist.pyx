@@ -496,7 +496,7 @@ cdef bint replace_apart(Quicklist* list, Place* place, const char* text, size_t 
         drop(list, node)
     else:
         cut(list, node, pack_last(node.pack), 1)
-        merge_around(list, node)
+        merge_around(list, made)
     return True
 
 

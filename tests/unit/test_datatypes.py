@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node.datatypes import Hash, Set, SortedSet, limits
 from node.datatypes.integers import is_integer

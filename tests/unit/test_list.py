@@ -1,4 +1,4 @@
-"""Lists against a plain Python list, with limits so tight that nodes split, merge and become plain all the time."""
+"""Lists against a plain Python list, with limits so tight that nodes split and merge all the time."""
 
 from __future__ import annotations
 
