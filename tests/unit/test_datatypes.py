@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.datatypes import Hash, Set, SortedSet, limits
+from node.datatypes import Hash, SortedSet, limits
 from node.datatypes.integers import is_integer
 from node.datatypes.ordered_index import HALF, OrderedIndex
 from node.datatypes.sorted_set import LexBound, ScoreBound
 
 TINY = st.binary(max_size=2)
-WORDS = st.one_of(TINY, st.integers(-300, 300).map(lambda n: b"%d" % n))
 
 
 @pytest.fixture
@@ -28,9 +27,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[limits.Limits]:
     limits.limits.update(
         hash_max_listpack_entries=3,
         hash_max_listpack_value=5,
-        set_max_intset_entries=4,
-        set_max_listpack_entries=3,
-        set_max_listpack_value=5,
         zset_max_listpack_entries=3,
         zset_max_listpack_value=5,
     )
@@ -73,79 +69,10 @@ def test_hash_encoding_only_goes_up(small_limits: limits.Limits) -> None:
     assert Hash({b"": b"123456"}).encoding == "hashtable"
 
 
-# -------------------------------------------------------------------------------------------- sets
-
-
-@pytest.mark.parametrize(
-    ("members", "encoding"),
-    [
-        ([b"1", b"2", b"3", b"4"], "intset"),
-        ([b"1", b"2", b"3", b"4", b"5"], "hashtable"),
-        ([b"1", b"2", b"a"], "listpack"),
-        ([b"1", b"2", b"3", b"a"], "hashtable"),
-        ([b"a", b"1", b"2"], "listpack"),
-        ([b"a", b"b", b"c", b"1"], "hashtable"),
-        ([b"a", b"123456"], "hashtable"),
-        ([b"123456", b"a"], "hashtable"),
-        ([b"01"], "listpack"),
-    ],
-)
-def test_set_encodings(small_limits: limits.Limits, members: list[bytes], encoding: str) -> None:
-    value = Set(members)
-    assert value.encoding == value.copy().encoding == encoding
-    for member in members:
-        value.remove(member)
-    assert value.encoding == encoding, "never back"
-
-
-def test_an_intset_is_in_order() -> None:
-    assert list(Set([b"10", b"9", b"-1"])) == [b"-1", b"9", b"10"]
-
-
-@given(st.lists(st.tuples(st.booleans(), WORDS)))
-def test_set_is_a_set(changes: list[tuple[bool, bytes]]) -> None:
-    value, model = Set(), set[bytes]()
-    for is_add, member in changes:
-        if is_add:
-            assert value.add(member) == (member not in model)
-            model.add(member)
-        else:
-            assert value.remove(member) == (member in model)
-            model.discard(member)
-    assert set(value) == model == set(value.copy()) == {value.at(i) for i in range(len(value))}
-    assert len(value) == len(model) == len(list(value))
-    assert all((member in value) == (member in model) for _, member in changes)
-
-
-@given(st.integers(0, 300), st.integers(1, 50), st.data())
-def test_a_walk_misses_nothing_that_stays(size: int, count: int, data: st.DataObject) -> None:
-    value = Set(
-        b"%04d-with-a-long-tail-that-fits-no-listpack-and-makes-it-a-hashtable" % i for i in range(size)
-    )
-    stays = set(value)
-    seen: set[bytes] = set()
-    cursor = -1
-    while cursor:
-        cursor, members = value.scan(max(cursor, 0), count)
-        assert len(members) <= count
-        seen.update(members)
-        for position in data.draw(st.lists(st.integers(0, 1000), max_size=3)):
-            if len(value):
-                removed = value.at(position % len(value))
-                value.remove(removed)
-                stays.discard(removed)
-        value.add(b"new-%d" % cursor)
-    assert stays <= seen
-
-
-def test_a_walk_survives_any_cursor() -> None:
-    value = Set([b"x" * 99, b"y"])
-    assert value.scan(10**18, 1) == (1, [b"y"])
-    assert Set().scan(5, 10) == (0, [])
+# -------------------------------------------------------------------------------------------- walks
 
 
 def test_compact_collections_are_walked_in_one_step() -> None:
-    assert Set([b"2", b"1"]).scan(0, 1) == (0, [b"1", b"2"])
     assert Hash({b"a": b"1", b"b": b"2"}).scan(7, 1) == (0, [(b"a", b"1"), (b"b", b"2")])
     assert SortedSet([(b"b", 1), (b"a", 2)]).scan(0, 1) == (0, [(b"b", 1), (b"a", 2)])
 

@@ -22,7 +22,6 @@ from node.core.double_digits import format_double
 from node.core.hash import NEVER
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.streams import save_stream
 
@@ -143,10 +142,8 @@ class RdbWriter:
             case rdb.ZSET_LISTPACK:
                 pairs = value.items()
                 self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
-            case rdb.SET_LISTPACK:
-                self._string(listpack.encode(value))
-            case rdb.SET_INTSET:
-                self._string(intset.encode([int(member) for member in value]))
+            case rdb.SET_LISTPACK | rdb.SET_INTSET:
+                self._string(value.blob)
             case rdb.LIST_QUICKLIST_2:
                 self._quicklist(value)
             case rdb.HASH:
