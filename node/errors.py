@@ -9,11 +9,14 @@ from __future__ import annotations
 
 
 class ReplyError(Exception):
-    """An error reply. `text` is the whole line after `-`: prefix (`ERR`, `WRONGTYPE`, ...) and words."""
+    """An error reply. `text` is the whole line after `-`: prefix (`ERR`, `WRONGTYPE`, ...) and words.
 
-    def __init__(self, text: str) -> None:
+    `counted`: it stands in the error statistics already, where it arose, inside of a script."""
+
+    def __init__(self, text: str, *, counted: bool = False) -> None:
         super().__init__(text)
         self.text = text
+        self.counted = counted
 
 
 WRONGTYPE = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -63,6 +66,12 @@ PROTECTED_MODE = ReplyError(
     "manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an "
     "authentication password for the default user. NOTE: You only need to do one of the above things in "
     "order for the server to start accepting connections from the outside."
+)
+BUSY_SCRIPT = ReplyError(
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+BUSY_FUNCTION = ReplyError(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 )
 MASTERDOWN = ReplyError("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
 UNBLOCKED_BY_CLIENT = ReplyError("UNBLOCKED client unblocked via CLIENT UNBLOCK")

@@ -34,6 +34,8 @@ from node.metrics.rates import Rate
 from node.metrics.slowness import Slowness
 from node.persistence.snapshot import Snapshots
 from node.replication.roles import Replication
+from node.scripting.execution import Execution
+from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
 from node.session.access import Access
 from node.session.blocking import Blocking
@@ -73,7 +75,9 @@ class Worker:
         self.blocking = Blocking(self)
         self.tracking = Tracking(self)
         self.monitors = Monitors(self.engine)
+        self.execution = Execution(self)
         self.scripts = Scripts(self)
+        self.functions = Functions(self)
         self.command_rate = Rate(self.engine.now)
         self.input_rate = Rate(self.engine.now)
         self.output_rate = Rate(self.engine.now)
@@ -85,6 +89,8 @@ class Worker:
         self.output_limits = OutputLimits(self)
         self.notifications = Notifications(self.engine, config, self.pubsub.publish)
         self._next_id = 1
+        self.listeners: list[socket.socket] = []
+        """The sockets on which clients are accepted."""
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
         self._expiry = [ActiveExpiry(db) for db in self.databases]
@@ -132,6 +138,7 @@ class Worker:
             self._cron_handle.cancel()
         for server in self._servers:
             server.close()
+        self.listeners.clear()
         await self.cluster.stop()
         await self.replication.stop()
         self.snapshots.stop()
@@ -165,18 +172,23 @@ class Worker:
 
     async def _serve_on(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-
-        def connection() -> Connection:
-            return Connection(self.engine, loop, self._opened, self._closed)
-
         backlog = self.config.tcp_backlog
         if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(connection, sock=sock, backlog=backlog)  # type: ignore
+            server = await loop.create_unix_server(self.make_connection, sock=sock, backlog=backlog)  # type: ignore
         else:
-            server = await loop.create_server(connection, sock=sock, backlog=backlog)  # type: ignore
+            server = await loop.create_server(self.make_connection, sock=sock, backlog=backlog)  # type: ignore
         self._servers.append(server)
+        self.listeners.append(sock)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stopping is not None and self.stopping.done()
 
     # --- clients -------------------------------------------------------------------------------------
+
+    def make_connection(self) -> Connection:
+        """The protocol of a client's new connection."""
+        return Connection(self.engine, asyncio.get_running_loop(), self._opened, self._closed)
 
     def _opened(self, connection: Connection) -> Session | None:
         """A client connected: greet it with a session, or refuse it with a reason."""

@@ -129,6 +129,9 @@ def unknown(flags: str) -> KeySpec:
     return _spec(flags, 0)
 
 
+_MAY_REPLICATE = frozenset(("eval", "evalsha", "fcall", "pfcount", "publish", "spublish"))
+
+
 class Command:
     """One command or subcommand. Immutable by convention; the table holds exactly one of each.
 
@@ -195,6 +198,11 @@ class Command:
     @property
     def is_write(self) -> bool:
         return "write" in self.flags
+
+    @property
+    def may_replicate(self) -> bool:
+        """No write by its flags, but it may leave a trail, or what it calls may: it waits where writes do."""
+        return self.name in _MAY_REPLICATE
 
     def accepts(self, argc: int) -> bool:
         """Does a request of `argc` arguments, name included, have the right number?"""

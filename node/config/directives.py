@@ -166,7 +166,7 @@ _add("maxmemory-clients", Memory(percent=True), 0, "inert")
 _add("proto-max-bulk-len", Memory(MB), 512 * MB)
 _add("tracking-table-max-keys", SIZE, 1_000_000)
 _add("notify-keyspace-events", EventClasses(), "")
-_add("busy-reply-threshold", LONG, 5000, "inert", also="lua-time-limit")
+_add("busy-reply-threshold", LONG, 5000, also="lua-time-limit")
 
 # Memory, expiry, eviction
 _add("maxmemory", Memory(0, ULONG_MAX), 0, "inert")

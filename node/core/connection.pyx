@@ -31,6 +31,7 @@ cdef extern from "<Python.h>":
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t c_send "send"(int fd, const void* data, size_t length, int flags)
+    ssize_t c_recv "recv"(int fd, void* data, size_t length, int flags)
     int MSG_DONTWAIT
     int MSG_NOSIGNAL
 
@@ -84,6 +85,9 @@ cdef class Connection:
     # --- the protocol's face to the event loop -------------------------------------------------------
 
     def connection_made(self, transport):
+        if self.transport is not None:
+            self.adopt(transport)
+            return
         self.transport = transport
         transport.set_write_buffer_limits(high=0)
         if transport.get_extra_info("sslcontext") is None:
@@ -96,6 +100,18 @@ cdef class Connection:
         if self.client is None:
             self.gone = True
             transport.close()
+
+    cdef int adopt(self, transport) except -1:
+        """The event loop's transport comes after the stand-in of a connection accepted by a busy worker."""
+        before, self.transport = self.transport, transport
+        transport.set_write_buffer_limits(high=0)
+        if before.unsent:
+            transport.write(bytes(before.unsent))
+        if self.gone or before.is_closing():
+            transport.close()
+        elif self.reading_paused:
+            transport.pause_reading()
+        return 0
 
     def connection_lost(self, exc):
         self.gone = True
@@ -132,6 +148,28 @@ cdef class Connection:
             self.serve_own()
         else:
             self.serve_shared(received)
+
+    def read_now(self) -> int:
+        """Read and serve what is there, outside of the event loop. Bytes read; 0 or less where there is nothing
+        to read, or nothing more to come."""
+        cdef ssize_t received
+        if self.fd < 0 or self.gone or self.serving or self.reading_paused:
+            return -1
+        self.get_buffer(-1)
+        if self.own == NULL:
+            received = c_recv(self.fd, self.engine.shared, READ_SIZE, MSG_DONTWAIT)
+        else:
+            received = c_recv(
+                self.fd, self.own + self.own_length, self.own_capacity - self.own_length, MSG_DONTWAIT
+            )
+        if received > 0:
+            self.buffer_updated(received)
+        return received
+
+    @property
+    def descriptor(self) -> int:
+        """Of its socket, -1 where all goes through the transport."""
+        return self.fd
 
     def eof_received(self):
         return False

@@ -90,6 +90,7 @@ cdef class Engine:
     cdef readonly dict row_of            # command name -> row number
     cdef char* shared                    # the receive buffer all connections share
     cdef readonly object shared_view
+    cdef object aside                    # what `step_aside` put there
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept
     cdef void prepare(self, Request* request) noexcept

@@ -19,13 +19,14 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport make_key
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport spans_free
+from node.core.request_reader cimport Limits, Spans, spans_free
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
@@ -56,8 +57,11 @@ GATE_DISK_ERROR = 1 << 14     # stop-writes-on-bgsave-error
 GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is down
 GATE_TIMED = 1 << 16          # the slow log wants each command's own time: none is compiled
 GATE_MONITORED = 1 << 17      # MONITOR: every command is shown
+GATE_BUSY = 1 << 18           # served from inside a script that runs long: few commands are allowed
 
-cdef uint32_t MASK_ALL = 0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED
+cdef uint32_t MASK_ALL = (
+    0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED | GATE_BUSY
+)
 cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
 cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
 
@@ -126,6 +130,19 @@ cdef class Client:
         return self.engine.commands[self.last_row].name if self.last_row >= 0 else ""
 
 
+cdef class Aside:
+    """What the engine was about when it stepped aside."""
+    cdef Request batch[64]
+    cdef Spans spans
+    cdef Limits limits
+    cdef ReplyWriter reply
+    cdef char* shared
+    cdef object shared_view
+    cdef object before_replies
+    cdef object after_command
+    cdef int64_t now
+
+
 cdef class Engine:
     def __cinit__(self, int databases=1):
         cdef Database db
@@ -185,8 +202,12 @@ cdef class Engine:
                 row.mask &= ~<uint32_t>GATE_LOADING
             if "stale" in command.flags:
                 row.mask &= ~<uint32_t>GATE_STALE
+            if "allow_busy" in command.flags:
+                row.mask &= ~<uint32_t>GATE_BUSY
             if row.is_write:
                 row.mask |= MASK_WRITE
+            elif command.may_replicate:
+                row.mask |= GATE_PAUSED_WRITES
             if "denyoom" in command.flags:
                 row.mask |= MASK_DENYOOM
             name = called.upper().encode()
@@ -351,7 +372,7 @@ cdef class Engine:
             self.tell_slow(client, row, argv if request == NULL else self.arguments(request, 0), elapsed)
         if isinstance(value, _ReplyError):
             self.rows[row].failed += 1
-            if self.on_error is not None:
+            if self.on_error is not None and not value.counted:
                 self.on_error(value.text)
         if self.trail.enabled and not client.replicated:
             if client.propagation is not None or (self.dirty != dirty and self.rows[row].is_write):
@@ -457,6 +478,37 @@ cdef class Engine:
         for callback in callbacks:
             callback()
         return 0
+
+    def step_aside(self) -> None:
+        """Make place for other requests in the middle of one, until `step_back`."""
+        cdef Aside aside = Aside()
+        cdef char* shared = <char*>malloc(SHARED_SIZE)
+        if shared == NULL:
+            raise MemoryError
+        memcpy(aside.batch, self.batch, sizeof(self.batch))
+        aside.spans, aside.limits = self.spans, self.limits
+        memset(&self.spans, 0, sizeof(self.spans))
+        aside.reply, self.reply = self.reply, ReplyWriter()
+        aside.shared, self.shared = self.shared, shared
+        aside.shared_view = self.shared_view
+        self.shared_view = PyMemoryView_FromMemory(shared, SHARED_SIZE, PyBUF_WRITE)
+        aside.before_replies, self.before_replies = self.before_replies, None
+        aside.after_command, self.after_command = self.after_command, None
+        aside.now = self.now
+        self.aside = aside
+
+    def step_back(self) -> None:
+        """Go on with what was put aside, as if no time had passed."""
+        cdef Aside aside = self.aside
+        self.aside = None
+        memcpy(self.batch, aside.batch, sizeof(self.batch))
+        spans_free(&self.spans)
+        self.spans, self.limits = aside.spans, aside.limits
+        self.reply = aside.reply
+        free(self.shared)
+        self.shared, self.shared_view = aside.shared, aside.shared_view
+        self.before_replies, self.after_command = aside.before_replies, aside.after_command
+        self.now = aside.now
 
     def reject(self, str name) -> None:
         """Count a command that was refused before it ran."""

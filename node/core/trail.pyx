@@ -79,6 +79,10 @@ cdef class Trail:
         if len(collected) > 1:
             self.feed(encode_command([b"EXEC"]))
 
+    def forget(self) -> None:
+        """Drop what the open transaction has recorded so far."""
+        self.collected = []
+
     @property
     def in_transaction(self) -> bool:
         return self.collected is not None

@@ -109,6 +109,7 @@ def memory(worker: Any) -> Fields:
         "used_memory_peak_perc": f"{100 * resident / max(peak, 1):.2f}%",
         "used_memory_dataset": dataset,
         "used_memory_overhead": max(0, resident - dataset),
+        **script_memory(worker),
         **with_human({"total_system_memory": process.machine_bytes(), "maxmemory": config.maxmemory}),
         "maxmemory_policy": config.maxmemory_policy,
         "mem_fragmentation_ratio": "1.00",
@@ -117,6 +118,23 @@ def memory(worker: Any) -> Fields:
         ),
         "mem_allocator": "libc",
         "lazyfree_pending_objects": 0,
+    }
+
+
+def script_memory(worker: Any) -> Fields:
+    """What scripts and functions take, and what their Lua states do."""
+    scripts, functions = worker.scripts, worker.functions
+    return {
+        "used_memory_vm_eval": scripts.lua_memory,
+        **with_human({"used_memory_lua": scripts.lua_memory}),
+        "used_memory_scripts_eval": scripts.memory,
+        "number_of_cached_scripts": len(scripts),
+        "number_of_functions": functions.function_count,
+        "number_of_libraries": functions.library_count,
+        "used_memory_vm_functions": functions.lua_memory,
+        **with_human({"used_memory_vm_total": scripts.lua_memory + functions.lua_memory}),
+        "used_memory_functions": functions.memory,
+        **with_human({"used_memory_scripts": scripts.memory + functions.memory}),
     }
 
 

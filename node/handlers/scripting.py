@@ -1,8 +1,4 @@
-"""EVAL and its family, and SCRIPT: Lua scripts (`node/scripting`).
-
-A running script cannot be interrupted, and no command is read meanwhile; so SCRIPT KILL, once it is read,
-never finds one.
-"""
+"""EVAL and its family, and SCRIPT: Lua scripts (`node/scripting`)."""
 
 from __future__ import annotations
 
@@ -16,45 +12,51 @@ from node.scripting.scripts import Script
 
 NEGATIVE_KEYS = ReplyError("ERR Number of keys can't be negative")
 TOO_MANY_KEYS = ReplyError("ERR Number of keys can't be greater than number of args")
-NOT_BUSY = ReplyError("NOTBUSY No scripts in execution right now.")
 NOT_SHOWN = ReplyError("NOSCRIPT No matching script.")
 BAD_FLUSH = ReplyError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+BAD_DEBUG = ReplyError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+NO_DEBUGGER = ReplyError("ERR There is no Lua debugger here")
 
 
-def _run(ctx: Any, find: Any, args: list[bytes], *, read_only: bool) -> Any:
-    """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
-    count = parse_int(args[1])
-    if count > len(args) - 2:
+def split_keys(numkeys: int, rest: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Keys and arguments of EVAL and FCALL. Raises ReplyError."""
+    if numkeys > len(rest):
         raise TOO_MANY_KEYS
-    if count < 0:
+    if numkeys < 0:
         raise NEGATIVE_KEYS
+    return rest[:numkeys], rest[numkeys:]
+
+
+def _run(ctx: Any, name: bytes, find: Any, args: list[bytes], *, read_only: bool = False) -> Any:
+    """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
+    keys, rest = split_keys(parse_int(args[1]), args[2:])
     script: Script = find(args[0])
-    return ctx.worker.scripts.run(ctx, script, args[2 : 2 + count], args[2 + count :], read_only=read_only)
+    return ctx.worker.scripts.run(ctx, script, [name, *args], keys, rest, read_only=read_only)
 
 
 @command("eval")
 def eval_(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, ctx.worker.scripts.for_eval, args, read_only=False)
+    return _run(ctx, b"EVAL", ctx.worker.scripts.for_eval, args)
 
 
 @command("eval_ro")
 def eval_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, ctx.worker.scripts.for_eval, args, read_only=True)
+    return _run(ctx, b"EVAL_RO", ctx.worker.scripts.for_eval, args, read_only=True)
 
 
 @command("evalsha")
 def evalsha(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, ctx.worker.scripts.get, args, read_only=False)
+    return _run(ctx, b"EVALSHA", ctx.worker.scripts.get, args)
 
 
 @command("evalsha_ro")
 def evalsha_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, ctx.worker.scripts.get, args, read_only=True)
+    return _run(ctx, b"EVALSHA_RO", ctx.worker.scripts.get, args, read_only=True)
 
 
 @command("script|load")
 def script_load(ctx: Any, args: list[bytes]) -> bytes:
-    return ctx.worker.scripts.load(args[0]).sha.encode()
+    return ctx.worker.scripts.load(args[0]).name.encode()
 
 
 @command("script|exists")
@@ -80,15 +82,29 @@ def script_show(ctx: Any, args: list[bytes]) -> bytes:
     return script.source
 
 
+@command("script|debug")
+def script_debug(ctx: Any, args: list[bytes]) -> str:
+    """NO is how it always is: there is no debugger, so a session with it is refused."""
+    mode = args[0].upper()
+    if mode in (b"YES", b"SYNC"):
+        raise NO_DEBUGGER
+    if mode != b"NO":
+        raise BAD_DEBUG
+    return OK
+
+
 @command("script|kill")
-def script_kill(ctx: Any, args: list[bytes]) -> Any:
-    raise NOT_BUSY
+def script_kill(ctx: Any, args: list[bytes]) -> str:
+    ctx.worker.execution.kill("SCRIPT")
+    return OK
 
 
 @command("script|help")
 def script_help(ctx: Any, args: list[bytes]) -> list[str]:
     return [
         "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DEBUG (YES|SYNC|NO)",
+        "    There is no debugger: YES and SYNC are refused.",
         "EXISTS <sha1> [<sha1> ...]",
         "    Tell for each script whether it is known.",
         "FLUSH [ASYNC|SYNC]",

@@ -86,6 +86,8 @@ def shutdown(ctx: Any, args: list[bytes]) -> Any:
     if set(words) - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE"} or {b"SAVE", b"NOSAVE"} <= set(words):
         raise errors.SYNTAX
     save = True if b"SAVE" in words else False if b"NOSAVE" in words else None
+    if save is not False and ctx.worker.execution.running is not None:
+        raise ctx.worker.execution.refusal  # what a script has half done is not to be saved
     ctx.worker.log.notice(SHUTDOWN_REQUESTED)
     ctx.worker.shutdown(save=save, force=b"FORCE" in words)
     return NO_REPLY

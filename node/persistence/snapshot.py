@@ -145,7 +145,14 @@ class Snapshots:
             **replication,
             "aof-base": 0,
         }
-        return write_rdb(write, databases, aux, compress=config.rdbcompression, checksum=config.rdbchecksum)
+        return write_rdb(
+            write,
+            databases,
+            aux,
+            functions=[library.code for library in self._worker.functions],
+            compress=config.rdbcompression,
+            checksum=config.rdbchecksum,
+        )
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -260,7 +267,7 @@ class Snapshots:
         engine.gate |= GATE_LOADING
         try:
             with open(path, "rb", buffering=0) as file:
-                reader = RdbReader(file, name, log.warning)
+                reader = RdbReader(file, name, log.warning, self._worker.functions.load_from_file)
                 self.loader = Loader(reader, name, engine.databases, 0 if keep_expired else engine.tick())
                 yield self.loader
                 self.loaded_aux = reader.aux

@@ -265,6 +265,7 @@ class Replication:
         self._worker.databases_emptied(self._worker.databases)
         for db in self._worker.databases:
             db.clear()
+        self._worker.functions.flush()
 
     @contextlib.contextmanager
     def applying(self) -> Iterator[None]:

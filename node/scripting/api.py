@@ -7,66 +7,60 @@ are there for scripts that call them and do nothing without a debugger, as in Re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from node.scripting.calls import Calls, argument
-from node.scripting.conversion import MakeTable
+from node.scripting.conversion import format_number
 from node.scripting.errors import CallError
 from node.version import REDIS_VERSION
 
 if TYPE_CHECKING:
+    from node.scripting.calls import Calls
     from node.worker import Worker
 
 LOG_LEVELS = {"LOG_DEBUG": 0, "LOG_VERBOSE": 1, "LOG_NOTICE": 2, "LOG_WARNING": 3}
+WRONG_ARGUMENTS = {b"err": b"ERR wrong number or type of arguments"}
 REPL_MODES = {"REPL_NONE": 0, "REPL_AOF": 1, "REPL_SLAVE": 2, "REPL_REPLICA": 2, "REPL_ALL": 3}
 
 
 class RedisApi:
-    def __init__(self, worker: Worker, calls: Calls) -> None:
+    """`choose_protocol(resp)` is told what redis.setresp asks for."""
+
+    def __init__(self, worker: Worker, calls: Calls, choose_protocol: Callable[[int], None]) -> None:
         self._worker = worker
         self._calls = calls
-        self._table: MakeTable = lambda _: None
+        self._choose_protocol = choose_protocol
 
-    def make_tables_with(self, table: MakeTable) -> None:
-        self._table = table
-
-    def library(self) -> Mapping[str, Any]:
-        """name → function or constant."""
-        major, minor, patch = map(int, REDIS_VERSION.split("."))
+    def for_functions(self) -> Mapping[str, Any]:
+        """name → function or constant; `call` and `pcall` are the sandbox's own."""
         return {
-            "call": self._calls.call,
-            "pcall": self._calls.pcall,
             "acl_check_cmd": self._calls.may_call,
-            "error_reply": self.error_reply,
-            "status_reply": self.status_reply,
+            **self.for_libraries(),
+            "error_reply": error_reply,
+            "status_reply": status_reply,
             "sha1hex": sha1hex,
-            "log": self.log,
             "setresp": self.setresp,
             "set_repl": self.set_repl,
-            "replicate_commands": lambda *_: True,
-            "breakpoint": lambda *_: False,
-            "debug": lambda *_: None,
-            "REDIS_VERSION": REDIS_VERSION.encode(),
-            "REDIS_VERSION_NUM": major << 16 | minor << 8 | patch,
-            **LOG_LEVELS,
             **REPL_MODES,
         }
 
-    def error_reply(self, *args: Any) -> Any:
-        """A table that is an error as a result. `-CODE words` and `CODE words` keep their code."""
-        if len(args) != 1 or not isinstance(args[0], bytes):
-            return self._wrong_arguments()
-        text = args[0].removeprefix(b"-").rstrip(b"\r\n")
-        return self._table({b"err": text if b" " in text else b"ERR " + text})
+    def for_scripts(self) -> Mapping[str, Any]:
+        return {
+            **self.for_functions(),
+            "replicate_commands": lambda *_: True,
+            "breakpoint": lambda *_: False,
+            "debug": lambda *_: None,
+        }
 
-    def status_reply(self, *args: Any) -> Any:
-        if len(args) != 1 or not isinstance(args[0], bytes):
-            return self._wrong_arguments()
-        return self._table({b"ok": args[0]})
-
-    def _wrong_arguments(self) -> Any:
-        return self._table({b"err": b"ERR wrong number or type of arguments"})
+    def for_libraries(self) -> Mapping[str, Any]:
+        """While a library of functions is loaded; redis.register_function comes to it."""
+        major, minor, patch = map(int, REDIS_VERSION.split("."))
+        return {
+            "log": self.log,
+            "REDIS_VERSION": REDIS_VERSION.encode(),
+            "REDIS_VERSION_NUM": major << 16 | minor << 8 | patch,
+            **LOG_LEVELS,
+        }
 
     def log(self, *args: Any) -> None:
         if len(args) < 2:
@@ -78,7 +72,7 @@ class RedisApi:
         writers = (log.debug, log.verbose, log.notice, log.warning)
         if not 0 <= int(level) < len(writers):
             raise CallError("ERR Invalid log level.")
-        words = (argument(each) for each in args[1:] if isinstance(each, (bytes, int, float)))
+        words = (_text(each) for each in args[1:] if isinstance(each, (bytes, int, float)))
         writers[int(level)](b" ".join(words).decode("latin-1"))
 
     def setresp(self, *args: Any) -> None:
@@ -86,7 +80,7 @@ class RedisApi:
             raise CallError("ERR redis.setresp() requires one argument.")
         if args[0] not in (2, 3, b"2", b"3"):
             raise CallError("ERR RESP version must be 2 or 3.")
-        self._calls.client.resp = int(args[0])
+        self._choose_protocol(int(args[0]))
 
     def set_repl(self, *args: Any) -> None:
         """One stream feeds replicas and log here, so that any mode but REPL_NONE means both."""
@@ -99,8 +93,28 @@ class RedisApi:
         self._calls.replicate(args[0] != 0)
 
 
+def error_reply(*args: Any) -> Any:
+    """A table that is an error as a result. `-CODE words` and `CODE words` keep their code."""
+    if len(args) != 1 or not isinstance(args[0], bytes):
+        return WRONG_ARGUMENTS
+    text = args[0].removeprefix(b"-").rstrip(b"\r\n")
+    return {b"err": text if b" " in text else b"ERR " + text}
+
+
+def status_reply(*args: Any) -> Any:
+    if len(args) != 1 or not isinstance(args[0], bytes):
+        return WRONG_ARGUMENTS
+    return {b"ok": args[0]}
+
+
 def sha1hex(*args: Any) -> bytes:
     if len(args) != 1:
         raise CallError("ERR wrong number of arguments")
-    text = argument(args[0]) if isinstance(args[0], (bytes, int, float)) else b""
+    text = _text(args[0]) if isinstance(args[0], (bytes, int, float)) else b""
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+
+
+def _text(value: bytes | int | float) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"%d" % value if isinstance(value, int) else format_number(value)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lupa.lua51 import lua_type
-
 from node.scripting.errors import bad_argument
 
 _DECIMAL = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
@@ -58,4 +56,4 @@ def type_name(args: tuple[Any, ...], at: int) -> str:
         return "no value"
     value = args[at]
     names = {type(None): "nil", bool: "boolean", bytes: "string", int: "number", float: "number"}
-    return names.get(type(value)) or lua_type(value) or "function"
+    return names.get(type(value)) or str(getattr(value, "type_name", "userdata"))

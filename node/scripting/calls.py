@@ -24,16 +24,14 @@ from node.core.engine import (
 )
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
-from node.scripting.conversion import MakeTable, format_number, to_lua
-from node.scripting.errors import CallError
+from node.scripting.conversion import format_number
+from node.scripting.errors import BAD_ARGUMENTS, NO_COMMAND, CallError
 
 if TYPE_CHECKING:
-    from node.scripting.scripts import Script
+    from node.scripting.execution import Runnable
     from node.session.session import Session
     from node.worker import Worker
 
-NO_COMMAND = CallError("ERR Please specify at least one argument for this redis lib call")
-BAD_ARGUMENTS = CallError("ERR Lua redis lib command arguments must be strings or integers")
 UNKNOWN = ReplyError("ERR Unknown Redis command called from script")
 WRONG_ARITY = ReplyError("ERR Wrong number of args calling Redis command from script")
 NOT_ALLOWED = ReplyError("ERR This Redis command is not allowed from script")
@@ -46,31 +44,30 @@ CLUSTER_READ_ONLY = ReplyError(
 NON_LOCAL_KEY = ReplyError("ERR Script attempted to access a non local key in a cluster node")
 CROSS_SLOT = ReplyError("ERR Script attempted to access keys that do not hash to the same slot")
 
-MAY_REPLICATE = frozenset(("publish", "spublish", "pfcount"))
-"""Commands that read-only scripts may not call although they write no key."""
+MOST_KNOWN = 1024
+"""Spellings of command names that are remembered."""
 
 
 class Calls:
-    """The functions `call` and `pcall` of Lua, and the state of the script that is running."""
+    """What `redis.call` executes, and the state of the script that is running."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._table: MakeTable = lambda _: None
+        self._known: dict[bytes, Command] = {}
+        """Commands without subcommands by name, as scripts spelled it."""
         self.client: Session = worker.internal_session(replicated=False)
         self.client.queue = []
         self.client.kind = "script"
         self.caller: Session = self.client
         """Who has sent the script that is running."""
         self.read_only = False
+        self.wrote = False
+        """The running script has changed data, or may have."""
         self._may_exceed_memory = False
         self._may_cross_slots = False
-        self._wrote = False
         self._slot = -1
 
-    def make_tables_with(self, table: MakeTable) -> None:
-        self._table = table
-
-    def begin(self, caller: Session, script: Script, *, read_only: bool) -> None:
+    def begin(self, caller: Session, script: Runnable, *, read_only: bool) -> None:
         """`caller` has sent `script`; the calls from here on are its."""
         client, self.caller = self.client, caller
         client.db = caller.db
@@ -83,56 +80,39 @@ class Calls:
         self.read_only = read_only
         self._may_exceed_memory = script.allows("allow-oom")
         self._may_cross_slots = script.allows("allow-cross-slot-keys")
-        self._wrote = False
+        self.wrote = False
         self._slot = -1
 
     def replicate(self, wanted: bool) -> None:
         """redis.set_repl: whether what follows leaves a trail."""
         self.client.replicated = not wanted
 
-    def call(self, *args: Any) -> Any:
-        """For Lua: the reply, an error reply raised."""
-        value = self._execute(args)
-        if value.__class__ is bytes or value.__class__ is int:
-            return value
-        if isinstance(value, ReplyError):
-            raise CallError(value.text)
-        return to_lua(value, self.client.resp, self._table)
-
-    def pcall(self, *args: Any) -> Any:
-        """For Lua: the reply, an error reply as a table."""
+    def execute(self, argv: list[bytes]) -> Any:
+        """redis.call: the reply value, errors included."""
         try:
-            value = self._execute(args)
-        except CallError as error:
-            return self._error(error.text)
-        if isinstance(value, ReplyError):
-            return self._error(value.text.encode("latin-1", "replace"))
-        return to_lua(value, self.client.resp, self._table)
-
-    def may_call(self, *args: Any) -> bool:
-        """For Lua: whether the caller's user may execute this command."""
-        argv = _arguments(args)
-        command = self._worker.find(argv)
-        if command is None:
-            raise CallError("ERR Invalid command passed to redis.acl_check_cmd()")
-        user = self.caller.user
-        return user is None or user.judge(command, argv) is None
-
-    def _error(self, text: bytes) -> Any:
-        return self._table({b"err": text, b"ignore_error_stats_update": True})
-
-    def _execute(self, args: tuple[Any, ...]) -> Any:
-        """The reply value, errors included; raises CallError for what is no command at all."""
-        argv = _arguments(args)
-        try:
-            command, rest = self._resolve(argv)
+            command = self._known.get(argv[0])
+            if command is None or not command.accepts(len(argv)):
+                command, rest = self._resolve(argv)
+            else:
+                rest = argv[1:]
             self._check(command, argv)
         except ReplyError as error:
             self._worker.count_error(error.text)
             return error
         if command.is_write:
-            self._wrote = True
+            self.wrote = True
         return self.client.run(command, argv, rest)
+
+    def may_call(self, *args: Any) -> bool:
+        """redis.acl_check_cmd: whether the caller's user may execute this command."""
+        argv = [argument(each) for each in args]
+        if not argv:
+            raise NO_COMMAND
+        command = self._worker.find(argv)
+        if command is None:
+            raise CallError("ERR Invalid command passed to redis.acl_check_cmd()")
+        user = self.caller.user
+        return user is None or user.judge(command, argv) is None
 
     def _resolve(self, argv: list[bytes]) -> tuple[Command, list[bytes]]:
         try:
@@ -141,6 +121,8 @@ class Calls:
             raise (WRONG_ARITY if "number of arguments" in error.text else UNKNOWN) from None
         if not command.accepts(len(argv)):
             raise WRONG_ARITY
+        if len(rest) == len(argv) - 1 and not command.subcommands and len(self._known) < MOST_KNOWN:
+            self._known[argv[0]] = command
         return command, rest
 
     def _check(self, command: Command, argv: list[bytes]) -> None:
@@ -153,9 +135,9 @@ class Calls:
             raise STALE
         if self.caller.gate & GATE_RESTRICTED:
             self._worker.access.check_in_script(self.caller, command, argv)
-        if self.read_only and (command.is_write or command.name in MAY_REPLICATE):
+        if self.read_only and (command.is_write or command.may_replicate):
             raise READ_ONLY_SCRIPT
-        if gate and not self._wrote and not obeyed:
+        if gate and not self.wrote and not obeyed:
             self._check_gates(command, gate)
         if self._worker.cluster.enabled and not obeyed:
             self._check_slots(command, argv)
@@ -195,12 +177,6 @@ def _in_script_words(refusal: ReplyError, command: Command) -> ReplyError:
     if refusal is errors.CLUSTERDOWN_READONLY:
         return CLUSTER_READ_ONLY
     return CLUSTER_DOWN if refusal.text.startswith("CLUSTERDOWN") else NON_LOCAL_KEY
-
-
-def _arguments(args: tuple[Any, ...]) -> list[bytes]:
-    if not args:
-        raise NO_COMMAND
-    return [each if each.__class__ is bytes else argument(each) for each in args]
 
 
 def argument(value: Any) -> bytes:

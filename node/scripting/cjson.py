@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from lupa.lua51 import lua_type
-
-from node.scripting.arguments import text_at
-from node.scripting.conversion import MakeTable
+from node.core.lua import NULL_VALUE, Function, Table
+from node.scripting.arguments import text_at, type_name
 from node.scripting.errors import LuaError, bad_argument
 
 MAX_DEPTH = 1000
@@ -52,55 +50,44 @@ _MARKS = {
     b":": "T_COLON", b",": "T_COMMA",
 }  # fmt: skip
 
-IsNull = Callable[[Any], bool]
-
-
 # --- encoding ----------------------------------------------------------------------------------------
 
 
-class Encoder:
-    def __init__(self, is_null: IsNull) -> None:
-        self._is_null = is_null
+def encode(*args: Any) -> bytes:
+    if len(args) != 1:
+        raise bad_argument(1, "encode", "expected 1 argument")
+    out: list[bytes] = []
+    open_: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = []
+    """Tables being written: what is left of them, and how they end."""
+    value = args[0]
+    while True:
+        if isinstance(value, Table):
+            length = _array_length(value)
+            out.append(b"[" if length else b"{")
+            open_.append((_elements(value, length), b"]" if length else b"}"))
+        else:
+            out.append(_scalar(value))
+        while open_:
+            found = next(open_[-1][0], None)
+            if found is not None:
+                break
+            out.append(open_.pop()[1])
+        else:
+            return b"".join(out)
+        before, value = found
+        out.append(before)
 
-    def encode(self, *args: Any) -> bytes:
-        if len(args) != 1:
-            raise bad_argument(1, "encode", "expected 1 argument")
-        out: list[bytes] = []
-        open_: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = []
-        """Tables being written: what is left of them, and how they end."""
-        value = args[0]
-        while True:
-            if lua_type(value) == "table":
-                if len(open_) >= MAX_DEPTH:
-                    raise LuaError(f"Cannot serialise, excessive nesting ({len(open_) + 1})")
-                length = _array_length(value)
-                out.append(b"[" if length else b"{")
-                open_.append((_elements(value, length), b"]" if length else b"}"))
-            else:
-                out.append(self._scalar(value))
-            while open_:
-                found = next(open_[-1][0], None)
-                if found is not None:
-                    break
-                out.append(open_.pop()[1])
-            else:
-                return b"".join(out)
-            before, value = found
-            out.append(before)
 
-    def _scalar(self, value: Any) -> bytes:
-        if isinstance(value, bytes):
-            return quoted(value)
-        if value is None:
-            return b"null"
-        if isinstance(value, bool):
-            return b"true" if value else b"false"
-        if isinstance(value, (int, float)):
-            return _digits(value)
-        if self._is_null(value):
-            return b"null"
-        # What is offered to scripts comes back as the Python function it is made of.
-        raise LuaError(f"Cannot serialise {lua_type(value) or 'function'}: type not supported")
+def _scalar(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return quoted(value)
+    if value is None or value is NULL_VALUE:
+        return b"null"
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, (int, float)):
+        return _digits(value)
+    raise LuaError(f"Cannot serialise {type_name((value,), 0)}: type not supported")
 
 
 def quoted(text: bytes) -> bytes:
@@ -113,10 +100,10 @@ def _digits(value: float) -> bytes:
     return f"{value:.{PRECISION}g}".encode()
 
 
-def _array_length(table: Any) -> int:
+def _array_length(table: Table) -> int:
     """The highest index of an array; 0 for what is an object. Raises LuaError for too many holes."""
     longest = count = 0
-    for key in table:
+    for key, _ in table.pairs:
         if isinstance(key, bool) or not isinstance(key, int) or key < 1:
             return 0
         longest = max(longest, key)
@@ -126,16 +113,16 @@ def _array_length(table: Any) -> int:
     return longest
 
 
-def _elements(table: Any, length: int) -> Iterator[tuple[bytes, Any]]:
+def _elements(table: Table, length: int) -> Iterator[tuple[bytes, Any]]:
     """What stands before each value, and the value."""
     comma = b""
     if length:
-        items = dict(table.items())
+        items = dict(table.pairs)
         for i in range(1, length + 1):
             yield comma, items.get(i)
             comma = b","
         return
-    for key, value in table.items():
+    for key, value in table.pairs:
         if isinstance(key, bytes):
             yield comma + quoted(key) + b":", value
         elif isinstance(key, (int, float)) and not isinstance(key, bool):
@@ -243,81 +230,75 @@ def _expected(what: str, token: _Token) -> LuaError:
     return LuaError(f"Expected {what} but found {token.kind} at character {token.at + 1}")
 
 
-class Decoder:
-    def __init__(self, table: MakeTable, null: Any) -> None:
-        self._table = table
-        self._null = null
+def decode(*args: Any) -> Any:
+    if len(args) != 1:
+        raise bad_argument(1, "decode", "expected 1 argument")
+    text = text_at(args, 0, "decode")
+    if len(text) >= 2 and not (text[0] and text[1]):
+        raise LuaError("JSON parser does not support UTF-16 or UTF-32")
+    tokens = _tokens(text)
+    value = _value(tokens)
+    token = next(tokens)
+    if token.kind != "T_END":
+        raise _expected("the end", token)
+    return value
 
-    def decode(self, *args: Any) -> Any:
-        if len(args) != 1:
-            raise bad_argument(1, "decode", "expected 1 argument")
-        text = text_at(args, 0, "decode")
-        if len(text) >= 2 and not (text[0] and text[1]):
-            raise LuaError("JSON parser does not support UTF-16 or UTF-32")
-        tokens = _tokens(text)
-        value = self._value(tokens)
-        token = next(tokens)
-        if token.kind != "T_END":
-            raise _expected("the end", token)
-        return value
 
-    def _value(self, tokens: Iterator[_Token]) -> Any:
-        open_: list[tuple[dict[Any, Any], Any]] = []
-        """Unfinished arrays and objects, with the key (None in arrays) of the value that is awaited."""
-        token = next(tokens)
-        while True:
-            if token.kind in ("T_OBJ_BEGIN", "T_ARR_BEGIN"):
-                if len(open_) >= MAX_DEPTH:
-                    depth = len(open_) + 1
-                    raise LuaError(
-                        f"Found too many nested data structures ({depth}) at character {token.at + 1}"
-                    )
-                is_object = token.kind == "T_OBJ_BEGIN"
+def _value(tokens: Iterator[_Token]) -> Any:
+    open_: list[tuple[dict[Any, Any], Any]] = []
+    """Unfinished arrays and objects, with the key (None in arrays) of the value that is awaited."""
+    token = next(tokens)
+    while True:
+        if token.kind in ("T_OBJ_BEGIN", "T_ARR_BEGIN"):
+            if len(open_) >= MAX_DEPTH:
+                depth = len(open_) + 1
+                raise LuaError(f"Found too many nested data structures ({depth}) at character {token.at + 1}")
+            is_object = token.kind == "T_OBJ_BEGIN"
+            token = next(tokens)
+            if token.kind != ("T_OBJ_END" if is_object else "T_ARR_END"):
+                key, token = _key(tokens, token) if is_object else (None, token)
+                open_.append(({}, key))
+                continue
+            value: Any = {}
+        elif token.kind in ("T_STRING", "T_NUMBER", "T_BOOLEAN", "T_NULL"):
+            value = NULL_VALUE if token.kind == "T_NULL" else token.value
+        else:
+            raise _expected("value", token)
+        while open_:
+            content, key = open_[-1]
+            content[len(content) + 1 if key is None else key] = value
+            token = next(tokens)
+            if token.kind == "T_COMMA":
                 token = next(tokens)
-                if token.kind != ("T_OBJ_END" if is_object else "T_ARR_END"):
-                    key, token = self._key(tokens, token) if is_object else (None, token)
-                    open_.append(({}, key))
-                    continue
-                value = self._table({})
-            elif token.kind in ("T_STRING", "T_NUMBER", "T_BOOLEAN", "T_NULL"):
-                value = self._null if token.kind == "T_NULL" else token.value
-            else:
-                raise _expected("value", token)
-            while open_:
-                content, key = open_[-1]
-                content[len(content) + 1 if key is None else key] = value
-                token = next(tokens)
-                if token.kind == "T_COMMA":
-                    token = next(tokens)
-                    if key is not None:
-                        key, token = self._key(tokens, token)
-                        open_[-1] = (content, key)
-                    break
-                if token.kind != ("T_ARR_END" if key is None else "T_OBJ_END"):
-                    raise _expected("comma or array end" if key is None else "comma or object end", token)
-                open_.pop()
-                value = self._table(content)
-            else:
-                return value
-
-    @staticmethod
-    def _key(tokens: Iterator[_Token], token: _Token) -> tuple[bytes, _Token]:
-        """The key that is `token`, and the first token of its value."""
-        if token.kind != "T_STRING":
-            raise _expected("object key string", token)
-        key = token.value
-        token = next(tokens)
-        if token.kind != "T_COLON":
-            raise _expected("colon", token)
-        return key, next(tokens)
+                if key is not None:
+                    key, token = _key(tokens, token)
+                    open_[-1] = (content, key)
+                break
+            if token.kind != ("T_ARR_END" if key is None else "T_OBJ_END"):
+                raise _expected("comma or array end" if key is None else "comma or object end", token)
+            open_.pop()
+            value = content
+        else:
+            return value
 
 
-def library(table: MakeTable, null: Any, is_null: IsNull) -> dict[str, Any]:
-    """`null` is the Lua value that stands for JSON's null, `table` makes Lua tables of dicts."""
-    return {
-        "encode": Encoder(is_null).encode,
-        "decode": Decoder(table, null).decode,
-        "null": null,
-        "_NAME": b"cjson",
-        "_VERSION": b"2.1.0",
-    }
+def _key(tokens: Iterator[_Token], token: _Token) -> tuple[bytes, _Token]:
+    """The key that is `token`, and the first token of its value."""
+    if token.kind != "T_STRING":
+        raise _expected("object key string", token)
+    key = token.value
+    token = next(tokens)
+    if token.kind != "T_COLON":
+        raise _expected("colon", token)
+    return key, next(tokens)
+
+
+LIBRARY = {
+    "encode": Function(
+        encode, depth=MAX_DEPTH, too_deep=f"Cannot serialise, excessive nesting ({MAX_DEPTH + 1})"
+    ),
+    "decode": decode,
+    "null": NULL_VALUE,
+    "_NAME": b"cjson",
+    "_VERSION": b"2.1.0",
+}

@@ -12,10 +12,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from lupa.lua51 import lua_type
-
+from node.core.lua import Function, Table
 from node.scripting.arguments import as_number, text_at
-from node.scripting.conversion import MakeTable
 from node.scripting.errors import LuaError, bad_argument
 
 MAX_NESTING = 16
@@ -58,21 +56,22 @@ def _pack(out: list[bytes], value: Any, level: int) -> None:
         out.append(_integer(value))
     elif isinstance(value, float):
         out.append(_real(value))
-    elif level < MAX_NESTING and lua_type(value) == "table":
-        _pack_table(out, dict(value.items()), level)
+    elif level < MAX_NESTING and isinstance(value, Table):
+        _pack_table(out, value.pairs, level)
     else:
         out.append(b"\xc0")
 
 
-def _pack_table(out: list[bytes], items: dict[Any, Any], level: int) -> None:
-    count = len(items)
-    if all(type(key) is int and 1 <= key <= count for key in items):
+def _pack_table(out: list[bytes], pairs: list[tuple[Any, Any]], level: int) -> None:
+    count = len(pairs)
+    if all(type(key) is int and 1 <= key <= count for key, _ in pairs):
+        items = dict(pairs)
         out.append(_head(count, 0x90, 16, (*_ARRAYS.items(),)))
         for i in range(1, count + 1):
             _pack(out, items[i], level + 1)
         return
     out.append(_head(count, 0x80, 16, (*_MAPS.items(),)))
-    for key, value in items.items():
+    for key, value in pairs:
         _pack(out, key, level + 1)
         _pack(out, value, level + 1)
 
@@ -112,10 +111,9 @@ def _real(value: float) -> bytes:
 
 
 class _Reader:
-    def __init__(self, data: bytes, at: int, table: MakeTable) -> None:
+    def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self.at = at
-        self._table = table
 
     @property
     def is_done(self) -> bool:
@@ -159,50 +157,43 @@ class _Reader:
 
     def _array(self, count: int, level: int) -> Any:
         found = ((i, self.value(level + 1)) for i in range(1, count + 1))
-        return self._table({i: value for i, value in found if value is not None})
+        return {i: value for i, value in found if value is not None}
 
     def _map(self, count: int, level: int) -> Any:
-        made = {}
-        for _ in range(count):
-            key, value = self.value(level + 1), self.value(level + 1)
-            if key is None:
-                raise LuaError("table index is nil")
-            if value is not None:
-                made[key] = value
-        return self._table(made)
+        return Table([(self.value(level + 1), self.value(level + 1)) for _ in range(count)])
 
 
-class Unpacker:
-    def __init__(self, table: MakeTable) -> None:
-        self._table = table
+def unpack(*args: Any) -> tuple[Any, ...]:
+    return _read(text_at(args, 0, "unpack"), 0, 0)
 
-    def unpack(self, *args: Any) -> tuple[Any, ...]:
-        return self._read(text_at(args, 0, "unpack"), 0, 0)
 
-    def unpack_one(self, *args: Any) -> tuple[Any, ...]:
-        """(data [, offset]) → the place after the value, -1 at the end; the value."""
-        return self._partly(text_at(args, 0, "unpack_one"), _whole(args, 1, 0), 1)
+def unpack_one(*args: Any) -> tuple[Any, ...]:
+    """(data [, offset]) → the place after the value, -1 at the end; the value."""
+    return _partly(text_at(args, 0, "unpack_one"), _whole(args, 1, 0), 1)
 
-    def unpack_limit(self, *args: Any) -> tuple[Any, ...]:
-        """(data, limit [, offset]) → the place after the values, -1 at the end; at most `limit` values."""
-        return self._partly(text_at(args, 0, "unpack_limit"), _whole(args, 2, 0), _whole(args, 1, 0))
 
-    def _partly(self, data: bytes, offset: int, limit: int) -> tuple[Any, ...]:
-        if offset < 0 or limit < 0:
-            raise LuaError(f"Invalid request to unpack with offset of {offset} and limit of {len(data)}.")
-        if offset > len(data):
-            raise LuaError(f"Start offset {offset} greater than input length {len(data)}.")
-        return self._read(data, offset, limit)
+def unpack_limit(*args: Any) -> tuple[Any, ...]:
+    """(data, limit [, offset]) → the place after the values, -1 at the end; at most `limit` values."""
+    return _partly(text_at(args, 0, "unpack_limit"), _whole(args, 2, 0), _whole(args, 1, 0))
 
-    def _read(self, data: bytes, offset: int, limit: int) -> tuple[Any, ...]:
-        """All values, or with a limit the place after them and so many values."""
-        reader = _Reader(data, offset, self._table)
-        found: list[Any] = []
-        while not reader.is_done and (not limit or len(found) < limit):
-            found.append(reader.value())
-        if limit:
-            return (-1 if reader.is_done else reader.at, *found)
-        return tuple(found)
+
+def _partly(data: bytes, offset: int, limit: int) -> tuple[Any, ...]:
+    if offset < 0 or limit < 0:
+        raise LuaError(f"Invalid request to unpack with offset of {offset} and limit of {len(data)}.")
+    if offset > len(data):
+        raise LuaError(f"Start offset {offset} greater than input length {len(data)}.")
+    return _read(data, offset, limit)
+
+
+def _read(data: bytes, offset: int, limit: int) -> tuple[Any, ...]:
+    """All values, or with a limit the place after them and so many values."""
+    reader = _Reader(data, offset)
+    found: list[Any] = []
+    while not reader.is_done and (not limit or len(found) < limit):
+        found.append(reader.value())
+    if limit:
+        return (-1 if reader.is_done else reader.at, *found)
+    return tuple(found)
 
 
 def _whole(args: tuple[Any, ...], at: int, default: int) -> int:
@@ -210,14 +201,11 @@ def _whole(args: tuple[Any, ...], at: int, default: int) -> int:
     return default if found is None else int(found)
 
 
-def library(table: MakeTable) -> dict[str, Any]:
-    """`table` makes Lua tables of dicts."""
-    unpacker = Unpacker(table)
-    return {
-        "pack": pack,
-        "unpack": unpacker.unpack,
-        "unpack_one": unpacker.unpack_one,
-        "unpack_limit": unpacker.unpack_limit,
-        "_NAME": b"cmsgpack",
-        "_VERSION": b"lua-cmsgpack 0.4.0",
-    }
+LIBRARY = {
+    "pack": Function(pack, depth=MAX_NESTING),
+    "unpack": unpack,
+    "unpack_one": unpack_one,
+    "unpack_limit": unpack_limit,
+    "_NAME": b"cmsgpack",
+    "_VERSION": b"lua-cmsgpack 0.4.0",
+}

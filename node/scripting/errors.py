@@ -1,12 +1,9 @@
 """What a function offered to scripts raises: Lua's errors, as Python exceptions.
 
-lupa hands an exception to Lua as an opaque userdata; sandbox.lua asks `error_text` what it says, before a
-script can get hold of it.
+`core/lua` makes Lua's own kinds of error of them; a script never sees an exception.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 
 class CallError(Exception):
@@ -30,12 +27,5 @@ def bad_argument(number: int, function: str, reason: str) -> LuaError:
     return LuaError(f"bad argument #{number} to '{function}' ({reason})")
 
 
-def error_text(value: Any) -> bytes | None:
-    """For sandbox.lua: "t" or "s" (table, string) and the text; None if `value` is no exception of ours."""
-    if isinstance(value, CallError):
-        return b"t" + value.text
-    if isinstance(value, LuaError):
-        return b"s" + value.text
-    if isinstance(value, BaseException):
-        return b"s" + f"internal error: {type(value).__name__}".encode()
-    return None
+NO_COMMAND = CallError("ERR Please specify at least one argument for this redis lib call")
+BAD_ARGUMENTS = CallError("ERR Lua redis lib command arguments must be strings or integers")

@@ -1,16 +1,14 @@
 -- The sandbox, seen from inside: which names a script has, what it may not touch, how its errors are told.
 --
--- Called once with `host`: functions of Python and the libraries to offer, made C functions here. Returns what
--- Python uses: `compile` (the function, or why not) and `run` (a scalar, or what export.lua or `report` made).
+-- Called once with the libraries to offer, and the table `redis` of the time when a library of functions is loaded,
+-- which is all there is then. Returns what Python uses: `compile` (the function, or why not), `report` (what is told
+-- of an error: its text and its place), `loading` (begin and end that time).
 --
 -- Rules. Read-only tables are proxies: an empty table in front of the contents, so that Lua itself calls
--- `refuse`; whatever goes around metamethods (rawset, setmetatable, next, table.insert ...) is wrapped. An
--- exception of Python reaches Lua as an opaque userdata, and is turned into Lua's own kind of error before a
--- script can see it; so scripts hold no Python object at all.
+-- `refuse`; whatever goes around metamethods (rawset, setmetatable, next, table.insert ...) is wrapped. Functions
+-- of Python are C functions of Lua, so scripts hold no Python object at all.
 
-local host = ...
-local as_function = host.as_function
-local error_text = as_function(host.error_text)
+local libraries, redis_at_load = ...
 local getinfo = debug.getinfo
 local error, type, tostring, select, unpack, rawget = error, type, tostring, select, unpack, rawget
 local next, pairs, rawset, setmetatable, getmetatable = next, pairs, rawset, setmetatable, getmetatable
@@ -30,13 +28,18 @@ local function refuse()
 end
 
 local function protect(contents, index)
-    local proxy = setmetatable({}, { __index = contents, __newindex = refuse })
+    local metatable = { __index = contents, __newindex = refuse }
+    local proxy = setmetatable({}, metatable)
     contents_of[proxy] = contents
     if index then
         setmetatable(contents, { __index = index })
         visible_metatable[proxy] = protect({ __index = index })
     end
-    return proxy
+    return proxy, metatable
+end
+
+local function no_such_global(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
 end
 
 local function modifiable(t)
@@ -78,20 +81,13 @@ local function where()
     return ""
 end
 
--- An error value as a script may see it.
+-- An error value as a script may see it: an error in a wrapper of ours is its caller's.
 local function plain(value)
     if type(value) == "string" then
         local _, last = find(value, "^sandbox:%d+: ")
         return last and where() .. sub(value, last + 1) or value
     end
-    local text = type(value) == "userdata" and error_text(value)
-    if not text then
-        return value
-    end
-    if sub(text, 1, 1) == "t" then
-        return { err = sub(text, 2), ignore_error_stats_update = true }
-    end
-    return where() .. sub(text, 2)
+    return value
 end
 
 local function failed(ok, ...)
@@ -256,23 +252,29 @@ globals.string = protect(pick(string,
 globals.math = protect(pick(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log "
     .. "log10 max min mod modf pi pow rad random randomseed sin sinh sqrt tan tanh"))
 globals.os = protect({ clock = os.clock })
-for name, library in pairs(host.libraries) do
-    local members = {}
-    for member, value in pairs(library) do
-        members[member] = type(value) == "userdata" and value ~= host.null and as_function(value) or value
-    end
-    globals[name] = protect(members)
+for name, library in pairs(libraries) do
+    globals[name] = protect(library)
 end
-environment = protect(globals, function(_, name)
-    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-end)
-globals._G = environment
 string_metatable = protect({ __index = globals.string })
+
+-- Lua's own table of globals becomes the contents of the environment: Python puts KEYS and ARGV there.
+local contents = _G
+for name in next, contents do
+    contents[name] = nil
+end
+for name, value in next, globals do
+    contents[name] = value
+end
+local environment_metatable
+environment, environment_metatable = protect(contents, no_such_global)
+contents._G = environment
+
+local at_load = setmetatable({ redis = protect(redis_at_load, no_such_global) }, { __index = no_such_global })
 
 -- what Python calls
 
-local function compile(source)
-    local f, message = loadstring(source, "@user_script")
+local function compile(source, name)
+    local f, message = loadstring(source, name)
     if not f then
         return message
     end
@@ -281,37 +283,22 @@ end
 
 local function report(value)
     value = plain(value)
-    local text = value
+    local text, counted = value, false
     if type(value) == "table" then
         text = rawget(value, "err")
         text = type(text) == "string" and text or "ERR unknown error"
+        counted = rawget(value, "ignore_error_stats_update") == true
     else
         text = "ERR " .. tostring(value)
     end
     local frame = culprit()
-    if not frame then
-        return { "raised", text }
-    end
-    return { "raised", text, frame.source .. ":" .. frame.currentline }
+    return { text, counted, frame and frame.source .. ":" .. frame.currentline }
 end
 
-local function outcome(ok, value)
-    if not ok then
-        return value
-    end
-    local kind = type(value)
-    if kind == "table" then
-        local done, result = pcall(host.export, value)
-        return done and result or report(result)
-    elseif kind == "string" or kind == "number" or kind == "boolean" then
-        return value
-    end
-    return nil
+local function loading(begins)
+    local visible = begins and at_load or contents
+    environment_metatable.__index = visible
+    contents_of[environment] = visible
 end
 
-local function run(f, keys, arguments)
-    globals.KEYS, globals.ARGV = keys, arguments
-    return outcome(xpcall(f, report))
-end
-
-return { compile = compile, run = run }
+return { compile = compile, report = report, loading = loading }

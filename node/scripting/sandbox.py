@@ -1,90 +1,106 @@
-"""The Lua state of a worker, and what crosses its border.
+"""The Lua state of scripts or of functions, and what is offered to them.
 
-Two files of Lua make the sandbox (sandbox.lua: names, read-only tables, errors; export.lua: results). Python
-enters only as plain functions (`python.as_function`), never as objects; exceptions are turned into Lua errors
-before a script sees them. As second walls, attribute access from Lua is refused altogether, and lupa's
-`python` table is not among a script's names.
-
-Importing this module loads Lua (1.5 MB), so it is done at the first script.
+sandbox.lua makes the sandbox (names, read-only tables, errors), `core/lua` carries values across; Python
+enters only as plain functions. Making a Sandbox loads Lua, so that is done at the first script.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from lupa.lua51 import LuaRuntime
-
+from node.core.lua import Function, Lua, Ref
 from node.scripting import bit, cjson, cmsgpack, struct_
-from node.scripting.errors import error_text
 
-_HERE = Path(__file__).parent
+MEMORY_LIMIT = 1 << 30
+"""Bytes one Lua state may grow to. Redis has no limit; twice its largest string must fit."""
 
-_NULL = b"""
-local null = newproxy(true)
-getmetatable(null).__tostring = function() return "userdata: (nil)" end
-return null
-"""
-"""Makes cjson.null: an empty userdata of Lua's own."""
+_SOURCE = Path(__file__).parent / "sandbox.lua"
 
 Library = Mapping[str, Any]
 """name → function for Lua, string or number."""
 
 
+class Raised(NamedTuple):
+    """The error a script ended with. `counted`: in the statistics, where it arose."""
+
+    text: bytes
+    counted: bool
+    place: bytes | None
+    """Chunk and line, where known."""
+
+
+Outcome = Raised | Any
+"""Of a script: its reply value, or its error."""
+
+
 class Sandbox:
-    def __init__(self, redis: Library) -> None:
-        """`redis` is the library of that name; the others are always the same."""
-        self._runtime = LuaRuntime(
-            encoding=None,
-            register_eval=False,
-            register_builtins=False,
-            unpack_returned_tuples=True,
-            attribute_filter=_refuse_attribute,
-        )
-        lua = self._runtime.globals()
-        self._load = lua[b"loadstring"]
-        null = self._load(_NULL)()
-        is_null = self._load(b"local null = ... return function(v) return rawequal(v, null) end")(null)
+    """`redis` is the library of that name, besides `call` and `pcall`; the others are always the same.
+    `redis_at_load`: what a library of functions has while it is loaded. `on_command(argv)` gives the reply
+    value of redis.call, `on_interrupt()` is asked while a script runs long: see `core/lua`."""
+
+    def __init__(
+        self,
+        redis: Library,
+        redis_at_load: Library,
+        on_command: Callable[[list[bytes]], Any],
+        on_interrupt: Callable[[], bytes | None],
+    ) -> None:
+        self.lua = Lua(MEMORY_LIMIT, on_interrupt, on_command)
+        calls = {"call": self.lua.command_function(False), "pcall": self.lua.command_function(True)}
         libraries = {
-            "redis": redis,
+            "redis": {**redis, **calls},
             "bit": bit.LIBRARY,
-            "cjson": cjson.library(self.table, null, is_null),
-            "cmsgpack": cmsgpack.library(self.table),
+            "cjson": cjson.LIBRARY,
+            "cmsgpack": cmsgpack.LIBRARY,
             "struct": struct_.LIBRARY,
         }
-        self._kept = (libraries, error_text)
-        """What Lua calls must not depend on Lua alone to stay alive."""
-        host = {
-            b"as_function": lua[b"python"][b"as_function"],
-            b"error_text": error_text,
-            b"null": null,
-            b"export": self._file("export")(),
-            b"libraries": self.table(
-                {name.encode(): self._library(each) for name, each in libraries.items()}
-            ),
+        self._globals = self.lua.globals()
+        offered = {name.encode(): self._library(each) for name, each in libraries.items()}
+        main = self.lua.load(_SOURCE.read_bytes(), b"=sandbox")
+        inside = dict(self.lua.call(main, offered, self._library(redis_at_load)).pairs)
+        self._compile, self._report, self._loading = (
+            inside[name] for name in (b"compile", b"report", b"loading")
+        )
+
+    def compile(self, source: bytes, name: bytes = b"@user_script") -> Ref | bytes:
+        """The Lua function of a script, or why there is none."""
+        if source.startswith(b"\x1b"):  # compiled by somebody: Lua would believe anything it says
+            return b"%s:1: unexpected symbol near 'char(27)'" % name.removeprefix(b"@")
+        return self.lua.call(self._compile, source, name)  # type: ignore[no-any-return]
+
+    def run(self, script: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
+        """Run a script that finds its arguments in KEYS and ARGV."""
+        return _told(self.lua.run(self._report, script, keys, args, self._globals))
+
+    def call(self, function: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
+        """The same for a function, which gets them as its arguments."""
+        return _told(self.lua.run(self._report, function, keys, args, None))
+
+    def load(self, main: Ref) -> Outcome:
+        """Run the main chunk of a library of functions, which sees `redis_at_load` and nothing else."""
+        self.lua.call(self._loading, True)
+        try:
+            return _told(self.lua.run(self._report, main, [], [], None))
+        finally:
+            self.lua.call(self._loading, False)
+
+    def _library(self, members: Library) -> dict[bytes, Any]:
+        return {
+            name.encode(): self.lua.function(member) if callable(member) else self._kept(member)
+            for name, member in members.items()
         }
-        for name in (b"python", b"package", b"io", b"require", b"module"):
-            lua[name] = None
-        inside = self._file("sandbox")(self.table(host))
-        self._compile = inside[b"compile"]
-        self.run: Callable[[Any, Any, Any], Any] = inside[b"run"]
-        """(function, KEYS, ARGV) → a scalar, or a table made by export.lua or by `report` of sandbox.lua."""
 
-    def compile(self, source: bytes) -> Any:
-        """The Lua function of a script, or bytes that say why there is none."""
-        return self._compile(source)
-
-    def table(self, content: Any) -> Any:
-        """A Lua table of a dict or list."""
-        return self._runtime.table_from(content)
-
-    def _file(self, name: str) -> Any:
-        return self._load((_HERE / f"{name}.lua").read_bytes(), b"=" + name.encode())
-
-    def _library(self, members: Library) -> Any:
-        return self.table({name.encode(): member for name, member in members.items()})
+    def _kept(self, member: Any) -> Any:
+        return self.lua.keep(member) if isinstance(member, Function) else member
 
 
-def _refuse_attribute(holder: object, name: object, is_setting: bool) -> object:
-    raise AttributeError("scripts reach no Python objects")
+def _told(outcome: tuple[bool, Any]) -> Outcome:
+    succeeded, value = outcome
+    if succeeded:
+        return value
+    if isinstance(value, bytes):  # Lua's own, where no handler could run any more
+        return Raised(b"ERR " + value, False, None)
+    parts = dict(value.pairs)
+    return Raised(parts[1], parts[2], parts.get(3))

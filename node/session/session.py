@@ -18,6 +18,7 @@ from node.commands.model import Command
 from node.core.engine import (
     GATE_ASKING,
     GATE_AUTH,
+    GATE_BUSY,
     GATE_DISK_ERROR,
     GATE_FEW_REPLICAS,
     GATE_LOADING,
@@ -170,7 +171,9 @@ class Session(Client):
             self.engine.reject(command.name)
             raise
         gate = self.engine.gate
-        paused = gate & GATE_PAUSED_ALL or (gate & GATE_PAUSED_WRITES and self._may_write(command))
+        paused = gate & GATE_PAUSED_ALL or (
+            gate & GATE_PAUSED_WRITES and self._waits_with_writes(command, argv)
+        )
         if paused and self.link is not None and not self.is_privileged:
             self.worker.pause.wait(self, argv)
             return NO_REPLY
@@ -240,6 +243,8 @@ class Session(Client):
             raise errors.MASTERDOWN
         if gate & GATE_LOADING and "loading" not in flags:
             raise errors.LOADING
+        if gate & GATE_BUSY and "allow_busy" not in flags:
+            raise self.worker.execution.refusal
         if gate & GATE_MONITORED and flags & ACCESS and self in self.worker.monitors:
             raise errors.MONITORS_ACCESS_NO_KEYS
 
@@ -263,6 +268,16 @@ class Session(Client):
         if command.name == "exec":
             return any(row.is_write for row, _ in self.queue or ())
         return command.is_write
+
+    def _waits_with_writes(self, command: Command, argv: list[bytes]) -> bool:
+        """Whether CLIENT PAUSE WRITE concerns it: scripts too, unless they declare that they do not write."""
+        if command.name == "exec":
+            return any(self._waits_with_writes(row, queued) for row, queued in self.queue or ())
+        if command.name == "fcall":
+            return self.worker.functions.may_write(argv)
+        if command.name in ("eval", "evalsha"):
+            return self.worker.scripts.may_write(argv)
+        return command.is_write or command.may_replicate
 
     @property
     def is_privileged(self) -> bool:

@@ -7,8 +7,8 @@
 
 Nothing is held but the entry at hand, so a file of any size is read in little memory, and the consumer may
 stop between entries to let others work. Whatever is damaged, cut short or cannot be held raises RdbError
-with name, offset and reason; what can be left out without loss of keys (function libraries, data of
-modules, empty collections that old bugs left) is skipped, with a word to `warn`.
+with name, offset and reason; what can be left out without loss of keys (data of modules, empty collections
+that old bugs left) is skipped, with a word to `warn`. Libraries of functions go to `take_function`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from node.errors import ReplyError
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb.format import Malformed, RdbError
 from node.persistence.rdb.primitives import load_length, load_string
@@ -24,6 +25,8 @@ from node.persistence.rdb.values import EmptyValue, load_value
 
 Warn = Callable[[str], object]
 """Told, in one line, of each thing that is skipped."""
+TakeFunction = Callable[[bytes], object]
+"""Given the source of each library of functions; raises ReplyError for one that does not load."""
 
 
 class Entry(NamedTuple):
@@ -41,9 +44,12 @@ class Entry(NamedTuple):
 class RdbReader:
     """Iterates over the entries of `stream`, from its header to its checksum. `name` is used in errors."""
 
-    def __init__(self, stream: Readable, name: str, warn: Warn) -> None:
+    def __init__(
+        self, stream: Readable, name: str, warn: Warn, take_function: TakeFunction | None = None
+    ) -> None:
         self._source = Source(stream, name)
         self._warn = warn
+        self._take_function = take_function
         self.version = 0
         self.aux: dict[str, str] = {}
         """Facts the writer left, complete once the first entry is out."""
@@ -128,13 +134,20 @@ class RdbReader:
                 for _ in range(3):
                     load_length(source)
             case rdb.OP_FUNCTION2:
-                library = load_string(source)
-                first_line = library.partition(b"\n")[0][:128].decode(errors="replace")
-                self._warn(f"{source.name}: skipping the function library {first_line}")
+                self._read_function(load_string(source))
             case rdb.OP_MODULE_AUX:
                 self._warn(f"{source.name}: skipping data of the module {self._skip_module_data()}")
             case _:
                 raise source.error(f"opcode {code} is not supported")
+
+    def _read_function(self, code: bytes) -> None:
+        if self._take_function is None:
+            return
+        try:
+            self._take_function(code)
+        except ReplyError as refused:
+            first_line = code.partition(b"\n")[0][:128].decode(errors="replace")
+            raise self._source.error(f"function library {first_line}: {refused.text}") from refused
 
     def _skip_module_data(self) -> str:
         """Pass over a module's data and return the module's name, which its 64-bit id spells."""

@@ -22,6 +22,7 @@ from node.core.double_digits import format_double
 from node.core.hash import NEVER
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
+from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.streams import save_stream
 
@@ -30,6 +31,8 @@ Write = Callable[[bytes], Any]
 CHUNK: Final = 64 * 1024
 COMPRESS_OVER: Final = 20
 """Strings up to this length are never compressed: nothing could be gained."""
+LIST_NODE_BYTES: Final = 8 * 1024
+"""A quicklist node's size in Redis by default; a longer element gets a node of its own."""
 
 _INT8 = struct.Struct("<Bb")
 _INT16 = struct.Struct("<Bh")
@@ -71,6 +74,11 @@ def _encode_integer(number: int) -> bytes:
     return _INT32.pack(rdb.STRING_INT32, number)
 
 
+def encode_function(code: bytes, compress: bool = True) -> bytes:
+    """The section of a library of functions, given its source."""
+    return b"%c%b" % (rdb.OP_FUNCTION2, encode_string(code, compress))
+
+
 class RdbWriter:
     """Encodes into a buffer that is handed to `write` whenever it has grown to a chunk."""
 
@@ -87,6 +95,10 @@ class RdbWriter:
             self._buffer.append(rdb.OP_AUX)
             self._string(name.encode())
             self._string(str(value).encode())
+
+    def function(self, code: bytes) -> None:
+        """A library of functions, by its source."""
+        self._raw(encode_function(code, self._compress))
 
     def database(self, index: int, keys: int, volatile: int) -> None:
         """What follows belongs to database `index`, with so many keys, so many of them with an expiry."""
@@ -142,8 +154,10 @@ class RdbWriter:
             case rdb.ZSET_LISTPACK:
                 pairs = value.items()
                 self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
-            case rdb.SET_LISTPACK | rdb.SET_INTSET:
-                self._string(value.blob)
+            case rdb.SET_LISTPACK:
+                self._string(listpack.encode(value))
+            case rdb.SET_INTSET:
+                self._string(intset.encode([int(member) for member in value]))
             case rdb.LIST_QUICKLIST_2:
                 self._quicklist(value)
             case rdb.HASH:
@@ -190,15 +204,37 @@ class RdbWriter:
             self._string(text)
 
     def _quicklist(self, value: List) -> None:
-        self._buffer += encode_length(value.node_count)
-        for plain, data in value.nodes():
+        """The count of nodes comes first, so the nodes are counted in a pass of their own."""
+        self._buffer += encode_length(sum(1 for _ in _list_nodes(value)))
+        for node in _list_nodes(value):
+            plain = len(node) == 1 and len(node[0]) > LIST_NODE_BYTES
             self._buffer += encode_length(rdb.NODE_PLAIN if plain else rdb.NODE_PACKED)
-            self._string(data)
+            if plain:
+                self._buffer += encode_length(len(node[0]))
+                self._buffer += node[0]
+                self.flush()
+            else:
+                self._string(listpack.encode(node))
 
 
 def _earliest(value: Hash) -> int:
     """When the first field expires, 0 for never."""
     return value.soonest if value.soonest != NEVER else 0
+
+
+def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
+    """Runs of neighbours of about LIST_NODE_BYTES together; longer elements alone."""
+    node: list[bytes] = []
+    size = 0
+    for item in items:
+        length = len(item)
+        if node and size + length > LIST_NODE_BYTES:
+            yield node
+            node, size = [], 0
+        node.append(item)
+        size += length
+    if node:
+        yield node
 
 
 _CODES: Final[dict[tuple[type, str], int]] = {
@@ -239,17 +275,21 @@ def write_rdb(
     databases: Iterable[Any],
     aux: Mapping[str, str | int],
     *,
+    functions: Iterable[bytes] = (),
     compress: bool = True,
     checksum: bool = True,
 ) -> int:
     """Write a whole file and return how many keys are in it.
 
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
+    `functions`: the sources of libraries.
     """
     writer = RdbWriter(write, compress=compress, checksum=checksum)
     databases = list(databases)
     expiring = any(db.expiring_hashes for db in databases)
     writer.header(aux, rdb.VERSION_WITH_FIELD_EXPIRY if expiring else rdb.VERSION_WRITTEN)
+    for code in functions:
+        writer.function(code)
     keys = 0
     for db in databases:
         if not len(db):

@@ -1,0 +1,52 @@
+"""What Python sees of a Lua state (lua.pyx)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+class Null: ...
+
+NULL_VALUE: Final[Null]
+
+class Table:
+    type_name: str
+    pairs: list[tuple[Any, Any]]
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None: ...
+
+class Opaque:
+    type_name: str
+    def __init__(self, type_name: str) -> None: ...
+
+class Ref:
+    type_name: str
+
+class Function:
+    def __init__(
+        self,
+        callable: Callable[..., Any] | None,
+        depth: int = 1,
+        too_deep: str | None = None,
+        takes_functions: bool = False,
+    ) -> None: ...
+
+class Lua:
+    memory: int
+    interrupt_at: int
+    resp: int
+    on_interrupt: Callable[[], bytes | None]
+    on_command: Callable[[list[bytes]], Any]
+    def __init__(
+        self,
+        memory_limit: int,
+        on_interrupt: Callable[[], bytes | None],
+        on_command: Callable[[list[bytes]], Any],
+    ) -> None: ...
+    def function(self, callable: Callable[..., Any] | None, **options: Any) -> Function: ...
+    def keep(self, function: Function) -> Function: ...
+    def command_function(self, protected: bool) -> Function: ...
+    def globals(self) -> Ref: ...
+    def load(self, source: bytes, name: bytes) -> Any: ...
+    def call(self, function: Ref, *args: Any) -> Any: ...
+    def run(
+        self, handler: Ref, function: Ref, keys: list[bytes], args: list[bytes], globals_: Ref | None
+    ) -> tuple[bool, Any]: ...
+    def collect(self) -> None: ...

@@ -1,0 +1,248 @@
+"""How a script or a function is run: what must hold before, what it leaves, and how it is stopped.
+
+At most one runs at a time. All its writes leave one trail, as those of a transaction. Once it has run for
+`busy-reply-threshold`, `session/busy` serves the other clients, from inside the script and with little more
+than the commands that stop it; it can be killed as long as it has not written.
+
+Flags declare what it will do (https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags).
+A script without a first line that declares any is judged by the commands it calls, as before there were
+flags.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from node import errors
+from node.core.engine import (
+    GATE_DISK_ERROR,
+    GATE_FEW_REPLICAS,
+    GATE_OUT_OF_MEMORY,
+    GATE_READ_ONLY,
+    GATE_STALE,
+)
+from node.errors import ReplyError, one_line
+from node.session.busy import BusyService
+
+if TYPE_CHECKING:
+    from node.scripting.calls import Calls
+    from node.scripting.sandbox import Outcome, Sandbox
+    from node.session.session import Session
+    from node.worker import Worker
+
+FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
+"""In the order in which FUNCTION LIST tells them."""
+
+SERVICE_INTERVAL = 1_000_000
+"""ns between two looks at the other clients of a busy worker."""
+NEVER = 2**63 - 1
+
+WRITES_READ_ONLY = ReplyError("ERR Can not execute a script with write flag using *_ro command.")
+NO_CLUSTER = ReplyError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
+NOT_BUSY = ReplyError("NOTBUSY No scripts in execution right now.")
+FROM_PRIMARY = ReplyError(
+    "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be "
+    "killed."
+)
+HAS_WRITTEN = ReplyError(
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait "
+    "the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+)
+
+
+class Runnable:
+    """A script or a function, with what it declares. `flags` None: nothing."""
+
+    __slots__ = ("flags", "function", "name")
+
+    def __init__(self, name: str, function: Any, flags: frozenset[str] | None) -> None:
+        self.name = name
+        """A script's SHA1, a function's name: told in its errors."""
+        self.function = function
+        """The compiled Lua function, a Ref."""
+        self.flags = flags
+
+    def allows(self, flag: str) -> bool:
+        """What declares no flags may cross slots, and nothing else that a flag would allow."""
+        if self.flags is None:
+            return flag == "allow-cross-slot-keys"
+        return flag in self.flags
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.flags is not None and "no-writes" in self.flags
+
+
+class Running:
+    """What is being run. `kind`: "SCRIPT" or "FUNCTION", the command that kills it."""
+
+    __slots__ = ("argv", "caller", "is_busy", "kind", "lua", "name", "started", "verdict")
+
+    def __init__(self, kind: str, name: str, caller: Session, argv: list[bytes], lua: Any) -> None:
+        self.kind = kind
+        self.name = name
+        self.caller = caller
+        self.argv = argv
+        self.lua = lua
+        self.started = time.monotonic_ns()
+        self.is_busy = False
+        self.verdict: bytes | None = None
+        """The error it is to end with."""
+
+    @property
+    def milliseconds(self) -> int:
+        return (time.monotonic_ns() - self.started) // 1_000_000
+
+
+class Execution:
+    """The one place from which a worker's Lua runs. Lua is loaded with the first sandbox."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._calls: Calls | None = None
+        self._load_deadline = 0
+        self.running: Running | None = None
+        self._busy = BusyService(worker)
+
+    def sandbox(self, register: Callable[..., None] | None = None) -> Sandbox:
+        """A Lua state: for functions with what redis.register_function calls, otherwise for scripts."""
+        from node.core.lua import Function
+        from node.scripting.api import RedisApi
+        from node.scripting.calls import Calls
+        from node.scripting.sandbox import Sandbox
+
+        if self._calls is None:
+            self._calls = Calls(self._worker)
+        api = RedisApi(self._worker, self._calls, self._choose_protocol)
+        at_load = dict(api.for_libraries())
+        if register is not None:
+            at_load["register_function"] = Function(register, depth=2, takes_functions=True)
+        offered = api.for_scripts() if register is None else api.for_functions()
+        return Sandbox(offered, at_load, self._calls.execute, self._interrupt)
+
+    def run(
+        self,
+        kind: str,
+        script: Runnable,
+        caller: Session,
+        argv: list[bytes],
+        sandbox: Sandbox,
+        start: Callable[..., Outcome],
+        keys: list[bytes],
+        args: list[bytes],
+        *,
+        read_only: bool = False,
+    ) -> Any:
+        """The reply value of what `start(script.function, keys, args)` runs in `sandbox`. `argv` is the
+        command.
+
+        Raises ReplyError if it may not run now; where it fails, the error is the value.
+        """
+        from node.scripting.sandbox import Raised
+
+        self._check(caller, script, read_only)
+        assert self._calls is not None
+        self._calls.begin(caller, script, read_only=read_only or script.is_read_only)
+        running = self.running = Running(kind, script.name, caller, argv, sandbox.lua)
+        threshold = self._worker.config.busy_reply_threshold
+        sandbox.lua.interrupt_at = running.started + threshold * 1_000_000 if threshold > 0 else NEVER
+        trail = self._worker.trail
+        nested = trail.in_transaction
+        if not nested:
+            trail.begin()
+        try:
+            outcome = start(script.function, keys, args)
+        finally:
+            self.running = None
+            if running.is_busy:
+                self._busy.end()
+            if not nested:
+                trail.end()
+        if type(outcome) is not Raised:
+            return outcome
+        text = one_line(outcome.text)
+        if outcome.place is not None:
+            text += f" script: {script.name}, on {one_line(outcome.place)}."
+        return ReplyError(text, counted=outcome.counted)
+
+    def load(self, sandbox: Sandbox, main: Any, limit_ms: int) -> Outcome:
+        """Run a library's main chunk, for `limit_ms` at most; 0 for as long as it takes."""
+        self._load_deadline = time.monotonic_ns() + limit_ms * 1_000_000 if limit_ms else NEVER
+        sandbox.lua.interrupt_at = self._load_deadline
+        return sandbox.load(main)
+
+    def _choose_protocol(self, resp: int) -> None:
+        assert self._calls is not None and self.running is not None
+        self._calls.client.resp = self.running.lua.resp = resp
+
+    def _check(self, caller: Session, script: Runnable, read_only: bool) -> None:
+        """Raise the reason why the script may not run now. Declared flags make it a command that writes or
+        not, may run out of memory or stale, and it is refused in the order and words of such commands."""
+        gate = 0 if caller.is_privileged else self._worker.engine.gate
+        flags = script.flags
+        if flags is None:
+            if gate & GATE_STALE:
+                raise errors.MASTERDOWN
+            return
+        if gate & GATE_OUT_OF_MEMORY and not flags & {"allow-oom", "no-writes"}:
+            raise errors.OOM
+        if not script.is_read_only:
+            if gate & GATE_DISK_ERROR:
+                raise errors.MISCONF
+            if gate & GATE_FEW_REPLICAS:
+                raise errors.NOREPLICAS
+            if gate & GATE_READ_ONLY:
+                raise errors.READONLY
+        if gate & GATE_STALE and "allow-stale" not in flags:
+            raise errors.MASTERDOWN
+        if self._worker.cluster.enabled and "no-cluster" in flags and not caller.is_privileged:
+            raise NO_CLUSTER
+        if read_only and not script.is_read_only:
+            raise WRITES_READ_ONLY
+
+    # --- what runs long ------------------------------------------------------------------------------
+
+    def _interrupt(self) -> bytes | None:
+        """Lua asks, in the middle of a script: serve the others. The error that the script is to end with, or
+        None."""
+        running = self.running
+        if running is None:
+            return b"ERR FUNCTION LOAD timeout"
+        if not running.is_busy:
+            self._worker.log.warning(
+                f"Slow script detected: still in execution after {running.milliseconds} milliseconds. You "
+                f"can try killing the script using the {running.kind} KILL command. Script name is: "
+                f"{running.name}."
+            )
+            running.is_busy = True
+            self._busy.begin(running.caller)
+        self._busy.serve()
+        running.lua.interrupt_at = time.monotonic_ns() + SERVICE_INTERVAL
+        if running.verdict is None and self._worker.is_stopping:
+            self._worker.trail.forget()
+            return b"ERR The server is shutting down"
+        return running.verdict
+
+    @property
+    def refusal(self) -> ReplyError:
+        """What commands are answered that must wait for the end of what is being run."""
+        assert self.running is not None
+        return errors.BUSY_SCRIPT if self.running.kind == "SCRIPT" else errors.BUSY_FUNCTION
+
+    def kill(self, kind: str) -> None:
+        """SCRIPT KILL, FUNCTION KILL: end what is being run. Raises ReplyError if there is nothing to end, or
+        it has written."""
+        running = self.running
+        if running is None:
+            raise NOT_BUSY
+        if running.caller.is_privileged:
+            raise FROM_PRIMARY
+        assert self._calls is not None
+        if self._calls.wrote:
+            raise HAS_WRITTEN
+        if running.kind != kind:
+            raise self.refusal
+        running.verdict = f"ERR Script killed by user with {kind} KILL...".encode()
+        self._worker.log.notice(f"Lua script killed by user with {kind} KILL.")
