@@ -131,7 +131,7 @@ class Selector:
             self._allow_below(rule[1:])
         elif rule[:1] in (b"+", b"-"):
             self._change_command(rule)
-        elif rule:
+        else:
             raise RuleError(SYNTAX)
 
     def _allow_all_keys(self) -> None:

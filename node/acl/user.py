@@ -18,6 +18,7 @@ from node.acl.denial import COMMAND_DENIED, Denial
 from node.acl.rules import BAD_HASH, NO_SUCH_PASSWORD, RuleError
 from node.acl.selector import Selector
 from node.commands.model import Command, KeyUse
+from node.words import UnbalancedQuotes, split_words
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _NO_KEYS: Sequence[KeyUse] = ()
@@ -68,7 +69,10 @@ class User:
     # --- rules ---------------------------------------------------------------------------------------
 
     def apply(self, rule: bytes) -> None:
-        """Carry out one rule. Raises RuleError, which names it; it has no effect then."""
+        """Carry out one rule; an empty one does nothing. Raises RuleError, which names it; it has no effect
+        then."""
+        if not rule:
+            return
         try:
             if not self._apply_word(rule.lower()) and not self._apply_password(rule):
                 if rule.startswith(b"(") and rule.endswith(b")"):
@@ -122,8 +126,14 @@ class User:
         return True
 
     def _add_selector(self, rules: bytes) -> None:
+        """`rules` is split as a line of redis.conf. With unbalanced quotes there are none, and the selector
+        allows nothing, as in Redis."""
         selector = Selector(all_channels=self.all_channels_by_default)
-        for rule in rules.split(b" "):
+        try:
+            words = split_words(rules)
+        except UnbalancedQuotes:
+            words = []
+        for rule in words:
             selector.apply(rule)
         self.selectors.append(selector)
 
@@ -180,20 +190,6 @@ class User:
         )
 
     # --- channels ------------------------------------------------------------------------------------
-
-    @property
-    def hears_all_channels(self) -> bool:
-        return any(selector.all_channels for selector in self.selectors)
-
-    @property
-    def channel_patterns(self) -> set[bytes]:
-        return {pattern for selector in self.selectors for pattern in selector.channels}
-
-    def keeps_channels_of(self, before: User) -> bool:
-        """Whether everything `before` was allowed to hear is allowed in the same words."""
-        if self.hears_all_channels:
-            return True
-        return not before.hears_all_channels and before.channel_patterns <= self.channel_patterns
 
     def allows_channel(self, channel: bytes, *, is_pattern: bool) -> bool:
         return any(

@@ -2,13 +2,12 @@
 
 Each type has `type_name` (what TYPE prints), `len()`, `encoding` (what OBJECT ENCODING prints) and `copy()`.
 An encoding says which representation Redis would have chosen for the same history: compact while small, by
-the thresholds in `limits`, and never back, except that a list shrinks. Nothing here draws random numbers: a
-caller picks a position and asks for what is `at` it.
+the thresholds in `limits`, and never back, except that a list shrinks.
 """
 
 from node.core.hash import Hash
-from node.datatypes.list import List
-from node.datatypes.set import Set
+from node.core.list import List
+from node.core.set import Set
 from node.datatypes.sorted_set import SortedSet
 from node.datatypes.stream import Stream
 

@@ -19,8 +19,7 @@ A sparse string becomes dense, for good, when a register exceeds what VAL can sa
 make it longer than `hll-sparse-max-bytes`. Insertion works on the opcodes in place, in the steps of Redis, as
 another order would leave other bytes.
 
-Registers are handled all at once where possible: as `bytes` of 16384, or as one large integer with a register
-in each byte, on which Python's arithmetic is a loop in C.
+Registers are handled all at once where possible, as `bytes` of 16384: node/core/registers.pyx.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ import struct
 from itertools import groupby
 from typing import Final
 
+from node.core.registers import highest, histogram, pack, place, unpack
 from node.datatypes.limits import limits
 
 REGISTERS: Final = 16384
@@ -65,10 +65,6 @@ merged yet, and the opcode of the zeros that follow."""
 ALPHA_INF: Final = 0.721347520444481703680
 """0.5 / ln 2."""
 
-_MASK64: Final = (1 << 64) - 1
-_MURMUR_FACTOR: Final = 0xC6A4A7935BD1E995
-_SEED: Final = 0xADC83B19
-
 _OPCODES = re.compile(rb"[\x40-\x7f].?|[^\x40-\x7f]{1,64}", re.DOTALL)
 """One XZERO, or up to 64 of the opcodes of one byte. An XZERO cut off at the end lacks its 0."""
 
@@ -83,9 +79,6 @@ def _expanded(opcode: int) -> bytes:
 _EXPANDED: Final = [b"" if XZERO <= opcode < VAL else _expanded(opcode) for opcode in range(256)]
 _SPANS: Final = bytes(map(len, _EXPANDED))
 """Opcode → how many registers it stands for, as a table for `bytes.translate`."""
-
-_EACH_BYTE: Final = int.from_bytes(b"\x01" * REGISTERS, "little")
-_HIGH_BITS: Final = _EACH_BYTE << 7
 
 
 class CorruptedError(ValueError):
@@ -116,7 +109,7 @@ class HyperLogLog:
     def registers(self) -> bytes:
         """All registers, a byte each. Raises CorruptedError."""
         if self.is_dense:
-            return _unpack(self.data)
+            return unpack(memoryview(self.data)[HEADER:])
         pieces: list[bytes] = []
         length = 0
         for found in _OPCODES.finditer(self.data, HEADER):
@@ -181,7 +174,7 @@ class HyperLogLog:
         """
         own = self.registers()
         if self.is_dense:
-            self.data[HEADER:] = _pack(highest(own, registers))
+            self.data[HEADER:] = pack(highest(own, registers))
             return
         if not any(own) and max(registers) <= VAL_MAX:
             opcodes = _opcodes_for(registers)
@@ -198,7 +191,7 @@ class HyperLogLog:
     def to_dense(self) -> None:
         """Raises CorruptedError. The cardinality stays as it was."""
         if not self.is_dense:
-            self.data[HEADER:] = _pack(self.registers())
+            self.data[HEADER:] = pack(self.registers())
             self.data[ENCODING_AT] = DENSE
 
     def _raise_dense(self, index: int, value: int) -> bool:
@@ -325,98 +318,12 @@ def _run(opcode: int, length: int) -> bytes:
     return _zeros(length)
 
 
-# --------------------------------------------------------------------------------------------- registers
-
-
-def _shifted(mask: int, shift: int) -> bytes:
-    """A table for `bytes.translate` that keeps the bits in `mask`, then shifts left (negative: right)."""
-    return bytes(
-        (byte & mask) << shift & 0xFF if shift >= 0 else (byte & mask) >> -shift for byte in range(256)
-    )
-
-
-def _joined(left: bytes | bytearray, right: bytes | bytearray) -> bytes:
-    """Bitwise or."""
-    return (int.from_bytes(left, "little") | int.from_bytes(right, "little")).to_bytes(len(left), "little")
-
-
-# Four registers a, b, c, d share three bytes: bbaaaaaa ccccbbbb ddddddcc.
-_A_OF_FIRST, _B_OF_FIRST = _shifted(0x3F, 0), _shifted(0xC0, -6)
-_B_OF_SECOND, _C_OF_SECOND = _shifted(0x0F, 2), _shifted(0xF0, -4)
-_C_OF_THIRD, _D_OF_THIRD = _shifted(0x03, 4), _shifted(0xFC, -2)
-_B_TO_FIRST, _B_TO_SECOND = _shifted(0x03, 6), _shifted(0x3C, -2)
-_C_TO_SECOND, _C_TO_THIRD = _shifted(0x0F, 4), _shifted(0x30, -4)
-_D_TO_THIRD = _shifted(0x3F, 2)
-
-
-def _unpack(data: bytearray) -> bytes:
-    """The registers of a dense string, a byte each."""
-    first, second, third = data[HEADER::3], data[HEADER + 1 :: 3], data[HEADER + 2 :: 3]
-    registers = bytearray(REGISTERS)
-    registers[0::4] = first.translate(_A_OF_FIRST)
-    registers[1::4] = _joined(first.translate(_B_OF_FIRST), second.translate(_B_OF_SECOND))
-    registers[2::4] = _joined(second.translate(_C_OF_SECOND), third.translate(_C_OF_THIRD))
-    registers[3::4] = third.translate(_D_OF_THIRD)
-    return bytes(registers)
-
-
-def _pack(registers: bytes) -> bytes:
-    """What follows the header of a dense string with these registers."""
-    a, b, c, d = (registers[start::4] for start in range(4))
-    packed = bytearray(DENSE_SIZE - HEADER)
-    packed[0::3] = _joined(a, b.translate(_B_TO_FIRST))
-    packed[1::3] = _joined(b.translate(_B_TO_SECOND), c.translate(_C_TO_SECOND))
-    packed[2::3] = _joined(c.translate(_C_TO_THIRD), d.translate(_D_TO_THIRD))
-    return bytes(packed)
-
-
-def highest(left: bytes, right: bytes) -> bytes:
-    """The higher of two registers, for all registers.
-
-    Bytes hold six bits, so that subtracting with each byte's highest bit set borrows from no neighbour; it
-    stays set where the left one is not lower. Spread over its byte, that bit chooses between the two.
-    """
-    mine, other = int.from_bytes(left, "little"), int.from_bytes(right, "little")
-    not_lower = ((mine | _HIGH_BITS) - other) & _HIGH_BITS
-    chosen = not_lower - (not_lower >> 7)
-    return (other ^ ((mine ^ other) & chosen)).to_bytes(REGISTERS, "little")
-
-
 # ------------------------------------------------------------------------------------------ the mathematics
-
-
-def murmur(data: bytes) -> int:
-    """MurmurHash64A of Austin Appleby (public domain), little-endian, with Redis' seed."""
-    length = len(data)
-    result = _SEED ^ (length * _MURMUR_FACTOR & _MASK64)
-    whole = length & ~7
-    for (word,) in struct.iter_unpack("<Q", memoryview(data)[:whole]):
-        word = word * _MURMUR_FACTOR & _MASK64
-        word ^= word >> 47
-        result = (result ^ word * _MURMUR_FACTOR & _MASK64) * _MURMUR_FACTOR & _MASK64
-    if whole != length:
-        result = (result ^ int.from_bytes(data[whole:], "little")) * _MURMUR_FACTOR & _MASK64
-    result ^= result >> 47
-    result = result * _MURMUR_FACTOR & _MASK64
-    return result ^ result >> 47
-
-
-def place(element: bytes) -> tuple[int, int]:
-    """The register an element belongs to, and the value it gives it: trailing zeros of its hash, plus one."""
-    hashed = murmur(element)
-    rest = hashed >> INDEX_BITS | 1 << HASH_BITS
-    return hashed & REGISTERS - 1, (rest & -rest).bit_length()
 
 
 def estimate(registers: bytes) -> int:
     """How many different elements left these registers."""
-    counts = [0] * 64
-    left = REGISTERS
-    for value in range(64):
-        counts[value] = registers.count(value)
-        left -= counts[value]
-        if not left:
-            break
+    counts = histogram(registers)
     total = REGISTERS * _tau((REGISTERS - counts[HASH_BITS + 1]) / REGISTERS)
     for value in range(HASH_BITS, 0, -1):
         total = (total + counts[value]) * 0.5

@@ -68,7 +68,7 @@ def _pop_list(ctx: Any, name: str, args: list[bytes], *, left: bool) -> Any:
     for key in keys:
         value = lists.for_writing(ctx, key)
         if value is not None:
-            (item,) = lists.pop(ctx, key, value, 1, left=left)
+            item = lists.take(ctx, key, value, left=left)
             ctx.propagate([b"LPOP" if left else b"RPOP", key])
             return [key, item]
     return _wait(ctx, name, args, keys, List, timeout, NULL_ARRAY)

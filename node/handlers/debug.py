@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from node import errors
+from node.config.kinds import parse_memory
+from node.core.quicklist import set_packed_threshold
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_non_negative
 from node.handlers.registry import command
@@ -30,6 +32,8 @@ _BAD_TYPE = ReplyError(
     "string|integer|double|bignum|null|array|set|map|push|verbatim|true|false"
 )
 
+_BAD_THRESHOLD = ReplyError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+
 HELP = [
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "DIGEST",
@@ -46,6 +50,8 @@ HELP = [
     "    Create string keys <prefix>:<number>; replicas and the cluster's slots are ignored.",
     "PROTOCOL <type>",
     "    Reply with a sample value of a type of the protocol.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    List elements of this size get a node of their own; 0 leaves that to list-max-listpack-size.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Stop (0) or resume (1) deleting expired keys that nobody asks for.",
     "SLEEP <seconds>",
@@ -145,6 +151,16 @@ def _set_active_expire(ctx: Any, args: list[bytes]) -> str:
     return OK
 
 
+def _quicklist_packed_threshold(ctx: Any, args: list[bytes]) -> str:
+    try:
+        accepted = set_packed_threshold(parse_memory(args[0].decode("latin-1")))
+    except ValueError:
+        accepted = False
+    if not accepted:
+        raise _BAD_THRESHOLD
+    return OK
+
+
 def _error(ctx: Any, args: list[bytes]) -> ReplyError:
     return ReplyError(one_line(args[0]))
 
@@ -168,6 +184,7 @@ SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
     b"set-active-expire": (1, 1, _set_active_expire),
     b"digest": (0, 0, _digest),
     b"digest-value": (1, _ANY_NUMBER, _digest_value),
+    b"quicklist-packed-threshold": (1, 1, _quicklist_packed_threshold),
     b"error": (1, 1, _error),
     b"log": (1, 1, _log),
     b"help": (0, 0, _help),

@@ -10,13 +10,13 @@ from __future__ import annotations
 from random import randbytes, randrange
 from typing import Any
 
+from node.core.registers import highest
 from node.datatypes.hyperloglog import (
     HEADER,
     REGISTERS,
     CorruptedError,
     HyperLogLog,
     estimate,
-    highest,
     is_valid,
 )
 from node.datatypes.limits import limits

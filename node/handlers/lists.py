@@ -35,36 +35,40 @@ def _for_reading(ctx: Any, key: bytes) -> List | None:
 
 @command("lpush")
 def lpush(ctx: Any, args: list[bytes]) -> int:
-    return _push(ctx, args[0], args[1:], left=True)
+    key = args[0]
+    value = for_writing(ctx, key)
+    if value is None:
+        value = _new(ctx, key)
+    value.push_left(args, 1)
+    ctx.changed(key, events.LPUSH, len(args) - 1)
+    return len(value)
 
 
 @command("rpush")
 def rpush(ctx: Any, args: list[bytes]) -> int:
-    return _push(ctx, args[0], args[1:], left=False)
+    key = args[0]
+    value = for_writing(ctx, key)
+    if value is None:
+        value = _new(ctx, key)
+    value.push_right(args, 1)
+    ctx.changed(key, events.RPUSH, len(args) - 1)
+    return len(value)
 
 
 @command("lpushx")
 def lpushx(ctx: Any, args: list[bytes]) -> int:
-    return 0 if for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=True)
+    return 0 if for_writing(ctx, args[0]) is None else lpush(ctx, args)
 
 
 @command("rpushx")
 def rpushx(ctx: Any, args: list[bytes]) -> int:
-    return 0 if for_writing(ctx, args[0]) is None else _push(ctx, args[0], args[1:], left=False)
+    return 0 if for_writing(ctx, args[0]) is None else rpush(ctx, args)
 
 
-def _push(ctx: Any, key: bytes, items: list[bytes], *, left: bool) -> int:
-    """Returns the length. The list is made if there is none."""
-    value = for_writing(ctx, key)
-    if value is None:
-        value = List()
-        ctx.db.set(key, value)
-    if left:
-        value.push_left(items)
-    else:
-        value.push_right(items)
-    ctx.changed(key, events.LPUSH if left else events.RPUSH, len(items))
-    return len(value)
+def _new(ctx: Any, key: bytes) -> List:
+    value = List()
+    ctx.db.set(key, value)
+    return value
 
 
 @command("lpop")
@@ -84,10 +88,17 @@ def _pop_command(ctx: Any, args: list[bytes], name: str, *, left: bool) -> Any:
     value = for_writing(ctx, args[0])
     if value is None:
         return None if count is None else NULL_ARRAY
-    if count == 0:
-        return []
-    taken = pop(ctx, args[0], value, 1 if count is None else count, left=left)
-    return taken[0] if count is None else taken
+    if count is None:
+        return take(ctx, args[0], value, left=left)
+    return pop(ctx, args[0], value, count, left=left) if count else []
+
+
+def take(ctx: Any, key: bytes, value: List, *, left: bool) -> bytes:
+    """Pop one element."""
+    item = value.take_left() if left else value.take_right()
+    ctx.changed(key, events.LPOP if left else events.RPOP)
+    ctx.clear_if_empty(key, value)
+    return item
 
 
 def pop(ctx: Any, key: bytes, value: List, count: int, *, left: bool) -> list[bytes]:
@@ -112,16 +123,18 @@ def move(ctx: Any, source: bytes, target: bytes, *, from_left: bool, to_left: bo
     value = for_writing(ctx, source)
     if value is None:
         return None
-    for_writing(ctx, target)  # of another type: an error, before anything moves
-    item = value[0] if from_left else value[-1]
-    if source == target:  # rotate without ever being empty
-        (value.pop_left if from_left else value.pop_right)()
-        _push(ctx, target, [item], left=to_left)
+    receiver = for_writing(ctx, target)  # of another type: an error, before anything moves
+    if source == target:
+        item = value.rotate(from_left, to_left)
+        ctx.changed(target, events.LPUSH if to_left else events.RPUSH)
         ctx.changed(source, events.LPOP if from_left else events.RPOP, 0)
-    else:
-        _push(ctx, target, [item], left=to_left)
-        pop(ctx, source, value, 1, left=from_left)
-    return item
+        return item
+    item = value[0] if from_left else value[-1]
+    if receiver is None:
+        receiver = _new(ctx, target)
+    receiver.receive(item, to_left)
+    ctx.changed(target, events.LPUSH if to_left else events.RPUSH)
+    return take(ctx, source, value, left=from_left)
 
 
 @command("lmpop")
@@ -177,7 +190,10 @@ def lindex(ctx: Any, args: list[bytes]) -> bytes | None:
     if value is None:
         return None
     index = parse_int(args[1])
-    return value[index] if -len(value) <= index < len(value) else None
+    try:
+        return value[index]
+    except IndexError:
+        return None
 
 
 @command("lset")
@@ -203,10 +219,8 @@ def linsert(ctx: Any, args: list[bytes]) -> int:
     value = for_writing(ctx, key)
     if value is None:
         return 0
-    index = value.find(pivot)
-    if index is None:
+    if not value.insert(pivot, item, where.upper() == b"AFTER"):
         return -1
-    value.insert(index + (where.upper() == b"AFTER"), item)
     ctx.changed(key, events.LINSERT)
     return len(value)
 
@@ -242,27 +256,15 @@ def ltrim(ctx: Any, args: list[bytes]) -> str:
 def lpos(ctx: Any, args: list[bytes]) -> Any:
     rank, count, depth = _lpos_options(args)
     value = _for_reading(ctx, args[0])
-    places: list[int] = []
-    if value is not None:
-        backwards = rank < 0
-        skip, wanted = abs(rank) - 1, (1 if count is None else count) or len(value)
-        for i, item in enumerate(reversed(value) if backwards else value):
-            if i == depth or len(places) == wanted:
-                break
-            if item != args[1]:
-                continue
-            if skip:
-                skip -= 1
-            else:
-                places.append(len(value) - 1 - i if backwards else i)
+    places = [] if value is None else value.positions(args[1], rank, 1 if count is None else count, depth)
     if count is None:
         return places[0] if places else None
     return places
 
 
 def _lpos_options(args: list[bytes]) -> tuple[int, int | None, int]:
-    """(rank, count or None if not given, how many elements to look at or -1 for all)."""
-    rank, count, depth = 1, None, -1
+    """(rank, count or None if not given, how many elements to look at or 0 for all)."""
+    rank, count, depth = 1, None, 0
     options = Options(args, start=2)
     for word in options:
         match word:
@@ -273,7 +275,7 @@ def _lpos_options(args: list[bytes]) -> tuple[int, int | None, int]:
             case b"COUNT":
                 count = parse_non_negative(options.value(), _NEGATIVE_COUNT)
             case b"MAXLEN":
-                depth = parse_non_negative(options.value(), _NEGATIVE_MAXLEN) or -1
+                depth = parse_non_negative(options.value(), _NEGATIVE_MAXLEN)
             case _:
                 raise errors.SYNTAX
     return rank, count, depth

@@ -1,24 +1,31 @@
-"""Set commands. What SPOP drew at random is left to replicas and the AOF as an SREM of the same members."""
+"""Set commands. What SPOP drew at random is left to replicas and the AOF as SREMs of the same members, or as
+a DEL where a count took them all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from random import randrange
 from typing import Any
 
 from node import errors
+from node.core import set_algebra
 from node.datatypes import Set
 from node.errors import ReplyError
 from node.handlers.arguments import INT64_MAX, Options, parse_int_between, parse_non_negative
 from node.handlers.collection_scan import scan_collection
 from node.handlers.numkeys import TOO_MANY_KEYS, split_numkeys
-from node.handlers.random_members import parse_count, positions
+from node.handlers.random_members import parse_count
 from node.handlers.registry import command
+from node.handlers.strings import KEEP_TTL
 from node.keyspace import events
 from node.keyspace.events import Event
 from node.replies import SetReply
 
 _NEGATIVE_LIMIT = ReplyError("ERR LIMIT can't be negative")
+
+_REMOVED_AT_ONCE = 1024
+"""Members in one SREM that stands for an SPOP."""
+_MOVE_FACTOR = 5
+"""So many times more taken than left, and SPOP makes a new set of what is left."""
 
 
 def _for_reading(ctx: Any, key: bytes) -> Set | None:
@@ -29,21 +36,21 @@ def _for_writing(ctx: Any, key: bytes) -> Set | None:
     return ctx.db.lookup_write_as(key, Set)  # type: ignore[no-any-return]
 
 
-def _add(ctx: Any, key: bytes, members: Iterable[bytes]) -> int:
+def _add(ctx: Any, key: bytes, members: list[bytes]) -> int:
     """Returns how many are new. The set is made if there is none."""
     value = _for_writing(ctx, key)
     if value is None:
-        value = Set()
+        value = Set.sized(members[0], len(members))
         ctx.db.set(key, value)
-    added = sum(map(value.add, members))
+    added = value.add_all(members)
     if added:
         ctx.changed(key, events.SADD, added)
     return added
 
 
-def _remove(ctx: Any, key: bytes, value: Set, members: Iterable[bytes], event: Event) -> int:
+def _remove(ctx: Any, key: bytes, value: Set, members: list[bytes], event: Event) -> int:
     """Returns how many were members."""
-    removed = sum(map(value.remove, members))
+    removed = value.remove_all(members)
     if removed:
         ctx.changed(key, event, removed)
         ctx.clear_if_empty(key, value)
@@ -113,12 +120,14 @@ def sscan(ctx: Any, args: list[bytes]) -> list[Any]:
 def srandmember(ctx: Any, args: list[bytes]) -> Any:
     if len(args) == 1:
         value = _for_reading(ctx, args[0])
-        return None if value is None else value.at(randrange(len(value)))
+        return None if value is None else value.draw()
     if len(args) > 2:
         raise errors.SYNTAX
     count = parse_count(args[1], in_pairs=False)
     value = _for_reading(ctx, args[0])
-    return [] if value is None else [value.at(position) for position in positions(len(value), count)]
+    if value is None:
+        return []
+    return value.sample(count) if count >= 0 else [value.draw() for _ in range(-count)]
 
 
 @command("spop")
@@ -130,88 +139,86 @@ def spop(ctx: Any, args: list[bytes]) -> Any:
     value = _for_writing(ctx, key)
     if value is None or count == 0:
         return None if count is None else SetReply(())
-    drawn = [value.at(position) for position in positions(len(value), 1 if count is None else count)]
-    if len(drawn) == len(value):
+    if count is None:
+        drawn = [value.draw()]
+        ctx.propagate([b"SREM", key, *drawn])
+    else:
+        drawn = value.sample(count)
+        _propagate_many(ctx, key, drawn, is_all=len(drawn) == len(value))
+    left = len(value) - len(drawn)
+    if left and left * _MOVE_FACTOR <= len(drawn):
+        value = _rest(value, drawn)
+        ctx.db.set(key, value, KEEP_TTL)
+        ctx.changed(key, events.SPOP, len(drawn))
+    else:
+        _remove(ctx, key, value, drawn, events.SPOP)
+    return drawn[0] if count is None else SetReply(drawn)
+
+
+def _propagate_many(ctx: Any, key: bytes, drawn: list[bytes], *, is_all: bool) -> None:
+    if is_all:
         ctx.propagate([b"DEL", key])
     else:
-        ctx.propagate([b"SREM", key, *drawn])
-    _remove(ctx, key, value, drawn, events.SPOP)
-    return drawn[0] if count is None else SetReply(drawn)
+        parts = range(0, len(drawn), _REMOVED_AT_ONCE)
+        ctx.propagate(*([b"SREM", key, *drawn[at : at + _REMOVED_AT_ONCE]] for at in parts))
+
+
+def _rest(value: Set, drawn: list[bytes]) -> Set:
+    """What is left of a set of which SPOP took nearly all: as in Redis a new set, of its own form."""
+    gone = frozenset(drawn)
+    left = [member for member in value if member not in gone]
+    made = Set.sized(left[0] if value.encoding == "intset" else b"", 0)
+    made.add_all(left)
+    return made
 
 
 # --------------------------------------------------------------------------------------- many sets
 
-Combine = Callable[[list[Set | None]], list[bytes]]
+Sets = list[Set | None]
 
 
-def _inter(sets: list[Set | None], limit: int = 0) -> list[bytes]:
-    """The members of all sets, up to `limit` of them; the smallest set is walked and the others asked."""
-    if any(each is None for each in sets):
-        return []
-    smallest, *others = sorted((each for each in sets if each is not None), key=len)
-    found = []
-    for member in smallest:
-        if all(member in other for other in others):
-            found.append(member)
-            if len(found) == limit:
-                break
-    return found
+def _inputs(ctx: Any, keys: list[bytes]) -> Sets:
+    return [_for_reading(ctx, key) for key in keys]
 
 
-def _union(sets: list[Set | None]) -> list[bytes]:
-    return list({member: None for each in sets for member in each or ()})
-
-
-def _diff(sets: list[Set | None]) -> list[bytes]:
-    first, *others = sets
-    present = [other for other in others if other is not None]
-    return [member for member in first or () if not any(member in other for other in present)]
-
-
-def _read(ctx: Any, keys: list[bytes], combine: Combine) -> SetReply:
-    return SetReply(combine([_for_reading(ctx, key) for key in keys]))
-
-
-def _store(ctx: Any, args: list[bytes], combine: Combine, event: Event) -> int:
-    """Store what the sets at args[1:] give at args[0], whatever that held; nothing if that is empty."""
-    target = args[0]
-    members = combine([_for_reading(ctx, key) for key in args[1:]])
-    if members:
-        ctx.db.set(target, Set(members))
+def _store(ctx: Any, target: bytes, value: Set, event: Event) -> int:
+    """Store a result at `target`, whatever that held; nothing if it is empty."""
+    if len(value):
+        ctx.db.set(target, value)
         ctx.changed(target, event)
     elif ctx.db.delete(target):
         ctx.changed(target, events.DEL)
-    return len(members)
+    return len(value)
 
 
 @command("sinter")
 def sinter(ctx: Any, args: list[bytes]) -> SetReply:
-    return _read(ctx, args, _inter)
+    return SetReply(set_algebra.inter(_inputs(ctx, args)))
 
 
 @command("sunion")
 def sunion(ctx: Any, args: list[bytes]) -> SetReply:
-    return _read(ctx, args, _union)
+    return SetReply(list(set_algebra.union(_inputs(ctx, args))))
 
 
 @command("sdiff")
 def sdiff(ctx: Any, args: list[bytes]) -> SetReply:
-    return _read(ctx, args, _diff)
+    return SetReply(list(set_algebra.diff(_inputs(ctx, args))))
 
 
 @command("sinterstore")
 def sinterstore(ctx: Any, args: list[bytes]) -> int:
-    return _store(ctx, args, _inter, events.SINTERSTORE)
+    return _store(ctx, args[0], set_algebra.inter_set(_inputs(ctx, args[1:])), events.SINTERSTORE)
 
 
 @command("sunionstore")
 def sunionstore(ctx: Any, args: list[bytes]) -> int:
-    return _store(ctx, args, _union, events.SUNIONSTORE)
+    return _store(ctx, args[0], set_algebra.union(_inputs(ctx, args[1:])), events.SUNIONSTORE)
 
 
 @command("sdiffstore")
 def sdiffstore(ctx: Any, args: list[bytes]) -> int:
-    return _store(ctx, args, _diff, events.SDIFFSTORE)
+    return _store(ctx, args[0], set_algebra.diff(_inputs(ctx, args[1:])), events.SDIFFSTORE)
 
 
 @command("sintercard")
@@ -223,4 +230,4 @@ def sintercard(ctx: Any, args: list[bytes]) -> int:
         if word != b"LIMIT":
             raise errors.SYNTAX
         limit = parse_int_between(options.value(), 0, INT64_MAX, _NEGATIVE_LIMIT)
-    return len(_inter([_for_reading(ctx, key) for key in keys], limit))
+    return set_algebra.inter_count(_inputs(ctx, keys), limit)

@@ -17,11 +17,8 @@ from typing import Any
 from node import errors
 from node.acl.selector import READ
 from node.commands import TABLE
-from node.core.hash import Hash
 from node.core.key_slot import key_slot
-from node.datatypes.list import List
-from node.datatypes.set import Set
-from node.datatypes.sorted_set import SortedSet
+from node.datatypes import Hash, List, Set, SortedSet
 from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_float
 from node.handlers.registry import command

@@ -43,7 +43,7 @@ _LOST_SINCE_QUEUED = (
 _LOST = {
     Reason.COMMAND: "no permission to execute the command or subcommand",
     Reason.KEY: "no permission to touch the specified keys",
-    Reason.CHANNEL: "no permission to access one of the channels used as arguments to the command",
+    Reason.CHANNEL: "no permission to access one of the channels used as arguments",
 }
 
 
@@ -94,7 +94,7 @@ class Access:
             after = by_name.get(before.name)
             if after is None:
                 self._expel(session, caller)
-            elif not after.keeps_channels_of(before):
+            else:
                 self._close_listeners([session], after, caller)
         self._replace(loaded)
         self._settle_all()
@@ -128,7 +128,7 @@ class Access:
         """ACL SETUSER: all rules, or none and a RuleError."""
         after = self.users.draft(name, rules)
         before = self.users.get(name)
-        if before is not None and not after.keeps_channels_of(before):
+        if before is not None:
             self._close_listeners(self._sessions_of(before), after, caller)
         self.users.put(after)
         self._settle_all()

@@ -106,6 +106,16 @@ georadiusbymember geo a 200 km STOREDIST found
 geosearchstore found geo FROMLONLAT 15 37 BYRADIUS 200 km
 geosearchstore found geo FROMLONLAT 0 0 BYRADIUS 1 km
 geosearchstore found geo FROMLONLAT 0 0 BYRADIUS 1 km
+sadd one x
+spop one
+sadd one x
+spop one 1
+sadd s x y z
+spop s 5
+spop nokey
+sadd s x
+smove s t x
+smove s t x
 pfadd hll a b
 pfadd hll a
 pfcount hll

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.core.registers import highest, pack, place, unpack
 from node.datatypes.hyperloglog import (
     DENSE_SIZE,
     HASH_BITS,
@@ -16,9 +17,7 @@ from node.datatypes.hyperloglog import (
     CorruptedError,
     HyperLogLog,
     estimate,
-    highest,
     is_valid,
-    place,
 )
 from node.datatypes.limits import limits
 
@@ -53,6 +52,17 @@ def slowly(changes: list[tuple[int, int]]) -> bytes:
 def test_place_of_a_known_element() -> None:
     """Register 12711 and value 2 are what redis-server's PFDEBUG DECODE shows for the element `a`."""
     assert place(b"a") == (12711, 2)
+
+
+def test_packing_is_undone() -> None:
+    registers = bytes(index * 7 % 64 for index in range(REGISTERS))
+    assert unpack(pack(registers)) == registers
+    assert unpack(b"\xff" * (DENSE_SIZE - HEADER)) == b"\x3f" * REGISTERS
+    for wrong in (b"", bytes(REGISTERS - 1)):
+        with pytest.raises(ValueError):
+            pack(wrong)
+        with pytest.raises(ValueError):
+            unpack(wrong)
 
 
 @given(st.binary(max_size=40))

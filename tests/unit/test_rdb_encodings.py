@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.core import listpack
-from node.persistence.rdb import intset, ziplist, zipmap
+from node.persistence.rdb import ziplist, zipmap
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.format import Malformed
 
@@ -26,19 +26,6 @@ def test_crc64_is_the_compiled_one() -> None:
     from crcmod import _crcfunext
 
     assert _crcfunext.__file__.endswith(".so")
-
-
-@given(st.sets(integers, min_size=1, max_size=20))
-def test_intset_round_trip(numbers: set[int]) -> None:
-    assert intset.decode(intset.encode(list(numbers))) == [b"%d" % number for number in sorted(numbers)]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "width"),
-    [([1, -32768], 2), ([32768], 4), ([-(1 << 31)], 4), ([1 << 31], 8), ([-(1 << 63)], 8)],
-)
-def test_intset_width_is_the_least_that_fits(numbers: list[int], width: int) -> None:
-    assert intset.encode(numbers)[0] == width
 
 
 def a_ziplist(*entries: bytes) -> bytes:
@@ -89,7 +76,6 @@ def test_zipmap() -> None:
 
 SAMPLES: list[tuple[Any, bytes]] = [
     (listpack, listpack.encode([b"1", b"-5000", b"hello", b"x" * 70, b"123456789012"])),
-    (intset, intset.encode([1, 2, 70000])),
     (ziplist, a_ziplist(b"\x01a", b"\xc0\xe8\x03", b"\x41\x00" + b"b" * 256)),
     (zipmap, b"\x01\x03foo\x03\x00bar\xff"),
 ]
@@ -118,7 +104,7 @@ def test_damage_is_refused_or_harmless(sample: tuple[Any, bytes], data: st.DataO
     assert all(type(element) is bytes for element in elements)
 
 
-@given(st.sampled_from([listpack, intset, ziplist, zipmap]), st.binary(max_size=60))
+@given(st.sampled_from([listpack, ziplist, zipmap]), st.binary(max_size=60))
 def test_noise_is_refused_or_harmless(encoding: Any, noise: bytes) -> None:
     try:
         encoding.decode(noise)

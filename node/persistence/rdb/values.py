@@ -14,7 +14,7 @@ from typing import Any, Final
 from node.core import listpack
 from node.datatypes import Hash, List, Set, SortedSet
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb import intset, ziplist, zipmap
+from node.persistence.rdb import ziplist, zipmap
 from node.persistence.rdb.format import Malformed, Unsupported
 from node.persistence.rdb.primitives import load_length, load_string
 from node.persistence.rdb.source import Source
@@ -93,10 +93,12 @@ def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSet:
     return SortedSet(pairs)
 
 
-def _list_of(items: list[bytes]) -> List:
-    if not items:
+def _settled(value: List) -> List:
+    """A list once all of it is read. Redis drops nodes without elements, and refuses lists without nodes."""
+    value.settle()
+    if not len(value):
         raise EmptyValue("empty list")
-    return List(items)
+    return value
 
 
 # ------------------------------------------------------------------------------------------- types
@@ -107,7 +109,7 @@ def _strings(source: Source, count: int) -> list[bytes]:
 
 
 def _list_table(source: Source) -> List:
-    return _list_of(_strings(source, load_length(source)))
+    return _settled(List(_strings(source, load_length(source))))
 
 
 def _set_table(source: Source) -> Set:
@@ -151,35 +153,45 @@ def _packed_zset(decode: Decode) -> Callable[[Source], SortedSet]:
     return load
 
 
-def _packed_set(decode: Decode) -> Callable[[Source], Set]:
-    return lambda source: _set_of(decode(load_string(source)))
+def _adopted(adopt: Callable[[bytes], Any]) -> Callable[[Source], Any]:
+    """For blobs that the datatype keeps as they stand."""
+
+    def load(source: Source) -> Any:
+        try:
+            value = adopt(load_string(source))
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+        if not len(value):
+            raise EmptyValue(f"empty {value.type_name}")
+        return value
+
+    return load
 
 
 def _packed_list(source: Source) -> List:
-    return _list_of(ziplist.decode(load_string(source)))
+    value = List()
+    value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
+    return _settled(value)
 
 
 def _quicklist(source: Source) -> List:
     """Nodes that are ziplists each."""
-    items: list[bytes] = []
+    value = List()
     for _ in range(load_length(source)):
-        items += ziplist.decode(load_string(source))
-    return _list_of(items)
+        value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
+    return _settled(value)
 
 
 def _quicklist_2(source: Source) -> List:
     """Nodes that are listpacks, or one long element each."""
-    items: list[bytes] = []
+    value = List()
     for _ in range(load_length(source)):
         container = load_length(source)
         node = load_string(source)
-        if container == rdb.NODE_PACKED:
-            items += listpack.decode(node)
-        elif container == rdb.NODE_PLAIN:
-            items.append(node)
-        else:
+        if container not in (rdb.NODE_PACKED, rdb.NODE_PLAIN):
             raise Malformed(f"list node of unknown kind {container}")
-    return _list_of(items)
+        value.adopt_node(node, container == rdb.NODE_PLAIN)
+    return _settled(value)
 
 
 # ------------------------------------------------------------------------------------------- field expiry
@@ -240,14 +252,14 @@ _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
     rdb.ZSET_2: _zset_table(_load_double),
     rdb.HASH_ZIPMAP: _packed_hash(zipmap.decode),
     rdb.LIST_ZIPLIST: _packed_list,
-    rdb.SET_INTSET: _packed_set(intset.decode),
+    rdb.SET_INTSET: _adopted(Set.adopt_intset),
     rdb.ZSET_ZIPLIST: _packed_zset(ziplist.decode),
     rdb.HASH_ZIPLIST: _packed_hash(ziplist.decode),
     rdb.LIST_QUICKLIST: _quicklist,
     rdb.HASH_LISTPACK: _listpack_hash,
     rdb.ZSET_LISTPACK: _packed_zset(listpack.decode),
     rdb.LIST_QUICKLIST_2: _quicklist_2,
-    rdb.SET_LISTPACK: _packed_set(listpack.decode),
+    rdb.SET_LISTPACK: _adopted(Set.adopt_listpack),
     rdb.STREAM_LISTPACKS: load_stream(1),
     rdb.STREAM_LISTPACKS_2: load_stream(2),
     rdb.STREAM_LISTPACKS_3: load_stream(3),

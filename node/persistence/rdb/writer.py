@@ -22,7 +22,6 @@ from node.core.double_digits import format_double
 from node.core.hash import NEVER
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb import intset
 from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.streams import save_stream
 
@@ -31,8 +30,6 @@ Write = Callable[[bytes], Any]
 CHUNK: Final = 64 * 1024
 COMPRESS_OVER: Final = 20
 """Strings up to this length are never compressed: nothing could be gained."""
-LIST_NODE_BYTES: Final = 8 * 1024
-"""A quicklist node's size in Redis by default; a longer element gets a node of its own."""
 
 _INT8 = struct.Struct("<Bb")
 _INT16 = struct.Struct("<Bh")
@@ -154,10 +151,8 @@ class RdbWriter:
             case rdb.ZSET_LISTPACK:
                 pairs = value.items()
                 self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
-            case rdb.SET_LISTPACK:
-                self._string(listpack.encode(value))
-            case rdb.SET_INTSET:
-                self._string(intset.encode([int(member) for member in value]))
+            case rdb.SET_LISTPACK | rdb.SET_INTSET:
+                self._string(value.blob)
             case rdb.LIST_QUICKLIST_2:
                 self._quicklist(value)
             case rdb.HASH:
@@ -204,37 +199,15 @@ class RdbWriter:
             self._string(text)
 
     def _quicklist(self, value: List) -> None:
-        """The count of nodes comes first, so the nodes are counted in a pass of their own."""
-        self._buffer += encode_length(sum(1 for _ in _list_nodes(value)))
-        for node in _list_nodes(value):
-            plain = len(node) == 1 and len(node[0]) > LIST_NODE_BYTES
+        self._buffer += encode_length(value.node_count)
+        for plain, data in value.nodes():
             self._buffer += encode_length(rdb.NODE_PLAIN if plain else rdb.NODE_PACKED)
-            if plain:
-                self._buffer += encode_length(len(node[0]))
-                self._buffer += node[0]
-                self.flush()
-            else:
-                self._string(listpack.encode(node))
+            self._string(data)
 
 
 def _earliest(value: Hash) -> int:
     """When the first field expires, 0 for never."""
     return value.soonest if value.soonest != NEVER else 0
-
-
-def _list_nodes(items: Iterable[bytes]) -> Iterable[list[bytes]]:
-    """Runs of neighbours of about LIST_NODE_BYTES together; longer elements alone."""
-    node: list[bytes] = []
-    size = 0
-    for item in items:
-        length = len(item)
-        if node and size + length > LIST_NODE_BYTES:
-            yield node
-            node, size = [], 0
-        node.append(item)
-        size += length
-    if node:
-        yield node
 
 
 _CODES: Final[dict[tuple[type, str], int]] = {
