@@ -32,7 +32,7 @@ from node.listeners import open_tcp, open_unix
 from node.log import Log
 from node.metrics.rates import Rate
 from node.metrics.slowness import Slowness
-from node.persistence.snapshot import Snapshots
+from node.persistence.durability import Durability
 from node.replication.roles import Replication
 from node.scripting.execution import Execution
 from node.scripting.functions import Functions
@@ -105,27 +105,31 @@ class Worker:
             db.on_expired = self._key_expired
         self._follow_settings()
         self.slowness = Slowness(self)
-        self.snapshots = Snapshots(self)
+        self.durability = Durability(self)
+        self.snapshots = self.durability.snapshots
+        self.append_only = self.durability.append_only
         self.replication = Replication(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
 
     # --- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the sockets, load the data, join the cluster, serve. Raises ListenError, OSError, RdbError,
-        AclFileError."""
+        """Open the sockets, load the data, join the cluster, serve. Until then clients are told LOADING.
+        Raises ListenError, OSError, RdbError, AofError and AclFileError."""
         loop = asyncio.get_running_loop()
         self.stopping = loop.create_future()
         sockets = self._open_sockets()
         self.log.running(self.config)
         self.access.load_at_start()
         self.log.notice(log.INITIALIZED)
-        self.snapshots.load()
+        self.engine.gate |= GATE_LOADING
+        for sock in sockets:
+            await self._serve_on(sock)
+        await self.durability.load()
         self.engine.tick()
         await self.cluster.start()
         self.replication.start()
-        for sock in sockets:
-            await self._serve_on(sock)
+        self.engine.gate &= ~GATE_LOADING
         if self.config.port:
             self.log.notice(log.READY_TCP)
         if self.config.unixsocket:
@@ -141,7 +145,8 @@ class Worker:
         self.listeners.clear()
         await self.cluster.stop()
         await self.replication.stop()
-        self.snapshots.stop()
+        self.durability.close()
+        self.engine.release_output()
         for session in list(self.clients.values()):
             session.close()
         if self.config.unixsocket:
@@ -156,10 +161,20 @@ class Worker:
         assert self.stopping is not None
         if save is None:
             save = bool(self.config.save)
+        if self.append_only.is_beginning and not force:
+            self.log.warning("Writing initial AOF, can't exit")
+            raise errors.SHUTDOWN_FAILED
         if save and not self.snapshots.save_before_exit() and not force:
             raise errors.SHUTDOWN_FAILED
         if not self.stopping.done():
             self.stopping.set_result(0)
+
+    def fail(self, reason: str) -> None:
+        """End the worker because it cannot keep what it promised."""
+        assert self.stopping is not None
+        self.log.warning(reason)
+        if not self.stopping.done():
+            self.stopping.set_result(1)
 
     def _open_sockets(self) -> list[socket.socket]:
         config = self.config

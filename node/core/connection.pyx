@@ -38,6 +38,7 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef enum:
     READ_SIZE = 64 * 1024
     FLUSH_SIZE = 256 * 1024      # a batch's replies beyond this do not wait for its end
+    HELD_SIZE = 16 << 20         # output held back beyond this waits no longer than it must
     CHOKE_SIZE = 1 << 30         # replies waiting for a client beyond this keep its requests waiting
 
 
@@ -58,6 +59,9 @@ cdef class Connection:
     cdef bint reading_paused
     cdef bint choked              # too many replies wait for the client
     cdef bint gone
+    cdef list held                # output that waits for `engine.release_output`, or None
+    cdef size_t held_length
+    cdef bint closes              # when that has been sent
     cdef bint serving             # inside `serve_buffer`: replies and pushes share the engine's writer
     cdef char* own                # unfinished frame and what follows it
     cdef size_t own_length
@@ -258,13 +262,12 @@ cdef class Connection:
                 more = self.serve_batch(base, length, &used)
                 if engine.reply.length > FLUSH_SIZE:
                     self.flush()
-                    if self.blocked and self.transport.get_write_buffer_size() > CHOKE_SIZE:
+                    if self.waiting_output() > CHOKE_SIZE:
                         self.choked = True
                         more = False
         finally:
             self.serving = False
             self.flush()
-            engine.trail.flush()
         if self.client.closing:
             self.close()
         elif self.choked:
@@ -345,11 +348,13 @@ cdef class Connection:
     # --- replies -------------------------------------------------------------------------------------
 
     cdef int flush(self) except -1:
-        """Send what stands in the engine's reply writer."""
+        """Send what stands in the engine's reply writer, after what it promises was handed to replicas and log."""
         cdef ReplyWriter reply = self.engine.reply
         cdef ssize_t sent = 0
         if self.engine.before_replies is not None:
             self.engine.settle()
+        if self.engine.trail.pending.length:
+            self.engine.trail.flush()
         if reply.length == 0:
             return 0
         if self.gone:
@@ -358,7 +363,10 @@ cdef class Connection:
             return 0
         self.bytes_sent += reply.length
         self.engine.bytes_sent += reply.length
-        if self.fd >= 0 and not self.queued():
+        if self.engine.holds_output or self.held is not None:
+            self.hold(PyBytes_FromStringAndSize(reply.data, reply.length))
+            sent = reply.length
+        elif self.fd >= 0 and not self.queued():
             sent = c_send(self.fd, reply.data, reply.length, MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0:
                 sent = 0  # full, or broken: the transport will find out
@@ -392,17 +400,52 @@ cdef class Connection:
             return
         self.bytes_sent += len(data)
         self.engine.bytes_sent += len(data)
+        if self.engine.holds_output or self.held is not None:
+            self.hold(data)
+        else:
+            self.put(data)
+
+    cdef int put(self, bytes data) except -1:
+        """Give bytes to the kernel, or to the transport where it does not take them."""
+        cdef ssize_t sent = 0
         if self.fd >= 0 and not self.queued():
             sent = c_send(self.fd, <const char*>data, len(data), MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0:
                 sent = 0
         if sent < len(data):
             self.hand_over(data[sent:] if sent else data)
+        return 0
+
+    cdef int hold(self, bytes data) except -1:
+        if self.held is None:
+            self.held = []
+            self.engine.held.append(self)
+        self.held.append(data)
+        self.held_length += len(data)
+        if self.held_length > HELD_SIZE and self.engine.commit is not None:
+            self.engine.commit()
+        return 0
+
+    def release(self) -> None:
+        """Send what was held back. The engine calls it when that may leave."""
+        held, self.held = self.held, None
+        self.held_length = 0
+        if not self.gone:
+            self.put(held[0] if len(held) == 1 else b"".join(held))
+            if self.closes:
+                self.transport.close()
+            elif self.choked and not self.blocked:
+                self.resume_writing()
+
+    cdef size_t waiting_output(self) except? 0xFFFFFFFF:
+        if self.gone:
+            return 0
+        return self.held_length + (<size_t>self.transport.get_write_buffer_size() if self.blocked else 0)
 
     @property
     def pending_output(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return 0 if self.gone else self.transport.get_write_buffer_size()
+        return 0 if self.gone else self.held_length + self.transport.get_write_buffer_size()
 
     @property
     def pending_input(self) -> int:
@@ -429,6 +472,8 @@ cdef class Connection:
         client.suspended = False
         if self.engine.before_replies is not None:
             self.engine.settle()
+        if self.engine.trail.pending.length:
+            self.engine.trail.flush()
         writer = ReplyWriter()
         writer.write(value, client.resp)
         self.send(writer.take())
@@ -453,7 +498,9 @@ cdef class Connection:
 
     def close(self) -> None:
         """Close once what was written has been sent."""
-        if not self.gone:
+        if self.held is not None:
+            self.closes = True
+        elif not self.gone:
             self.transport.close()
 
     def abort(self) -> None:

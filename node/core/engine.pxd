@@ -48,7 +48,7 @@ cdef class Client:
     cdef public int resp
     cdef public bint suspended   # waiting for a reply that comes later; its further requests wait too
     cdef public bint closing     # to be closed once what was replied is sent
-    cdef public bint replicated  # applies a stream that is recorded elsewhere: leaves no trail
+    cdef public bint replicated  # applies a stream that is recorded elsewhere: obeyed, and leaves no trail
     cdef public object link      # its connection, or None
     cdef int last_row            # of the last command, -1 before the first
     cdef object propagation
@@ -65,6 +65,9 @@ cdef class Engine:
     cdef list observers                  # called with (client, key, event) for each change
     cdef readonly bint observed          # whether there are any
     cdef object before_replies           # what must be done before any reply leaves, or None
+    cdef readonly bint holds_output      # nothing leaves: what it promises is not on the disk yet
+    cdef object commit                   # brings it there and releases the output; None while nothing is held
+    cdef list held                       # connections whose output waits for that
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply

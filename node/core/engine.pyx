@@ -157,6 +157,7 @@ cdef class Engine:
         self.commands = []
         self.handlers = []
         self.observers = []
+        self.held = []
         self.row_of = {}
         self.index = <int*>calloc(INDEX_SIZE, sizeof(int))
         self.shared = <char*>malloc(SHARED_SIZE)
@@ -306,9 +307,9 @@ cdef class Engine:
         if (
             row != NULL
             and row.is_direct
-            and (client.gate | self.gate) & row.mask == 0
+            and (client.gate | (0 if client.replicated else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
-            and (row.key_index == 0 or self.states[request.key.slot] == 0)
+            and (row.key_index == 0 or self.states[request.key.slot] == 0 or client.replicated)
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1
@@ -458,6 +459,20 @@ cdef class Engine:
             self.before_replies = []
         if callback not in self.before_replies:
             self.before_replies.append(callback)
+
+    def hold_output(self, commit not None) -> None:
+        """Keep back everything clients and replicas would get, until `release_output`: what it promises must
+        reach the disk first. One write and one sync then do for all requests of a turn of the event loop.
+        `commit()` shall come to `release_output`, and is called early where too much is kept back."""
+        self.holds_output = True
+        self.commit = commit
+
+    def release_output(self) -> None:
+        self.holds_output = False
+        self.commit = None
+        held, self.held = self.held, []
+        for connection in held:
+            connection.release()
 
     def call_after_command(self, callback not None) -> None:
         """Call `callback()` once, when the command being executed, or the transaction it is part of, is done

@@ -5,7 +5,9 @@ from node.core.reply_writer cimport ReplyWriter
 cdef class Trail:
     cdef ReplyWriter pending
     cdef list sinks
-    cdef list collected                # argvs of the open transaction, or None
+    cdef object log                    # the append-only file, or None
+    cdef list unlogged                 # (start, length) of what is pending and only concerns replicas
+    cdef list collected                # (database, frame, logged) of the open transaction, or None
     cdef readonly bint enabled
     cdef public int64_t offset
     cdef public int selected_db
@@ -13,3 +15,4 @@ cdef class Trail:
     cdef int select(self, int db) except -1
     cdef int add_raw(self, int db, const char* frame, size_t length) except -1
     cpdef add(self, int db, list argv)
+    cdef bytes without_unlogged(self, bytes chunk)

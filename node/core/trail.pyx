@@ -1,9 +1,10 @@
 """The trail every write leaves: one stream of commands, in the order of execution.
 
-AOF and replication read it as sinks; nobody else writes to either. A plain write goes in as the bytes the
+AOF and replication read it; nobody else writes to either. A plain write goes in as the bytes the
 client sent; a command that must be rewritten (relative expiry, random choice) goes in as the argv its handler
-gave to `ctx.propagate`. Sinks get the stream in chunks, at the end of each read of a connection.
-Without sinks nothing is recorded and the offset stands still.
+gave to `ctx.propagate`. The stream is handed out in chunks, before the replies of a read leave: first to the log,
+then to the sinks. What only concerns replicas (FOR_REPLICAS) stays out of the log.
+Without readers nothing is recorded and the offset stands still.
 """
 
 from libc.stdint cimport int64_t
@@ -12,11 +13,15 @@ from node.core.reply_writer cimport ReplyWriter
 
 from node.core.reply_writer import encode_command
 
+FOR_REPLICAS = frozenset((b"PING", b"REPLCONF", b"PUBLISH", b"SPUBLISH"))
+"""Commands of the stream that change no data."""
+
 
 cdef class Trail:
     def __cinit__(self):
         self.pending = ReplyWriter()
         self.sinks = []
+        self.unlogged = []
         self.selected_db = -1
 
     def attach(self, sink) -> None:
@@ -28,6 +33,19 @@ cdef class Trail:
     def detach(self, sink) -> None:
         self.flush()
         self.sinks.remove(sink)
+        self.enabled = bool(self.sinks) or self.log is not None
+
+    def attach_log(self, log) -> None:
+        """Let the callable `log(chunk: bytes)` have the stream from here on, before all sinks. Call again to have
+        the next command name its database: it begins a new file."""
+        self.flush()
+        self.log = log
+        self.selected_db = -1
+        self.enabled = True
+
+    def detach_log(self) -> None:
+        self.flush()
+        self.log = None
         self.enabled = bool(self.sinks)
 
     cdef int select(self, int db) except -1:
@@ -42,7 +60,7 @@ cdef class Trail:
         if not self.enabled:
             return 0
         if self.collected is not None:
-            self.collected.append((db, frame[:length]))
+            self.collected.append((db, frame[:length], True))
             return 0
         self.select(db)
         self.pending.raw(frame, length)
@@ -51,15 +69,24 @@ cdef class Trail:
 
     cpdef add(self, int db, list argv):
         """Record a command given as arguments."""
-        if self.enabled:
-            frame = encode_command(argv)
-            self.add_raw(db, frame, len(frame))
+        if not self.enabled:
+            return
+        frame = encode_command(argv)
+        logged = argv[0].upper() not in FOR_REPLICAS
+        if self.collected is not None:
+            self.collected.append((db, frame, logged))
+            return
+        self.select(db)
+        self.feed(frame, logged)
 
-    def feed(self, bytes stream not None) -> None:
+    def feed(self, bytes stream not None, bint logged=True) -> None:
         """Record bytes of a stream as they are: what a replica passes on from its primary."""
-        if self.enabled:
-            self.pending.raw(stream, len(stream))
-            self.offset += len(stream)
+        if not self.enabled:
+            return
+        if not logged and self.log is not None:
+            self.unlogged.append((self.pending.length, len(stream)))
+        self.pending.raw(stream, len(stream))
+        self.offset += len(stream)
 
     def begin(self) -> None:
         """What is added from here to `end` is one transaction."""
@@ -73,9 +100,9 @@ cdef class Trail:
         self.select(collected[0][0])
         if len(collected) > 1:
             self.feed(encode_command([b"MULTI"]))
-        for db, frame in collected:
+        for db, frame, logged in collected:
             self.select(db)
-            self.feed(frame)
+            self.feed(frame, logged)
         if len(collected) > 1:
             self.feed(encode_command([b"EXEC"]))
 
@@ -88,8 +115,25 @@ cdef class Trail:
         return self.collected is not None
 
     def flush(self) -> None:
-        """Hand what was recorded to the sinks."""
-        if self.pending.length:
-            chunk = self.pending.take()
-            for sink in tuple(self.sinks):
-                sink(chunk)
+        """Hand out what was recorded."""
+        if self.pending.length == 0:
+            return
+        chunk = self.pending.take()
+        if self.log is not None:
+            logged = self.without_unlogged(chunk)
+            if logged:
+                self.log(logged)
+        for sink in tuple(self.sinks):
+            sink(chunk)
+
+    cdef bytes without_unlogged(self, bytes chunk):
+        if not self.unlogged:
+            return chunk
+        kept = []
+        done = 0
+        for start, length in self.unlogged:
+            kept.append(chunk[done:start])
+            done = start + length
+        kept.append(chunk[done:])
+        self.unlogged = []
+        return b"".join(kept)

@@ -139,7 +139,7 @@ def script_memory(worker: Any) -> Fields:
 
 
 def persistence(worker: Any) -> Fields:
-    return {**worker.snapshots.info(), "aof_enabled": 0, "aof_rewrite_in_progress": 0}
+    return worker.durability.info()
 
 
 def stats(worker: Any) -> Fields:

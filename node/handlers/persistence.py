@@ -1,4 +1,4 @@
-"""SAVE, BGSAVE, LASTSAVE: snapshots on demand."""
+"""SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: files on demand."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def bgsave(ctx: Any, args: list[bytes]) -> str:
 @command("lastsave")
 def lastsave(ctx: Any, args: list[bytes]) -> int:
     return int(ctx.worker.snapshots.last_save)
+
+
+@command("bgrewriteaof")
+def bgrewriteaof(ctx: Any, args: list[bytes]) -> str:
+    return str(ctx.worker.append_only.rewrite.request())

@@ -14,12 +14,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from node.persistence.rdb import Entry, RdbError, RdbReader
 
 SLICE_SECONDS: Final = 0.02
 _CHECK_CLOCK_EVERY: Final = 64
+
+
+class Loading(NamedTuple):
+    """How far reading a file, or several, has come: since when (Unix time), bytes of all, bytes read."""
+
+    started: int
+    total: int
+    done: int
 
 
 class Loader:

@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
+from node import errors
+from node.core.engine import GATE_LOADING
 from node.core.memory import used_bytes
 from node.errors import ReplyError
 from node.persistence.child import Children, Outcome, copied_bytes
-from node.persistence.loading import Loader
+from node.persistence.files import remove, sync_directory, write_fully
+from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import RdbReader, write_rdb
 from node.version import REDIS_VERSION
 
@@ -36,10 +38,12 @@ CHILD_ACTIVE = ReplyError(
 
 
 class Snapshots:
-    """A worker's snapshots. `worker` gives config, engine, log and replication."""
+    """A worker's snapshots. `worker` gives config, engine, log and replication; `state_changed` is called
+    when `error` may have changed."""
 
-    def __init__(self, worker: Any) -> None:
+    def __init__(self, worker: Any, state_changed: Callable[[], None]) -> None:
         self._worker = worker
+        self._state_changed = state_changed
         self.children = Children()
         self.last_save = int(time.time())
         """Unix time of the last successful save, or of the start."""
@@ -59,8 +63,8 @@ class Snapshots:
         self.loading_started = 0
         self._dirty_at_fork = 0
         self._scheduled = False
-        worker.config.on_change("stop-writes-on-bgsave-error", lambda _: self._gate())
-        worker.config.on_change("save", lambda _: self._gate())
+        worker.config.on_change("stop-writes-on-bgsave-error", lambda _: state_changed())
+        worker.config.on_change("save", lambda _: state_changed())
         worker.cron_jobs.append(self.tick)
 
     @property
@@ -82,7 +86,7 @@ class Snapshots:
         except OSError as error:
             self._worker.log.warning(f"Error trying to save the DB, can't save it: {error}")
             self.last_ok = False
-            self._gate()
+            self._state_changed()
             raise ReplyError("ERR") from None
         self._succeeded(self._worker.engine.dirty)
 
@@ -131,9 +135,11 @@ class Snapshots:
             self._worker.log.warning("There is a child saving an .rdb. Killing it!")
             pid = self.children.current.pid
             self.children.kill()
-            _remove(self._temporary(pid))
+            remove(self._temporary(pid))
 
-    def write_to(self, write: Callable[[bytes], Any], replication: dict[str, str | int]) -> int:
+    def write_to(
+        self, write: Callable[[bytes], Any], replication: dict[str, str | int], *, aof_base: bool = False
+    ) -> int:
         """Write all data as RDB through `write`; returns the number of keys. For files and replicas alike."""
         config = self._worker.config
         databases = self._worker.engine.databases
@@ -143,7 +149,7 @@ class Snapshots:
             "ctime": int(time.time()),
             "used-mem": used_bytes(),
             **replication,
-            "aof-base": 0,
+            "aof-base": int(aof_base),
         }
         return write_rdb(
             write,
@@ -173,7 +179,7 @@ class Snapshots:
         except OSError as error:
             self._worker.log.warning(f"Can't save in background: fork: {error.strerror}")
             self.last_ok = False
-            self._gate()
+            self._state_changed()
             raise ReplyError("ERR") from None
         self._worker.slowness.note("fork", time.monotonic() - began)
         self._worker.log.notice(f"Background saving started by pid {child.pid}")
@@ -198,22 +204,21 @@ class Snapshots:
         else:
             log.warning(f"Background saving error: {outcome.report.decode('utf-8', 'surrogateescape')}")
         self.last_ok = False
-        self._gate()
+        self._state_changed()
 
     def _succeeded(self, dirty: int) -> None:
         self._worker.engine.dirty -= dirty
         self.last_save = int(time.time())
         self.last_ok = True
         self.saves += 1
-        self._gate()
+        self._state_changed()
 
-    def _gate(self) -> None:
-        """Refuse writes while snapshots are wanted and fail, if the configuration says so."""
-        engine, config = self._worker.engine, self._worker.config
-        if not self.last_ok and config.stop_writes_on_bgsave_error and config.save:
-            engine.gate |= GATE_DISK_ERROR
-        else:
-            engine.gate &= ~GATE_DISK_ERROR
+    @property
+    def error(self) -> ReplyError | None:
+        """What writes are refused with while snapshots are wanted and fail, if the configuration says so."""
+        config = self._worker.config
+        failing = not self.last_ok and config.stop_writes_on_bgsave_error and config.save
+        return errors.MISCONF if failing else None
 
     def _temporary(self, pid: int) -> str:
         return str(self._worker.config.path(f"temp-{pid}.rdb"))
@@ -226,7 +231,7 @@ class Snapshots:
                 os.fsync(file.fileno())
             os.rename(temporary, self.path)
         except BaseException:
-            _remove(temporary)
+            remove(temporary)
             raise
         sync_directory(os.path.dirname(self.path))
         self._worker.log.notice("DB saved on disk")
@@ -237,7 +242,7 @@ class Snapshots:
 
     # loading
 
-    def load(self) -> None:
+    async def load(self) -> None:
         """Load the file at start, if there is one. Raises RdbError, and OSError."""
         try:
             size = os.path.getsize(self.path)
@@ -245,8 +250,7 @@ class Snapshots:
             return
         started = time.monotonic()
         with self._loading(self.path, size, keep_expired=self._worker.config.replicaof is not None) as loader:
-            while not loader.load_slice():
-                continue
+            await loader.load()
         self._worker.log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
 
     async def load_file(self, path: str, keep_expired: bool) -> None:
@@ -264,6 +268,7 @@ class Snapshots:
         name = os.path.basename(path)
         self.loading_started = int(time.time())
         self.loading_total = size
+        was_loading = engine.gate & GATE_LOADING
         engine.gate |= GATE_LOADING
         try:
             with open(path, "rb", buffering=0) as file:
@@ -274,18 +279,23 @@ class Snapshots:
                 self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired
         finally:
             self.loader = None
-            engine.gate &= ~GATE_LOADING
+            if not was_loading:
+                engine.gate &= ~GATE_LOADING
         log.notice(
             f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}, "
             f"empty keys skipped: {reader.empty_keys_skipped}."
         )
 
+    @property
+    def loading(self) -> Loading | None:
+        if self.loader is None:
+            return None
+        return Loading(self.loading_started, self.loading_total, self.loader.reader.offset)
+
     def info(self) -> dict[str, Any]:
-        """The fields of INFO's Persistence section that concern loading and snapshots."""
+        """The fields of INFO's Persistence section that concern snapshots."""
         child = self.children.current if self.in_progress else None
-        fields: dict[str, Any] = {
-            "loading": int(self.loader is not None),
-            "async_loading": 0,
+        return {
             "current_cow_peak": 0,
             "current_cow_size": 0,
             "current_cow_size_age": 0,
@@ -303,33 +313,3 @@ class Snapshots:
             "rdb_last_load_keys_expired": self.keys_expired,
             "rdb_last_load_keys_loaded": self.keys_loaded,
         }
-        if self.loader is not None:
-            done = self.loader.reader.offset
-            fields |= {
-                "loading_start_time": self.loading_started,
-                "loading_total_bytes": self.loading_total,
-                "loading_loaded_bytes": done,
-                "loading_loaded_perc": f"{100 * done / max(self.loading_total, 1):.2f}",
-            }
-        return fields
-
-
-def write_fully(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however little the descriptor takes at once."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def sync_directory(path: str) -> None:
-    """Bring a rename in the directory `path` to the disk."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

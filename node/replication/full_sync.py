@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, Any, Final
 
 from node.persistence.child import Outcome
-from node.persistence.snapshot import write_fully
+from node.persistence.files import write_fully
 from node.replication.peers import Peer
 from node.replication.replica import MARK_LENGTH
 

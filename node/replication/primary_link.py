@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from node.core.reply_writer import encode_command
+from node.core.trail import FOR_REPLICAS
 from node.errors import ReplyError
+from node.persistence.files import sync_directory
 from node.persistence.rdb import RdbError
-from node.persistence.snapshot import sync_directory
 from node.replication import replica as events
 from node.replication.replica import Event, Introduction, ReplicaProtocol
 
@@ -90,6 +91,11 @@ class PrimaryLink(asyncio.Protocol):
             case "stream":
                 return "connected"
         return "handshake"
+
+    @property
+    def database(self) -> int:
+        """The database of the stream's next command."""
+        return self._session.db.index  # type: ignore[no-any-return]
 
     @property
     def is_loading(self) -> bool:
@@ -201,7 +207,7 @@ class PrimaryLink(asyncio.Protocol):
         argv = command.argv
         name = argv[0].upper()
         if name == b"REPLCONF":
-            self._replication.record(command.raw)
+            self._replication.record(command.raw, False)
             if len(argv) > 1 and argv[1].upper() == b"GETACK":
                 self.acknowledge()
             return
@@ -220,9 +226,9 @@ class PrimaryLink(asyncio.Protocol):
             self._transaction.append(command.raw)
             raw = b"".join(self._transaction)
             self._transaction.clear()
+            self._replication.record(raw)
         else:
-            raw = command.raw
-        self._replication.record(raw)
+            self._replication.record(command.raw, name not in FOR_REPLICAS)
 
     # the snapshot
 
@@ -275,6 +281,7 @@ class PrimaryLink(asyncio.Protocol):
         full = self._full_resync
         database = self._replication.link_synchronized(full.id, full.offset)
         self._session.db = self._worker.databases[database]
+        self._worker.append_only.resume()
         self._go_on(self._protocol.loaded())
         self.acknowledge()
 

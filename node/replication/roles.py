@@ -174,6 +174,7 @@ class Replication:
         self.primary.disconnect_all()
         for db in self._worker.databases:
             db.hides_expired = False
+        self._worker.append_only.resume()
         self._set_gates()
 
     def _set_gates(self) -> None:
@@ -237,6 +238,7 @@ class Replication:
             self._worker.log.notice(f"Master replication ID changed to {replication_id}")
             self.primary.disconnect_all()
         self._open_backlog(self.offset)
+        self._worker.append_only.recorder.name_database()
         self._link_is_up()
 
     def link_loads(self) -> None:
@@ -244,6 +246,7 @@ class Replication:
         self._worker.log.notice("MASTER <-> REPLICA sync: Flushing old data")
         self.primary.disconnect_all()
         self._close_backlog()
+        self._worker.append_only.pause()
         self.empty()
         self._worker.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
 
@@ -261,6 +264,13 @@ class Replication:
         self.primary_last_seen = self._worker.engine.tick()
         self._set_gates()
 
+    @property
+    def stream_database(self) -> int | None:
+        """The database the next command of our primary's stream is for; None on a primary."""
+        if self.role == "master":
+            return None
+        return self.link.database if self.link is not None else self.stream_db
+
     def empty(self) -> None:
         self._worker.databases_emptied(self._worker.databases)
         for db in self._worker.databases:
@@ -277,9 +287,9 @@ class Replication:
             self._worker.engine.tick()
             self._trail.flush()
 
-    def record(self, raw: bytes) -> None:
+    def record(self, raw: bytes, logged: bool = True) -> None:
         """These bytes of our primary's stream are applied: they are our stream too."""
-        self._trail.feed(raw)
+        self._trail.feed(raw, logged)
 
     # as a primary
 
@@ -326,7 +336,7 @@ class Replication:
         """Ask all replicas, through the stream, to acknowledge at once."""
         # During a pause nothing may move the offset a manual failover waits for.
         if self.primary.online() and not self._worker.pause.active:
-            self._trail.feed(GETACK)
+            self._trail.feed(GETACK, False)
 
     def client_gone(self, session: Any) -> None:
         """A connection was closed; called for every one."""
@@ -390,7 +400,7 @@ class Replication:
         config = self._worker.config
         if self.primary.online() and now >= self._next_ping and not self._worker.pause.active:
             self._next_ping = now + config.repl_ping_replica_period * 1000
-            self._trail.feed(PING)
+            self._trail.feed(PING, False)
         left = self.primary.last_seen_any
         idle = left is not None and now - left > config.repl_backlog_ttl * 1000
         if idle and config.repl_backlog_ttl and self.primary.backlog is not None:

@@ -147,7 +147,7 @@ class Calls:
             if gate & GATE_READ_ONLY:
                 raise errors.READONLY
             if gate & GATE_DISK_ERROR:
-                raise errors.MISCONF
+                raise self._worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
         if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self._may_exceed_memory:

@@ -190,7 +190,7 @@ class Execution:
             raise errors.OOM
         if not script.is_read_only:
             if gate & GATE_DISK_ERROR:
-                raise errors.MISCONF
+                raise self._worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
             if gate & GATE_READ_ONLY:

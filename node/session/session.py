@@ -232,7 +232,7 @@ class Session(Client):
         writes = self._may_write(command)
         if writes:
             if gate & GATE_DISK_ERROR:
-                raise errors.MISCONF
+                raise self.worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
             if gate & GATE_READ_ONLY:

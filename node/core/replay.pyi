@@ -1,0 +1,14 @@
+"""What Python sees of replay.pyx."""
+
+from node.core.engine import Client
+
+class Damaged(ValueError): ...
+
+class Replay:
+    done: int
+    good: int
+    commands: int
+    def __init__(self, client: Client, bulk_length: int = ...) -> None: ...
+    @property
+    def incomplete(self) -> bool: ...
+    def feed(self, data: bytes) -> None: ...

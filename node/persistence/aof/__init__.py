@@ -1,0 +1,1 @@
+"""The append-only file: every write, in the order of execution, in a directory of parts."""

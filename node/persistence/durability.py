@@ -1,0 +1,76 @@
+"""What a worker keeps on disk: the snapshot and the append-only file together.
+
+At the start one of them is read: the append-only file where it is switched on, because it knows more.
+Whatever keeps one of them from being written has writes refused, as configured.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from node.core.engine import GATE_DISK_ERROR
+from node.errors import ReplyError
+from node.persistence.aof.append_only import AppendOnly
+from node.persistence.snapshot import Snapshots
+
+
+class Durability:
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self.error: ReplyError | None = None
+        """What keeps writes from being kept, None while nothing does."""
+        self.snapshots = Snapshots(worker, self.check)
+        self.append_only = AppendOnly(worker, self.check)
+
+    def check(self) -> None:
+        """Something that can fail has failed, or works again."""
+        self.error = self.snapshots.error or self.append_only.recorder.error
+        if self.error is not None:
+            self._worker.engine.gate |= GATE_DISK_ERROR
+        else:
+            self._worker.engine.gate &= ~GATE_DISK_ERROR
+
+    @property
+    def refusal(self) -> ReplyError:
+        """What writes are answered with while the gate is closed."""
+        assert self.error is not None
+        return self.error
+
+    async def load(self) -> None:
+        """Read the data at the start. Raises RdbError, AofError and OSError."""
+        worker = self._worker
+        if not worker.config.appendonly:
+            await self.snapshots.load()
+            return
+        started = time.monotonic()
+        if await self.append_only.load():
+            worker.log.notice(f"DB loaded from append only file: {time.monotonic() - started:.3f} seconds")
+        worker.engine.dirty = 0
+        self.append_only.open()
+
+    def info(self) -> dict[str, Any]:
+        """The fields of INFO's Persistence section."""
+        loading = self.snapshots.loading or self.append_only.loading
+        fields = {
+            "loading": int(loading is not None),
+            "async_loading": 0,
+            **self.snapshots.info(),
+            **self.append_only.info(),
+        }
+        if loading is not None:
+            fields |= {
+                "loading_start_time": loading.started,
+                "loading_total_bytes": loading.total,
+                "loading_loaded_bytes": loading.done,
+                "loading_loaded_perc": f"{100 * loading.done / max(loading.total, 1):.2f}",
+            }
+        return fields
+
+    def close(self) -> None:
+        """At the worker's end: what was recorded is on the disk, and no child is left."""
+        self.snapshots.stop()
+        try:
+            self.append_only.close()
+        except OSError as error:
+            self._worker.log.warning(f"Fail to fsync the AOF file: {error.strerror}")
