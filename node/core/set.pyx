@@ -335,6 +335,17 @@ cdef int collect(void* context, Member* member) except -1:
     return 0
 
 
+cdef struct Sample:
+    size_t seen
+    size_t total
+
+
+cdef int add_size(void* context, Member* member) except -1:
+    (<Sample*>context).seen += 1
+    (<Sample*>context).total += malloc_usable_size(member)
+    return 0
+
+
 # -------------------------------------------------------------------------------------- for Python
 
 
@@ -399,21 +410,18 @@ cdef class Set:
             raise TypeError("a hashtable is no packed bytes")
         return PyBytes_FromStringAndSize(<char*>self.body, packed_size(self))
 
-    @property
-    def allocated(self) -> int:
-        """Bytes of memory that the members take."""
-        cdef MemberPlace place
-        cdef Member* member
-        cdef size_t total = malloc_usable_size(self.body)
-        if self.kind == HASHTABLE:
-            memset(&place, 0, sizeof(place))
-            total += members_bytes(table_of(self))
-            while True:
-                member = members_next(table_of(self), &place)
-                if member == NULL:
-                    break
-                total += malloc_usable_size(member)
-        return total
+    def allocated(self, size_t samples) -> int:
+        """Bytes of memory beside the object itself, judged by some members (0: all) of a large one."""
+        cdef Sample sample
+        if self.kind != HASHTABLE:
+            return malloc_usable_size(self.body)
+        sample.seen = sample.total = 0
+        members_scan(table_of(self), 0, samples if samples else set_count(self), add_size, &sample)
+        return (
+            malloc_usable_size(self.body)
+            + members_bytes(table_of(self))
+            + sample.total * set_count(self) // max(sample.seen, 1)
+        )
 
     def copy(self):
         cdef Set made

@@ -8,7 +8,7 @@ the thresholds in `limits`, and never back, except that a list shrinks.
 from node.core.hash import Hash
 from node.core.list import List
 from node.core.set import Set
-from node.datatypes.sorted_set import SortedSet
+from node.core.sorted_set import SortedSet
 from node.datatypes.stream import Stream
 
 __all__ = ["Hash", "List", "Set", "SortedSet", "Stream"]

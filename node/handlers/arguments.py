@@ -21,13 +21,13 @@ of the arguments, as clients of Redis are used to.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from node import errors
+from node.core.parse_double import parse_double
 from node.errors import ReplyError
 
 INT_MIN: Final = -(1 << 31)
@@ -37,8 +37,6 @@ INT64_MAX: Final = (1 << 63) - 1
 UINT64_MAX: Final = (1 << 64) - 1
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
-_FLOAT = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
-_HEX_FLOAT = re.compile(rb"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?\d+)?", re.IGNORECASE)
 _CURSOR = re.compile(rb"0*([0-9]{1,20})")
 
 
@@ -75,25 +73,10 @@ def parse_non_negative(raw: bytes, error: ReplyError = errors.MUST_BE_POSITIVE) 
 
 def parse_float(raw: bytes, error: ReplyError = errors.NOT_A_FLOAT) -> float:
     """A double, infinities included. NaN, spaces, and numbers that overflow or vanish raise `error`."""
-    if _FLOAT.fullmatch(raw):
-        value = float(raw)
-    elif _HEX_FLOAT.fullmatch(raw):
-        try:
-            value = float.fromhex(raw.decode())
-        except OverflowError:
-            raise error from None
-    else:
-        raise error
-    if (math.isinf(value) and b"n" not in raw.lower()) or (value == 0 and not _is_zero(raw.lower())):
+    value = parse_double(raw)
+    if value is None:
         raise error
     return value
-
-
-def _is_zero(raw: bytes) -> bool:
-    """Whether a valid, lower-case float means zero exactly, rather than something too small."""
-    hexadecimal = b"x" in raw
-    digits = raw.split(b"p" if hexadecimal else b"e")[0]
-    return not digits.strip(b"+-0.x")
 
 
 def parse_cursor(raw: bytes) -> int:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from node import errors
+from node.datatypes import SortedSet
+from node.datatypes.bounds import ScoreBound
 from node.datatypes.geohash import (
     Area,
     Box,
@@ -25,7 +27,6 @@ from node.datatypes.geohash import (
     score_of,
     text_of,
 )
-from node.datatypes.sorted_set import ScoreBound, SortedSet
 from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_float
 from node.handlers.registry import command

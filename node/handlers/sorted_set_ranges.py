@@ -14,12 +14,12 @@ from typing import Any
 
 from node import errors
 from node.datatypes import SortedSet
-from node.datatypes.sorted_set import LexBound, ScoreBound
+from node.datatypes.bounds import LexBound, ScoreBound
 from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_int
 from node.handlers.ranges import clip
 from node.handlers.registry import command
-from node.handlers.sorted_sets import Pairs, for_reading, for_writing, with_scores
+from node.handlers.sorted_sets import for_reading, for_writing, with_scores
 from node.keyspace import events
 from node.keyspace.events import Event
 
@@ -122,24 +122,20 @@ def _parse_options(args: list[bytes], found: RangeOptions, *, store: bool = Fals
     return found
 
 
-def _selection(args: list[bytes], options: RangeOptions) -> Callable[[SortedSet], Pairs]:
-    """What picks the members that args[0]..args[1] mean, in the order asked for."""
+def _selection(args: list[bytes], options: RangeOptions) -> Select:
+    """What finds the ranks that args[0]..args[1] mean, LIMIT applied."""
     first, last = args[0], args[1]
     if options.reverse and options.kind != "rank":
         first, last = last, first
     select = _KINDS[options.kind or "rank"](first, last)
 
-    def pick(value: SortedSet) -> Pairs:
+    def limited(value: SortedSet) -> tuple[int, int]:
         start, stop = select(value)
-        if options.kind == "rank":
-            if options.reverse:
-                start, stop = len(value) - stop, len(value) - start
-        else:
-            start, stop = _limited(start, stop, options)
-        pairs = list(value.range(start, stop))
-        return pairs[::-1] if options.reverse else pairs
+        if options.kind != "rank":
+            return _limited(start, stop, options)
+        return (len(value) - stop, len(value) - start) if options.reverse else (start, stop)
 
-    return pick
+    return limited
 
 
 def _limited(start: int, stop: int, options: RangeOptions) -> tuple[int, int]:
@@ -157,12 +153,14 @@ def _limited(start: int, stop: int, options: RangeOptions) -> tuple[int, int]:
 
 def _range(ctx: Any, args: list[bytes], defaults: RangeOptions) -> list[Any]:
     options = _parse_options(args[3:], defaults)
-    pick = _selection(args[1:3], options)
+    select = _selection(args[1:3], options)
     value = for_reading(ctx, args[0])
     if value is None:
         return []
-    pairs = pick(value)
-    return with_scores(ctx, pairs) if options.scores else [member for member, _ in pairs]
+    found: list[Any] = value.range(*select(value)) if options.scores else value.members(*select(value))
+    if options.reverse:
+        found.reverse()
+    return with_scores(ctx, found) if options.scores else found
 
 
 @command("zrange")
@@ -198,9 +196,9 @@ def zrevrangebylex(ctx: Any, args: list[bytes]) -> list[Any]:
 @command("zrangestore")
 def zrangestore(ctx: Any, args: list[bytes]) -> int:
     target, source = args[:2]
-    pick = _selection(args[2:4], _parse_options(args[4:], RangeOptions(), store=True))
+    select = _selection(args[2:4], _parse_options(args[4:], RangeOptions(), store=True))
     value = for_reading(ctx, source)
-    pairs = [] if value is None else pick(value)
+    pairs = [] if value is None else value.range(*select(value))
     if pairs:
         ctx.db.set(target, SortedSet(pairs))
         ctx.changed(target, events.ZRANGESTORE)
@@ -249,8 +247,10 @@ def _remove(ctx: Any, key: bytes, select: Select, event: Event) -> int:
     value = for_writing(ctx, key)
     if value is None:
         return 0
-    removed = len(value.delete_range(*select(value)))
+    start, stop = select(value)
+    removed = stop - start
     if removed:
+        value.delete_range(start, stop)
         ctx.changed(key, event, removed)
         ctx.clear_if_empty(key, value)
     return removed

@@ -5,13 +5,18 @@ A score is a Python float, which is the same IEEE double as Redis': equal arithm
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from random import randrange
 from typing import Any
 
 from node import errors
 from node.core.double_digits import format_double
+from node.core.sorted_set import (
+    PUT_INCREMENT,
+    PUT_ONLY_GREATER,
+    PUT_ONLY_KNOWN,
+    PUT_ONLY_LESS,
+    PUT_ONLY_NEW,
+)
 from node.datatypes import SortedSet
 from node.errors import ReplyError
 from node.handlers.arguments import parse_float, parse_non_negative
@@ -46,79 +51,70 @@ def with_scores(ctx: Any, pairs: Pairs) -> list[Any]:
 # --------------------------------------------------------------------------------------------- ZADD
 
 
-@dataclass(slots=True)
-class AddOptions:
-    nx: bool = False
-    xx: bool = False
-    gt: bool = False
-    lt: bool = False
-    ch: bool = False
-    incr: bool = False
-
-    def allow(self, old: float | None, new: float) -> bool:
-        """May a member's score, None if it is no member, become `new`?"""
-        if old is None:
-            return not self.xx
-        return not (self.nx or (self.gt and new <= old) or (self.lt and new >= old))
-
-
-_ADD_OPTIONS = {b"NX": "nx", b"XX": "xx", b"GT": "gt", b"LT": "lt", b"CH": "ch", b"INCR": "incr"}
+_FLAGS = {
+    b"NX": PUT_ONLY_NEW,
+    b"XX": PUT_ONLY_KNOWN,
+    b"GT": PUT_ONLY_GREATER,
+    b"LT": PUT_ONLY_LESS,
+    b"INCR": PUT_INCREMENT,
+    b"CH": 0,
+}
+_LONGEST_OPTION = 4
 
 
 @command("zadd")
 def zadd(ctx: Any, args: list[bytes]) -> Any:
-    options = AddOptions()
-    start = 1
-    while start < len(args) and (name := _ADD_OPTIONS.get(args[start].upper())):
-        setattr(options, name, True)
+    flags, start, changes = 0, 1, False
+    while start < len(args) and len(args[start]) <= _LONGEST_OPTION:
+        word = args[start].upper()
+        flag = _FLAGS.get(word)
+        if flag is None:
+            break
+        flags |= flag
+        changes |= word == b"CH"
         start += 1
-    pairs = args[start:]
-    if not pairs or len(pairs) % 2:
+    if start == len(args) or (len(args) - start) % 2:
         raise errors.SYNTAX
-    if options.nx and options.xx:
+    if flags:
+        _check(flags, (len(args) - start) // 2)
+    added, updated, score = _put(ctx, args[0], args, start, flags)
+    if flags & PUT_INCREMENT:
+        return score
+    return added + updated if changes else added
+
+
+def _check(flags: int, pairs: int) -> None:
+    if flags & PUT_ONLY_NEW and flags & PUT_ONLY_KNOWN:
         raise _NX_AND_XX
-    if options.nx + options.gt + options.lt > 1:
+    if (flags & (PUT_ONLY_NEW | PUT_ONLY_GREATER | PUT_ONLY_LESS)).bit_count() > 1:
         raise _GT_LT_NX
-    if options.incr and len(pairs) > 2:
+    if flags & PUT_INCREMENT and pairs > 1:
         raise _ONE_PAIR
-    return _add(ctx, args[0], pairs, options)
 
 
 @command("zincrby")
-def zincrby(ctx: Any, args: list[bytes]) -> float:
-    return _add(ctx, args[0], args[1:], AddOptions(incr=True))  # type: ignore[no-any-return]
+def zincrby(ctx: Any, args: list[bytes]) -> float | None:
+    return _put(ctx, args[0], args, 1, PUT_INCREMENT)[2]
 
 
-def _add(ctx: Any, key: bytes, pairs: list[bytes], options: AddOptions) -> Any:
-    """`pairs` is score, member, score, member ...; all scores are judged before any is used."""
-    scores = [parse_float(raw) for raw in pairs[::2]]
+def _put(ctx: Any, key: bytes, args: list[bytes], start: int, flags: int) -> tuple[int, int, float | None]:
+    """Add the scores and members that alternate from args[start] on, all scores judged before any is used.
+
+    Returns how many were added, how many got another score, and the last one's score: None if it was refused.
+    """
+    scores = [parse_float(raw) for raw in args[start::2]]
     value = for_writing(ctx, key)
     if value is None:
-        if options.xx:
-            return None if options.incr else 0
-        value = SortedSet()
+        if flags & PUT_ONLY_KNOWN:
+            return 0, 0, None
+        value = SortedSet.sized(len(scores), len(args[start + 1]))
         ctx.db.set(key, value)
-    added = updated = 0
-    result: float | None = None
-    for score, member in zip(scores, pairs[1::2], strict=True):
-        old = value.score(member)
-        if options.incr and old is not None:
-            score += old
-            if math.isnan(score):
-                raise _NAN
-        if not options.allow(old, score):
-            continue
-        result = score
-        if old is None:
-            added += 1
-        elif old != score:
-            updated += 1
-        value.set(member, score)
+    added, updated, score = value.put_all(scores, args, start + 1, flags)
+    if score != score:
+        raise _NAN
     if added or updated:
-        ctx.changed(key, events.ZINCR if options.incr else events.ZADD, added + updated)
-    if options.incr:
-        return result
-    return added + updated if options.ch else added
+        ctx.changed(key, events.ZINCR if flags & PUT_INCREMENT else events.ZADD, added + updated)
+    return added, updated, score
 
 
 # --------------------------------------------------------------------------------------- one member
@@ -230,10 +226,11 @@ def _pop_command(ctx: Any, args: list[bytes], *, lowest: bool) -> list[Any]:
 
 def pop(ctx: Any, key: bytes, value: SortedSet, count: int, *, lowest: bool) -> Pairs:
     length = len(value)
-    if lowest:
-        taken = value.delete_range(0, min(count, length))
-    else:
-        taken = value.delete_range(max(0, length - count), length)[::-1]
+    start, stop = (0, min(count, length)) if lowest else (max(0, length - count), length)
+    taken = value.range(start, stop)
+    value.delete_range(start, stop)
+    if not lowest:
+        taken.reverse()
     ctx.changed(key, events.ZPOPMIN if lowest else events.ZPOPMAX, len(taken))
     ctx.clear_if_empty(key, value)
     return taken

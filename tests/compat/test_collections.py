@@ -72,7 +72,7 @@ def parse(script: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize(
-    "name", ["hashes", "lists", "sets", "set_forms", "sorted_sets", "sorted_set_algebra"]
+    "name", ["hashes", "lists", "sets", "set_forms", "sorted_set_forms", "sorted_sets", "sorted_set_algebra"]
 )
 def test_scripts(name: str, protocol: int, pair: Pair) -> None:
     compare(pair, parse((SCRIPTS / f"{name}.txt").read_text()), protocol)

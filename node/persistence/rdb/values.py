@@ -257,7 +257,7 @@ _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
     rdb.HASH_ZIPLIST: _packed_hash(ziplist.decode),
     rdb.LIST_QUICKLIST: _quicklist,
     rdb.HASH_LISTPACK: _listpack_hash,
-    rdb.ZSET_LISTPACK: _packed_zset(listpack.decode),
+    rdb.ZSET_LISTPACK: _adopted(SortedSet.adopt),
     rdb.LIST_QUICKLIST_2: _quicklist_2,
     rdb.SET_LISTPACK: _adopted(Set.adopt_listpack),
     rdb.STREAM_LISTPACKS: load_stream(1),

@@ -18,7 +18,6 @@ from typing import Any, Final
 import lzf
 
 from node.core import listpack
-from node.core.double_digits import format_double
 from node.core.hash import NEVER
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.persistence.rdb import format as rdb
@@ -148,10 +147,7 @@ class RdbWriter:
                 self._string(value.packed())
             case rdb.HASH_METADATA:
                 self._field_table(value)
-            case rdb.ZSET_LISTPACK:
-                pairs = value.items()
-                self._string(listpack.encode(p for m, score in pairs for p in (m, format_double(score))))
-            case rdb.SET_LISTPACK | rdb.SET_INTSET:
+            case rdb.ZSET_LISTPACK | rdb.SET_LISTPACK | rdb.SET_INTSET:
                 self._string(value.blob)
             case rdb.LIST_QUICKLIST_2:
                 self._quicklist(value)

@@ -1,0 +1,3 @@
+"""What Python sees of the parser of doubles (parse_double.pyx)."""
+
+def parse_double(text: bytes) -> float | None: ...

@@ -1,0 +1,33 @@
+"""Sorted sets, for compiled code beside them. See sorted_set.pyx."""
+
+from libc.stdint cimport uint8_t
+
+from node.core.member_table cimport MemberTable
+from node.core.ordered_index cimport Tree
+
+cdef struct Ranking:      # a large sorted set
+    MemberTable table     # its entries have eight extra bytes, their scores
+    Tree tree             # over the same entries
+
+cdef class SortedSet:
+    cdef uint8_t* pack    # while small: a listpack of member, score, member, score ... in order
+    cdef Ranking* ranking # while large
+
+cdef enum:                # flags of `put`, as ZADD's options
+    ONLY_NEW = 1
+    ONLY_KNOWN = 2
+    ONLY_GREATER = 4
+    ONLY_LESS = 8
+    INCREMENT = 16
+
+cdef enum Outcome:
+    REFUSED               # by a flag
+    NOT_A_NUMBER          # the sum of two infinities; nothing was done
+    UNCHANGED
+    UPDATED
+    ADDED
+
+cdef Outcome zset_put(
+    SortedSet value, const char* text, size_t length, double* score, int flags
+) except? REFUSED
+cdef bint zset_score(SortedSet value, const char* text, size_t length, double* score) noexcept
