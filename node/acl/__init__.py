@@ -8,6 +8,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/.
 Nothing here knows of sockets or sessions: `node/session/access` asks these classes and acts on the answers.
 
     commands   the command table as bit masks: what `+cmd` and `+@category` set and clear
+    demands    what a request wants to do with its keys
     selector   one set of permissions: applying rules, describing itself, judging a request
     user       flags, passwords, selectors
     users      all users by name

@@ -6,9 +6,8 @@ anew. What is described is not the bits but the rules that led to them, in their
 of earlier ones about the same command (or its subcommands) or category, so that the list stays short and
 commands that a later version brings fall under the categories that were meant.
 
-Keys are patterns, each for reading, writing or both. What a command does with a key is in its key specs:
-`access` needs reading; `update`, `insert` and `delete` need writing; and to learn something about a key
-without its content (EXISTS, TYPE) any pattern that matches will do.
+Keys are patterns, each for reading, writing or both. What a request wants of each of its keys is found by
+`demands`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from node.acl.commands import ALL_COMMANDS, BIT, CATEGORY_MASKS, mask_of, named
+from node.acl.demands import BOTH, READ, WRITE, Demand
 from node.acl.denial import COMMAND_DENIED, Denial, Reason
 from node.acl.rules import (
     AFTER_ALL_CHANNELS,
@@ -26,14 +26,11 @@ from node.acl.rules import (
     UnknownName,
     has_spaces,
 )
-from node.commands.model import Command, KeyUse
+from node.commands.model import Command
 from node.keyspace.glob import Glob
 
-READ, WRITE = 1, 2
-BOTH = READ | WRITE
 _PERMISSIONS = {ord("R"): READ, ord("r"): READ, ord("W"): WRITE, ord("w"): WRITE}
 _PREFIXES = {READ: b"%R~", WRITE: b"%W~", BOTH: b"~"}
-_NEEDS = {"access": READ, "update": WRITE, "insert": WRITE, "delete": WRITE}
 
 CHANNEL_ARGUMENTS: dict[str, tuple[slice, bool]] = {
     "publish": (slice(1, 2), False),
@@ -43,20 +40,6 @@ CHANNEL_ARGUMENTS: dict[str, tuple[slice, bool]] = {
     "psubscribe": (slice(1, None), True),
 }
 """Command → which arguments are channels, and whether they are patterns. Unsubscribing is always allowed."""
-
-_needs_of_flags: dict[tuple[str, ...], int] = {}
-
-
-def needs(flags: tuple[str, ...]) -> int:
-    """The permissions that a key with these key-spec flags asks for."""
-    found = _needs_of_flags.get(flags)
-    if found is None:
-        found = 0
-        for flag in flags:
-            found |= _NEEDS.get(flag, 0)
-        _needs_of_flags[flags] = found
-    return found
-
 
 Matcher = Callable[[bytes], object]
 
@@ -257,19 +240,22 @@ class Selector:
         words = self.first_arguments.get(name)
         return words is not None and len(argv) > 1 and argv[1].lower() in words
 
-    def denied_key(self, argv: Sequence[bytes], uses: Sequence[KeyUse]) -> Denial | None:
-        for use in uses:
-            if not self.allows_key(argv[use.position], needs(use.flags)):
-                return Denial(Reason.KEY, use.position)
+    def denied_key(self, argv: Sequence[bytes], demanded: Sequence[Demand]) -> Denial | None:
+        for position, permission in demanded:
+            if not self.allows_key(argv[position], permission):
+                return Denial(Reason.KEY, position)
         return None
 
-    def allows_key(self, key: bytes, needed: int) -> bool:
-        return any(each.permission & needed == needed and each.matches(key) for each in self.keys.values())
+    def allows_key(self, key: bytes, permission: int) -> bool:
+        for each in self.keys.values():
+            if each.permission & permission == permission and each.matches(key):
+                return True
+        return False
 
-    def allows_all_keys_for(self, needed: int) -> bool:
+    def allows_all_keys_for(self, permission: int) -> bool:
         """Whatever their names: for commands that find keys in data."""
         whole = self.keys.get(b"*")
-        return self.all_keys or (whole is not None and whole.permission & needed == needed)
+        return self.all_keys or (whole is not None and whole.permission & permission == permission)
 
     def denied_channel(self, command: Command, argv: Sequence[bytes]) -> Denial | None:
         where, are_patterns = CHANNEL_ARGUMENTS[command.name]
@@ -284,11 +270,11 @@ class Selector:
             return channel in self.channels
         return any(matches(channel) for matches in self.channels.values())
 
-    def judge(self, command: Command, argv: Sequence[bytes], uses: Sequence[KeyUse]) -> Denial | None:
-        """None if this selector alone allows the request. `uses`: its keys."""
+    def judge(self, command: Command, argv: Sequence[bytes], demanded: Sequence[Demand]) -> Denial | None:
+        """None if this selector alone allows the request, which demands this of its keys."""
         if not self.allows_command(command, argv):
             return COMMAND_DENIED
-        denial = None if self.all_keys else self.denied_key(argv, uses)
+        denial = None if self.all_keys else self.denied_key(argv, demanded)
         if denial is None and not self.all_channels and command.name in CHANNEL_ARGUMENTS:
             denial = self.denied_channel(command, argv)
         return denial

@@ -14,14 +14,14 @@ import hmac
 import re
 from collections.abc import Sequence
 
+from node.acl.demands import demands
 from node.acl.denial import COMMAND_DENIED, Denial
 from node.acl.rules import BAD_HASH, NO_SUCH_PASSWORD, RuleError
 from node.acl.selector import Selector
-from node.commands.model import Command, KeyUse
+from node.commands.model import Command
 from node.words import UnbalancedQuotes, split_words
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
-_NO_KEYS: Sequence[KeyUse] = ()
 
 
 class User:
@@ -170,22 +170,20 @@ class User:
 
     def judge(self, command: Command, argv: Sequence[bytes]) -> Denial | None:
         """None if the request is allowed; otherwise what comes closest to having been allowed."""
-        uses = _NO_KEYS
-        if command.key_specs and not all(selector.all_keys for selector in self.selectors):
-            uses = command.key_uses(argv) or _NO_KEYS
+        demanded = demands(command, argv)
         worst = COMMAND_DENIED
         for selector in self.selectors:
-            denial = selector.judge(command, argv, uses)
+            denial = selector.judge(command, argv, demanded)
             if denial is None:
                 return None
             worst = max(worst, denial)
         return worst
 
-    def may_use_all_keys(self, command: Command, argv: Sequence[bytes], needed: int) -> bool:
-        """Whether one selector allows the request, and `needed` (READ, WRITE) of every key there is."""
-        uses = command.key_uses(argv) or _NO_KEYS
+    def may_use_all_keys(self, command: Command, argv: Sequence[bytes], permission: int) -> bool:
+        """Whether one selector allows the request, and `permission` (READ, WRITE) of every key there is."""
+        demanded = demands(command, argv)
         return any(
-            selector.allows_all_keys_for(needed) and selector.judge(command, argv, uses) is None
+            selector.allows_all_keys_for(permission) and selector.judge(command, argv, demanded) is None
             for selector in self.selectors
         )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node import errors
-from node.acl.selector import READ
+from node.acl.demands import READ
 from node.commands import TABLE
 from node.core.key_slot import key_slot
 from node.datatypes import Hash, List, Set, SortedSet

@@ -309,6 +309,45 @@ def test_any_rules_are_told_as_redis_does(servers: Servers) -> None:
     hold()
 
 
+READER_AND_WRITER = ["on", "+@all", "%R~r*", "%W~w*", "~b*", "&c*"]
+_ARGUMENTS = """
+r1 r2 w1 w2 b1 b2 c1 x1 0 1 2 3 get set store by keys streams limit count asc desc left right
+storedist aggregate weights sum replace copy auth auth2 nx xx ex 10 group block idle incrby overflow
+sat u8 overwrite from bymember frommember fields ch match * usage encoding help and or not before
+after withscores
+"""
+_arguments = st.lists(st.sampled_from(_ARGUMENTS.split()), max_size=9)
+
+
+def arities(server: Server) -> dict[bytes, int]:
+    with server.resp() as connection:
+        names = connection.command("COMMAND", "LIST")
+        rows = connection.command("COMMAND", "INFO", *names)
+    return {name: row[1] for name, row in zip(names, rows, strict=True) if isinstance(row, list)}
+
+
+@pytest.mark.parametrize("oracle", ["redis", "valkey"])
+def test_any_request_needs_the_rights_it_needs_of_the_oracle(servers: Servers, oracle: str) -> None:
+    """Tried, not executed, by a user who may do a different thing with each kind of key."""
+    ours, theirs = emptied(servers["shoal"]), emptied(servers[oracle])
+    for server in (ours, theirs):
+        server.run("ACL", "SETUSER", "u", *READER_AND_WRITER)
+    mine, other = arities(ours), arities(theirs)
+    names = sorted(name for name in mine if mine[name] == other.get(name))
+
+    @settings(max_examples=60, deadline=None, print_blob=True)
+    @given(st.lists(st.tuples(st.sampled_from(names), _arguments), min_size=20, max_size=60))
+    def hold(requests: list[tuple[bytes, list[str]]]) -> None:
+        trials = [
+            [b"ACL", b"DRYRUN", b"u", *name.split(b"|"), *(word.encode() for word in words)]
+            for name, words in requests
+        ]
+        answers = zip(trials, told(ours, trials, 2), told(theirs, trials, 2), strict=True)
+        assert [(trial, mine, other) for trial, mine, other in answers if mine != other] == []
+
+    hold()
+
+
 @pytest.mark.parametrize("oracle", ["redis", "valkey"])
 def test_categories_hold_the_same_commands(servers: Servers, oracle: str) -> None:
     with servers["shoal"].resp() as ours, servers[oracle].resp() as theirs:

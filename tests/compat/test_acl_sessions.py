@@ -367,6 +367,10 @@ STORIES = {
 }  # fmt: skip
 
 
+REDIS_ONLY = {"the default user has a password", "scripts", "new users hear what the setting says"}
+"""Stories in which Valkey shows users by other fields, or says the same in other words."""
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("name", STORIES)
 def test_stories(servers: Servers, name: str, protocol: int) -> None:
@@ -400,3 +404,28 @@ def test_who_listened_before_logging_in_is_judged_when_the_user_changes(servers:
             assert listener.read() == Push([b"message", b"other", b"m"])
             root.command("ACL", "SETUSER", "al", "&b")
             assert listener.read_until_closed() == b""
+
+
+@pytest.mark.parametrize("name", [name for name in STORIES if name not in REDIS_ONLY])
+def test_stories_of_valkey(servers: Servers, name: str) -> None:
+    mine = play(emptied(servers["shoal"]), STORIES[name])
+    theirs = play(emptied(servers["valkey"]), STORIES[name])
+    assert [(m, t) for m, t in zip(mine, theirs, strict=True) if m != t] == []
+
+
+def test_refusals_are_counted(servers: Servers) -> None:
+    counted = []
+    for server in (servers["shoal"], servers["redis"]):
+        emptied(server).run("CONFIG", "RESETSTAT")
+        before = denials(server)
+        play(server, STORIES["log"])
+        play(server, STORIES["channels"])
+        counted.append({name: count - before[name] for name, count in denials(server).items()})
+    assert counted[0] == counted[1]
+    assert all(counted[0].values())
+
+
+def denials(server: Server) -> dict[str, int]:
+    return {
+        name: count for name, count in server.info("stats").items() if name.startswith("acl_access_denied")
+    }
