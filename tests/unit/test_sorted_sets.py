@@ -248,9 +248,7 @@ def test_what_comes_in_order_fills_the_leaves(step: int) -> None:
 
 def test_scores_are_packed_as_redis_prints_them() -> None:
     value = SortedSet([(b"a", 1.5), (b"b", -0.0), (b"7", 1e20), (b"c", math.inf), (b"d", 3.0)])
-    assert value.blob == listpack.encode(
-        [b"b", b"0", b"a", b"1.5", b"d", b"3", b"7", b"1e+20", b"c", b"inf"]
-    )
+    assert value.blob == listpack.encode([b"b", b"0", b"a", b"1.5", b"d", b"3", b"7", b"1e+20", b"c", b"inf"])
     assert math.copysign(1, value.score(b"b") or 0.0) == 1, "a listpack knows no -0"
 
 
