@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cluster import redirection
 from cluster.bus.links import SEND_LIMIT, Links
 from cluster.bus.wire import MAX_PUBLISHED
+from cluster.commands import slot_stats
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
@@ -97,6 +98,7 @@ class Member:
         """Bitmap of what the core's table says."""
         for name in OBEYED:
             config.on_change(name, self._settings_changed)
+        slot_stats.follow_setting(worker)
         config.on_change("cluster-link-sendbuf-limit", self._send_limit_changed)
         worker.engine.slot_states[:] = bytes([SLOT_ASK]) * len(worker.engine.slot_states)
 
@@ -290,6 +292,8 @@ class Member:
         for part, state in ((changed & served, SLOT_SERVED), (changed & ~served, SLOT_ASK)):
             for first, last in ranges(part):
                 states[first : last + 1] = bytes([state]) * (last + 1 - first)
+        if self._worker.config.cluster_slot_stats_enabled:
+            slot_stats.forget_lost(self, self._worker.engine, changed & ~served)
         self._worker.blocking.redirect()
 
     def _is_of_our_shard(self, slot: int) -> bool:

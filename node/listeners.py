@@ -69,3 +69,11 @@ def open_unix(path: str, permissions: int, backlog: int) -> socket.socket:
         raise ListenError(f"Failed opening Unix socket: bind: {reason}") from None
     sock.setblocking(False)
     return sock
+
+
+def keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Let the kernel ask after a peer that is silent for so long, and give it up after three questions."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

@@ -28,9 +28,9 @@ from node.handlers import registry
 from node.keyspace import encodings
 from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.notifications import Notifications
-from node.listeners import open_tcp, open_unix
+from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
-from node.metrics.rates import Rate
+from node.metrics.activity import Activity
 from node.metrics.slowness import Slowness
 from node.persistence.durability import Durability
 from node.replication.roles import Replication
@@ -78,9 +78,7 @@ class Worker:
         self.execution = Execution(self)
         self.scripts = Scripts(self)
         self.functions = Functions(self)
-        self.command_rate = Rate(self.engine.now)
-        self.input_rate = Rate(self.engine.now)
-        self.output_rate = Rate(self.engine.now)
+        self.activity = Activity(self.engine)
         self.stopping: asyncio.Future[int] | None = None
         """Set to the exit code when the worker shall end; made by `start`."""
         self.cron_jobs: list[Callable[[], None]] = []
@@ -93,7 +91,7 @@ class Worker:
         """The sockets on which clients are accepted."""
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
-        self._expiry = [ActiveExpiry(db) for db in self.databases]
+        self.expiry = [ActiveExpiry(db) for db in self.databases]
 
         registry.load_all()
         self.commands = registry.served_commands(config.renamed_commands)
@@ -214,7 +212,7 @@ class Worker:
             return None
         sock = connection.transport.get_extra_info("socket")
         if self.config.tcp_keepalive and sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            keep_alive(sock, self.config.tcp_keepalive)
         session = Session(self.engine, self, self._next_id, connection)
         self._next_id += 1
         self.access.greet(session)
@@ -318,14 +316,12 @@ class Worker:
         now = self.engine.tick()
         if self.active_expiry and not self.engine.gate & GATE_LOADING:
             began = time.monotonic()
-            for expiry in self._expiry:
+            for expiry in self.expiry:
                 expiry.run(period, self.config.active_expire_effort)
             self.engine.finish_command()
             self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)
-        self.command_rate.sample(now, self.engine.commands_processed)
-        self.input_rate.sample(now, self.engine.bytes_received)
-        self.output_rate.sample(now, self.engine.bytes_sent)
+        self.activity.sample(now)
         for job in self.cron_jobs:
             job()
         self.trail.flush()
@@ -335,7 +331,7 @@ class Worker:
         if limit:
             for session in list(self.clients.values()):
                 idle = not session.suspended and now - session.link.last_active > limit
-                if session.kind == "normal" and idle:
+                if session.kind == "normal" and idle and session not in self.monitors:
                     self.log.verbose("Closing idle client")
                     session.close()
 

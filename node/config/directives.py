@@ -308,7 +308,7 @@ _add("cluster-announce-hostname", Text(checks.hostname), "")
 _add("cluster-announce-human-nodename", Text(checks.node_name), "")
 _add("cluster-preferred-endpoint-type", Choice("ip", "hostname", "unknown-endpoint"), "ip")
 _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
-_add("cluster-slot-stats-enabled", BOOL, False, "inert")
+_add("cluster-slot-stats-enabled", BOOL, False)
 
 # Slow log and latency
 _add(

@@ -70,6 +70,7 @@ cdef class Connection:
     cdef public int64_t last_active       # Unix ms of the last read
     cdef readonly uint64_t bytes_received
     cdef readonly uint64_t bytes_sent
+    cdef readonly uint64_t commands       # executed
     cdef public int64_t output_limit      # bytes that may wait in the transport, 0 no limit
     cdef readonly bint overflowed
     cdef public int64_t query_limit       # bytes an unfinished frame may hold
@@ -143,6 +144,7 @@ cdef class Connection:
         self.last_active = self.engine.now
         self.bytes_received += received
         self.engine.bytes_received += received
+        self.engine.reads_processed += 1
         if self.gone or self.client.closing:
             return
         if self.client.suspended:
@@ -245,6 +247,7 @@ cdef class Connection:
 
     cdef int check_query_limit(self) except -1:
         if <int64_t>self.own_length > self.query_limit:
+            self.engine.query_limit_disconnections += 1
             self.abort()
         return 0
 
@@ -329,12 +332,17 @@ cdef class Connection:
         for i in range(count):
             request = &engine.batch[i]
             used[0] = request.end
-            engine.serve(client, request)
+            if engine.slot_use == NULL:
+                engine.serve(client, request)
+            else:
+                engine.serve_counted(client, request)
             if client.suspended or client.closing or self.gone:
                 # What follows will be read again.
                 engine.share_out(client, i + 1, monotonic_ns() - began - (engine.measured - measured))
+                self.commands += i + 1
                 self.progress.position = self.progress.wanted = self.progress.spans.count = 0
                 return False
+        self.commands += count
         if count:
             engine.share_out(client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == BAD:
@@ -363,6 +371,7 @@ cdef class Connection:
             return 0
         self.bytes_sent += reply.length
         self.engine.bytes_sent += reply.length
+        self.engine.writes_processed += 1
         if self.engine.holds_output or self.held is not None:
             self.hold(PyBytes_FromStringAndSize(reply.data, reply.length))
             sent = reply.length
@@ -400,6 +409,7 @@ cdef class Connection:
             return
         self.bytes_sent += len(data)
         self.engine.bytes_sent += len(data)
+        self.engine.writes_processed += 1
         if self.engine.holds_output or self.held is not None:
             self.hold(data)
         else:

@@ -261,7 +261,9 @@ cdef class Database(Keyspace):
         return self.expiry(key) >= 0 and self.set_expiry(key, 0)
 
     def expire_cycle(self, int slot, int limit) -> tuple:
-        """Drop up to `limit` expired keys of one slot; returns (dropped, volatile keys seen)."""
+        """Drop up to `limit` expired keys of one slot; returns (dropped, volatile keys seen, ms that those not
+        dropped have left, in total)."""
+        cdef int64_t left = 0
         cdef SlotTable* table = &self.tables[slot]
         cdef uint32_t seen = 0
         cdef uint32_t i
@@ -270,7 +272,7 @@ cdef class Database(Keyspace):
         cdef bytes name
         cdef Key k
         if table.volatiles == 0:
-            return 0, 0
+            return 0, 0, 0
         stale = []
         for i in range(1U << table.bits):
             if table.cells[i] == 0:
@@ -282,10 +284,12 @@ cdef class Database(Keyspace):
                     stale.append(key_of(entry))
                     if len(stale) >= limit:
                         break
+                else:
+                    left += entry_expiry(entry) - self.clock[0]
         for name in stale:
             key_from_bytes(&k, name)
             self.find(&k)
-        return len(stale), seen
+        return len(stale), seen, left
 
     def next_volatile_slot(self, int start) -> int:
         """The first slot at or after `start` that holds keys with an expiry, or -1."""
@@ -364,6 +368,27 @@ cdef class Database(Keyspace):
         entry = self.string_for_edit(&k, old + PyBytes_GET_SIZE(data))
         memcpy(entry_value(entry) + old, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         return entry.value_length
+
+    def sizes(self) -> dict:
+        """Type → list of counts: how many keys have a size of 0, of 1, from 2, from 4, from 8 ... on. Bytes for
+        strings, members for others. Looks at every key."""
+        cdef dict counts = {name: [0] * 64 for name in TYPE_NAMES}
+        cdef int slot, step
+        cdef uint32_t i
+        cdef uint64_t size
+        cdef Entry* entry
+        for slot in range(SLOT_COUNT) if self.size else ():
+            for i in range(1U << self.tables[slot].bits if self.tables[slot].used else 0):
+                if self.tables[slot].cells[i] == 0:
+                    continue
+                entry = entry_of(self.tables[slot].cells[i])
+                size = len(value_of(entry)) if entry.flags & IS_OBJECT else entry.value_length
+                step = 0
+                while size:
+                    size >>= 1
+                    step += 1
+                (<list>counts[TYPE_NAMES[entry.type]])[step] += 1
+        return counts
 
     # --- many keys -----------------------------------------------------------------------------------
 

@@ -41,6 +41,11 @@ cdef struct Row:
     Timing timing
     Compiled compiled
 
+cdef struct SlotUse:
+    int64_t nanoseconds
+    uint64_t bytes_in
+    uint64_t bytes_out
+
 cdef class Client:
     cdef readonly Engine engine
     cdef public Database db
@@ -71,12 +76,17 @@ cdef class Engine:
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply
+    cdef object slot_of                  # see count_slot_use
     cdef public object on_slow           # called with (client, Command, argv, us) when one took too long
     cdef public int64_t slow_us          # from which time on, -1 for never
     cdef public bint tracks_latency      # keep a histogram per command
     cdef int64_t measured                # ns that `run` has accounted for since the engine was made
     cdef public int64_t bulk_length
     cdef public uint64_t commands_processed
+    cdef public uint64_t reads_processed
+    cdef public uint64_t writes_processed
+    cdef public uint64_t query_limit_disconnections
+    cdef SlotUse* slot_use               # per slot, or NULL where it is not counted
     cdef public uint64_t bytes_received
     cdef public uint64_t bytes_sent
     cdef public uint64_t connections_received
@@ -99,6 +109,8 @@ cdef class Engine:
     cdef void prepare(self, Request* request) noexcept
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
+    cdef int serve_counted(self, Client client, Request* request) except -1
+    cdef int slot_of_request(self, Client client, Request* request) except -2
     cdef list arguments(self, Request* request, size_t skip)
     cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1

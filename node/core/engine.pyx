@@ -25,6 +25,7 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport make_key
+from node.core.memory cimport release, take_zeroed
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans, spans_free
 from node.core.timing cimport distribution, forget, monotonic_ns, note
@@ -172,6 +173,7 @@ cdef class Engine:
             forget(&self.rows[i].timing)
         free(self.rows)
         free(self.index)
+        release(self.slot_use)
         free(self.shared)
         spans_free(&self.spans)
 
@@ -236,6 +238,41 @@ cdef class Engine:
         """Writable bytes, one per slot: SLOT_SERVED or SLOT_ASK of node/cluster_port."""
         return PyMemoryView_FromMemory(<char*>self.states, SLOT_COUNT, PyBUF_WRITE)
 
+    def count_slot_use(self, slot_of) -> None:
+        """Count time and bytes per slot from here on, or not any more (None).
+
+        `slot_of(client, argv)`: the slot of a command with several keys, or with keys in no fixed place; -1 for
+        one without keys.
+        """
+        self.slot_of = slot_of
+        release(self.slot_use)
+        self.slot_use = NULL
+        if slot_of is not None:
+            self.slot_use = <SlotUse*>take_zeroed(SLOT_COUNT, sizeof(SlotUse))
+            if self.slot_use == NULL:
+                raise MemoryError
+
+    def slot_use_of(self, int slot) -> tuple[int, int, int]:
+        """(us, bytes received, bytes sent) of a slot's commands since they are counted."""
+        if self.slot_use == NULL:
+            return 0, 0, 0
+        use = self.slot_use[slot]
+        return use.nanoseconds // 1000, use.bytes_in, use.bytes_out
+
+    def forget_slot_use(self, int first, int stop) -> None:
+        """Begin anew with the slots of range(first, stop)."""
+        if self.slot_use != NULL:
+            memset(&self.slot_use[first], 0, (stop - first) * sizeof(SlotUse))
+
+    @property
+    def command_ns(self) -> int:
+        """Time spent in commands."""
+        cdef int64_t total = 0
+        cdef int i
+        for i in range(self.row_count):
+            total += self.rows[i].timing.nanoseconds
+        return total
+
     def command_stats(self) -> dict:
         """name -> (calls, rejected, failed, ns spent) of commands that were called or rejected."""
         return {
@@ -257,7 +294,9 @@ cdef class Engine:
             self.rows[i].calls = self.rows[i].rejected = self.rows[i].failed = 0
             forget(&self.rows[i].timing)
         self.commands_processed = self.connections_received = 0
-        self.bytes_received = self.bytes_sent = 0
+        self.bytes_received = self.bytes_sent = self.reads_processed = self.writes_processed = 0
+        self.query_limit_disconnections = 0
+        self.forget_slot_use(0, SLOT_COUNT)
 
     cpdef int64_t tick(self):
         """Read the clock: sets and returns `now`, in Unix ms, for the engine and its databases."""
@@ -338,6 +377,28 @@ cdef class Engine:
         if self.after_command is not None:
             self.finish_command()
         return 0
+
+    cdef int serve_counted(self, Client client, Request* request) except -1:
+        """`serve`, with what it costs put down to the slot of its keys."""
+        cdef int slot = self.slot_of_request(client, request)
+        cdef size_t written = self.reply.length
+        cdef int64_t began = monotonic_ns()
+        cdef uint64_t rejected = request.row.rejected if request.row != NULL else 0
+        self.serve(client, request)
+        if slot >= 0 and self.slot_use != NULL and request.row.rejected == rejected:
+            self.slot_use[slot].nanoseconds += monotonic_ns() - began
+            self.slot_use[slot].bytes_in += request.end - request.begin
+            self.slot_use[slot].bytes_out += max(self.reply.length, written) - written
+        return 0
+
+    cdef int slot_of_request(self, Client client, Request* request) except -2:
+        """The slot of its first key, -1 where it has none."""
+        cdef Row* row = request.row
+        if row != NULL and 0 < row.key_index < <int>request.count:
+            return request.key.slot
+        if row == NULL or self.slot_of is None:
+            return -1
+        return self.slot_of(client, self.arguments(request, 0))
 
     cdef list arguments(self, Request* request, size_t skip):
         cdef list args = []

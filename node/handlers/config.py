@@ -58,8 +58,11 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.engine.reset_stats()
     worker.error_counts.clear()
     worker.rejected_connections = 0
-    for db in worker.databases:
+    worker.activity.reset()
+    worker.output_limits.disconnections = 0
+    for db, cycle in zip(worker.databases, worker.expiry, strict=True):
         db.reset_stats()
+        cycle.reset_stats()
     return OK
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from node.core.memory import used_bytes
+from node.handlers.migrate import idle_link_count
 from node.handlers.registry import command
 from node.metrics import process
 from node.metrics.percentiles import percentiles
@@ -55,6 +56,7 @@ def server(worker: Any) -> Fields:
         "os": process.system_name(),
         "arch_bits": process.pointer_bits(),
         "multiplexing_api": "uvloop",
+        "monotonic_clock": "POSIX clock_gettime",
         "python_version": process.python_version(),
         "process_id": os.getpid(),
         "process_supervised": "no",
@@ -68,6 +70,7 @@ def server(worker: Any) -> Fields:
         "lru_clock": now // 1000 & LRU_CLOCK_MASK,
         "executable": sys.executable,
         "config_file": config.file or "",
+        "io_threads_active": 0,
         **_listeners(config),
     }
 
@@ -94,6 +97,7 @@ def clients(worker: Any) -> Fields:
         "pubsub_clients": sum(session.kind == "pubsub" for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": len({key for session in sessions for key in session.watched}),
+        "clients_in_timeout_table": worker.blocking.timed_count,
         "total_blocking_keys": worker.blocking.key_count,
         "total_blocking_keys_on_nokey": worker.blocking.needed_key_count,
     }
@@ -145,15 +149,10 @@ def persistence(worker: Any) -> Fields:
 def stats(worker: Any) -> Fields:
     engine, databases = worker.engine, worker.databases
     return {
-        "total_connections_received": engine.connections_received,
-        "total_commands_processed": engine.commands_processed,
-        "instantaneous_ops_per_sec": round(worker.command_rate.per_second),
-        "total_net_input_bytes": engine.bytes_received,
-        "total_net_output_bytes": engine.bytes_sent,
-        "instantaneous_input_kbps": f"{worker.input_rate.per_second / 1024:.2f}",
-        "instantaneous_output_kbps": f"{worker.output_rate.per_second / 1024:.2f}",
+        **worker.activity.requests(),
         "rejected_connections": worker.rejected_connections,
         "expired_keys": sum(db.expired for db in databases),
+        **expiry(worker),
         "evicted_keys": 0,
         "keyspace_hits": sum(db.hits for db in databases),
         "keyspace_misses": sum(db.misses for db in databases),
@@ -163,9 +162,27 @@ def stats(worker: Any) -> Fields:
         "tracking_total_keys": worker.tracking.key_count,
         "tracking_total_items": worker.tracking.item_count,
         "tracking_total_prefixes": worker.tracking.prefix_count,
+        "latest_fork_usec": worker.snapshots.children.last_fork_us,
+        "total_forks": worker.snapshots.children.total_forks,
+        "migrate_cached_sockets": idle_link_count(worker),
+        "slave_expires_tracked_keys": 0,
         "total_error_replies": sum(worker.error_counts.values()),
+        **worker.activity.turns(),
+        "io_threaded_reads_processed": 0,
+        "io_threaded_writes_processed": 0,
+        "client_query_buffer_limit_disconnections": engine.query_limit_disconnections,
+        "client_output_buffer_limit_disconnections": worker.output_limits.disconnections,
         **worker.access.info(),
         **worker.replication.stats(),
+    }
+
+
+def expiry(worker: Any) -> Fields:
+    cycles = worker.expiry
+    return {
+        "expired_stale_perc": f"{max(cycle.stale_percent for cycle in cycles):.2f}",
+        "expired_time_cap_reached_count": sum(cycle.time_cap_reached for cycle in cycles),
+        "expire_cycle_cpu_milliseconds": int(1000 * sum(cycle.seconds for cycle in cycles)),
     }
 
 
@@ -219,10 +236,40 @@ def cluster(worker: Any) -> Fields:
 
 def keyspace(worker: Any) -> Fields:
     return {
-        f"db{db.index}": f"keys={len(db)},expires={db.volatile_count},avg_ttl=0"
-        for db in worker.databases
+        f"db{db.index}": f"keys={len(db)},expires={db.volatile_count},avg_ttl={cycle.average_ttl}"
+        for db, cycle in zip(worker.databases, worker.expiry, strict=True)
         if len(db)
     }
+
+
+def key_sizes(worker: Any) -> Fields:
+    """How many keys have about which size. This looks at every key, so it is not shown unless asked for."""
+    shown: Fields = {}
+    for db in worker.databases:
+        sizes = db.sizes() if len(db) else {}
+        for kind, field in SIZE_FIELDS.items():
+            counts = sizes.get(kind, ())
+            steps = [f"{size_label(step)}={count}" for step, count in enumerate(counts) if count]
+            if steps:
+                shown[f"db{db.index}_distrib_{field}"] = ",".join(steps)
+    return shown
+
+
+SIZE_FIELDS = {
+    "string": "strings_sizes",
+    "list": "lists_items",
+    "set": "sets_items",
+    "zset": "zsets_items",
+    "hash": "hashes_items",
+}
+
+
+def size_label(step: int) -> str:
+    """The least size of a step of `Database.sizes`: 0, 1, 2, 4 ... 512, 1K, 2K ... 1M ..."""
+    if step == 0:
+        return "0"
+    tens, rest = divmod(step - 1, 10)
+    return f"{1 << rest}{['', 'K', 'M', 'G', 'T', 'P', 'E'][tens]}"
 
 
 SECTIONS: dict[str, tuple[str, Callable[[Any], Fields]]] = {
@@ -239,13 +286,14 @@ SECTIONS: dict[str, tuple[str, Callable[[Any], Fields]]] = {
     "latencystats": ("Latencystats", latency_stats),
     "cluster": ("Cluster", cluster),
     "keyspace": ("Keyspace", keyspace),
+    "keysizes": ("Keysizes", key_sizes),
 }
 """Section → its heading and what fills it, in the order in which they are shown."""
 
 GROUPS = {
     "everything": set(SECTIONS),
     "all": set(SECTIONS),
-    "default": set(SECTIONS) - {"commandstats", "latencystats"},
+    "default": set(SECTIONS) - {"commandstats", "latencystats", "keysizes"},
 }
 
 

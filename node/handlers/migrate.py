@@ -218,6 +218,11 @@ class _Transfer:
         return False
 
 
+def idle_link_count(worker: Worker) -> int:
+    """Connections to other servers that are kept for the next MIGRATE."""
+    return len(_links.get(worker, ()))
+
+
 def _links_of(worker: Worker) -> MigrateLinks:
     links = _links.get(worker)
     if links is None:

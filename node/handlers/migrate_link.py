@@ -80,6 +80,9 @@ class MigrateLinks:
     def __init__(self) -> None:
         self._links: dict[Address, MigrateLink] = {}
 
+    def __len__(self) -> int:
+        return len(self._links)
+
     def take(self, address: Address, timeout: float) -> tuple[MigrateLink, bool]:
         """A connection, and whether it was a kept one (whose other end may be gone). Raises LinkBroken."""
         link = self._links.pop(address, None)

@@ -32,6 +32,12 @@ class ActiveExpiry:
         self._next_slot = 0
         self.stale_percent = 0.0
         """Running estimate of the share of volatile keys that are stale: INFO expired_stale_perc."""
+        self.seconds = 0.0
+        """Spent in cycles."""
+        self.time_cap_reached = 0
+        """How often a cycle ended because its time was up."""
+        self.average_ttl = 0
+        """Running estimate of the ms that volatile keys have left: INFO avg_ttl."""
 
     def run(self, period: float, effort: int = 1) -> None:
         """One cycle; `period` is the time until the next, in seconds; `effort` is 1 to 10."""
@@ -41,11 +47,12 @@ class ActiveExpiry:
         db = self._db
         if db.volatile_count == 0 or db.hides_expired:
             self.stale_percent *= 0.95
+            self.average_ttl = 0
             return
         started = time.monotonic()
         first_slot = self._next_slot
         wrapped = False
-        dropped = seen = visited = 0
+        dropped = seen = visited = ms_left = 0
         while True:
             slot = db.next_volatile_slot(self._next_slot)
             if slot < 0 or (wrapped and slot >= first_slot):
@@ -54,15 +61,30 @@ class ActiveExpiry:
                     break
                 wrapped, self._next_slot = True, 0
                 continue
-            stale, volatile = db.expire_cycle(slot, KEYS_PER_SLOT)
+            stale, volatile, left = db.expire_cycle(slot, KEYS_PER_SLOT)
             dropped += stale
             seen += volatile
+            ms_left += left
             if stale < KEYS_PER_SLOT:
                 self._next_slot = slot + 1
             visited += 1
             if visited % SLOTS_PER_CHECK == 0:
                 elapsed = time.monotonic() - started
                 if elapsed > (largest if dropped > seen * acceptable else usual):
+                    self.time_cap_reached += 1
                     break
+        self.seconds += time.monotonic() - started
+        self._note_ttl(ms_left, seen - dropped)
         share = 100 * dropped / seen if seen else 0.0
         self.stale_percent = self.stale_percent * 0.95 + share * 0.05
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.seconds = self.stale_percent = 0.0
+        self.time_cap_reached = 0
+
+    def _note_ttl(self, ms_left: int, keys: int) -> None:
+        """A cycle met so many keys that are not stale; a new mean counts one fiftieth, as in Redis."""
+        if keys:
+            mean = ms_left // keys
+            self.average_ttl = (self.average_ttl * 49 + mean) // 50 if self.average_ttl else mean

@@ -92,6 +92,11 @@ class Blocking:
         """Keys that somebody waits for."""
         return len(self._queues)
 
+    @property
+    def timed_count(self) -> int:
+        """Clients that wait for a limited time."""
+        return sum(waiter.timer is not None for waiter in self._waiters.values())
+
     # --- waiting -------------------------------------------------------------------------------------
 
     @staticmethod

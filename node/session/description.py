@@ -106,8 +106,10 @@ def describe(session: Session, doing: str = "") -> bytes:
         "resp": session.resp,
         "lib-name": session.lib_name.decode("latin-1"),
         "lib-ver": session.lib_ver.decode("latin-1"),
+        "io-thread": 0,
         "tot-net-in": link.bytes_received if link else 0,
         "tot-net-out": link.bytes_sent if link else 0,
+        "tot-cmds": link.commands if link else 0,
     }
     return " ".join(f"{name}={value}" for name, value in fields.items()).encode("latin-1", "replace")
 

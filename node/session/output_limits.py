@@ -24,6 +24,8 @@ class OutputLimits:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._next = 0
+        self.disconnections = 0
+        """Connections closed for what waited in them."""
         self._over_since: dict[Session, int] = {}
         """Sessions beyond their soft limit → Unix ms when that was first seen."""
         worker.cron_jobs.append(self.check)
@@ -43,6 +45,7 @@ class OutputLimits:
             self._say(session)
 
     def _say(self, session: Session) -> None:
+        self.disconnections += 1
         self._worker.log.warning(
             f"Client {describe(session).decode('latin-1')} closed for overcoming of output buffer limits."
         )

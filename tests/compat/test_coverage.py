@@ -33,7 +33,6 @@ STILL_TO_COME = {
     "cluster|flushslot",
     "cluster|getslotmigrations",
     "cluster|migrateslots",
-    "cluster|slot-stats",
     "clusterscan",
     "commandlog*",
     "delifeq",

@@ -118,37 +118,6 @@ def test_time(shoal_node: ShoalNode) -> None:
 
 # INFO
 
-# Sections of Redis 8 alone.
-NOT_HERE = {"Threads", "Keysizes"}
-
-
-def sections(server: Server, *names: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for block in server.run("INFO", *names).decode().split("\r\n\r\n"):
-        heading, *lines = block.strip("\r\n").split("\r\n")
-        if heading:
-            found[heading.removeprefix("# ")] = lines
-    return found
-
-
-@pytest.mark.parametrize("names", [(), ("all",), ("everything",), ("SERVER", "cpu"), ("clients", "nonsense")])
-def test_sections_and_their_order(
-    redis_oracle: Oracle, shoal_node: ShoalNode, names: tuple[str, ...]
-) -> None:
-    theirs = [heading for heading in sections(redis_oracle, *names) if heading not in NOT_HERE]
-    assert list(sections(shoal_node, *names)) == theirs
-
-
-def test_fields_have_the_oracles_names(redis_oracle: Oracle, shoal_node: ShoalNode) -> None:
-    """Every field of ours is one of Redis', but for those that say what we are."""
-    ours, theirs = (
-        {line.split(":")[0] for block in sections(s).values() for line in block}
-        for s in (shoal_node, redis_oracle)
-    )
-    theirs |= {line.split(":")[0] for line in sections(redis_oracle, "keyspace").get("Keyspace", [])}
-    of_earlier_tests = {name for name in ours if name.startswith("errorstat_")}
-    assert ours - theirs - of_earlier_tests == {"shoal_version", "python_version"}
-
 
 def test_info_is_verbatim_in_resp3(shoal_node: ShoalNode) -> None:
     with shoal_node.resp(protocol=3) as connection:

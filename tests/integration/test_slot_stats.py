@@ -1,0 +1,109 @@
+"""CLUSTER SLOT-STATS beside the oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.harness.servers import Server, server
+from tests.harness.wait import eventually
+
+ERRORS = """
+SLOTSRANGE 0 1
+SLOTSRANGE 15495 15496
+SLOTSRANGE 16287 16287
+SLOTSRANGE 11958 11958
+ORDERBY key-count LIMIT 2
+ORDERBY KEY-COUNT LIMIT 3 DESC
+ORDERBY key-count ASC LIMIT 2
+ORDERBY memory-bytes LIMIT 1
+ORDERBY foo
+ORDERBY key-count LIMIT 0
+ORDERBY key-count LIMIT 16385
+ORDERBY key-count LIMIT x
+ORDERBY key-count foo
+ORDERBY
+ORDERBY key-count ASC DESC
+ORDERBY key-count LIMIT 1 LIMIT 2
+ORDERBY key-count LIMIT
+SLOTSRANGE 5 4
+SLOTSRANGE 0 16384
+SLOTSRANGE x 1
+SLOTSRANGE -1 1
+SLOTSRANGE 0
+FOO
+SLOTSRANGE 0 1 2
+FOO 1 2
+"""
+COUNTED = "ORDERBY cpu-usec LIMIT 1\nORDERBY network-bytes-in LIMIT 2 DESC\nORDERBY network-bytes-out LIMIT 3"
+
+
+@pytest.fixture(scope="module", params=["no", "yes"])
+def servers(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[Server]]]:
+    """Ours and both oracles, each a cluster of one that has executed the same commands."""
+    settings = {"cluster_enabled": "yes", "cluster_slot_stats_enabled": request.param}
+    kinds = ("shoal", "redis", "valkey")
+    nodes = [server(kind, **settings) for kind in kinds]
+    try:
+        for node in nodes:
+            node.start()
+            prepare(node)
+        yield request.param, nodes
+    finally:
+        for node in nodes:
+            node.close()
+
+
+def prepare(node: Server) -> None:
+    node.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    eventually(lambda: b"cluster_state:ok" in node.run("CLUSTER", "INFO"), "all slots are served")
+    with node.resp() as client:
+        for command in (
+            "SET a 1", "GET a", "MGET {a}1 a", "SET b 1", "SET {x}1 1", "GET {x}2", "PING", "GET a b",
+            "GET nowhere x", "INCR {q}s", "LPUSH {q}s 1", "NONSENSE a",
+        ):  # fmt: skip
+            client.command(*command.split())
+        client.pipeline(*[("GET", "a")] * 100)
+
+
+def without_time(reply: Any) -> Any:
+    """Times are not compared."""
+    if not isinstance(reply, list):
+        return reply
+    return [[slot, [*figures[:2], *figures[4:]]] for slot, figures in reply]
+
+
+def test_replies_are_the_oracles(servers: tuple[str, list[Server]]) -> None:
+    enabled, (ours, *oracles) = servers
+    for line in (ERRORS + (COUNTED if enabled == "no" else "")).strip().splitlines():
+        mine = without_time(ours.run("CLUSTER", "SLOT-STATS", *line.split()))
+        for oracle in oracles:
+            assert mine == without_time(oracle.run("CLUSTER", "SLOT-STATS", *line.split())), line
+
+
+def test_order_of_what_is_counted(servers: tuple[str, list[Server]]) -> None:
+    enabled, (ours, *oracles) = servers
+    if enabled == "no":
+        pytest.skip("nothing is counted")
+    for metric in ("network-bytes-in", "network-bytes-out"):
+        found = [
+            without_time(node.run("CLUSTER", "SLOT-STATS", "ORDERBY", metric, "LIMIT", 3))
+            for node in (ours, *oracles)
+        ]
+        assert found[0] == found[1] == found[2]
+    [[slot, figures]] = ours.run("CLUSTER", "SLOT-STATS", "ORDERBY", "cpu-usec", "LIMIT", 1)
+    assert (slot, figures[2]) == (15495, b"cpu-usec")
+    assert 0 < figures[3] < 1_000_000
+
+
+def test_it_can_be_switched_and_forgotten(servers: tuple[str, list[Server]]) -> None:
+    for node in servers[1]:
+        node.run("CONFIG", "SET", "cluster-slot-stats-enabled", "no")
+        assert node.run("CLUSTER", "SLOT-STATS", "SLOTSRANGE", 15495, 15495) == [[15495, [b"key-count", 1]]]
+        node.run("CONFIG", "SET", "cluster-slot-stats-enabled", "yes")
+        node.run("CONFIG", "RESETSTAT")
+        node.run("GET", "a")
+        [[_, figures]] = node.run("CLUSTER", "SLOT-STATS", "SLOTSRANGE", 15495, 15495)
+        assert figures[5::2] == [20, 7]
