@@ -1,8 +1,8 @@
 """Stream: an append-only log of entries with ascending ids, and the groups that read it together.
 
-Entries live in packed nodes (`stream_node`), found by bisection of the nodes' master ids. A node is closed
-when it has `stream_node_max_bytes` or `stream_node_max_entries`; trimming "about" a length drops whole nodes
-only. An empty stream remains a value: its last id and its groups matter.
+Entries live in packed nodes (node/core/stream_node.pyx), found by bisection of the nodes' master ids. A node
+is closed when it has `stream_node_max_bytes` or `stream_node_max_entries`; trimming "about" a length drops
+whole nodes only. An empty stream remains a value: its last id and its groups matter.
 
 What a group has still to read (its lag) is `entries_added` less what it has read. The count of what it has
 read is known as long as no entry was deleted in between, which `max_deleted` tells; else it is estimated at
@@ -12,15 +12,14 @@ the ends of the stream, and unknown in its middle. Source: t_stream.c of Redis 7
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
+from node.core.stream_node import Node
 from node.datatypes import stream_id
 from node.datatypes.consumer_group import Group
 from node.datatypes.limits import limits
 from node.datatypes.radix_tree import count_nodes
-from node.datatypes.stream_node import Node
 
 NODE_MAX: Final = 1 << 30
 """Bytes that no node, and no entry's fields and values, may exceed whatever the limits say."""
@@ -76,7 +75,7 @@ class Stream:
         """Add an entry with an id above `last_id`. `pairs`: field, value, field, value …"""
         tail = self._nodes[-1] if self._nodes else None
         if tail is None or _is_full(tail, sum(map(len, pairs))):
-            tail = Node(entry_id, tuple(pairs[::2]), like=tail)
+            tail = Node(entry_id, pairs)
             self._nodes.append(tail)
             self._masters.append(entry_id)
         tail.append(entry_id, pairs)
@@ -86,7 +85,7 @@ class Stream:
 
     def load_node(self, node: Node) -> None:
         """Add a node read from a file, behind the last. ValueError if it does not belong there."""
-        if self._nodes and node.id_of(0) <= self._nodes[-1].last_id:
+        if self._nodes and node.first_id <= self._nodes[-1].last_id:
             raise ValueError("stream nodes out of order")
         self._nodes.append(node)
         self._masters.append(node.master)
@@ -107,46 +106,77 @@ class Stream:
     @property
     def first_id(self) -> int:
         """Id of the first entry, 0-0 where there is none."""
-        return next((entry_id for entry_id, _ in self.entries()), stream_id.MIN)
+        return self._edge(self._nodes, last=False)
 
     @property
     def last_entry_id(self) -> int:
         """Id of the last entry there still is, 0-0 where there is none."""
-        return next((entry_id for entry_id, _ in self.entries(reverse=True)), stream_id.MIN)
+        return self._edge(reversed(self._nodes), last=True)
+
+    def _edge(self, nodes: Iterable[Node], last: bool) -> int:
+        found = (node.edge(last) for node in nodes)
+        return next((entry_id for entry_id in found if entry_id is not None), stream_id.MIN)
 
     def __contains__(self, entry_id: int) -> bool:
         node = self._node_of(entry_id)
-        return node is not None and node.find(entry_id) is not None
+        return node is not None and node.has(entry_id)
 
     def get(self, entry_id: int) -> list[bytes] | None:
         """field, value, field, value … of an entry."""
         node = self._node_of(entry_id)
-        index = None if node is None else node.find(entry_id)
-        return None if node is None or index is None else node.pairs_of(index)
+        return None if node is None else node.find(entry_id)
 
     def entries(
-        self, start: int = stream_id.MIN, end: int = stream_id.MAX, reverse: bool = False
+        self,
+        start: int = stream_id.MIN,
+        end: int = stream_id.MAX,
+        reverse: bool = False,
+        count: int | None = None,
     ) -> Iterator[tuple[int, list[bytes]]]:
-        """(id, pairs) of the entries start..end, both included. The stream must not change meanwhile."""
+        """(id, pairs) of the entries start..end, both included, at most `count`.
+
+        The stream must not change meanwhile.
+        """
+        left = self.length if count is None else count
+        for node in self._nodes_between(start, end, reverse):
+            found: list[tuple[int, list[bytes]]] = []
+            left -= node.read(found, start, end, reverse, left, False)
+            yield from found
+            if not left:
+                return
+
+    def replies(
+        self,
+        start: int = stream_id.MIN,
+        end: int = stream_id.MAX,
+        reverse: bool = False,
+        count: int | None = None,
+    ) -> list[list[Any]]:
+        """As `entries`, in lists, and with the ids' texts: what commands answer."""
+        left = self.length if count is None else count
+        found: list[list[Any]] = []
+        for node in self._nodes_between(start, end, reverse):
+            left -= node.read(found, start, end, reverse, left, True)
+            if not left:
+                break
+        return found
+
+    def _nodes_between(self, start: int, end: int, reverse: bool) -> Iterator[Node]:
+        """The nodes that may hold entries of a range."""
         first = max(0, bisect_right(self._masters, start) - 1)
-        stop = bisect_right(self._masters, end)
-        numbers = range(first, stop)
-        for number in reversed(numbers) if reverse else numbers:
-            yield from self._nodes[number].entries(start, end, reverse)
+        numbers = range(first, bisect_right(self._masters, end))
+        return map(self._nodes.__getitem__, reversed(numbers) if reverse else numbers)
 
     # --- removing ------------------------------------------------------------------------------------
 
     def delete(self, entry_id: int) -> bool:
         """Remove one entry. False if there is none."""
         node = self._node_of(entry_id)
-        index = None if node is None else node.find(entry_id)
-        if node is None or index is None:
+        if node is None or not node.delete(entry_id):
             return False
-        if node.live == 1:
+        if not node.live:
             number = bisect_right(self._masters, entry_id) - 1
             del self._nodes[number], self._masters[number]
-        else:
-            node.mark_deleted([index])
         self.length -= 1
         self.max_deleted = max(self.max_deleted, entry_id)
         return True
@@ -165,7 +195,7 @@ class Stream:
     def trim_below(self, lowest: int, exact: bool, limit: int = 0) -> int:
         """Drop the entries with ids below `lowest`; otherwise as `trim_to_length`."""
         dropped = self._drop_nodes(lambda node, _: node.last_id < lowest, 0, limit)
-        if exact and self._nodes:
+        if exact and self._nodes and lowest:
             dropped += self._drop_from_head(self.length, lowest - 1)
         return dropped
 
@@ -184,13 +214,9 @@ class Stream:
 
     def _drop_from_head(self, count: int, highest: int) -> int:
         """Mark up to `count` entries of the first node up to the id `highest` as deleted."""
-        head = self._nodes[0]
-        candidates = (index for index in range(head.first_at(highest + 1)) if head.is_live(index))
-        indices = list(islice(candidates, count))
-        if indices:
-            head.mark_deleted(indices)
-        self.length -= len(indices)
-        return len(indices)
+        deleted = self._nodes[0].delete_first(count, highest)
+        self.length -= deleted
+        return deleted
 
     def _node_of(self, entry_id: int) -> Node | None:
         number = bisect_right(self._masters, entry_id) - 1

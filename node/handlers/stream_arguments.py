@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -176,10 +175,3 @@ def bad_subcommand(container: str, subcommand: str) -> ReplyError:
     return ReplyError(
         f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP."
     )
-
-
-# ------------------------------------------------------------------------------------------- replies
-
-
-def entries_reply(entries: Iterable[tuple[int, list[bytes]]]) -> list[list[Any]]:
-    return [[stream_id.text(entry_id), pairs] for entry_id, pairs in entries]

@@ -11,7 +11,7 @@ from node.datatypes.consumer_group import NEVER, Consumer, Group
 from node.errors import ReplyError
 from node.handlers.arguments import parse_int
 from node.handlers.registry import command
-from node.handlers.stream_arguments import bad_subcommand, entries_reply, no_such_group
+from node.handlers.stream_arguments import bad_subcommand, no_such_group
 from node.replies import PairsReply
 
 DEFAULT_COUNT: Final = 10
@@ -57,7 +57,7 @@ def xinfo_stream(ctx: Any, args: list[bytes]) -> PairsReply:
         return PairsReply(pairs)
     most = count or None
     groups = [_full_group(stream, name, most) for name in sorted(stream.groups)]
-    pairs += ((b"entries", entries_reply(islice(stream.entries(), most))), (b"groups", groups))
+    pairs += ((b"entries", stream.replies(count=most)), (b"groups", groups))
     return PairsReply(pairs)
 
 
@@ -123,7 +123,7 @@ def _full_count(args: list[bytes]) -> int:
 
 def _edge(stream: Stream, reverse: bool) -> Any:
     """The first or last entry, None where there is none."""
-    return next(iter(entries_reply(islice(stream.entries(reverse=reverse), 1))), None)
+    return next(iter(stream.replies(reverse=reverse, count=1)), None)
 
 
 def _full_group(stream: Stream, name: bytes, most: int | None) -> PairsReply:

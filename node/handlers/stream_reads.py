@@ -20,7 +20,7 @@ from node.datatypes.consumer_group import Consumer, Group
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import Options, parse_int
 from node.handlers.registry import command
-from node.handlers.stream_arguments import entries_reply, parse_id
+from node.handlers.stream_arguments import parse_id
 from node.handlers.stream_claims import claim_words, find_or_add_consumer, set_id_words
 from node.replies import NO_REPLY, NULL_ARRAY, PairsReply
 
@@ -183,7 +183,7 @@ def _serve(ctx: Any, read: Read, told: list[list[bytes]]) -> list[tuple[bytes, A
             continue
         if read.group is None:
             if len(stream) and stream.last_entry_id > after:
-                found.append((key, entries_reply(islice(stream.entries(after + 1), read.count))))
+                found.append((key, stream.replies(after + 1, count=read.count)))
             continue
         delivery = _Delivery(ctx, read, key, stream, told)
         entries = delivery.new() if after == NEW else delivery.history(after)
@@ -215,7 +215,7 @@ class _Delivery:
         if not len(stream) or stream.last_entry_id <= group.last_id:
             return None
         replies = []
-        for entry_id, pairs in islice(stream.entries(group.last_id + 1), self._read.count):
+        for entry_id, pairs in stream.entries(group.last_id + 1, count=self._read.count):
             stream.deliver(group, entry_id)
             replies.append([stream_id.text(entry_id), pairs])
             if not self._read.no_ack:

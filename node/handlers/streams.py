@@ -6,7 +6,6 @@ threshold that was reached; an id that was made here is told as it came out.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any, Final
 
 from node import errors
@@ -18,7 +17,6 @@ from node.handlers.registry import command
 from node.handlers.stream_arguments import (
     INVALID_ID,
     TrimOptions,
-    entries_reply,
     parse_end,
     parse_id,
     parse_start,
@@ -192,7 +190,7 @@ def _range(ctx: Any, key: bytes, low: bytes, high: bytes, rest: list[bytes], rev
         return []
     if count == 0:
         return NULL_ARRAY
-    return entries_reply(islice(stream.entries(start, end, reverse), count))
+    return stream.replies(start, end, reverse, count)
 
 
 # ------------------------------------------------------------------------------------------- removing

@@ -1,4 +1,7 @@
-"""Lists split into nodes as in the oracles: the same bytes from DUMP after any history, the same encoding."""
+"""Lists split into nodes as in the oracles: the same bytes from DUMP after any history, the same encoding.
+
+Without compression: what LZF makes of the same bytes depends on what lies in its table from before.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +90,13 @@ def answers(server: Server, setup: list[Command], script: list[Command]) -> list
 
 @pytest.fixture(autouse=True)
 def usual_settings(shoal_node: ShoalNode, redis_oracle: Oracle, valkey_oracle: Oracle) -> Iterator[None]:
+    for server in (shoal_node, redis_oracle, valkey_oracle):
+        with server.resp() as connection:
+            connection.command("CONFIG", "SET", "rdbcompression", "no")
     yield
     for server in (shoal_node, redis_oracle, valkey_oracle):
         with server.resp() as connection:
+            connection.command("CONFIG", "SET", "rdbcompression", "yes")
             connection.command("CONFIG", "SET", "list-max-listpack-size", "-2")
             connection.command("DEBUG", "QUICKLIST-PACKED-THRESHOLD", "0")
 

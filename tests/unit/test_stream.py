@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from node.core import listpack
 from node.core.listpack import Malformed
+from node.core.memory import used_bytes
+from node.core.stream_node import Node
 from node.datatypes import Stream, stream_id
 from node.datatypes.limits import limits
 from node.datatypes.radix_tree import count_nodes
 from node.datatypes.sorted_ids import HALF, SortedIds
-from node.datatypes.stream_node import Node
 
 LOW = stream_id.make(5, 0)
 
@@ -127,11 +128,19 @@ def test_as_a_plain_list_would(script: list[tuple[str, int, object]], low: int, 
     assert stream.first_id == min(model, default=0) and stream.last_entry_id == max(model, default=0)
     for entry_id, pairs in model.items():
         assert entry_id in stream and stream.get(entry_id) == pairs
+    for count in (1, 3):
+        assert list(stream.entries(start, end, count=count)) == within[:count]
+        assert stream.replies(start, end, True, count) == [
+            [stream_id.text(each), pairs] for each, pairs in within[::-1][:count]
+        ]
     for node in stream.nodes:
-        assert node.size == len(node.listpack())
-        assert list(
-            Node.from_listpack(node.master, node.listpack()).entries(0, stream_id.MAX, False)
-        ) == list(node.entries(0, stream_id.MAX, False))
+        packed = node.listpack()
+        assert node.size == len(packed) and node.live + node.deleted == len(node)
+        twin, own, other = Node.from_listpack(node.master, packed), list[object](), list[object]()
+        assert twin.last_id == node.last_id and twin.first_id == node.first_id
+        assert node.read(own, 0, stream_id.MAX, False, 99, False) == node.live
+        assert twin.read(other, 0, stream_id.MAX, False, 99, False) == node.live
+        assert own == other
 
 
 def test_differences_of_ids_wrap() -> None:
@@ -200,11 +209,27 @@ def test_deleting_the_last_of_a_node_drops_it(small_nodes: None) -> None:
         [b"1", b"0", b"1", b"f", b"0", b"x", b"0", b"0", b"v", b"4"],
         [b"2", b"0", b"1", b"f", b"0", b"2", b"0", b"0", b"v", b"4", b"2", b"0", b"0", b"v", b"4"],
         [b"0", b"0", b"0", b"0"],
+        [b"1", b"0", b"-1", b"0"],
+        [b"1", b"0", b"1", b"f", b"0", b"4", b"0", b"0", b"v", b"4"],
+        [b"1", b"0", b"1", b"f", b"0", b"200", b"0", b"0", b"v", b"4"],
+        [b"1", b"0", b"1", b"f", b"0", b"0", b"0", b"0", b"9223372036854775807", b"a", b"b", b"6"],
+        [b"1", b"0", b"1", b"f", b"0", b"0", b"0", b"0", b"-1", b"2"],
     ],
 )
 def test_nonsense_is_no_node(elements: list[bytes]) -> None:
     with pytest.raises(Malformed):
         Node.from_listpack(0, listpack.encode(elements))
+
+
+def test_all_memory_is_given_back() -> None:
+    before = used_bytes()
+    stream = filled(5000)
+    assert used_bytes() - before >= sum(node.data_bytes for node in stream.nodes) > 5000 * 8
+    stream.trim_to_length(77, exact=True)
+    twin = stream.copy()
+    twin.delete(stream.first_id)
+    del stream, twin
+    assert used_bytes() == before
 
 
 # ------------------------------------------------------------------------------------------- lag

@@ -21,9 +21,9 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
+from node.core.stream_node import Node
 from node.datatypes import Stream, stream_id
 from node.datatypes.consumer_group import Consumer, Group
-from node.datatypes.stream_node import Node
 from node.persistence.rdb.format import Malformed
 from node.persistence.rdb.primitives import load_length, load_string
 from node.persistence.rdb.source import Source
