@@ -73,7 +73,7 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
     elif not ctx.authenticated:
         raise _HELLO_NEEDS_AUTH
     if name is not None:
-        ctx.name = checked_name(name)
+        ctx.name = name
     ctx.resp = protocol
     return {
         b"server": b"redis",
@@ -87,7 +87,8 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
 
 
 def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes | None]:
-    """(user, password) and name, where given. Raises the syntax error that names the option."""
+    """(user, password) and name, where given. Raises the syntax error that names the option, or of a bad
+    name."""
     credentials = name = None
     at = 0
     while at < len(args):
@@ -96,7 +97,7 @@ def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes
             credentials = (args[at + 1], args[at + 2])
             at += 3
         elif option == b"SETNAME" and left >= 1:
-            name = args[at + 1]
+            name = checked_name(args[at + 1])
             at += 2
         else:
             raise ReplyError(f"ERR Syntax error in HELLO option '{one_line(args[at])}'")

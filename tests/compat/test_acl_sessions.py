@@ -15,7 +15,7 @@ from node.words import split_words
 from tests.compat.scripts import CLOSED
 from tests.compat.test_acl import Servers, emptied
 from tests.compat.test_acl import servers as servers  # the fixture
-from tests.harness.resp import Error, Map, Push, Resp
+from tests.harness.resp import Error, Map, Push, Resp, encode
 from tests.harness.servers import Server
 from tests.harness.wait import eventually
 
@@ -35,7 +35,7 @@ def play(server: Server, story: str, protocol: int = 2) -> list[tuple[str, Any]]
                 connections[who] = stack.enter_context(server.resp())
                 if protocol != 2:
                     connections[who].command("HELLO", protocol)  # refused before a login, alike
-            answers.append((line, answer_of(connections[who], command)))
+            answers.append((line, answer_of(connections[who], command.replace("LUA", LUA))))
     return answers
 
 
@@ -68,6 +68,7 @@ def without_moment(entry: Any) -> dict[bytes, Any]:
     return {name: value for name, value in pairs if name not in VARIABLE}
 
 
+LUA = "function(keys, args) return redis.call(args[1], args[2]) end"
 STORIES = {
     "a user logs in": """
         root: ACL SETUSER al on >p +get +acl|whoami ~k*
@@ -98,6 +99,10 @@ STORIES = {
         al: HELLO 2 SETNAME me AUTH al wrong
         al: CLIENT GETNAME
         al: HELLO 5 AUTH al p
+        al: ACL WHOAMI
+        al: HELLO 3 AUTH al p SETNAME "a b"
+        al: ACL WHOAMI
+        al: HELLO 2 AUTH al p nope
         al: ACL WHOAMI
         root: ACL LOG
     """,
@@ -137,6 +142,29 @@ STORIES = {
         late: PING
         root: ACL SETUSER default on
         late: PING
+    """,
+    "the default user may do less": """
+        root: AUTH admin x
+        early: GET k
+        root: ACL SETUSER default resetkeys ~k -@all +get +ping +select
+        early: GET k
+        early: SET k v
+        late: PING
+        late: GET x
+        late: SELECT 1
+        late: ECHO x
+        late: MULTI
+        root: ACL SETUSER default -ping +multi +exec ~x
+        late: MULTI
+        late: GET x
+        late: PING
+        late: EXEC
+        root: ACL SETUSER default +@all
+        late: GET x
+        late: GET other
+        root: ACL SETUSER default allkeys
+        late: GET other
+        late: ECHO x
     """,
     "rights change": """
         root: ACL SETUSER al on nopass +get +set ~k
@@ -227,6 +255,20 @@ STORIES = {
         al: EVAL "return redis.acl_check_cmd({})" 0
         root: EVAL "return redis.acl_check_cmd('flushall')" 0
         al: EVALSHA ffffffffffffffffffffffffffffffffffffffff 0
+        root: ACL LOG
+    """,
+    "functions": r"""
+        root: FUNCTION FLUSH
+        root: FUNCTION LOAD "#!lua name=l\nredis.register_function('f', LUA)"
+        root: ACL SETUSER al on nopass +fcall +get ~k
+        al: AUTH al x
+        al: FCALL f 0 get k
+        al: FCALL f 1 k get k
+        al: FCALL f 1 x get k
+        al: FCALL f 0 get x
+        al: FCALL f 0 del k
+        al: FCALL_RO f 0 get k
+        al: FUNCTION LIST
         root: ACL LOG
     """,
     "sort": """
@@ -367,7 +409,12 @@ STORIES = {
 }  # fmt: skip
 
 
-REDIS_ONLY = {"the default user has a password", "scripts", "new users hear what the setting says"}
+REDIS_ONLY = {
+    "the default user has a password",
+    "scripts",
+    "functions",
+    "new users hear what the setting says",
+}
 """Stories in which Valkey shows users by other fields, or says the same in other words."""
 
 
@@ -411,6 +458,43 @@ def test_stories_of_valkey(servers: Servers, name: str) -> None:
     mine = play(emptied(servers["shoal"]), STORIES[name])
     theirs = play(emptied(servers["valkey"]), STORIES[name])
     assert [(m, t) for m, t in zip(mine, theirs, strict=True) if m != t] == []
+
+
+PIPELINE = r"""
+GET k
+ACL SETUSER default -get
+GET k
+SET k v
+ACL SETUSER default +get resetkeys ~k
+GET k
+GET x
+MULTI
+GET k
+ACL SETUSER default -get
+EXEC
+ACL SETUSER default +get allkeys
+GET x
+"""
+
+
+def test_rights_change_from_one_pipelined_request_to_the_next(servers: Servers) -> None:
+    commands = [split_words(line.encode()) for line in PIPELINE.split("\n") if line]
+    raw = []
+    for server in (servers["shoal"], servers["redis"]):
+        with emptied(server).resp() as connection:
+            connection.send(b"".join(encode(*command) for command in commands))
+            raw.append([connection.read_raw() for _ in commands])
+    assert raw[0] == raw[1]
+
+
+def test_inline_requests_are_judged(servers: Servers) -> None:
+    raw = []
+    for server in (servers["shoal"], servers["redis"]):
+        emptied(server).run("ACL", "SETUSER", "al", "on", "nopass", "+get", "~k")
+        with server.resp() as connection:
+            connection.send(b"AUTH al x\r\nGET k\r\nGET x\r\nSET k v\r\n")
+            raw.append([connection.read_raw() for _ in range(4)])
+    assert raw[0] == raw[1]
 
 
 def test_refusals_are_counted(servers: Servers) -> None:
