@@ -14,6 +14,7 @@ from node import errors
 from node.config.kinds import parse_memory
 from node.core.quicklist import set_packed_threshold
 from node.errors import ReplyError, one_line
+from node.handlers import debug_data
 from node.handlers.arguments import parse_non_negative
 from node.handlers.registry import command
 from node.keyspace.digest import digest_of_dataset, digest_of_value
@@ -40,8 +41,16 @@ HELP = [
     "    Show a hexadecimal digest of all data.",
     "DIGEST-VALUE <key> [<key> ...]",
     "    Show a hexadecimal digest of each key's value.",
+    "CHANGE-REPL-ID",
+    "    Begin a replication history that nobody shares.",
     "ERROR <string>",
     "    Reply with an error of this text.",
+    "HTSTATS <dbid>",
+    "    How large the tables of a database are.",
+    "HTSTATS-KEY <key>",
+    "    How large the table is that holds a key's value.",
+    "LISTPACK <key>",
+    "    Whether a key's value is one packed block.",
     "LOG <message>",
     "    Write a line to the log.",
     "OBJECT <key>",
@@ -52,6 +61,11 @@ HELP = [
     "    Reply with a sample value of a type of the protocol.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    List elements of this size get a node of their own; 0 leaves that to list-max-listpack-size.",
+    "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+    "    Write the snapshot, forget the data, and load the snapshot. NOSAVE: load the one that is there;",
+    "    NOFLUSH: forget nothing; MERGE: keys of the snapshot replace those that are there.",
+    "REPLICATE <command> [<arg> ...]",
+    "    Let replicas have a command that is not executed here.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Stop (0) or resume (1) deleting expired keys that nobody asks for.",
     "SLEEP <seconds>",
@@ -185,6 +199,12 @@ SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
     b"digest": (0, 0, _digest),
     b"digest-value": (1, _ANY_NUMBER, _digest_value),
     b"quicklist-packed-threshold": (1, 1, _quicklist_packed_threshold),
+    b"reload": (0, 3, debug_data.reload),
+    b"replicate": (1, _ANY_NUMBER, debug_data.replicate),
+    b"change-repl-id": (0, 0, debug_data.change_repl_id),
+    b"htstats": (1, 2, debug_data.htstats),
+    b"htstats-key": (1, 2, debug_data.htstats_key),
+    b"listpack": (1, 1, debug_data.listpack),
     b"error": (1, 1, _error),
     b"log": (1, 1, _log),
     b"help": (0, 0, _help),

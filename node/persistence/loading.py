@@ -38,6 +38,8 @@ class Loader:
 
     def __init__(self, reader: RdbReader, name: str, databases: Sequence[Any], drop_before: int = 0) -> None:
         self.reader = reader
+        self.replaces = False
+        """A key that is there already is no error."""
         self.loaded = 0
         self.expired = 0
         self._name = name
@@ -73,7 +75,7 @@ class Loader:
         if entry.database >= len(self._databases):
             raise self._error(f"database {entry.database}, but only {len(self._databases)} here", entry)
         db = self._databases[entry.database]
-        if db.exists(entry.key):
+        if db.exists(entry.key) and not self.replaces:
             raise self._error("the same key twice", entry)
         db.set(entry.key, entry.value, entry.expire_at)
         if entry.idle is not None:

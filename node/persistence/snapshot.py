@@ -12,6 +12,7 @@ and so many changes happened. After a background save failed, the next one waits
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -260,6 +261,13 @@ class Snapshots:
         """
         with self._loading(path, os.path.getsize(path), keep_expired) as loader:
             await loader.load()
+
+    def reload(self, *, replaces: bool) -> None:
+        """DEBUG RELOAD: load the file at once, while everybody waits. `replaces`: its keys win over
+        those that are there, which are an error else. Raises RdbError, and OSError."""
+        with self._loading(self.path, os.path.getsize(self.path), keep_expired=False) as loader:
+            loader.replaces = replaces
+            loader.load_slice(math.inf)
 
     @contextlib.contextmanager
     def _loading(self, path: str, size: int, keep_expired: bool) -> Iterator[Loader]:

@@ -49,7 +49,6 @@ STILL_TO_COME = {
     "hpttl",
     "hsetex",
     "httl",
-    "lolwut",
     "memory*",
     "module",
     "module|help",

@@ -1,0 +1,1 @@
+"""The pictures of LOLWUT: drawn in text, a different one each time."""
