@@ -1,7 +1,8 @@
 """The ACL log: the last refusals, newest first, for ACL LOG.
 
 Equal refusals (same reason, context, object and user) within a minute are one entry with a count, so that a
-client that keeps trying does not push everything else out.
+client that keeps trying does not push everything else out. Names are cut, so that it cannot fill the memory
+either.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from node.acl.denial import Reason
 GROUPED_MS = 60_000
 LOOKED_AT = 10
 """How many of the newest entries a refusal is compared with."""
+LONGEST_NAME = 1024
+"""Bytes kept of a key, channel or user name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class AclLog:
         client: bytes,
     ) -> None:
         """`limit`: entries to keep (acllog-max-len). `now`: Unix ms."""
+        what, username = what[:LONGEST_NAME], username[:LONGEST_NAME]
         entry = Entry(self._next_number, reason, context, what, username, client, now, now)
         for place, known in enumerate(self._entries[:LOOKED_AT]):
             if known.is_like(entry):

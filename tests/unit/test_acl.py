@@ -11,6 +11,7 @@ from node.acl import AclLog, Denial, RuleError, User, Users, file
 from node.acl.commands import ALL_COMMANDS, CATEGORY_MASKS
 from node.acl.denial import Reason
 from node.acl.file import NOTHING_CHANGED, AclFileError
+from node.acl.log import LONGEST_NAME
 from node.acl.rules import Unmatched, joined_selectors
 from node.commands import find
 
@@ -306,6 +307,7 @@ def test_the_log_keeps_the_newest() -> None:
     assert [entry.object for entry in log.newest(10)] == [b"4", b"3", b"2"]
     noted(log, 5, b"5", limit=0)
     assert len(log) == 0
-    noted(log, 6, b"6")
+    noted(log, 6, b"6" * 1_000_000)
+    assert len(log.newest(1)[0].object) == LONGEST_NAME
     log.clear()
     assert len(log) == 0
