@@ -14,7 +14,7 @@ from node.errors import ReplyError
 from node.handlers import long_double
 from node.handlers.arguments import INT64_MAX, INT64_MIN, parse_int
 from node.handlers.collection_scan import scan_collection
-from node.handlers.random_members import parse_count
+from node.handlers.random_members import check_draws, parse_count
 from node.handlers.registry import command
 from node.keyspace import events
 from node.replies import OK, PairsReply
@@ -181,6 +181,7 @@ def hrandfield(ctx: Any, args: list[bytes]) -> Any:
     value = _for_reading(ctx, args[0])
     if value is None:
         return []
+    check_draws(count)
     drawn = value.draw(count)
     if len(args) == 2:
         return [field for field, _ in drawn]

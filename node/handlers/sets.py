@@ -13,7 +13,7 @@ from node.errors import ReplyError
 from node.handlers.arguments import INT64_MAX, Options, parse_int_between, parse_non_negative
 from node.handlers.collection_scan import scan_collection
 from node.handlers.numkeys import TOO_MANY_KEYS, split_numkeys
-from node.handlers.random_members import parse_count
+from node.handlers.random_members import check_draws, parse_count
 from node.handlers.registry import command
 from node.handlers.strings import KEEP_TTL
 from node.keyspace import events
@@ -127,6 +127,7 @@ def srandmember(ctx: Any, args: list[bytes]) -> Any:
     value = _for_reading(ctx, args[0])
     if value is None:
         return []
+    check_draws(count)
     return value.sample(count) if count >= 0 else [value.draw() for _ in range(-count)]
 
 
