@@ -602,7 +602,7 @@ cdef class Lua:
                     argv.append(text_at(L, i))
                 elif kind == LUA_TNUMBER:
                     number = number_of(lua_tonumber(L, i))
-                    argv.append(b"%d" % number if type(number) is int else format_number(number))
+                    argv.append(format_number(number))
                 else:
                     raise BAD_ARGUMENTS
             if not argv:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from node.scripting.conversion import format_number
 from node.scripting.errors import CallError
 from node.version import REDIS_VERSION
 
@@ -115,6 +114,7 @@ def sha1hex(*args: Any) -> bytes:
 
 
 def _text(value: bytes | int | float) -> bytes:
+    """As Lua's own tostring, which does not print all digits."""
     if isinstance(value, bytes):
         return value
-    return b"%d" % value if isinstance(value, int) else format_number(value)
+    return b"%.14g" % value

@@ -15,6 +15,7 @@ NUMBERS = 20_000
 BATCH = 1000
 EDGES = [
     0.0,
+    -0.0,
     math.inf,
     -math.inf,
     5e-324,
@@ -37,7 +38,7 @@ def random_number(chance: random.Random) -> float:
         case 3:
             return 2.0 ** chance.randrange(-1074, 1024)
         case 4:
-            return round(chance.uniform(-1000, 1000), chance.randrange(12)) + 0.0  # never -0
+            return round(chance.uniform(-1000, 1000), chance.randrange(12))
     number = math.nan
     while math.isnan(number):
         (number,) = struct.unpack("<d", chance.randbytes(8))
@@ -75,5 +76,6 @@ def test_numbers_of_scripts(shoal_node: ShoalNode, redis_oracle: Oracle, valkey_
         "1e-7",
     ]
     script = [[b"EVAL", f"return redis.call('ECHO', {text})".encode(), b"0"] for text in texts]
+    script += [[b"EVAL", f"return redis.sha1hex({text})".encode(), b"0"] for text in texts if text != "-0"]
     for oracle in (redis_oracle, valkey_oracle):
         compare(shoal_node, oracle, script)

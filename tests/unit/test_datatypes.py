@@ -9,7 +9,6 @@ import pytest
 from hypothesis import strategies as st
 
 from node.datatypes import Hash, limits
-from node.datatypes.integers import is_integer
 
 TINY = st.binary(max_size=2)
 
@@ -30,18 +29,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[limits.Limits]:
 def test_unknown_limits_are_refused() -> None:
     with pytest.raises(AttributeError):
         limits.limits.update(nosuch=1)
-
-
-@pytest.mark.parametrize("text", [b"0", b"-1", b"9223372036854775807", b"-9223372036854775808"])
-def test_integers(text: bytes) -> None:
-    assert is_integer(text)
-
-
-@pytest.mark.parametrize(
-    "text", [b"", b"-", b"-0", b"01", b"+1", b"1 ", b"9223372036854775808", b"1" * 99, b"a"]
-)
-def test_no_integers(text: bytes) -> None:
-    assert not is_integer(text)
 
 
 # ------------------------------------------------------------------------------------------- hashes
