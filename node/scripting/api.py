@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from node.scripting.conversion import format_number
 from node.scripting.errors import CallError
 from node.version import REDIS_VERSION
 
@@ -117,4 +118,4 @@ def _text(value: bytes | int | float) -> bytes:
     """As Lua's own tostring, which does not print all digits."""
     if isinstance(value, bytes):
         return value
-    return b"%.14g" % value
+    return b"%.14g" % value if value == value else format_number(value)
