@@ -27,6 +27,7 @@ from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
 from node.keyspace.expiry import ActiveExpiry
+from node.keyspace.field_expiry import FieldExpiry
 from node.keyspace.notifications import Notifications
 from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
@@ -91,6 +92,7 @@ class Worker:
         """The sockets on which clients are accepted."""
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
+        self.field_expiry = FieldExpiry(self)
         self.expiry = [ActiveExpiry(db) for db in self.databases]
 
         registry.load_all()
@@ -318,6 +320,7 @@ class Worker:
             began = time.monotonic()
             for expiry in self.expiry:
                 expiry.run(period, self.config.active_expire_effort)
+            self.field_expiry.run(period, self.config.active_expire_effort)
             self.engine.finish_command()
             self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)

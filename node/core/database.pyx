@@ -395,6 +395,11 @@ cdef class Database(Keyspace):
     def swap_with(self, Database other not None) -> None:
         """SWAPDB: each has the other's keys from here on, under its own number."""
         self.swap(other)
+        self.field_index, other.field_index = other.field_index, self.field_index
+        if self.field_index is not None:
+            self.field_index.soonest = self.soonest_field
+        if other.field_index is not None:
+            other.field_index.soonest = other.soonest_field
 
     def __len__(self):
         return self.size

@@ -150,6 +150,11 @@ cdef class Hash:
         self.pack = pack_delete(self.pack, place.field, width(self), NULL)
         return True
 
+    def hides(self, bytes field not None) -> bool:
+        """Whether there is such a field, but a reader does not see it: it has expired."""
+        cdef Place place
+        return self.timed and find(self, field, &place) and hidden(self, &place)
+
     # --- all fields ----------------------------------------------------------------------------------
 
     def fields(self) -> list[bytes]:
@@ -230,6 +235,11 @@ cdef class Hash:
         if not find(self, field, &place) or hidden(self, &place):
             return -2
         return due_at(self, &place) or -1
+
+    def stored_expiry(self, bytes field not None) -> int:
+        """As `expiry`, of fields that are hidden too."""
+        cdef Place place
+        return (due_at(self, &place) or -1) if find(self, field, &place) else -2
 
     def allow_expiry(self) -> None:
         """Make room for moments: a listpack becomes one of triples, as Redis does before it looks further."""

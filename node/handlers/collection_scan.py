@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from node import errors
+from node.core.hash import Hash
 from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_cursor
+from node.handlers.hash_lookup import look
 from node.keyspace.glob import Glob
 
 DEFAULT_COUNT = 10
@@ -34,6 +36,8 @@ def scan_collection(
     value = ctx.db.lookup_as(args[0], cls)
     if value is None:
         return [b"0", []]
+    if cls is Hash and value.timed:
+        look(ctx.db, value)
     pattern, count, values = _options(args, cls)
     following, items = value.scan(cursor, count)
     if pattern is not None:

@@ -106,13 +106,16 @@ def debug(ctx: Any, args: list[bytes]) -> Any:
 
 
 def _sleep(ctx: Any, args: list[bytes]) -> str:
-    """The whole worker stops, on purpose: that is what is being tested."""
+    """The whole worker stops, on purpose: that is what is being tested. What follows in the same read sees
+    the time that has passed."""
     try:
         seconds = float(args[0])
     except ValueError:
         seconds = 0.0
     if seconds > 0:
         time.sleep(min(seconds, 3600.0))
+        if not ctx.in_transaction:
+            ctx.engine.tick()
     return OK
 
 

@@ -152,6 +152,7 @@ def stats(worker: Any) -> Fields:
         **worker.activity.requests(),
         "rejected_connections": worker.rejected_connections,
         "expired_keys": sum(db.expired for db in databases),
+        "expired_subkeys": worker.field_expiry.expired,
         **expiry(worker),
         "evicted_keys": 0,
         "keyspace_hits": sum(db.hits for db in databases),
@@ -236,7 +237,8 @@ def cluster(worker: Any) -> Fields:
 
 def keyspace(worker: Any) -> Fields:
     return {
-        f"db{db.index}": f"keys={len(db)},expires={db.volatile_count},avg_ttl={cycle.average_ttl}"
+        f"db{db.index}": f"keys={len(db)},expires={db.volatile_count},avg_ttl={cycle.average_ttl},"
+        f"subexpiry={db.expiring_hashes}"
         for db, cycle in zip(worker.databases, worker.expiry, strict=True)
         if len(db)
     }

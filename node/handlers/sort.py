@@ -21,6 +21,7 @@ from node.core.key_slot import key_slot
 from node.datatypes import Hash, List, Set, SortedSet
 from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_float
+from node.handlers.hash_lookup import look
 from node.handlers.registry import command
 from node.keyspace import events
 from node.keyspace.glob import fixed_slot
@@ -190,5 +191,9 @@ def fetch(db: Any, pattern: bytes, element: bytes) -> bytes | None:
         tail, hash_field = tail[:arrow], tail[arrow + 2 :]
     value = db.lookup(head + element + tail)
     if hash_field:
-        return value.get(hash_field) if isinstance(value, Hash) else None
+        if not isinstance(value, Hash):
+            return None
+        if value.timed:
+            look(db, value)
+        return value.get(hash_field)
     return value if isinstance(value, bytes) else None

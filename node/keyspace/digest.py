@@ -18,6 +18,7 @@ from node.core.double_digits import double_digits
 from node.datatypes import Hash, List, Set, SortedSet, Stream, stream_id
 
 _EXPIRES: Final = b"!!expire!!"
+_FIELD_EXPIRES: Final = b"!!hexpire!!"
 
 _TYPE_NUMBERS: Final = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
 
@@ -62,8 +63,8 @@ class Digest:
             for member, score in value.items():
                 self.add_element((member, double_digits(score)))
         elif isinstance(value, Hash):
-            for pair in value.items():
-                self.add_element(pair)
+            for field, content, expire_at in value.walk():
+                self.add_element((field, content), _FIELD_EXPIRES if expire_at else None)
         elif isinstance(value, Stream):
             for entry_id, parts in value.entries():
                 self.mix(b"%d.%d" % stream_id.split(entry_id))
@@ -76,11 +77,13 @@ class Digest:
                     self.mix(part)
         return self.add(_EXPIRES) if expires else self
 
-    def add_element(self, parts: Iterable[bytes]) -> None:
-        """Add something of several parts that stand in an order, itself standing in none."""
+    def add_element(self, parts: Iterable[bytes], mark: bytes | None = None) -> None:
+        """Add something of several parts that stand in an order, itself standing in none; perhaps marked."""
         own = Digest()
         for part in parts:
             own.mix(part)
+        if mark is not None:
+            own.add(mark)
         self.add(own._bits.to_bytes(20, "big"))
 
     def hex(self) -> str:

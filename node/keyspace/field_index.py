@@ -22,7 +22,7 @@ class FieldIndex:
     """`soonest(key)` is the Unix ms at which the first field of the hash at `key` expires, NEVER for none."""
 
     def __init__(self, soonest: Callable[[bytes], int]) -> None:
-        self._soonest = soonest
+        self.soonest = soonest
         self._heap: list[tuple[int, bytes]] = []
         self._awaited: dict[bytes, int] = {}
         self._prune_at = FEWEST
@@ -42,7 +42,7 @@ class FieldIndex:
         while self._heap and self._heap[0][0] < now:
             at, key = self._heap[0]
             if self._awaited.get(key) == at:
-                soonest = self._soonest(key)
+                soonest = self.soonest(key)
                 if soonest < now:
                     return key
                 del self._awaited[key]
@@ -60,7 +60,7 @@ class FieldIndex:
 
     def _prune(self) -> None:
         """Keep the promises that are true still, with the moments that are true now."""
-        moments = {key: self._soonest(key) for key in self._awaited}
+        moments = {key: self.soonest(key) for key in self._awaited}
         self._awaited = {key: at for key, at in moments.items() if at != NEVER}
         self._heap = [(at, key) for key, at in self._awaited.items()]
         heapify(self._heap)

@@ -38,7 +38,6 @@ STILL_TO_COME = {
     "rss_*",
     "mem_*",
     "lazyfreed_objects",
-    "expired_subkeys",
     "evicted_*",
     "*_eviction_exceeded_time",
 }

@@ -57,7 +57,10 @@ def _in_pieces(name: bytes, key: bytes, elements: Iterable[Command]) -> Iterator
 
 
 def _hash(key: bytes, value: Hash) -> Iterator[Command]:
-    yield from _in_pieces(b"HMSET", key, ([field, text] for field, text in value.items()))
+    yield from _in_pieces(b"HMSET", key, ([field, text] for field, text, _ in value.walk()))
+    for field, _, expire_at in value.walk() if value.timed else ():
+        if expire_at:
+            yield [b"HPEXPIREAT", key, b"%d" % expire_at, b"FIELDS", b"1", field]
 
 
 def _stream(key: bytes, stream: Stream) -> Iterator[Command]:
