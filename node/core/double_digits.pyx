@@ -18,6 +18,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
+from node.core.listpack cimport print_number
+
 cdef extern from *:
     """
     #define SHOAL_CLZ(x) __builtin_clzll(x)
@@ -238,7 +240,7 @@ cdef size_t print_digits(double value, char* text) noexcept nogil:
 cdef size_t print_double(double value, char* text) noexcept nogil:
     """As `print_digits`, but whole numbers up to 2**62 are written as integers. Redis' d2string."""
     if -LARGEST_INTEGER <= value <= LARGEST_INTEGER and value == <double><int64_t>value and value != 0:
-        return snprintf(text, DOUBLE_TEXT, b"%lld", <long long>value)
+        return print_number(<int64_t>value, text)
     return print_digits(value, text)
 
 

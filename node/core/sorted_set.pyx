@@ -333,8 +333,24 @@ cdef inline bytes name_of(Member* member):
     return PyBytes_FromStringAndSize(key_of(member), member.key_length)
 
 
-cdef list entries(SortedSet value, uint64_t start, uint64_t stop, bint with_scores):
-    """The members of ranks start..stop-1, ascending; with scores, pairs."""
+cdef enum Layout:
+    MEMBERS
+    PAIRS                   # (member, score)
+    FLAT                    # member, score, member, score ...
+
+
+cdef inline int lay(list found, bytes name, double score, Layout layout) except -1:
+    if layout == PAIRS:
+        found.append((name, score))
+    else:
+        found.append(name)
+        if layout == FLAT:
+            found.append(score)
+    return 0
+
+
+cdef list entries(SortedSet value, uint64_t start, uint64_t stop, Layout layout):
+    """The members of ranks start..stop-1, ascending."""
     cdef list found = []
     cdef uint64_t left = stop - start
     cdef uint8_t* at
@@ -347,14 +363,14 @@ cdef list entries(SortedSet value, uint64_t start, uint64_t stop, bint with_scor
         tree_at(&value.ranking.tree, start, &place)
         while left:
             member = tree_next(&place)
-            found.append((name_of(member), score_of(member)[0]) if with_scores else name_of(member))
+            lay(found, name_of(member), score_of(member)[0], layout)
             left -= 1
         return found
     at = pack_seek(value.pack, 2 * start)
     while left:
         name = element_as_bytes(at)
         at = pack_next(value.pack, at)
-        found.append((name, packed_score(at)) if with_scores else name)
+        lay(found, name, 0 if layout == MEMBERS else packed_score(at), layout)
         at = pack_next(value.pack, at)
         left -= 1
     return found
@@ -447,7 +463,7 @@ cdef class SortedSet:
         memcpy(made.pack, data, PyBytes_GET_SIZE(blob))
         if pack_count(made.pack) % 2:
             raise ValueError("sorted set with a member that has no score")
-        pairs = entries(made, 0, count_of(made), True)
+        pairs = entries(made, 0, count_of(made), PAIRS)
         if any([isnan(score) for _, score in pairs]):
             raise ValueError("score that is not a number")
         if len({member for member, _ in pairs}) < len(pairs):
@@ -558,7 +574,7 @@ cdef class SortedSet:
 
     def at(self, uint64_t rank) -> tuple[bytes, float]:
         """The member of a rank of 0..len-1, with its score."""
-        return entries(self, rank, rank + 1, True)[0]
+        return entries(self, rank, rank + 1, PAIRS)[0]
 
     # --- many members --------------------------------------------------------------------------------
 
@@ -567,16 +583,20 @@ cdef class SortedSet:
         cdef uint64_t start = 0
         cdef uint64_t length = count_of(self)
         while start < length:
-            yield from entries(self, start, min(start + STEP, length), True)
+            yield from entries(self, start, min(start + STEP, length), PAIRS)
             start += STEP
 
     def range(self, uint64_t start, uint64_t stop) -> list[tuple[bytes, float]]:
         """(member, score) of the ranks start..stop-1, ascending."""
-        return entries(self, start, stop, True)
+        return entries(self, start, stop, PAIRS)
+
+    def flat_range(self, uint64_t start, uint64_t stop) -> list:
+        """Member, score, member, score ... of the ranks start..stop-1, ascending."""
+        return entries(self, start, stop, FLAT)
 
     def members(self, uint64_t start, uint64_t stop) -> list[bytes]:
         """The members of the ranks start..stop-1, ascending."""
-        return entries(self, start, stop, False)
+        return entries(self, start, stop, MEMBERS)
 
     def ranks_by_score(self, low, high) -> tuple[int, int]:
         """The ranks start..stop-1 whose scores lie between two bounds."""
@@ -627,6 +647,6 @@ cdef class SortedSet:
         """
         cdef list found
         if self.ranking == NULL:
-            return 0, entries(self, 0, count_of(self), True)
+            return 0, entries(self, 0, count_of(self), PAIRS)
         found = []
         return members_scan(&self.ranking.table, cursor, count, collect, <void*>found), found

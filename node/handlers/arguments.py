@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node import errors
+from node.core.listpack import canonical_integer
 from node.core.parse_double import parse_double
 from node.errors import ReplyError
 
@@ -36,19 +37,14 @@ INT64_MIN: Final = -(1 << 63)
 INT64_MAX: Final = (1 << 63) - 1
 UINT64_MAX: Final = (1 << 64) - 1
 
-_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _CURSOR = re.compile(rb"0*([0-9]{1,20})")
 
 
 # ------------------------------------------------------------------------------------------- numbers
 
 
-def as_int(raw: bytes) -> int | None:
-    """The signed 64-bit integer that `raw` is the canonical text of, or None."""
-    if _INTEGER.fullmatch(raw) is None:
-        return None
-    value = int(raw)
-    return value if INT64_MIN <= value <= INT64_MAX else None
+as_int: Final = canonical_integer
+"""The signed 64-bit integer that some bytes are the canonical text of, or None."""
 
 
 def parse_int(raw: bytes, error: ReplyError = errors.NOT_AN_INTEGER) -> int:

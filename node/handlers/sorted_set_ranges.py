@@ -165,12 +165,39 @@ def _range(ctx: Any, args: list[bytes], defaults: RangeOptions) -> list[Any]:
 
 @command("zrange")
 def zrange(ctx: Any, args: list[bytes]) -> list[Any]:
+    if _is_plain(args):
+        return _plain_range(ctx, args, reverse=False)
     return _range(ctx, args, RangeOptions())
 
 
 @command("zrevrange")
 def zrevrange(ctx: Any, args: list[bytes]) -> list[Any]:
+    if _is_plain(args):
+        return _plain_range(ctx, args, reverse=True)
     return _range(ctx, args, RangeOptions("rank", True))
+
+
+def _is_plain(args: list[bytes]) -> bool:
+    """By rank, without options but WITHSCORES: what nearly every call is, and cheaper done as such."""
+    return len(args) == 3 or (len(args) == 4 and args[3].upper() == b"WITHSCORES")
+
+
+def _plain_range(ctx: Any, args: list[bytes], *, reverse: bool) -> list[Any]:
+    first, last = parse_int(args[1]), parse_int(args[2])
+    value = for_reading(ctx, args[0])
+    if value is None:
+        return []
+    length = len(value)
+    start, stop = clip(first, last, length)
+    if reverse:
+        start, stop = length - stop, length - start
+    if len(args) == 3:
+        members = value.members(start, stop)
+        return members[::-1] if reverse else members
+    if ctx.resp == 2 and not reverse:
+        return value.flat_range(start, stop)
+    pairs = value.range(start, stop)
+    return with_scores(ctx, pairs[::-1] if reverse else pairs)
 
 
 @command("zrangebyscore")

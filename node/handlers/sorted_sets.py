@@ -59,13 +59,12 @@ _FLAGS = {
     b"INCR": PUT_INCREMENT,
     b"CH": 0,
 }
-_LONGEST_OPTION = 4
 
 
 @command("zadd")
 def zadd(ctx: Any, args: list[bytes]) -> Any:
     flags, start, changes = 0, 1, False
-    while start < len(args) and len(args[start]) <= _LONGEST_OPTION:
+    while start < len(args) and args[start][:1].isalpha():
         word = args[start].upper()
         flag = _FLAGS.get(word)
         if flag is None:
