@@ -42,6 +42,7 @@ from node.core.listpack import Malformed
 cdef enum:
     DELETED = 1
     SAME_FIELDS = 2
+    LARGEST = 1 << 30     # bytes that no entry's fields and values may exceed
     NUMBER_BYTES = 10     # of the largest integer element
     TEXT_BYTES = 10       # what an element takes beside its text, at most
     ID_TEXT = 48          # room for the text of an id
@@ -107,7 +108,10 @@ cdef class Node:
         self.pack = NULL
 
     def __init__(self, master, list pairs not None) -> None:
-        """A node with the fields of `pairs` (field, value, field, value …) as its own, without entries."""
+        """A node with the fields of `pairs` (field, value, field, value …) as its own, without entries.
+
+        OverflowError if they are too large for any.
+        """
         cdef Py_ssize_t count = len(pairs) // 2
         cdef Py_ssize_t i
         self.first = self.last = id_of(master)
@@ -174,6 +178,13 @@ cdef class Node:
         made.first = self.first
         made.last = self.last
         return made
+
+    def has_room(self, list pairs not None, int64_t most_bytes, int64_t most_entries) -> bool:
+        """Whether an entry may be added, before the node has the bytes or entries that it may have (0: no limit)."""
+        cdef int64_t size = total_length(pairs) + pack_bytes(self.pack)
+        if size >= (most_bytes if 0 < most_bytes < LARGEST else LARGEST):
+            return False
+        return most_entries <= 0 or len(self) < most_entries
 
     def append(self, entry_id, list pairs not None) -> None:
         """Add an entry behind the last. `pairs`: field, value, field, value …"""
@@ -325,10 +336,17 @@ cdef int reserve(Node self, size_t more) except -1:
 
 cdef int make_room(Node self, list texts) except -1:
     """Room for these texts, and the numbers of an entry or a head."""
-    cdef size_t size = 6 * NUMBER_BYTES
+    cdef int64_t size = total_length(texts)
+    if size > LARGEST:
+        raise OverflowError("too large for a stream")
+    return reserve(self, size + TEXT_BYTES * len(texts) + 6 * NUMBER_BYTES)
+
+
+cdef int64_t total_length(list texts) except -1:
+    cdef int64_t size = 0
     for text in texts:
-        size += PyBytes_GET_SIZE(text) + TEXT_BYTES
-    return reserve(self, size)
+        size += PyBytes_GET_SIZE(text)
+    return size
 
 
 cdef inline void add_text(Node self, bytes text) noexcept:
@@ -436,6 +454,11 @@ cdef list pairs_of(Entry* entry, list fields):
         pairs.append(element_as_bytes(at))
         at += element_bytes(at)
     return pairs
+
+
+def id_text(entry_id) -> bytes:
+    """An id as clients see it: `<milliseconds>-<sequence>`."""
+    return text_of(id_of(entry_id))
 
 
 cdef bytes text_of(Id id):

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from node.core.stream_node import Node
 from node.datatypes import stream_id
 from node.datatypes.consumer_group import Group
 from node.datatypes.limits import limits
 from node.datatypes.radix_tree import count_nodes
-
-NODE_MAX: Final = 1 << 30
-"""Bytes that no node, and no entry's fields and values, may exceed whatever the limits say."""
 
 
 class Stream:
@@ -72,9 +69,14 @@ class Stream:
         return candidate if candidate >> 64 == milliseconds else None
 
     def append(self, entry_id: int, pairs: list[bytes]) -> None:
-        """Add an entry with an id above `last_id`. `pairs`: field, value, field, value …"""
+        """Add an entry with an id above `last_id`. `pairs`: field, value, field, value …
+
+        OverflowError, before anything is changed, for more than a stream can hold.
+        """
         tail = self._nodes[-1] if self._nodes else None
-        if tail is None or _is_full(tail, sum(map(len, pairs))):
+        if tail is None or not tail.has_room(
+            pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries
+        ):
             tail = Node(entry_id, pairs)
             self._nodes.append(tail)
             self._masters.append(entry_id)
@@ -279,10 +281,3 @@ class Stream:
         if not self.length or not self.max_deleted or self.first_id > self.max_deleted:
             return False
         return entry_id <= self.max_deleted
-
-
-def _is_full(node: Node, more: int) -> bool:
-    """Whether an entry whose fields and values have `more` bytes must go to a node of its own."""
-    if node.size + more >= (limits.stream_node_max_bytes or NODE_MAX):
-        return True
-    return 0 < limits.stream_node_max_entries <= len(node)

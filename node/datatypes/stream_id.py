@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from node.core.stream_node import id_text as text
+
+__all__ = ["HALF_MAX", "MAX", "MIN", "make", "parse", "parse_half", "split", "text"]
+
 HALF_MAX: Final = (1 << 64) - 1
 MIN: Final = 0
 MAX: Final = (1 << 128) - 1
@@ -25,10 +29,6 @@ def make(milliseconds: int, sequence: int) -> int:
 def split(entry_id: int) -> tuple[int, int]:
     """(milliseconds, sequence)"""
     return entry_id >> 64, entry_id & HALF_MAX
-
-
-def text(entry_id: int) -> bytes:
-    return b"%d-%d" % (entry_id >> 64, entry_id & HALF_MAX)
 
 
 def parse(raw: bytes, missing: int = 0) -> int | None:

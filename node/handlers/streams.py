@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from node import errors
 from node.datatypes import Stream, stream_id
-from node.datatypes.stream import NODE_MAX
 from node.errors import ReplyError
 from node.handlers.arguments import Options
 from node.handlers.registry import command
@@ -50,6 +49,8 @@ _ADDED_BELOW_LENGTH: Final = ReplyError(
 @command("xadd")
 def xadd(ctx: Any, args: list[bytes]) -> Any:
     key = args[0]
+    if args[1] == b"*" and not len(args) % 2:
+        return _add_now(ctx, key, args[2:])
     options = TrimOptions()
     make_stream = True
     at = 1
@@ -73,13 +74,7 @@ def xadd(ctx: Any, args: list[bytes]) -> Any:
     if stream is None and not make_stream:
         return None
     entry_id = wanted.choose(Stream() if stream is None else stream, ctx.now)
-    if sum(map(len, pairs)) > NODE_MAX:
-        raise _TOO_LARGE
-    if stream is None:
-        stream = Stream()
-        ctx.db.set(key, stream)
-    stream.append(entry_id, pairs)
-    ctx.changed(key, events.XADD)
+    stream = _append(ctx, key, stream, entry_id, pairs)
     told = [b"XADD", *args]
     if not wanted.is_complete:
         told[at + 1] = stream_id.text(entry_id)
@@ -90,6 +85,31 @@ def xadd(ctx: Any, args: list[bytes]) -> Any:
         trimming.make_exact(told, stream)
     ctx.propagate(told)
     return stream_id.text(entry_id)
+
+
+def _add_now(ctx: Any, key: bytes, pairs: list[bytes]) -> bytes:
+    """XADD in its usual form: an id of our own, and no options."""
+    stream = ctx.db.lookup_write_as(key, Stream)
+    entry_id = stream_id.make(ctx.now, 0) if stream is None else stream.next_id(ctx.now)
+    if entry_id is None:
+        raise _EXHAUSTED
+    _append(ctx, key, stream, entry_id, pairs)
+    text = stream_id.text(entry_id)
+    ctx.propagate([b"XADD", key, text, *pairs])
+    return text
+
+
+def _append(ctx: Any, key: bytes, stream: Stream | None, entry_id: int, pairs: list[bytes]) -> Stream:
+    """Add the entry, to a new stream if there is none."""
+    value = Stream() if stream is None else stream
+    try:
+        value.append(entry_id, pairs)
+    except OverflowError:
+        raise _TOO_LARGE from None
+    if stream is None:
+        ctx.db.set(key, value)
+    ctx.changed(key, events.XADD)
+    return value
 
 
 class _WantedId:

@@ -180,6 +180,13 @@ def test_a_node_has_so_many_bytes() -> None:
     assert len(stream.nodes) == 2 and stream.nodes[0].size < 4096 < stream.nodes[0].size + 110
 
 
+def test_more_than_a_node_can_hold_is_refused() -> None:
+    stream = filled(1)
+    with pytest.raises(OverflowError):
+        stream.append(stream_id.make(2, 0), [b"x" * (1 << 24)] * 66)
+    assert ids(stream) == [1] and stream.last_id >> 64 == 1 and len(stream.nodes) == 1
+
+
 def test_trimming_about_drops_whole_nodes(small_nodes: None) -> None:
     stream = filled(10)
     assert stream.trim_to_length(5, exact=False) == 3
