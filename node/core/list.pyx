@@ -104,10 +104,9 @@ cdef class List:
     def encoding(self) -> str:
         return "listpack" if self.quick == NULL else "quicklist"
 
-    @property
-    def data_bytes(self) -> int:
-        """What the allocator handed out for the elements."""
-        return malloc_usable_size(self.pack) if self.quick == NULL else quick_bytes(self.quick)
+    def allocated(self, size_t samples) -> int:
+        """Bytes of memory beside the object itself, judged by some nodes (0: all) of a long one."""
+        return malloc_usable_size(self.pack) if self.quick == NULL else quick_bytes(self.quick, samples)
 
     def copy(self) -> List:
         cdef List made = List.__new__(List)

@@ -277,14 +277,16 @@ cdef Quicklist* quick_copy(Quicklist* list) noexcept nogil:
     return made
 
 
-cdef size_t quick_bytes(Quicklist* list) noexcept nogil:
-    """What the allocator handed out for all of it."""
-    cdef size_t total = malloc_usable_size(list)
+cdef size_t quick_bytes(Quicklist* list, size_t samples) noexcept nogil:
+    """What the allocator handed out for it, judged by the first nodes: so many, 0 for all."""
+    cdef size_t total = 0
+    cdef size_t seen = 0
     cdef Node* node = list.head
-    while node != NULL:
+    while node != NULL and (samples == 0 or seen < samples):
         total += malloc_usable_size(node) + malloc_usable_size(node.pack)
+        seen += 1
         node = node.after
-    return total
+    return malloc_usable_size(list) + (total * list.nodes // seen if seen else 0)
 
 
 cdef bint adopt(Quicklist* list, uint8_t* data, uint32_t length, bint plain) noexcept nogil:

@@ -158,9 +158,8 @@ cdef class Node:
         """Bytes of the listpack."""
         return pack_bytes(self.pack)
 
-    @property
-    def data_bytes(self) -> int:
-        """What the allocator handed out for it."""
+    def allocated(self) -> int:
+        """Bytes of memory beside the object itself."""
         return malloc_usable_size(self.pack)
 
     def __len__(self) -> int:

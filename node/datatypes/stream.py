@@ -13,13 +13,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from node.core.stream_node import Node
 from node.datatypes import stream_id
 from node.datatypes.consumer_group import Group
 from node.datatypes.limits import limits
 from node.datatypes.radix_tree import count_nodes
+
+NODE_OVERHEAD: Final = 120
+"""Bytes that a node takes beside its listpack: objects and their places in lists."""
+CONSUMER_BYTES: Final = 320
+PENDING_BYTES: Final = 144
+"""Bytes of an entry that is pending, in the indexes of its group and its consumer."""
 
 
 class Stream:
@@ -54,6 +60,14 @@ class Stream:
         made.entries_added = self.entries_added
         made.groups = {name: group.copy() for name, group in self.groups.items()}
         return made
+
+    def allocated(self, samples: int) -> int:
+        """Bytes of memory beside the object itself, judged by some nodes (0: all); groups are estimated."""
+        looked_at = self._nodes[: samples or None]
+        total = sum(node.allocated() for node in looked_at) * len(self._nodes) // max(len(looked_at), 1)
+        for group in self.groups.values():
+            total += CONSUMER_BYTES * len(group.consumers) + PENDING_BYTES * len(group.pending)
+        return total + NODE_OVERHEAD * len(self._nodes)
 
     # --- adding --------------------------------------------------------------------------------------
 
