@@ -32,6 +32,7 @@ from node.keyspace.notifications import Notifications
 from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
 from node.metrics.activity import Activity
+from node.metrics.memory import MemoryUse
 from node.metrics.slowness import Slowness
 from node.persistence.durability import Durability
 from node.replication.roles import Replication
@@ -105,6 +106,7 @@ class Worker:
             db.on_expired = self._key_expired
         self._follow_settings()
         self.slowness = Slowness(self)
+        self.memory = MemoryUse(self)
         self.durability = Durability(self)
         self.snapshots = self.durability.snapshots
         self.append_only = self.durability.append_only
@@ -122,6 +124,7 @@ class Worker:
         self.log.running(self.config)
         self.access.load_at_start()
         self.log.notice(log.INITIALIZED)
+        self.memory.start()
         self.engine.gate |= GATE_LOADING
         for sock in sockets:
             await self._serve_on(sock)

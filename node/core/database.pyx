@@ -433,6 +433,15 @@ cdef class Database(Keyspace):
                 found.append(key_of(entry))
         return found
 
+    def table_memory(self) -> tuple:
+        """Bytes of the tables that find keys, (for all of them, for those with an expiry)."""
+        cdef int64_t cells = 0
+        cdef int slot
+        for slot in range(SLOT_COUNT):
+            if self.tables[slot].cells != NULL:
+                cells += <int64_t>sizeof(uint64_t) << self.tables[slot].bits
+        return SLOT_COUNT * sizeof(SlotTable) + cells, self.volatile_count * sizeof(int64_t)
+
     def keys_in_slot(self, int slot, Py_ssize_t limit) -> list:
         return self.live_entries(slot, limit, False)
 

@@ -9,7 +9,8 @@ cdef extern from "<malloc.h>" nogil:
 cdef enum:
     BLOCK_OVERHEAD = 8    # what the allocator keeps in front of a block
 
-cdef int64_t used         # bytes, of all blocks taken and not released yet
+cdef int64_t used           # bytes, of all blocks taken and not released yet
+cdef int64_t python_used    # the same, of Python's large blocks: see memory.pyx
 
 cdef inline void* take(size_t size) noexcept nogil:
     """A block of at least `size` bytes, or NULL."""

@@ -4,8 +4,7 @@ Field names are Redis', for the tools that read them. A field is there only if t
 value; what describes parts it does not have (jemalloc, I/O threads, modules) is left out rather than made
 up.
 
-`used_memory` is the memory of the process that is in RAM: a Python process has no allocator of its own that
-could say more. `used_memory_dataset` counts what the entries of the keyspace take.
+What `used_memory` is, node/metrics/memory tells.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from node.core.memory import used_bytes
 from node.handlers.migrate import idle_link_count
 from node.handlers.registry import command
-from node.metrics import process
+from node.metrics import memory_report, process
 from node.metrics.percentiles import percentiles
 from node.replies import Verbatim
 from node.version import REDIS_VERSION, SHOAL_VERSION
@@ -35,15 +33,6 @@ def human(size: int) -> str:
             return f"{size}B" if unit == "B" else f"{value:.2f}{unit}"
         value /= 1024
     return f"{value:.2f}P"
-
-
-def with_human(fields: Fields) -> Fields:
-    """Each field, followed by its `..._human` twin."""
-    shown: Fields = {}
-    for name, size in fields.items():
-        shown[name] = size
-        shown[f"{name}_human"] = human(size)
-    return shown
 
 
 def server(worker: Any) -> Fields:
@@ -104,25 +93,12 @@ def clients(worker: Any) -> Fields:
 
 
 def memory(worker: Any) -> Fields:
-    config = worker.config
-    resident = process.resident_bytes()
-    peak = max(resident, process.peak_resident_bytes())  # the kernel updates the peak less often
-    dataset = used_bytes()
-    return {
-        **with_human({"used_memory": resident, "used_memory_rss": resident, "used_memory_peak": peak}),
-        "used_memory_peak_perc": f"{100 * resident / max(peak, 1):.2f}%",
-        "used_memory_dataset": dataset,
-        "used_memory_overhead": max(0, resident - dataset),
-        **script_memory(worker),
-        **with_human({"total_system_memory": process.machine_bytes(), "maxmemory": config.maxmemory}),
-        "maxmemory_policy": config.maxmemory_policy,
-        "mem_fragmentation_ratio": "1.00",
-        "mem_clients_normal": sum(
-            session.link.input_capacity + session.link.pending_output for session in worker.clients.values()
-        ),
-        "mem_allocator": "libc",
-        "lazyfree_pending_objects": 0,
-    }
+    shown: Fields = {}
+    for name, value in memory_report.info(worker).items():
+        shown[name] = value
+        if name in memory_report.HUMAN:
+            shown[f"{name}_human"] = human(value)
+    return shown
 
 
 def script_memory(worker: Any) -> Fields:

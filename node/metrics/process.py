@@ -25,6 +25,16 @@ def resident_bytes() -> int:
         return peak_resident_bytes()
 
 
+def anonymous_bytes() -> int:
+    """Memory of this process that is in RAM now and is no part of a file: what it took for itself."""
+    try:
+        with open(_STATM, "rb") as file:
+            fields = file.read().split()
+            return (int(fields[1]) - int(fields[2])) * _PAGE
+    except FileNotFoundError:
+        return resident_bytes()
+
+
 def peak_resident_bytes() -> int:
     """The most memory this process has had in RAM so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT

@@ -1,0 +1,134 @@
+"""How much memory this worker uses, known at any moment.
+
+`used` is the sum of what is known exactly and what has to be estimated:
+
+- The blocks of the compiled core: entries, tables, collections, buffers. Counted where they are allocated
+  (core/memory), so exact, and current.
+- Python's large blocks, of more than 512 bytes: replication backlog, output waiting for clients, big
+  intermediate values. Counted as well.
+- Python's small objects: only their number is known. What came since the start is taken for SMALL_OBJECT
+  bytes each, and looked at several times a second.
+- Lua: it is asked, as often.
+- What the process took to start: interpreter, modules, command table. The operating system told, once, just
+  before the data was loaded.
+
+Unused memory that the allocator keeps for itself, fragmentation, is not in it; it is the difference to
+`process.resident_bytes`. When much has been freed at once, the allocator is asked to give it back (`trim`).
+
+`fixed` is the part of `used` that only changes with `sample`. Whoever compares with a limit before each
+command takes it off the limit and compares with the counted part alone (node/keyspace/eviction).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from node.core import memory
+from node.metrics import process
+
+if TYPE_CHECKING:
+    from node.worker import Worker
+
+SMALL_OBJECT = 56
+"""Bytes of a small object of Python's, on average: heads of values, short strings, entries of sessions."""
+
+TRIM_LEAST = 16 << 20
+"""Bytes that must have become free before the allocator is asked for them."""
+TRIM_SHARE = 0.1
+"""And which share of what was used."""
+TRIM_COST = 0.01
+"""Share of the time that trimming may take."""
+FIGURES_COST = 0.01
+"""Share of the time that asking the allocator may take."""
+
+
+class MemoryUse:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        if _plain_allocators():
+            memory.watch_python()
+        self.fixed = 0
+        """Bytes of `used` that are not counted but estimated."""
+        self.startup = 0
+        """`used` before there was any data."""
+        self.peak = 0
+        self.peak_at = 0
+        """Unix seconds."""
+        self._base = 0
+        self._base_objects = 0
+        self._highest = 0
+        """The most that was counted since the allocator last gave memory back."""
+        self._before = 0
+        self._next_trim = 0.0
+        self._figures = (0, 0)
+        self._next_figures = 0.0
+        self.start()
+        worker.cron_jobs.append(self.sample)
+
+    def start(self) -> None:
+        """There is no data yet: what the process has now is what it took to start."""
+        self._base = process.anonymous_bytes() - self.counted
+        self._base_objects = sys.getallocatedblocks()
+        self.fixed = self._base
+        self.startup = self.used
+        self.forget_peak()
+
+    @property
+    def counted(self) -> int:
+        return memory.used_bytes() + memory.python_bytes()
+
+    @property
+    def used(self) -> int:
+        return max(0, self.fixed + self.counted)
+
+    def forget_peak(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.peak = self.used
+        self.peak_at = self._worker.engine.now // 1000
+
+    def note_peak(self, used: int) -> None:
+        if used > self.peak:
+            self.peak = used
+            self.peak_at = self._worker.engine.now // 1000
+
+    def sample(self) -> None:
+        """Look at what is not counted. Several times a second."""
+        objects = sys.getallocatedblocks() - self._base_objects
+        self.fixed = self._base + objects * SMALL_OBJECT + self._worker.scripts.lua_memory
+        self.note_peak(self.used)
+        counted = self.counted
+        self._highest = max(self._highest, counted)
+        freed = self._highest - counted
+        # While it is still falling, more will become free: wait for the end of it.
+        much = freed > max(TRIM_LEAST, self._highest * TRIM_SHARE)
+        if much and counted >= self._before and time.monotonic() >= self._next_trim:
+            self.trim()
+        self._before = counted
+
+    def trim(self) -> bool:
+        """Have the allocator give free memory back to the system; returns whether it had any."""
+        began = time.monotonic()
+        given = memory.trim()
+        ended = time.monotonic()
+        self._highest = self.counted
+        self._next_trim = ended + (ended - began) / TRIM_COST
+        self._worker.slowness.note("malloc-trim", ended - began)
+        return given
+
+    def unused_in_allocator(self) -> int:
+        """Bytes the allocator holds and nobody uses. A recent figure: it can be dear to ask for."""
+        began = time.monotonic()
+        if began >= self._next_figures:
+            self._figures = memory.allocator_figures()
+            ended = time.monotonic()
+            self._next_figures = ended + (ended - began) / FIGURES_COST
+        handed_out, held = self._figures
+        return held - handed_out
+
+
+def _plain_allocators() -> bool:
+    """Whether Python's allocators are the usual ones. Those with debugging hooks cannot be counted."""
+    return not sys.flags.dev_mode and not os.environ.get("PYTHONMALLOC")
