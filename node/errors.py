@@ -11,7 +11,11 @@ from __future__ import annotations
 class ReplyError(Exception):
     """An error reply. `text` is the whole line after `-`: prefix (`ERR`, `WRONGTYPE`, ...) and words.
 
-    `counted`: it stands in the error statistics already, where it arose, inside of a script."""
+    `counted`: it stands in the error statistics already, where it arose, inside of a script.
+
+    Constants are raised again and again, and each time Python adds to their traceback, frames with all their
+    variables. Whoever makes a reply of one therefore takes it `with_traceback(None)`.
+    """
 
     def __init__(self, text: str, *, counted: bool = False) -> None:
         super().__init__(text)

@@ -26,6 +26,7 @@ from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
+from node.keyspace.eviction import Eviction
 from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.field_expiry import FieldExpiry
 from node.keyspace.notifications import Notifications
@@ -111,6 +112,7 @@ class Worker:
         self.snapshots = self.durability.snapshots
         self.append_only = self.durability.append_only
         self.replication = Replication(self)
+        self.eviction = Eviction(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
 
     # --- life ----------------------------------------------------------------------------------------
@@ -354,6 +356,14 @@ class Worker:
             for db in self.databases:
                 db.tracks_frequency = "lfu" in value
 
+        def log_factor(value: int) -> None:
+            for db in self.databases:
+                db.lfu_log_factor = value
+
+        def decay_time(value: int) -> None:
+            for db in self.databases:
+                db.lfu_decay_time = value
+
         def query_limit(value: int) -> None:
             for session in self.clients.values():
                 session.link.query_limit = value
@@ -361,6 +371,8 @@ class Worker:
         followed: Sequence[tuple[str, Callable[[Any], None]]] = (
             ("proto-max-bulk-len", bulk_length),
             ("maxmemory-policy", eviction_policy),
+            ("lfu-log-factor", log_factor),
+            ("lfu-decay-time", decay_time),
             ("client-query-buffer-limit", query_limit),
         )
         encodings.follow(config)

@@ -76,7 +76,7 @@ class Commands:
         try:
             value = self._execute(client, tag, argv, request)
         except ReplyError as error:
-            value = error
+            value = error.with_traceback(None)
         return None if value is _LATER else codec.encode_reply(value, client.resp)
 
     def _execute(self, client: Client, tag: int, argv: list[bytes], request: bytes | None) -> Any:

@@ -169,7 +169,7 @@ _add("notify-keyspace-events", EventClasses(), "")
 _add("busy-reply-threshold", LONG, 5000, also="lua-time-limit")
 
 # Memory, expiry, eviction
-_add("maxmemory", Memory(0, ULONG_MAX), 0, "inert")
+_add("maxmemory", Memory(0, ULONG_MAX), 0)
 _add(
     "maxmemory-policy",
     Choice(
@@ -184,12 +184,12 @@ _add(
     ),
     "noeviction",
 )
-_add("maxmemory-samples", Integer(1, 64), 5, "inert")
-_add("maxmemory-eviction-tenacity", Integer(0, 100), 10, "inert")
+_add("maxmemory-samples", Integer(1, 64), 5)
+_add("maxmemory-eviction-tenacity", Integer(0, 100), 10)
 _add("active-expire-effort", Integer(1, 10), 1)
-_add("lfu-log-factor", COUNT, 10, "inert")
-_add("lfu-decay-time", COUNT, 1, "inert")
-_add("lazyfree-lazy-eviction", BOOL, False, "inert")
+_add("lfu-log-factor", COUNT, 10)
+_add("lfu-decay-time", COUNT, 1)
+_add("lazyfree-lazy-eviction", BOOL, False)
 _add("lazyfree-lazy-expire", BOOL, False)
 _add("lazyfree-lazy-server-del", BOOL, False, "inert")
 _add("lazyfree-lazy-user-del", BOOL, False, "inert")
@@ -266,7 +266,7 @@ _add("masteruser", TEXT, "", valkey="primaryuser")
 _add("masterauth", TEXT, "", valkey="primaryauth")
 _add("replica-serve-stale-data", BOOL, True, also="slave-serve-stale-data")
 _add("replica-read-only", BOOL, True, also="slave-read-only")
-_add("replica-ignore-maxmemory", BOOL, True, "inert", also="slave-ignore-maxmemory")
+_add("replica-ignore-maxmemory", BOOL, True, also="slave-ignore-maxmemory")
 _add("replica-ignore-disk-write-errors", BOOL, False, "inert")
 _add("replica-lazy-flush", BOOL, False, "inert", also="slave-lazy-flush")
 _add("replica-priority", COUNT, 100, also="slave-priority")

@@ -78,6 +78,8 @@ cdef class Engine:
     cdef public object on_error          # called with the text of each error reply
     cdef object slot_of                  # see count_slot_use
     cdef public object on_slow           # called with (client, Command, argv, us) when one took too long
+    cdef public int64_t memory_ceiling   # counted bytes above which `on_pressure` is asked, before a request
+    cdef public object on_pressure       # called without arguments, when there is a ceiling
     cdef public int64_t slow_us          # from which time on, -1 for never
     cdef public bint tracks_latency      # keep a histogram per command
     cdef int64_t measured                # ns that `run` has accounted for since the engine was made

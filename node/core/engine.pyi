@@ -53,6 +53,8 @@ class Engine:
     on_bug: Callable[[str, Exception], None] | None
     on_error: Callable[[str], None] | None
     on_slow: Callable[[Any, Any, list[bytes], int], None] | None
+    memory_ceiling: int
+    on_pressure: Callable[[], None] | None
     slow_us: int
     tracks_latency: bool
     bulk_length: int

@@ -17,7 +17,7 @@ After a write one trail is left (`core/trail`), whichever way it went.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
@@ -25,7 +25,7 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport make_key
-from node.core.memory cimport release, take_zeroed
+from node.core.memory cimport python_used, release, take_zeroed, used
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans, spans_free
 from node.core.timing cimport distribution, forget, monotonic_ns, note
@@ -153,6 +153,7 @@ cdef class Engine:
         self.trail = Trail()
         self.reply = ReplyWriter()
         self.bulk_length = 512 << 20
+        self.memory_ceiling = INT64_MAX
         self.slow_us = -1
         self.tracks_latency = True
         self.commands = []
@@ -343,6 +344,8 @@ cdef class Engine:
         cdef Row* row = request.row
         cdef int count = <int>request.count
         self.commands_processed += 1
+        if used + python_used > self.memory_ceiling:
+            self.on_pressure()
         if (
             row != NULL
             and row.is_direct
@@ -421,7 +424,7 @@ cdef class Engine:
         try:
             value = self.handlers[row](client, args)
         except _ReplyError as error:
-            value = error
+            value = error.with_traceback(None)
         except Exception as bug:
             if self.on_bug is not None:
                 self.on_bug(self.commands[row].name, bug)

@@ -40,6 +40,8 @@ cdef class Keyspace:
     cdef public bint hides_expired    # a replica hides expired keys and waits for its primary's DEL
     cdef public bint shows_expired    # to its primary's commands a replica's keys are never too old
     cdef public bint tracks_frequency # LFU instead of LRU in the access clock
+    cdef public uint32_t lfu_log_factor    # how much harder each step of the LFU counter is than the last
+    cdef public uint32_t lfu_decay_time    # minutes without access that cost it a step; 0: none
     cdef public bint keeps_clocks     # CLIENT NO-TOUCH: access leaves no trace
     cdef public object on_expired     # called with (database, key) after a key was dropped because of its age
     cdef public object on_missed      # called with (database, key) when a key to be read was not there, or None

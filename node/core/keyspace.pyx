@@ -54,7 +54,6 @@ cdef extern from *:
 
 cdef enum:
     LFU_INITIAL = 5     # as Redis: a new key is not the first to go
-    LFU_LOG_FACTOR = 10 # lfu-log-factor's default
 
 cdef SlotTable NO_TABLES[16384]
 """The tables of all databases that never held a key: empty for good, so that nobody else has to ask."""
@@ -76,6 +75,8 @@ cdef class Keyspace:
         self.tables = NO_TABLES
         self.index = index
         self.random_state = <uint64_t>id(self) | 1
+        self.lfu_log_factor = 10
+        self.lfu_decay_time = 1
         self.clock = &self.own_clock
 
     def __dealloc__(self):
@@ -134,16 +135,17 @@ cdef class Keyspace:
         counter = self.decayed_counter(entry)
         if counter < 255 and (
             counter <= LFU_INITIAL
-            or self.random() % ((counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1) == 0
+            or self.random() % (<uint64_t>(counter - LFU_INITIAL) * self.lfu_log_factor + 1) == 0
         ):
             counter += 1
         entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
 
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
-        """The LFU counter, less one for each minute (lfu-decay-time 1) since the last access."""
+        """The LFU counter, less one for each `lfu_decay_time` minutes since the last access."""
         cdef uint32_t minutes = (<uint32_t>(self.clock[0] // 60000) - (entry.clock >> 8)) & 0xFFFF
         cdef uint32_t counter = entry.clock & 0xFF
-        return counter - minutes if counter > minutes else 0
+        cdef uint32_t lost = minutes // self.lfu_decay_time if self.lfu_decay_time else 0
+        return counter - lost if counter > lost else 0
 
     cdef uint64_t random(self) noexcept:
         """xorshift64: for sampling keys, not for secrets."""
@@ -233,6 +235,9 @@ cdef class Keyspace:
                 self.on_added(self, PyBytes_FromStringAndSize(key.data, key.length))
             return 0
         old = entry_of(cell[0])
+        if self.tracks_frequency:
+            self.touch_entry(old)
+            entry.clock = old.clock  # how often the key is used outlives its value
         cell[0] = (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry
         if old.flags & HAS_EXPIRY:
             table.volatiles -= 1

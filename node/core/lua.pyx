@@ -17,9 +17,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, realloc
 
 from node.core.lua_api cimport *
+from node.core.memory cimport release, resize
 from node.core.timing cimport monotonic_ns
 
 import math
@@ -156,11 +156,11 @@ cdef void* allocate(void* ud, void* block, size_t before, size_t size) noexcept:
     cdef void* moved
     if size == 0:
         lua.memory -= before
-        free(block)
+        release(block)
         return NULL
     if lua.limited and size > before and lua.memory + <int64_t>(size - before) > lua.memory_limit:
         return NULL
-    moved = realloc(block, size)
+    moved = resize(block, size)
     if moved != NULL:
         lua.memory += <int64_t>size - <int64_t>before
     return moved

@@ -60,6 +60,7 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.rejected_connections = 0
     worker.field_expiry.expired = 0
     worker.memory.forget_peak()
+    worker.eviction.forget()
     worker.activity.reset()
     worker.output_limits.disconnections = 0
     for db, cycle in zip(worker.databases, worker.expiry, strict=True):

@@ -101,23 +101,6 @@ def memory(worker: Any) -> Fields:
     return shown
 
 
-def script_memory(worker: Any) -> Fields:
-    """What scripts and functions take, and what their Lua states do."""
-    scripts, functions = worker.scripts, worker.functions
-    return {
-        "used_memory_vm_eval": scripts.lua_memory,
-        **with_human({"used_memory_lua": scripts.lua_memory}),
-        "used_memory_scripts_eval": scripts.memory,
-        "number_of_cached_scripts": len(scripts),
-        "number_of_functions": functions.function_count,
-        "number_of_libraries": functions.library_count,
-        "used_memory_vm_functions": functions.lua_memory,
-        **with_human({"used_memory_vm_total": scripts.lua_memory + functions.lua_memory}),
-        "used_memory_functions": functions.memory,
-        **with_human({"used_memory_scripts": scripts.memory + functions.memory}),
-    }
-
-
 def persistence(worker: Any) -> Fields:
     return worker.durability.info()
 
@@ -130,7 +113,7 @@ def stats(worker: Any) -> Fields:
         "expired_keys": sum(db.expired for db in databases),
         "expired_subkeys": worker.field_expiry.expired,
         **expiry(worker),
-        "evicted_keys": 0,
+        **worker.eviction.stats(),
         "keyspace_hits": sum(db.hits for db in databases),
         "keyspace_misses": sum(db.misses for db in databases),
         "pubsub_channels": worker.pubsub.channel_count,

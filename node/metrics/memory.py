@@ -2,13 +2,12 @@
 
 `used` is the sum of what is known exactly and what has to be estimated:
 
-- The blocks of the compiled core: entries, tables, collections, buffers. Counted where they are allocated
-  (core/memory), so exact, and current.
+- The blocks of the compiled core: entries, tables, collections, buffers, Lua's states. Counted where they
+  are allocated (core/memory), so exact, and current.
 - Python's large blocks, of more than 512 bytes: replication backlog, output waiting for clients, big
   intermediate values. Counted as well.
 - Python's small objects: only their number is known. What came since the start is taken for SMALL_OBJECT
   bytes each, and looked at several times a second.
-- Lua: it is asked, as often.
 - What the process took to start: interpreter, modules, command table. The operating system told, once, just
   before the data was loaded.
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 SMALL_OBJECT = 56
 """Bytes of a small object of Python's, on average: heads of values, short strings, entries of sessions."""
 
-TRIM_LEAST = 16 << 20
+TRIM_LEAST = 8 << 20
 """Bytes that must have become free before the allocator is asked for them."""
 TRIM_SHARE = 0.1
 """And which share of what was used."""
@@ -94,10 +93,14 @@ class MemoryUse:
             self.peak = used
             self.peak_at = self._worker.engine.now // 1000
 
-    def sample(self) -> None:
-        """Look at what is not counted. Several times a second."""
+    def estimate(self) -> None:
+        """Renew `fixed`. Takes a microsecond for each MB of small objects."""
         objects = sys.getallocatedblocks() - self._base_objects
-        self.fixed = self._base + objects * SMALL_OBJECT + self._worker.scripts.lua_memory
+        self.fixed = self._base + objects * SMALL_OBJECT
+
+    def sample(self) -> None:
+        """Look at what is not counted, and whether memory can be given back. Several times a second."""
+        self.estimate()
         self.note_peak(self.used)
         counted = self.counted
         self._highest = max(self._highest, counted)

@@ -44,8 +44,11 @@ class MemoryReport:
     """What waits for replicas, besides the backlog: not counted for eviction."""
     scripts: int
     """Sources."""
-    lua: int
-    """What Lua holds."""
+    functions: int
+    """Libraries."""
+    lua_scripts: int
+    """What the Lua state of scripts holds."""
+    lua_functions: int
     tables: list[Tables]
     """Of the databases that hold keys."""
     keys: int
@@ -64,9 +67,14 @@ class MemoryReport:
             + self.clients_normal
             + self.clients_replicas
             + self.scripts
+            + self.functions
             + self.lua
             + self.table_bytes
         )
+
+    @property
+    def lua(self) -> int:
+        return self.lua_scripts + self.lua_functions
 
     @property
     def dataset(self) -> int:
@@ -96,11 +104,10 @@ def report(worker: Worker) -> MemoryReport:
     used = memory.used
     memory.note_peak(used)
     backlog = replication.primary.backlog
-    normal = replicas = waiting = 0
+    normal = replicas = 0
     for session in worker.clients.values():
         if session.kind == "replica":
             replicas += memory_of(session).total
-            waiting += session.link.pending_output
         else:
             normal += memory_of(session).total
     return MemoryReport(
@@ -111,9 +118,11 @@ def report(worker: Worker) -> MemoryReport:
         backlog=backlog.size if backlog is not None else 0,
         clients_normal=normal,
         clients_replicas=replicas,
-        replica_buffers=waiting,
+        replica_buffers=replication.primary.unsent,
         scripts=worker.scripts.memory,
-        lua=worker.scripts.lua_memory,
+        functions=worker.functions.memory,
+        lua_scripts=worker.scripts.lua_memory,
+        lua_functions=worker.functions.lua_memory,
         tables=[Tables(db.index, *db.table_memory()) for db in worker.databases if len(db)],
         keys=sum(len(db) for db in worker.databases),
         idle=memory.unused_in_allocator(),
@@ -137,7 +146,7 @@ def stats(worker: Worker) -> list[tuple[bytes, Any]]:
         "cluster.links": 0,
         "aof.buffer": 0,
         "lua.caches": seen.scripts,
-        "functions.caches": 0,
+        "functions.caches": seen.functions,
     }
     for tables in seen.tables:
         fields[f"db.{tables.index}"] = {
@@ -188,12 +197,16 @@ def info(worker: Worker) -> dict[str, Any]:
         "allocator_resident": seen.allocator_resident,
         "allocator_muzzy": 0,
         "total_system_memory": process.machine_bytes(),
-        "used_memory_lua": seen.lua,
-        "used_memory_vm_eval": seen.lua,
+        "used_memory_lua": seen.lua_scripts,
+        "used_memory_vm_eval": seen.lua_scripts,
         "used_memory_scripts_eval": seen.scripts,
         "number_of_cached_scripts": len(worker.scripts),
+        "number_of_functions": worker.functions.function_count,
+        "number_of_libraries": worker.functions.library_count,
+        "used_memory_vm_functions": seen.lua_functions,
         "used_memory_vm_total": seen.lua,
-        "used_memory_scripts": seen.scripts,
+        "used_memory_functions": seen.functions,
+        "used_memory_scripts": seen.scripts + seen.functions,
         "maxmemory": config.maxmemory,
         "maxmemory_policy": config.maxmemory_policy,
         "allocator_frag_ratio": f"{ratio(seen.active, seen.used):.2f}",

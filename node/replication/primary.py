@@ -42,6 +42,11 @@ class Primary:
 
     # who is there
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for replicas, besides the backlog."""
+        return sum(peer.unsent for peer in self.peers.values())
+
     def peer(self, session_id: int, link: Link, ip: str, now: int) -> Peer:
         """The peer of a session, made on first sight."""
         found = self.peers.get(session_id)

@@ -98,7 +98,7 @@ class Calls:
             self._check(command, argv)
         except ReplyError as error:
             self._worker.count_error(error.text)
-            return error
+            return error.with_traceback(None)
         if command.is_write:
             self.wrote = True
         return self.client.run(command, argv, rest)

@@ -264,7 +264,8 @@ class Blocking:
         try:
             self._worker.cluster.redirect(session, row, [key for _, key in waiter.keys])
         except ReplyError as refusal:
-            return refusal if refusal.text.startswith(_REDIRECTED) else None
+            said = refusal.with_traceback(None)
+            return said if said.text.startswith(_REDIRECTED) else None
         finally:
             session.asking = False
         return None

@@ -147,7 +147,7 @@ class Session(Client):
             self.worker.count_error(error.text)
             if self.queue is not None:
                 self.queue_broken = True
-            value = error
+            value = error.with_traceback(None)
         self.asking = self.executing = False
         if self.gate & GATE_TRACKING:
             self.worker.tracking.command_done(self, argv)
@@ -227,7 +227,7 @@ class Session(Client):
             return
         self._check_slot(command, argv)
         gate = self.engine.gate
-        if gate & GATE_OUT_OF_MEMORY and "denyoom" in flags:
+        if gate & GATE_OUT_OF_MEMORY and self._may_take_memory(command):
             raise errors.OOM
         writes = self._may_write(command)
         if writes:
@@ -263,6 +263,12 @@ class Session(Client):
             if command.name == "exec":
                 self.leave_transaction()
             raise
+
+    def _may_take_memory(self, command: Command) -> bool:
+        """What is refused while there is none. A queue could grow without end, too."""
+        if command.name == "exec":
+            return any("denyoom" in row.flags for row, _ in self.queue or ())
+        return "denyoom" in command.flags or (self.queue is not None and command.name not in NOT_QUEUED)
 
     def _may_write(self, command: Command) -> bool:
         if command.name == "exec":

@@ -46,7 +46,7 @@ def fill(client: Any, kind: str, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("string", 150_000), ("hash", 15_000), ("list", 15_000), ("set", 15_000)],
+    [("string", 150_000), ("hash", 60_000), ("list", 60_000), ("set", 60_000)],
 )
 def test_used_memory_is_what_the_process_took(node: ShoalNode, kind: str, count: int) -> None:
     with node.client() as client:

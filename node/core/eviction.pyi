@@ -1,0 +1,16 @@
+"""What Python sees of the choice of keys (eviction.pyx)."""
+
+from typing import Any
+
+IDLE_LONGEST: int
+USED_LEAST: int
+EXPIRES_FIRST: int
+
+class Sampler:
+    def __init__(self, db: Any, volatile: bool) -> None: ...
+    def random_key(self) -> bytes | None: ...
+
+class Pool:
+    def clear(self) -> None: ...
+    def fill(self, sampler: Sampler, samples: int, by: int) -> None: ...
+    def pop(self) -> tuple[int, bytes] | None: ...
