@@ -1,12 +1,13 @@
-"""REPLICAOF, ROLE, WAIT, and what replicas say to their primary: REPLCONF, PSYNC, SYNC."""
+"""REPLICAOF, ROLE, WAIT, WAITAOF, and what replicas say to their primary: REPLCONF, PSYNC, SYNC."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from node import errors
 from node.errors import ReplyError
-from node.handlers.arguments import as_int, parse_int
+from node.handlers.arguments import as_int, parse_int, parse_int_between, parse_non_negative
 from node.handlers.registry import command
 from node.replication.history import is_id
 from node.replies import NO_REPLY, OK
@@ -18,6 +19,11 @@ _REPLICA_CANNOT_WAIT = ReplyError(
     "ERR WAIT cannot be used with replica instances. Please also note that writes to replicas are just local "
     "and are not propagated."
 )
+_REPLICA_CANNOT_WAIT_FOR_DISKS = ReplyError(
+    "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just "
+    "local and are not propagated."
+)
+_NO_LOCAL_LOG = ReplyError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
 _TIMEOUT_NOT_AN_INTEGER = ReplyError("ERR timeout is not an integer or out of range")
 _TIMEOUT_NEGATIVE = ReplyError("ERR timeout is negative")
 
@@ -65,11 +71,44 @@ def wait(ctx: Any, args: list[bytes]) -> Any:
     if timeout < 0:
         raise _TIMEOUT_NEGATIVE
     offset = replication.offset
-    count = replication.primary.acknowledged_by(offset)
-    if count >= wanted or ctx.in_transaction or ctx.link is None:
-        return count
-    replication.waits.add(ctx, wanted, offset, timeout)
-    replication.request_acknowledgements()
+
+    def count() -> int:
+        return int(replication.primary.acknowledged_by(offset))
+
+    return _wait(ctx, lambda: count() >= wanted, count, timeout)
+
+
+@command("waitaof")
+def waitaof(ctx: Any, args: list[bytes]) -> Any:
+    """WAITAOF numlocal numreplicas milliseconds: until it is on this disk (1) or not (0), and on theirs."""
+    worker = ctx.worker
+    local = parse_int_between(args[0], 0, 1)
+    wanted = parse_non_negative(args[1])
+    timeout = parse_int(args[2], _TIMEOUT_NOT_AN_INTEGER)
+    if timeout < 0:
+        raise _TIMEOUT_NEGATIVE
+    if worker.replication.role == "slave":
+        raise _REPLICA_CANNOT_WAIT_FOR_DISKS
+    if local and worker.append_only.state == "off":
+        raise _NO_LOCAL_LOG
+    offset = worker.replication.offset
+
+    def places() -> list[int]:
+        synced = worker.append_only.state != "off" and worker.append_only.recorder.synced_offset >= offset
+        return [int(synced), worker.replication.primary.synced_by(offset)]
+
+    def enough() -> bool:
+        here, there = places()
+        return here >= local and there >= wanted
+
+    return _wait(ctx, enough, places, timeout)
+
+
+def _wait(ctx: Any, enough: Callable[[], bool], reply: Callable[[], Any], timeout: int) -> Any:
+    if enough() or ctx.in_transaction or ctx.link is None:
+        return reply()
+    ctx.worker.replication.waits.add(ctx, enough, reply, timeout)
+    ctx.worker.replication.request_acknowledgements()
     return NO_REPLY
 
 
@@ -85,8 +124,9 @@ def replconf(ctx: Any, args: list[bytes]) -> Any:
         name = option.decode("latin-1").lower()
         if name == "ack":
             offset = as_int(value)
+            synced = as_int(args[3]) if len(args) > 3 and args[2].upper() == b"FACK" else None
             if offset is not None:
-                replication.acknowledge(ctx, offset)
+                replication.acknowledge(ctx, offset, synced or 0)
             return NO_REPLY
         if name == "getack":
             return NO_REPLY

@@ -49,6 +49,8 @@ class Peer:
         """The first byte of the snapshot was sent: nothing else may come in between any more."""
         self.waiting_since = now
         self.ack_offset = 0
+        self.synced_offset = 0
+        """Up to where it says to have the stream on its disk."""
         self.ack_at = now
         self._queue: deque[bytes] = deque()
         self._queued = 0
@@ -85,8 +87,9 @@ class Peer:
             self.link.send(self._queue.popleft())
         self._queued = 0
 
-    def acknowledge(self, offset: int, now: int) -> None:
+    def acknowledge(self, offset: int, synced: int, now: int) -> None:
         self.ack_offset = max(self.ack_offset, offset)
+        self.synced_offset = max(self.synced_offset, synced)
         self.ack_at = now
         if self.state == "parked":
             self.go_online(now)

@@ -170,13 +170,13 @@ class Primary:
             peer.go_online(now)
             self._log.notice(f"Synchronization with replica {peer.name} succeeded")
 
-    def acknowledge(self, session_id: int, offset: int, now: int) -> None:
+    def acknowledge(self, session_id: int, offset: int, synced: int, now: int) -> None:
         """REPLCONF ACK. Ignored from whoever is no replica."""
         peer = self.peers.get(session_id)
         if peer is None or peer.state == "handshake":
             return
         parked = peer.state == "parked"
-        peer.acknowledge(offset, now)
+        peer.acknowledge(offset, synced, now)
         if parked:
             self._log.notice(f"Synchronization with replica {peer.name} succeeded")
 
@@ -216,6 +216,10 @@ class Primary:
     def acknowledged_by(self, offset: int) -> int:
         """How many replicas have everything up to `offset`."""
         return sum(peer.ack_offset >= offset for peer in self.online())
+
+    def synced_by(self, offset: int) -> int:
+        """How many replicas have everything up to `offset` on their disks."""
+        return sum(peer.synced_offset >= offset for peer in self.online())
 
     def good_replicas(self, now: int) -> int:
         """How many are online and were heard of within min-replicas-max-lag."""

@@ -106,8 +106,11 @@ class PrimaryLink(asyncio.Protocol):
         if self._transport is None or self._closed:
             return
         if self._protocol.state == "stream":
-            offset = b"%d" % self._replication.offset
-            self._transport.write(encode_command([b"REPLCONF", b"ACK", offset]))
+            words = [b"REPLCONF", b"ACK", b"%d" % self._replication.offset]
+            log = self._worker.append_only
+            if log.state == "on":
+                words += [b"FACK", b"%d" % log.recorder.synced_offset]
+            self._transport.write(encode_command(words))
         elif self._protocol.state == "loading":
             self._transport.write(KEEPALIVE)
 

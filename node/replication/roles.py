@@ -43,7 +43,7 @@ class Replication:
         self._trail = worker.trail
         self.history = History()
         self.primary = Primary(worker.config, worker.log, self.history)
-        self.waits = Waits(self.primary.acknowledged_by)
+        self.waits = Waits()
         self.primary_address: tuple[str, int] | None = None
         """Whom we follow; None for a primary."""
         self.link: PrimaryLink | None = None
@@ -326,8 +326,9 @@ class Replication:
             self._trail.selected_db = -1
         return self.offset, self.snapshot_aux()
 
-    def acknowledge(self, session: Any, offset: int) -> None:
-        self.primary.acknowledge(session.id, offset, self._worker.engine.now)
+    def acknowledge(self, session: Any, offset: int, synced: int) -> None:
+        """A replica has the stream up to `offset`, and on its disk up to `synced` (0: nothing)."""
+        self.primary.acknowledge(session.id, offset, synced, self._worker.engine.now)
         self.waits.check()
         if self._worker.config.min_replicas_to_write:
             self._set_gates()

@@ -1,6 +1,6 @@
-"""WAIT: clients that wait until enough replicas have what was written.
+"""WAIT and WAITAOF: clients that wait until what was written is in enough places.
 
-A waiting session is suspended and gets its reply (how many replicas have it) when there are enough, when its
+A waiting session is suspended and gets its reply (in how many places it is) when these are enough, when its
 time is up, or when this worker stops being a primary.
 """
 
@@ -15,36 +15,33 @@ from typing import Any
 @dataclass(slots=True)
 class _Waiter:
     session: Any
-    wanted: int
-    """How many replicas."""
-    offset: int
-    """Of the last byte that they must have."""
+    enough: Callable[[], bool]
+    reply: Callable[[], Any]
     timer: asyncio.TimerHandle | None
 
 
 class Waits:
-    """`acknowledged_by(offset)` counts the replicas that have everything up to there."""
-
-    def __init__(self, acknowledged_by: Callable[[int], int]) -> None:
-        self._acknowledged_by = acknowledged_by
+    def __init__(self) -> None:
         self._waiters: dict[int, _Waiter] = {}
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def add(self, session: Any, wanted: int, offset: int, milliseconds: int) -> None:
-        """Suspend `session`; 0 ms waits for ever."""
+    def add(
+        self, session: Any, enough: Callable[[], bool], reply: Callable[[], Any], milliseconds: int
+    ) -> None:
+        """Suspend `session` until there is `enough` or its time is up, then `reply`. 0 ms: for ever."""
         timer = None
         if milliseconds:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(milliseconds / 1000, self._resume, session.id)
         session.suspend()
-        self._waiters[session.id] = _Waiter(session, wanted, offset, timer)
+        self._waiters[session.id] = _Waiter(session, enough, reply, timer)
 
     def check(self) -> None:
-        """A replica acknowledged something: resume whom that satisfies."""
+        """A replica acknowledged something, or something has reached the disk: resume whom that satisfies."""
         for waiter in list(self._waiters.values()):
-            if self._acknowledged_by(waiter.offset) >= waiter.wanted:
+            if waiter.enough():
                 self._resume(waiter.session.id)
 
     def resume_all(self) -> None:
@@ -71,4 +68,4 @@ class Waits:
     def _resume(self, session_id: int) -> None:
         waiter = self._waiters[session_id]
         self.discard(session_id)
-        waiter.session.resume(self._acknowledged_by(waiter.offset))
+        waiter.session.resume(waiter.reply())

@@ -42,7 +42,6 @@ STILL_TO_COME = {
     "module|help",
     "module|list",
     "msetex",
-    "waitaof",
     "xackdel",
     "xdelex",
 }

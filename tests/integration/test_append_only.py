@@ -211,6 +211,31 @@ def test_a_replica_records_what_it_gets() -> None:
         assert data_of(replica) == before
 
 
+def test_waiting_for_disks() -> None:
+    with ShoalNode(appendonly="yes") as node, ShoalNode() as plain:
+        with node.resp() as client:
+            _, waited = client.pipeline(("SET", "a", "1"), ("WAITAOF", 1, 0, 5000))
+            assert waited == [1, 0]
+            assert client.command("WAITAOF", 0, 1, 1) == [1, 0]
+        refusal = plain.run("WAITAOF", 1, 0, 0)
+        assert refusal.text == "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+
+
+@pytest.mark.parametrize("kinds", [("shoal", "redis"), ("shoal", "valkey"), ("redis", "shoal")])
+def test_waiting_for_the_disks_of_replicas(kinds: tuple[str, str]) -> None:
+    primary, replica = (
+        ShoalNode(appendonly="yes") if kind == "shoal" else Oracle(kind, appendonly="yes") for kind in kinds
+    )
+    with primary, replica:
+        replica.run("REPLICAOF", primary.host, primary.port)
+        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+        # The log of the replica begins with a rewrite of what it was sent.
+        eventually(lambda: not replica.info("persistence")["aof_rewrite_in_progress"], "the replica's log")
+        with primary.resp(timeout=12) as client:
+            client.command("SET", "a", "1")
+            assert client.command("WAITAOF", 1, 1, 10_000) == [1, 1]
+
+
 def test_clients_are_told_of_loading_with_its_progress() -> None:
     node = ShoalNode(appendonly="yes")
     nap = b"*3\r\n$5\r\nDEBUG\r\n$5\r\nSLEEP\r\n$3\r\n0.1\r\n"

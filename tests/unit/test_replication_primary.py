@@ -80,7 +80,7 @@ def test_a_full_synchronization_from_asking_to_following(primary: Primary) -> No
     assert link.sent == b""
     assert primary.online() == []
 
-    primary.acknowledge(1, 6, now=3000)
+    primary.acknowledge(1, 6, 0, now=3000)
     assert link.sent == b"during parked"
     primary.pass_on(b" after")
     assert link.sent == b"during parked after"
@@ -216,7 +216,7 @@ def test_silence_ends_the_link_after_repl_timeout(primary: Primary) -> None:
     sync(primary, peer, primary._history.id, 1)
     primary.tick(60_000)
     assert not link.aborted
-    primary.acknowledge(1, 0, 60_000)
+    primary.acknowledge(1, 0, 0, 60_000)
     primary.tick(120_000)
     assert not link.aborted
     primary.tick(120_001)
@@ -227,17 +227,18 @@ def test_who_has_acknowledged_what(primary: Primary) -> None:
     for number in (1, 2, 3):
         peer, _ = join(primary, number)
         sync(primary, peer, primary._history.id, 1)
-        primary.acknowledge(number, number * 10, now=number * 1000)
-    primary.acknowledge(99, 1000, now=0)
+        primary.acknowledge(number, number * 10, number, now=number * 1000)
+    primary.acknowledge(99, 1000, 0, now=0)
     assert [primary.acknowledged_by(offset) for offset in (10, 11, 30, 31)] == [3, 2, 1, 0]
+    assert [primary.synced_by(offset) for offset in (1, 2, 3, 4)] == [3, 2, 1, 0]
     assert [primary.good_replicas(now) for now in (11_999, 12_000, 13_999, 14_000)] == [3, 2, 1, 0]
 
 
 def test_acknowledgements_never_go_back(primary: Primary) -> None:
     peer, _ = join(primary)
     sync(primary, peer, primary._history.id, 1)
-    primary.acknowledge(1, 10, now=0)
-    primary.acknowledge(1, 5, now=0)
+    primary.acknowledge(1, 10, 0, now=0)
+    primary.acknowledge(1, 5, 0, now=0)
     assert peer.ack_offset == 10
 
 

@@ -193,7 +193,10 @@ class Recorder:
     def _sync(self, file: LogFile) -> None:
         policy = self._worker.config.appendfsync
         busy = self._worker.config.no_appendfsync_on_rewrite and self._worker.snapshots.children.current
-        if policy == "no" or busy:
+        if policy == "no":
+            self._synced(file.size, self._written_offset)  # as good as it is ever going to be
+            return
+        if busy:
             return
         if policy == "always":
             self._sync_and_wait(file)
