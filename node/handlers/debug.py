@@ -51,6 +51,8 @@ HELP = [
     "    How large the table is that holds a key's value.",
     "LISTPACK <key>",
     "    Whether a key's value is one packed block.",
+    "LOADAOF",
+    "    Bring the append-only file to the disk, drop all data, and read it back.",
     "LOG <message>",
     "    Write a line to the log.",
     "OBJECT <key>",
@@ -209,6 +211,7 @@ SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
     b"htstats-key": (1, 2, debug_data.htstats_key),
     b"listpack": (1, 1, debug_data.listpack),
     b"error": (1, 1, _error),
+    b"loadaof": (0, 0, debug_data.load_aof),
     b"log": (1, 1, _log),
     b"help": (0, 0, _help),
 }

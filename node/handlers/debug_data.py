@@ -5,15 +5,19 @@ there is such a thing here."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from node import errors
 from node.errors import ReplyError
 from node.handlers.arguments import parse_int
+from node.persistence.aof.reader import AofError
 from node.persistence.rdb.format import RdbError
-from node.replies import OK, Verbatim
+from node.replies import NO_REPLY, OK, Verbatim
 
 _NOT_LOADED = ReplyError("ERR Error trying to load the RDB dump, check server logs.")
+_NOT_LOADED_FROM_LOG = ReplyError("ERR Error trying to load the AOF files, check server logs.")
+_TAKES_TIME = ReplyError("ERR DEBUG LOADAOF takes time: neither transactions nor scripts can wait for it")
 _NO_SUCH_DATABASE = ReplyError("ERR Out of range database")
 _NO_TABLE = ReplyError("ERR The value stored at the specified key is not represented using an hash table")
 _NO_LISTPACK = ReplyError("ERR Not a listpack encoded object.")
@@ -38,6 +42,26 @@ def reload(ctx: Any, args: list[bytes]) -> str:
         raise _NOT_LOADED from None
     worker.log.warning("DB reloaded by DEBUG RELOAD")
     return OK
+
+
+def load_aof(ctx: Any, args: list[bytes]) -> Any:
+    """LOADAOF: bring the append-only file to the disk, and become what it says."""
+    if ctx.in_transaction or ctx.link is None:
+        raise _TAKES_TIME
+    ctx.suspend()
+    asyncio.get_running_loop().create_task(_reload(ctx))
+    return NO_REPLY
+
+
+async def _reload(ctx: Any) -> None:
+    try:
+        await ctx.worker.durability.reload_log()
+    except (AofError, RdbError, OSError) as error:
+        ctx.worker.log.warning(f"DEBUG LOADAOF: {error}")
+        ctx.resume(_NOT_LOADED_FROM_LOG)
+    else:
+        ctx.worker.log.warning("Append Only File loaded by DEBUG LOADAOF")
+        ctx.resume(OK)
 
 
 def change_repl_id(ctx: Any, args: list[bytes]) -> str:

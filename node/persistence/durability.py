@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from node.core.engine import GATE_DISK_ERROR
+from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
 from node.errors import ReplyError
 from node.persistence.aof.append_only import AppendOnly
 from node.persistence.snapshot import Snapshots
@@ -48,6 +48,19 @@ class Durability:
             worker.log.notice(f"DB loaded from append only file: {time.monotonic() - started:.3f} seconds")
         worker.engine.dirty = 0
         self.append_only.open()
+
+    async def reload_log(self) -> None:
+        """Drop the data and read the append-only file, on the disk by then, as at a start. Raises AofError,
+        RdbError and OSError."""
+        worker = self._worker
+        self.append_only.recorder.sync_now()
+        worker.engine.gate |= GATE_LOADING
+        try:
+            worker.replication.empty()
+            await self.append_only.load()
+        finally:
+            worker.engine.gate &= ~GATE_LOADING
+        worker.engine.dirty = 0
 
     def info(self) -> dict[str, Any]:
         """The fields of INFO's Persistence section."""

@@ -72,20 +72,24 @@ def test_what_was_acknowledged_outlives_the_process(policy: str) -> None:
         assert data_of(node) == before
 
 
+LIBRARY = "#!lua name=lib\nredis.register_function{function_name='f', callback=function() return 1 end}"
+
+
 @pytest.mark.parametrize("preamble", ["yes", "no"])
 @pytest.mark.parametrize("kind", ORACLES)
 def test_real_servers_read_ours(kind: str, preamble: str) -> None:
     oracle = Oracle(kind, appendonly="yes")
     with ShoalNode(appendonly="yes", aof_use_rdb_preamble=preamble, aof_timestamp_enabled="yes") as node:
         fill(node)
+        node.run("FUNCTION", "LOAD", LIBRARY)
         rewrite(node)
         node.run("SET", "later", "1")
-        node.run("SELECT", "1")
         with node.client(db=3) as client, client.pipeline(transaction=True) as pipe:
             pipe.set("elsewhere", "1").rpush("list", "a", "b").publish("nobody", "hears").execute()
         shutil.copytree(log_of(node), log_of(oracle))
         with oracle:
             assert data_of(oracle) == data_of(node)
+            assert oracle.run("FCALL", "f", 0) == 1
 
 
 @pytest.mark.parametrize("preamble", ["yes", "no"])
@@ -95,6 +99,7 @@ def test_we_read_theirs(kind: str, preamble: str) -> None:
     settings: dict[str, Any] = {"aof_use_rdb_preamble": preamble, "aof_timestamp_enabled": "yes"}
     with Oracle(kind, appendonly="yes", **settings) as oracle:
         fill(oracle)
+        oracle.run("FUNCTION", "LOAD", LIBRARY)
         rewrite(oracle)
         oracle.run("SET", "later", "1")
         with oracle.client(db=3) as client, client.pipeline(transaction=True) as pipe:
@@ -103,6 +108,7 @@ def test_we_read_theirs(kind: str, preamble: str) -> None:
         shutil.copytree(log_of(oracle), log_of(node))
         with node:
             assert data_of(node) == data_of(oracle)
+            assert node.run("FCALL", "f", 0) == 1
 
 
 def test_a_single_file_of_old_becomes_the_base() -> None:

@@ -20,8 +20,10 @@ ITEMS: Final = 64
 """Elements per command."""
 
 
-def commands_of(databases: Sequence[Any]) -> Iterator[Command]:
-    """What makes the data of all `databases`, from nothing."""
+def commands_of(databases: Sequence[Any], functions: Iterable[bytes]) -> Iterator[Command]:
+    """What makes the data of all `databases`, and the libraries with these sources, from nothing."""
+    for source in functions:
+        yield [b"FUNCTION", b"LOAD", source]
     for db in databases:
         if not len(db):
             continue

@@ -130,7 +130,8 @@ class Rewrite:
 
     def _write_commands(self, descriptor: int) -> None:
         pending = bytearray()
-        for command in commands_of(self._worker.engine.databases):
+        functions = (library.code for library in self._worker.functions)
+        for command in commands_of(self._worker.engine.databases, functions):
             pending += encode_command(command)
             if len(pending) >= WRITE_SIZE:
                 write_fully(descriptor, pending)
