@@ -31,7 +31,8 @@ def running(node: ShoalNode, *command: str | int) -> Iterator[Resp]:
     """The connection on which a command that does not end is being executed, for longer than allowed."""
     with Resp(node.port, node.host, timeout=10) as caller:
         caller.send_command(*command)
-        eventually(lambda: is_busy(node), timeout=10)
+        eventually(lambda: "Slow script detected" in node.log, timeout=10)
+        assert is_busy(node)
         yield caller
 
 
@@ -117,7 +118,8 @@ def test_time_stands_still_in_a_script_that_others_interrupt(node: ShoalNode) ->
     return redis.call('get', 'k')"""
     with Resp(node.port, node.host, timeout=10) as caller:
         caller.send_command("EVAL", script, 0)
-        eventually(lambda: is_busy(node), timeout=10)
+        eventually(lambda: "Slow script detected" in node.log, timeout=10)
+        assert is_busy(node)
         assert caller.read() == b"v"
 
 
