@@ -32,6 +32,7 @@ class Lua:
     memory: int
     interrupt_at: int
     resp: int
+    failed: bool
     on_interrupt: Callable[[], bytes | None]
     on_command: Callable[[list[bytes]], Any]
     def __init__(
@@ -48,5 +49,5 @@ class Lua:
     def call(self, function: Ref, *args: Any) -> Any: ...
     def run(
         self, handler: Ref, function: Ref, keys: list[bytes], args: list[bytes], globals_: Ref | None
-    ) -> tuple[bool, Any]: ...
+    ) -> Any: ...
     def collect(self) -> None: ...

@@ -461,6 +461,7 @@ cdef class Lua:
     cdef public int resp                 # protocol of the script's replies and result
     cdef public object on_interrupt
     cdef public object on_command        # called with argv for redis.call; returns a reply value
+    cdef readonly bint failed            # the last script has
     cdef bint limited                    # a script is running
     cdef bint killed
     cdef bint needs_room
@@ -530,7 +531,7 @@ cdef class Lua:
         return result
 
     def run(self, Ref handler not None, Ref function not None, list keys not None, list args not None, globals_):
-        """Run a script: (whether it succeeded, its reply value or what `handler` made of its error).
+        """Run a script: its reply value, or what `handler` made of its error if it has `failed`.
 
         `globals_`: a Ref of the table that gets KEYS and ARGV; None to call it with the two as arguments.
         """
@@ -544,7 +545,8 @@ cdef class Lua:
             lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
         if self.memory > self.collect_above:
             self.collect()
-        return self.status == 0, result
+        self.failed = self.status != 0
+        return result
 
     def collect(self):
         """Free what is not used any more."""

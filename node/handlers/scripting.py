@@ -10,6 +10,9 @@ from node.handlers.registry import command
 from node.replies import OK
 from node.scripting.scripts import Script
 
+DIGITS = frozenset(b"%d" % digit for digit in range(10))
+"""Almost every number of keys, which needs no checks."""
+
 NEGATIVE_KEYS = ReplyError("ERR Number of keys can't be negative")
 TOO_MANY_KEYS = ReplyError("ERR Number of keys can't be greater than number of args")
 NOT_SHOWN = ReplyError("NOSCRIPT No matching script.")
@@ -29,7 +32,8 @@ def split_keys(numkeys: int, rest: list[bytes]) -> tuple[list[bytes], list[bytes
 
 def _run(ctx: Any, name: bytes, find: Any, args: list[bytes], *, read_only: bool = False) -> Any:
     """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
-    keys, rest = split_keys(parse_int(args[1]), args[2:])
+    numkeys = args[1]
+    keys, rest = split_keys(int(numkeys) if numkeys in DIGITS else parse_int(numkeys), args[2:])
     script: Script = find(args[0])
     return ctx.worker.scripts.run(ctx, script, [name, *args], keys, rest, read_only=read_only)
 

@@ -54,7 +54,9 @@ class Calls:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._known: dict[bytes, Command] = {}
-        """Commands without subcommands by name, as scripts spelled it."""
+        """Commands that scripts may call, those without subcommands, by name, as scripts spelled it."""
+        self._engine = worker.engine
+        self._clustered: bool = worker.config.cluster_enabled
         self.client: Session = worker.internal_session(replicated=False)
         self.client.queue = []
         self.client.kind = "script"
@@ -63,8 +65,9 @@ class Calls:
         self.read_only = False
         self.wrote = False
         """The running script has changed data, or may have."""
-        self._may_exceed_memory = False
-        self._may_cross_slots = False
+        self._script: Runnable
+        self._is_judged = False
+        """Its commands may be refused although no gate is closed."""
         self._slot = -1
 
     def begin(self, caller: Session, script: Runnable, *, read_only: bool) -> None:
@@ -78,8 +81,8 @@ class Calls:
         client.tracking = caller.tracking
         client.gate = caller.gate & GATE_TRACKING
         self.read_only = read_only
-        self._may_exceed_memory = script.allows("allow-oom")
-        self._may_cross_slots = script.allows("allow-cross-slot-keys")
+        self._is_judged = read_only or self._clustered or bool(caller.gate & GATE_RESTRICTED)
+        self._script = script
         self.wrote = False
         self._slot = -1
 
@@ -93,9 +96,11 @@ class Calls:
             command = self._known.get(argv[0])
             if command is None or not command.accepts(len(argv)):
                 command, rest = self._resolve(argv)
+                self._check(command, argv)
             else:
                 rest = argv[1:]
-            self._check(command, argv)
+                if self._is_judged or self._engine.gate:
+                    self._check(command, argv)
         except ReplyError as error:
             self._worker.count_error(error.text)
             return error.with_traceback(None)
@@ -121,7 +126,8 @@ class Calls:
             raise (WRONG_ARITY if "number of arguments" in error.text else UNKNOWN) from None
         if not command.accepts(len(argv)):
             raise WRONG_ARITY
-        if len(rest) == len(argv) - 1 and not command.subcommands and len(self._known) < MOST_KNOWN:
+        plain = not command.subcommands and "noscript" not in command.flags and "|" not in command.name
+        if plain and len(self._known) < MOST_KNOWN:
             self._known[argv[0]] = command
         return command, rest
 
@@ -150,7 +156,7 @@ class Calls:
                 raise self._worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
-        if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self._may_exceed_memory:
+        if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self._script.may_exceed_memory:
             raise errors.OOM
 
     def _check_slots(self, command: Command, argv: list[bytes]) -> None:
@@ -162,7 +168,7 @@ class Calls:
         except ReplyError as refusal:
             raise _in_script_words(refusal, command) from None
         slot = key_slot(keys[0])
-        if self._slot not in (-1, slot) and not self._may_cross_slots:
+        if self._slot not in (-1, slot) and not self._script.may_cross_slots:
             raise CROSS_SLOT
         self._slot = slot
 

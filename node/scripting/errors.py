@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class CallError(Exception):
     """Becomes a table with the field `err`, as errors of `redis.call` are. `text` has its prefix."""
@@ -20,6 +22,15 @@ class LuaError(Exception):
     def __init__(self, text: str | bytes) -> None:
         super().__init__(text)
         self.text = text.encode("latin-1", "replace") if isinstance(text, str) else text
+
+
+class Raised(NamedTuple):
+    """The error a script ended with. `counted`: in the statistics, where it arose."""
+
+    text: bytes
+    counted: bool
+    place: bytes | None
+    """Chunk and line, where known."""
 
 
 def bad_argument(number: int, function: str, reason: str) -> LuaError:

@@ -24,6 +24,7 @@ from node.core.engine import (
     GATE_STALE,
 )
 from node.errors import ReplyError, one_line
+from node.scripting.errors import Raised
 from node.session.busy import BusyService
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slo
 
 SERVICE_INTERVAL = 1_000_000
 """ns between two looks at the other clients of a busy worker."""
-NEVER = 2**63 - 1
+NEVER = 2**62
 
 WRITES_READ_ONLY = ReplyError("ERR Can not execute a script with write flag using *_ro command.")
 NO_CLUSTER = ReplyError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
@@ -55,7 +56,7 @@ HAS_WRITTEN = ReplyError(
 class Runnable:
     """A script or a function, with what it declares. `flags` None: nothing."""
 
-    __slots__ = ("flags", "function", "name")
+    __slots__ = ("flags", "function", "is_read_only", "may_cross_slots", "may_exceed_memory", "name")
 
     def __init__(self, name: str, function: Any, flags: frozenset[str] | None) -> None:
         self.name = name
@@ -63,16 +64,10 @@ class Runnable:
         self.function = function
         """The compiled Lua function, a Ref."""
         self.flags = flags
-
-    def allows(self, flag: str) -> bool:
-        """What declares no flags may cross slots, and nothing else that a flag would allow."""
-        if self.flags is None:
-            return flag == "allow-cross-slot-keys"
-        return flag in self.flags
-
-    @property
-    def is_read_only(self) -> bool:
-        return self.flags is not None and "no-writes" in self.flags
+        # What declares no flags may cross slots, and nothing else that a flag would allow.
+        self.is_read_only = flags is not None and "no-writes" in flags
+        self.may_exceed_memory = flags is not None and "allow-oom" in flags
+        self.may_cross_slots = flags is None or "allow-cross-slot-keys" in flags
 
 
 class Running:
@@ -103,6 +98,10 @@ class Execution:
         self._worker = worker
         self._calls: Calls | None = None
         self._load_deadline = 0
+        self._patience = NEVER
+        """ns for which a script runs undisturbed."""
+        self._set_patience(worker.config.busy_reply_threshold)
+        worker.config.on_change("busy-reply-threshold", self._set_patience)
         self.running: Running | None = None
         self._busy = BusyService(worker)
 
@@ -140,14 +139,12 @@ class Execution:
 
         Raises ReplyError if it may not run now; where it fails, the error is the value.
         """
-        from node.scripting.sandbox import Raised
-
-        self._check(caller, script, read_only)
+        if script.flags is not None or self._worker.engine.gate:
+            self._check(caller, script, read_only)
         assert self._calls is not None
         self._calls.begin(caller, script, read_only=read_only or script.is_read_only)
         running = self.running = Running(kind, script.name, caller, argv, sandbox.lua)
-        threshold = self._worker.config.busy_reply_threshold
-        sandbox.lua.interrupt_at = running.started + threshold * 1_000_000 if threshold > 0 else NEVER
+        sandbox.lua.interrupt_at = running.started + self._patience
         trail = self._worker.trail
         nested = trail.in_transaction
         if not nested:
@@ -172,6 +169,9 @@ class Execution:
         self._load_deadline = time.monotonic_ns() + limit_ms * 1_000_000 if limit_ms else NEVER
         sandbox.lua.interrupt_at = self._load_deadline
         return sandbox.load(main)
+
+    def _set_patience(self, milliseconds: int) -> None:
+        self._patience = milliseconds * 1_000_000 if milliseconds > 0 else NEVER
 
     def _choose_protocol(self, resp: int) -> None:
         assert self._calls is not None and self.running is not None

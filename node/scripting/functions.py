@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.errors import ReplyError, one_line
 from node.persistence.rdb import dump_functions, load_functions
+from node.scripting.errors import Raised
 
 if TYPE_CHECKING:
     from node.scripting.library import Library, LibraryFunction
@@ -193,7 +194,6 @@ class Functions:
     def _made(self, source: bytes, among: Libraries, replace: bool, limited: bool) -> Library:
         """The library of this source, not added yet. Raises ReplyError."""
         from node.scripting.library import Library, parse_header
-        from node.scripting.sandbox import Raised
 
         engine, name, code = parse_header(source)
         if engine.lower() != b"lua":

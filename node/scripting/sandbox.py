@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from node.core.lua import Function, Lua, Ref
 from node.scripting import bit, cjson, cmsgpack, struct_
+from node.scripting.errors import Raised
 
 MEMORY_LIMIT = 1 << 30
 """Bytes one Lua state may grow to. Redis has no limit; twice its largest string must fit."""
@@ -20,15 +21,6 @@ _SOURCE = Path(__file__).parent / "sandbox.lua"
 
 Library = Mapping[str, Any]
 """name → function for Lua, string or number."""
-
-
-class Raised(NamedTuple):
-    """The error a script ended with. `counted`: in the statistics, where it arose."""
-
-    text: bytes
-    counted: bool
-    place: bytes | None
-    """Chunk and line, where known."""
 
 
 Outcome = Raised | Any
@@ -72,17 +64,19 @@ class Sandbox:
 
     def run(self, script: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
         """Run a script that finds its arguments in KEYS and ARGV."""
-        return _told(self.lua.run(self._report, script, keys, args, self._globals))
+        value = self.lua.run(self._report, script, keys, args, self._globals)
+        return _told(value) if self.lua.failed else value
 
     def call(self, function: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
         """The same for a function, which gets them as its arguments."""
-        return _told(self.lua.run(self._report, function, keys, args, None))
+        value = self.lua.run(self._report, function, keys, args, None)
+        return _told(value) if self.lua.failed else value
 
     def load(self, main: Ref) -> Outcome:
         """Run the main chunk of a library of functions, which sees `redis_at_load` and nothing else."""
         self.lua.call(self._loading, True)
         try:
-            return _told(self.lua.run(self._report, main, [], [], None))
+            return self.call(main, [], [])
         finally:
             self.lua.call(self._loading, False)
 
@@ -96,11 +90,8 @@ class Sandbox:
         return self.lua.keep(member) if isinstance(member, Function) else member
 
 
-def _told(outcome: tuple[bool, Any]) -> Outcome:
-    succeeded, value = outcome
-    if succeeded:
-        return value
-    if isinstance(value, bytes):  # Lua's own, where no handler could run any more
-        return Raised(b"ERR " + value, False, None)
-    parts = dict(value.pairs)
+def _told(error: Any) -> Raised:
+    if isinstance(error, bytes):  # Lua's own, where no handler could run any more
+        return Raised(b"ERR " + error, False, None)
+    parts = dict(error.pairs)
     return Raised(parts[1], parts[2], parts.get(3))
