@@ -33,6 +33,7 @@ class Lua:
     interrupt_at: int
     resp: int
     failed: bool
+    killed: bool
     on_interrupt: Callable[[], bytes | None]
     on_command: Callable[[list[bytes]], Any]
     def __init__(

@@ -18,6 +18,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
+cdef extern from "<malloc.h>" nogil:
+    int malloc_trim(size_t keep)
+
 from node.core.lua_api cimport *
 from node.core.memory cimport release, resize
 from node.core.timing cimport monotonic_ns
@@ -55,11 +58,11 @@ cdef extern from "<Python.h>":
     void PyErr_Clear()
 
 cdef enum:
-    HOOK_COUNT = 100_000     # instructions between two looks at the clock, as in Redis
+    HOOK_COUNT = 10_000      # instructions between two looks at the clock: one may be a call of C that takes long
     REPLY_SLOTS = 7995       # levels of a result: where Redis finds Lua's stack full
     REPLY_ENDS = 1000        # of that kind, before the whole result is refused
     C_STACK = 8000           # slots a C function of Lua may have
-    LARGEST_COPY = 1 << 30   # bytes a table may become in Python
+    LARGEST_COPY = 1 << 30   # bytes that arguments or a result may become in Python
     NODE_COST = 64
     FAILED_TABLE = 1         # how a call of Python ended: an error for a field `err`,
     FAILED_TEXT = 2          # one for a string,
@@ -463,11 +466,12 @@ cdef class Lua:
     cdef public object on_command        # called with argv for redis.call; returns a reply value
     cdef readonly bint failed            # the last script has
     cdef bint limited                    # a script is running
-    cdef bint killed
+    cdef readonly bint killed            # the script is to end: its error is on the way
     cdef bint needs_room
     cdef int room
     cdef int status
     cdef int ends
+    cdef size_t budget                   # bytes a result may still take
     cdef object kill_text
     cdef object pending
     cdef object pending_args
@@ -549,8 +553,9 @@ cdef class Lua:
         return result
 
     def collect(self):
-        """Free what is not used any more."""
+        """Free what is not used any more, and give it back to the system."""
         lua_gc(self.state, GC_COLLECT, 0)
+        malloc_trim(0)
         self.collect_above = max(self.memory_limit // 16, 2 * self.memory)
 
     cdef object protected(self, lua_CFunction function):
@@ -571,7 +576,7 @@ cdef class Lua:
         """Whether the script is to end, with `kill_text`."""
         try:
             self.kill_text = self.on_interrupt()
-        except Exception as bug:
+        except BaseException as bug:
             self.kill_text = f"ERR internal error: {type(bug).__name__}".encode()
         return self.kill_text is not None
 
@@ -596,12 +601,15 @@ cdef class Lua:
 
     cdef int ask_command(self, lua_State* L) noexcept:
         cdef int i, kind
+        cdef size_t budget = LARGEST_COPY
         cdef list argv = []
         try:
             for i in range(1, lua_gettop(L) + 1):
                 kind = lua_type(L, i)
                 if kind == LUA_TSTRING:
-                    argv.append(text_at(L, i))
+                    text = text_at(L, i)
+                    spend(&budget, PyBytes_GET_SIZE(text))
+                    argv.append(text)
                 elif kind == LUA_TNUMBER:
                     number = number_of(lua_tonumber(L, i))
                     argv.append(format_number(number))
@@ -612,6 +620,8 @@ cdef class Lua:
             return self.take_command_reply(self.on_command(argv))
         except CallError as error:
             self.pending = error.text
+        except LuaError as error:
+            self.pending = b"ERR " + error.text
         except BaseException as bug:
             self.pending = f"ERR internal error: {type(bug).__name__}".encode()
         return FAILED_TABLE
@@ -642,6 +652,7 @@ cdef class Lua:
         cdef int top = lua_gettop(L)
         self.needs_room = False
         self.ends = 0
+        self.budget = LARGEST_COPY
         try:
             self.pending = self.reply_at_top(L, 0)
         except NeedsRoom:
@@ -666,6 +677,7 @@ cdef class Lua:
             made = ReplyError("ERR " + STACK_LIMIT)
         elif kind == LUA_TSTRING:
             made = text_at(L, -1)
+            spend(&self.budget, PyBytes_GET_SIZE(made))
         elif kind == LUA_TNUMBER:
             made = truncated(lua_tonumber(L, -1))
         elif kind == LUA_TBOOLEAN:
@@ -681,6 +693,7 @@ cdef class Lua:
                 i = 1
                 lua_rawgeti(L, -1, i)
                 while lua_type(L, -1) != LUA_TNIL:
+                    spend(&self.budget, NODE_COST)
                     (<list>made).append(self.reply_at_top(L, used + 1))
                     i += 1
                     lua_rawgeti(L, -1, i)
@@ -741,6 +754,7 @@ cdef class Lua:
         cdef list pairs = []
         lua_pushnil(L)
         while lua_next(L, -2):
+            spend(&self.budget, NODE_COST)
             if with_values:
                 lua_pushvalue(L, -2)
                 key = self.reply_at_top(L, used + 4)

@@ -18,6 +18,8 @@ from node.scripting.errors import LuaError, bad_argument
 
 MAX_DEPTH = 1000
 PRECISION = 14
+LONGEST = 512 << 20
+"""Bytes of JSON that are written."""
 SPARSE_RATIO = 2
 SPARSE_SAFE = 10
 """An array may have more holes than items only up to this length."""
@@ -27,6 +29,9 @@ _ESCAPES = {code: b"\\u%04x" % code for code in (*range(32), 127)} | {
     9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r",
 }  # fmt: skip
 _ESCAPED = re.compile(rb'[\x00-\x1f\x7f"\\/]')
+_ESCAPED_BYTES = bytes(_ESCAPES)
+_IN_PLACE = 4096
+"""Longer strings are escaped byte value by byte value, each in one go."""
 _UNESCAPES = {
     b'"': b'"',
     b"\\": b"\\",
@@ -50,6 +55,9 @@ _MARKS = {
     b":": "T_COLON", b",": "T_COMMA",
 }  # fmt: skip
 
+TOO_LONG = LuaError("not enough memory")
+
+
 # --- encoding ----------------------------------------------------------------------------------------
 
 
@@ -60,6 +68,7 @@ def encode(*args: Any) -> bytes:
     open_: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = []
     """Tables being written: what is left of them, and how they end."""
     value = args[0]
+    written = 0
     while True:
         if isinstance(value, Table):
             length = _array_length(value)
@@ -67,6 +76,9 @@ def encode(*args: Any) -> bytes:
             open_.append((_elements(value, length), b"]" if length else b"}"))
         else:
             out.append(_scalar(value))
+            written += len(out[-1])
+            if written > LONGEST:
+                raise TOO_LONG
         while open_:
             found = next(open_[-1][0], None)
             if found is not None:
@@ -91,7 +103,17 @@ def _scalar(value: Any) -> bytes:
 
 
 def quoted(text: bytes) -> bytes:
-    return b'"' + _ESCAPED.sub(lambda found: _ESCAPES[found[0][0]], text) + b'"'
+    """As a JSON string. Raises LuaError where it would be longer than LONGEST."""
+    if len(text) <= _IN_PLACE:
+        return b'"' + _ESCAPED.sub(lambda found: _ESCAPES[found[0][0]], text) + b'"'
+    escaped = len(text) - len(text.translate(None, _ESCAPED_BYTES))
+    if len(text) + 5 * escaped > LONGEST:
+        raise TOO_LONG
+    if escaped:
+        text = text.replace(b"\\", _ESCAPES[ord("\\")])
+        for code in _ESCAPED_BYTES.replace(b"\\", b""):
+            text = text.replace(bytes((code,)), _ESCAPES[code])
+    return b'"' + text + b'"'
 
 
 def _digits(value: float) -> bytes:

@@ -1,14 +1,14 @@
 -- The sandbox, seen from inside: which names a script has, what it may not touch, how its errors are told.
 --
 -- Called once with the libraries to offer, and the table `redis` of the time when a library of functions is loaded,
--- which is all there is then. Returns what Python uses: `compile` (the function, or why not), `report` (what is told
+-- which is all there is then, and a function that tells whether the script is being stopped. Returns what Python uses: `compile` (the function, or why not), `report` (what is told
 -- of an error: its text and its place), `loading` (begin and end that time).
 --
 -- Rules. Read-only tables are proxies: an empty table in front of the contents, so that Lua itself calls
 -- `refuse`; whatever goes around metamethods (rawset, setmetatable, next, table.insert ...) is wrapped. Functions
 -- of Python are C functions of Lua, so scripts hold no Python object at all.
 
-local libraries, redis_at_load = ...
+local libraries, redis_at_load, is_killed = ...
 local getinfo = debug.getinfo
 local error, type, tostring, select, unpack, rawget = error, type, tostring, select, unpack, rawget
 local next, pairs, rawset, setmetatable, getmetatable = next, pairs, rawset, setmetatable, getmetatable
@@ -120,8 +120,15 @@ function safe.pcall(f, ...)
     return failed(xpcall(function() return arguments[FUNCTION](unpack(arguments, 1, count)) end, plain))
 end
 
+-- Lua calls the handler of an error that the hook raises before the hook has ended, so with hooks switched off:
+-- it could run forever. A script that is being stopped gets no more handlers.
 function safe.xpcall(f, handler)
-    return xpcall(f, function(value) return handler(plain(value)) end)
+    return xpcall(f, function(value)
+        if is_killed() then
+            return value
+        end
+        return handler(plain(value))
+    end)
 end
 
 function safe.next(t, key)

@@ -38,8 +38,9 @@ class Sandbox:
         redis_at_load: Library,
         on_command: Callable[[list[bytes]], Any],
         on_interrupt: Callable[[], bytes | None],
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
-        self.lua = Lua(MEMORY_LIMIT, on_interrupt, on_command)
+        self.lua = Lua(memory_limit, on_interrupt, on_command)
         calls = {"call": self.lua.command_function(False), "pcall": self.lua.command_function(True)}
         libraries = {
             "redis": {**redis, **calls},
@@ -51,7 +52,8 @@ class Sandbox:
         self._globals = self.lua.globals()
         offered = {name.encode(): self._library(each) for name, each in libraries.items()}
         main = self.lua.load(_SOURCE.read_bytes(), b"=sandbox")
-        inside = dict(self.lua.call(main, offered, self._library(redis_at_load)).pairs)
+        is_killed = self.lua.function(lambda: self.lua.killed)
+        inside = dict(self.lua.call(main, offered, self._library(redis_at_load), is_killed).pairs)
         self._compile, self._report, self._loading = (
             inside[name] for name in (b"compile", b"report", b"loading")
         )
