@@ -2,12 +2,7 @@
 
 from libc.stdint cimport uint8_t
 
-from node.core.member_table cimport MemberTable
-from node.core.ordered_index cimport Tree
-
-cdef struct Ranking:      # a large sorted set
-    MemberTable table     # its entries have eight extra bytes, their scores
-    Tree tree             # over the same entries
+from node.core.ranking cimport Ranking
 
 cdef class SortedSet:
     cdef uint8_t* pack    # while small: a listpack of member, score, member, score ... in order

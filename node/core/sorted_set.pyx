@@ -1,55 +1,36 @@
 """Sorted set: members with scores, in the order of their scores, and of their bytes where these are equal.
 
-`encoding` is "listpack" while there are few short members: Redis' own packed bytes, members and scores in turn
-and in order. Beyond the thresholds of `node.datatypes.limits` it is "skiplist" for good, which is what Redis calls
-it: here, a member table to find members by name and a tree over the same entries (`ordered_index.pyx`) for all that
-is about order. No Python object is kept for a member.
+`encoding` is "listpack" while there are few short members: Redis' own packed bytes (`packed_scores.pyx`). Beyond the
+thresholds of `node.datatypes.limits` it is "skiplist" for good, which is what Redis calls it: here, a table and a tree
+(`ranking.pyx`). No Python object is kept for a member.
 
 Ranks count from 0, the lowest. Ranges come as `ScoreBound` and `LexBound` pairs and become ranks at once.
-A score is an IEEE double and never NaN. In a listpack a score is the text that Redis prints for it, and whole
-numbers are integers; -0 is one of them, and loses its sign.
+A score is an IEEE double and never NaN.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport NAN, isnan
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport strtod
-from libc.string cimport memcpy, memset
+from libc.math cimport isnan
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 
-from node.core.double_digits cimport DOUBLE_TEXT, print_double
+from node.core.double_digits cimport DOUBLE_TEXT
 from node.core.listpack cimport (
     DIGITS,
     PACK_LARGEST,
-    Element,
     element_as_bytes,
-    element_bytes,
-    element_get,
     element_text,
     pack_bytes,
     pack_check,
     pack_copy,
     pack_count,
     pack_delete,
-    pack_find,
     pack_first,
-    pack_insert,
     pack_new,
     pack_next,
     pack_seek,
     text_size,
 )
-from node.core.member_table cimport (
-    Member,
-    member_hash,
-    member_new,
-    members_add,
-    members_bytes,
-    members_clear,
-    members_find,
-    members_init,
-    members_remove,
-    members_scan,
-)
+from node.core.member_table cimport Member, members_scan
 from node.core.memory cimport malloc_usable_size, release, take
 from node.core.ordered_index cimport (
     BELOW_ENTRY,
@@ -59,17 +40,24 @@ from node.core.ordered_index cimport (
     UP_TO_SCORE,
     Place,
     Probe,
-    is_before,
     key_of,
     score_of,
     tree_at,
-    tree_bytes,
-    tree_clear,
     tree_count,
-    tree_insert,
     tree_move,
     tree_next,
-    tree_remove,
+)
+from node.core.packed_scores cimport packed_add, packed_count, packed_find, packed_score
+from node.core.ranking cimport (
+    Ranking,
+    ranking_add,
+    ranking_add_all,
+    ranking_bytes,
+    ranking_drop,
+    ranking_drop_range,
+    ranking_find,
+    ranking_free,
+    ranking_new,
 )
 
 from node.datatypes.limits import limits
@@ -78,33 +66,12 @@ cdef object _limits = limits
 
 cdef enum:
     STEP = 256              # entries that an iteration takes at once
-    LONGEST_SCORE = 128     # bytes of a score's text in a foreign listpack
 
 PUT_ONLY_NEW = ONLY_NEW
 PUT_ONLY_KNOWN = ONLY_KNOWN
 PUT_ONLY_GREATER = ONLY_GREATER
 PUT_ONLY_LESS = ONLY_LESS
 PUT_INCREMENT = INCREMENT
-
-
-# -------------------------------------------------------------------------------------- packed scores
-
-
-cdef double packed_score(const uint8_t* at) noexcept nogil:
-    """The score that an element holds; NaN for one that holds none."""
-    cdef Element element
-    cdef char text[LONGEST_SCORE]
-    cdef char* end
-    cdef double score
-    element_get(at, &element)
-    if element.text == NULL:
-        return <double>element.number
-    if element.length == 0 or element.length >= LONGEST_SCORE:
-        return NAN
-    memcpy(text, element.text, element.length)
-    text[element.length] = 0
-    score = strtod(text, &end)
-    return score if end == text + element.length else NAN
 
 
 # ------------------------------------------------------------------------------------------ the forms
@@ -117,119 +84,49 @@ cdef int start_pack(SortedSet value) except -1:
     return 0
 
 
-cdef int start_ranking(SortedSet value) except -1:
-    value.ranking = <Ranking*>take(sizeof(Ranking))
-    if value.ranking == NULL:
-        raise MemoryError
-    memset(value.ranking, 0, sizeof(Ranking))
-    members_init(&value.ranking.table, sizeof(double))
-    return 0
-
-
-cdef void drop(SortedSet value) noexcept:
-    if value.ranking != NULL:
-        tree_clear(&value.ranking.tree)
-        members_clear(&value.ranking.table)
-        release(value.ranking)
-        value.ranking = NULL
-    release(value.pack)
-    value.pack = NULL
-
-
 cdef size_t count_of(SortedSet value) noexcept:
     return pack_count(value.pack) // 2 if value.ranking == NULL else value.ranking.table.used
 
 
 cdef int rank_all(SortedSet value) except -1:
     """Make a large sorted set of a small one."""
-    cdef SortedSet made
+    cdef Ranking* ranking
     cdef uint8_t* at
     cdef char digits[DIGITS]
     cdef const char* text
     cdef size_t length
     if value.ranking != NULL:
         return 0
-    made = SortedSet.__new__(SortedSet)
-    start_ranking(made)
+    ranking = ranking_new()
     at = pack_first(value.pack)
-    while at != NULL:
-        text = element_text(at, digits, &length)
-        at = pack_next(value.pack, at)
-        add_ranked(made, text, length, packed_score(at))
-        at = pack_next(value.pack, at)
-    value.ranking = made.ranking
-    made.ranking = NULL
+    try:
+        while at != NULL:
+            text = element_text(at, digits, &length)
+            at = pack_next(value.pack, at)
+            ranking_add(ranking, text, length, packed_score(at))
+            at = pack_next(value.pack, at)
+    except MemoryError:
+        ranking_free(ranking)
+        raise
+    value.ranking = ranking
     release(value.pack)
     value.pack = NULL
     return 0
 
 
-cdef int add_ranked(SortedSet value, const char* text, size_t length, double score) except -1:
-    """Add a member that is not there to a large sorted set."""
-    cdef Ranking* ranking = value.ranking
-    cdef Member* member = member_new(&ranking.table, member_hash(text, length), text, length, 0)
-    if member == NULL:
-        raise MemoryError
-    score_of(member)[0] = score
-    try:
-        members_add(&ranking.table, member)
-        tree_insert(&ranking.tree, member)
-    except MemoryError:
-        members_remove(&ranking.table, member.hash, text, length)
-        release(member)
-        raise
-    return 0
-
-
 cdef int add_packed(SortedSet value, const char* text, size_t length, double score) except -1:
-    """Add a member that is not there to a small sorted set."""
-    cdef Probe probe
-    cdef char score_text[DOUBLE_TEXT]
-    cdef size_t score_length = print_double(score + 0.0, score_text)
-    cdef uint8_t* placed = NULL
-    cdef uint8_t* at = pack_first(value.pack)
-    cdef uint8_t* moved
-    aim(&probe, text, length, score)
-    while at != NULL and is_packed_before(value.pack, at, &probe):
-        at = pack_next(value.pack, pack_next(value.pack, at))
-    moved = pack_insert(value.pack, at, text, length, &placed)
-    if moved == NULL:
+    cdef uint8_t* pack = packed_add(value.pack, text, length, score)
+    if pack == NULL:
         raise MemoryError
-    value.pack = moved
-    moved = pack_insert(value.pack, placed + element_bytes(placed), score_text, score_length, NULL)
-    if moved == NULL:
-        value.pack = pack_delete(value.pack, placed, 1, NULL)
-        raise MemoryError
-    value.pack = moved
+    value.pack = pack
     return 0
-
-
-cdef bint is_packed_before(uint8_t* pack, uint8_t* at, Probe* probe) noexcept nogil:
-    """Is the member at `at` before a probe?"""
-    cdef char digits[DIGITS]
-    cdef size_t length
-    cdef const char* text = element_text(at, digits, &length)
-    return is_before(packed_score(pack_next(pack, at)), text, length, probe)
-
-
-cdef inline void aim(Probe* probe, const char* text, size_t length, double score) noexcept nogil:
-    probe.kind = BELOW_ENTRY
-    probe.text = text
-    probe.length = length
-    probe.score = score
 
 
 cdef uint64_t count_before(SortedSet value, Probe* probe) noexcept:
     """How many entries are before a probe."""
-    cdef uint64_t count = 0
-    cdef uint8_t* at
     if value.ranking != NULL:
         return tree_count(&value.ranking.tree, probe)
-    at = pack_first(value.pack)
-    while at != NULL and is_packed_before(value.pack, at, probe):
-        at = pack_next(value.pack, pack_next(value.pack, at))
-        count += 1
-    return count
+    return packed_count(value.pack, probe)
 
 
 # ----------------------------------------------------------------------------------------- one member
@@ -240,11 +137,11 @@ cdef bint zset_score(SortedSet value, const char* text, size_t length, double* s
     cdef Member* member
     cdef uint8_t* at
     if value.ranking != NULL:
-        member = members_find(&value.ranking.table, member_hash(text, length), text, length)
+        member = ranking_find(value.ranking, text, length)
         if member != NULL:
             score[0] = score_of(member)[0]
         return member != NULL
-    at = pack_find(value.pack, pack_first(value.pack), text, length, 1)
+    at = packed_find(value.pack, text, length)
     if at != NULL:
         score[0] = packed_score(pack_next(value.pack, at))
     return at != NULL
@@ -270,7 +167,7 @@ cdef Outcome zset_put(
         if value.ranking == NULL and must_rank(value, text, length):
             rank_all(value)
         if value.ranking != NULL:
-            add_ranked(value, text, length, score[0])
+            ranking_add(value.ranking, text, length, score[0])
         else:
             add_packed(value, text, length, score[0])
         return ADDED
@@ -285,11 +182,7 @@ cdef Outcome zset_put(
     if score[0] == old:
         return UNCHANGED
     if value.ranking != NULL:
-        tree_move(
-            &value.ranking.tree,
-            members_find(&value.ranking.table, member_hash(text, length), text, length),
-            score[0],
-        )
+        tree_move(&value.ranking.tree, ranking_find(value.ranking, text, length), score[0])
     else:
         move_packed(value, text, length, score[0])
     return UPDATED
@@ -303,27 +196,19 @@ cdef int move_packed(SortedSet value, const char* text, size_t length, double sc
 
 cdef bint zset_remove(SortedSet value, const char* text, size_t length) except -1:
     """True if it was a member."""
-    cdef uint32_t hash
     cdef Member* member
     cdef uint8_t* at
     if value.ranking == NULL:
-        at = pack_find(value.pack, pack_first(value.pack), text, length, 1)
+        at = packed_find(value.pack, text, length)
         if at == NULL:
             return False
         value.pack = pack_delete(value.pack, at, 2, NULL)
         return True
-    hash = member_hash(text, length)
-    member = members_find(&value.ranking.table, hash, text, length)
+    member = ranking_find(value.ranking, text, length)
     if member == NULL:
         return False
-    drop_ranked(value.ranking, member)
+    ranking_drop(value.ranking, member)
     return True
-
-
-cdef void drop_ranked(Ranking* ranking, Member* member) noexcept:
-    tree_remove(&ranking.tree, member)
-    members_remove(&ranking.table, member.hash, key_of(member), member.key_length)
-    release(member)
 
 
 # --------------------------------------------------------------------------------------- many members
@@ -381,17 +266,6 @@ cdef int collect(void* context, Member* member) except -1:
     return 0
 
 
-cdef struct Sample:
-    size_t seen
-    size_t total
-
-
-cdef int add_size(void* context, Member* member) except -1:
-    (<Sample*>context).seen += 1
-    (<Sample*>context).total += malloc_usable_size(member)
-    return 0
-
-
 cdef void aim_at_score(Probe* probe, bound, bint upper):
     cdef bint exclusive
     probe.score, exclusive = bound
@@ -434,7 +308,8 @@ cdef class SortedSet:
             start_pack(self)
 
     def __dealloc__(self):
-        drop(self)
+        ranking_free(self.ranking)
+        release(self.pack)
 
     @staticmethod
     def sized(size_t count, size_t length):
@@ -495,35 +370,19 @@ cdef class SortedSet:
 
     def allocated(self, size_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some members (0: all) of a large one."""
-        cdef Sample sample
         if self.ranking == NULL:
             return malloc_usable_size(self.pack)
-        sample.seen = sample.total = 0
-        members_scan(&self.ranking.table, 0, samples if samples else count_of(self), add_size, &sample)
-        return (
-            malloc_usable_size(self.ranking)
-            + members_bytes(&self.ranking.table)
-            + tree_bytes(&self.ranking.tree)
-            + sample.total * count_of(self) // max(sample.seen, 1)
-        )
+        return ranking_bytes(self.ranking, samples)
 
     def copy(self):
         cdef SortedSet made = SortedSet.__new__(SortedSet)
-        cdef Place place
-        cdef Member* member
-        if self.ranking == NULL:
-            made.pack = pack_copy(self.pack)
-            if made.pack == NULL:
-                raise MemoryError
+        if self.ranking != NULL:
+            made.ranking = ranking_new()
+            ranking_add_all(made.ranking, self.ranking)
             return made
-        start_ranking(made)
-        if count_of(self):
-            tree_at(&self.ranking.tree, 0, &place)
-            while True:
-                member = tree_next(&place)
-                if member == NULL:
-                    break
-                add_ranked(made, key_of(member), member.key_length, score_of(member)[0])
+        made.pack = pack_copy(self.pack)
+        if made.pack == NULL:
+            raise MemoryError
         return made
 
     # --- one member ----------------------------------------------------------------------------------
@@ -569,7 +428,10 @@ cdef class SortedSet:
         cdef double score
         if not zset_score(self, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member), &score):
             return None
-        aim(&probe, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member), score)
+        probe.kind = BELOW_ENTRY
+        probe.text = PyBytes_AS_STRING(member)
+        probe.length = PyBytes_GET_SIZE(member)
+        probe.score = score
         return count_before(self, &probe)
 
     def at(self, uint64_t rank) -> tuple[bytes, float]:
@@ -616,28 +478,12 @@ cdef class SortedSet:
 
     def delete_range(self, uint64_t start, uint64_t stop) -> None:
         """Remove the members of ranks start..stop-1."""
-        cdef uint64_t left = stop - start
-        cdef uint64_t i
-        cdef Place place
-        cdef Member** gone
         if start >= stop:
             return
         if self.ranking == NULL:
-            self.pack = pack_delete(self.pack, pack_seek(self.pack, 2 * start), 2 * left, NULL)
-            return
-        if left == count_of(self):
-            tree_clear(&self.ranking.tree)
-            members_clear(&self.ranking.table)
-            return
-        gone = <Member**>take(left * sizeof(Member*))
-        if gone == NULL:
-            raise MemoryError
-        tree_at(&self.ranking.tree, start, &place)
-        for i in range(left):
-            gone[i] = tree_next(&place)
-        for i in range(left):
-            drop_ranked(self.ranking, gone[i])
-        release(gone)
+            self.pack = pack_delete(self.pack, pack_seek(self.pack, 2 * start), 2 * (stop - start), NULL)
+        else:
+            ranking_drop_range(self.ranking, start, stop)
 
     def scan(self, uint64_t cursor, size_t count) -> tuple[int, list[tuple[bytes, float]]]:
         """At least `count` members with scores from `cursor` on (0 to begin) unless the end is reached, and
