@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 from node.core.hash cimport Hash, soonest_due
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport CLOCK_MASK, Key, key_from_bytes, key_of, value_of
+from node.core.listpack cimport canonical_number
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IS_OBJECT,
@@ -39,25 +40,6 @@ cdef enum:
     EMBSTR_LIMIT = 44
 
 cdef list TYPE_NAMES = ["string", "list", "set", "zset", "hash", "module", "stream"]
-
-
-cdef bint is_canonical_integer(const char* text, size_t length) noexcept nogil:
-    """Whether `text` is what printing some int64 would give: then Redis stores it as an integer."""
-    cdef uint64_t magnitude = 0
-    cdef size_t i = 0
-    cdef bint negative = length > 0 and text[0] == c"-"
-    if negative:
-        i = 1
-    if length - i < 1 or length - i > 19:
-        return False
-    if text[i] == c"0":
-        return length == 1
-    while i < length:
-        if text[i] < c"0" or text[i] > c"9":
-            return False
-        magnitude = magnitude * 10 + <uint64_t>(text[i] - c"0")
-        i += 1
-    return magnitude <= (<uint64_t>1 << 63) - (0 if negative else 1)
 
 
 cdef Entry* string_at(Database db, bytes key, bint counted) except? NULL:
@@ -180,6 +162,7 @@ cdef class Database(Keyspace):
         """OBJECT ENCODING: int, embstr or raw for strings, what the datatype says for others."""
         cdef Key k
         key_from_bytes(&k, key)
+        cdef int64_t number
         cdef Entry* entry = self.find(&k)
         if entry == NULL:
             return None
@@ -187,7 +170,7 @@ cdef class Database(Keyspace):
             return value_of(entry).encoding
         if entry.flags & WAS_EDITED:
             return "raw"
-        if is_canonical_integer(entry_value(entry), entry.value_length):
+        if canonical_number(entry_value(entry), entry.value_length, &number):
             return "int"
         return "embstr" if entry.value_length <= EMBSTR_LIMIT else "raw"
 

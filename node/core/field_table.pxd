@@ -1,6 +1,6 @@
 """The fields of a large hash. See field_table.pyx."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.core.member_table cimport Member, MemberTable
 
@@ -24,3 +24,10 @@ cdef int fields_set(
 ) except -1
 cdef bint fields_remove(FieldTable* table, const char* field, size_t length) noexcept nogil
 cdef int field_expire(FieldTable* table, Member* member, int64_t at) except -1
+cdef bytes field_name(FieldTable* table, Member* member)
+cdef bytes field_content(FieldTable* table, Member* member)
+cdef uint64_t fields_scan(
+    FieldTable* table, uint64_t cursor, size_t count, int64_t horizon, bint moments, list found
+) except? 0xFFFFFFFFFFFFFFFF
+cdef list fields_expired(FieldTable* table, int64_t now, Py_ssize_t limit)
+cdef size_t fields_allocated(FieldTable* table, size_t samples) except? 0

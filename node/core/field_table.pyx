@@ -7,25 +7,27 @@ knows its place there, so that a new moment, or its removal, costs a few steps u
 fields do not expire pays nothing for it.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from node.core.member_table cimport (
     Member,
-    MemberPlace,
     member_extra,
     member_hash,
     member_key,
     member_new,
     member_tail,
     members_add,
+    members_bytes,
     members_clear,
     members_find,
     members_init,
     members_remove,
     members_repoint,
+    members_scan,
 )
-from node.core.memory cimport release, resize, take_zeroed
+from node.core.memory cimport malloc_usable_size, release, resize, take_zeroed
 
 cdef enum:
     PLACE = 4               # bytes that a TIMED field has before its value
@@ -169,6 +171,81 @@ cdef Member* untimed(FieldTable* table, Member* member) except NULL:
     memmove(tail, tail + PLACE, size)
     word_of(member)[0] = size
     return grown(table, member, size)
+
+
+# --- many fields ---------------------------------------------------------------------------------------------
+
+cdef struct Scan:
+    FieldTable* table
+    void* found             # the list that gets the fields
+    int64_t horizon         # fields that expire before are left out
+    bint moments            # (field, value, moment) rather than (field, value)
+    size_t seen
+    size_t allocated
+
+
+cdef bytes field_name(FieldTable* table, Member* member):
+    return PyBytes_FromStringAndSize(member_key(&table.members, member), member.key_length)
+
+
+cdef bytes field_content(FieldTable* table, Member* member):
+    cdef size_t length
+    cdef const char* text = field_value(table, member, &length)
+    return PyBytes_FromStringAndSize(text, length)
+
+
+cdef uint64_t fields_scan(
+    FieldTable* table, uint64_t cursor, size_t count, int64_t horizon, bint moments, list found
+) except? 0xFFFFFFFFFFFFFFFF:
+    """Append at least `count` fields from `cursor` on, unless the end is reached, to `found`, as (field, value) or
+    (field, value, Unix ms or 0), less those that expire before `horizon`; returns the next cursor."""
+    cdef Scan scan
+    scan.table = table
+    scan.found = <void*>found
+    scan.horizon = horizon
+    scan.moments = moments
+    return members_scan(&table.members, cursor, count, add_field, &scan)
+
+
+cdef int add_field(void* context, Member* member) except -1:
+    cdef Scan* scan = <Scan*>context
+    cdef int64_t due = field_due(scan.table, member)
+    if 0 < due < scan.horizon:
+        return 0
+    name = field_name(scan.table, member)
+    content = field_content(scan.table, member)
+    (<list>scan.found).append((name, content, due) if scan.moments else (name, content))
+    return 0
+
+
+cdef list fields_expired(FieldTable* table, int64_t now, Py_ssize_t limit):
+    """Up to `limit` fields that expired before `now`: what is above an expired one in the heap has, too."""
+    cdef list found = []
+    cdef list waiting = [0]
+    cdef uint32_t place
+    while waiting and len(found) < limit:
+        place = waiting.pop()
+        if place < table.due_used and table.due[place].at < now:
+            found.append(field_name(table, table.due[place].member))
+            waiting += (2 * place + 1, 2 * place + 2)
+    return found
+
+
+cdef size_t fields_allocated(FieldTable* table, size_t samples) except? 0:
+    """Bytes of memory, judged by so many fields, 0 for all."""
+    cdef Scan scan
+    cdef size_t total = malloc_usable_size(table) + members_bytes(&table.members)
+    scan.seen = scan.allocated = 0
+    members_scan(&table.members, 0, samples if samples else table.members.used, add_size, &scan)
+    if table.due != NULL:
+        total += malloc_usable_size(table.due)
+    return total + (scan.allocated * table.members.used // scan.seen if scan.seen else 0)
+
+
+cdef int add_size(void* context, Member* member) except -1:
+    (<Scan*>context).seen += 1
+    (<Scan*>context).allocated += malloc_usable_size(member)
+    return 0
 
 
 # --- the heap ------------------------------------------------------------------------------------------------

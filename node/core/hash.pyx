@@ -15,38 +15,45 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from node.core.field_pack cimport (
+    PAIRS,
+    TRIPLES,
+    element_after,
+    pack_due,
+    pack_field,
+    pack_gather,
+    pack_is_ordered,
+    pack_move,
+    pack_put,
+    pack_unpack,
+    pack_widen,
+)
 from node.core.field_table cimport (
+    field_content,
     field_due,
     field_expire,
-    field_value,
+    field_name,
+    fields_allocated,
+    fields_expired,
     fields_find,
     fields_free,
     fields_new,
     fields_remove,
+    fields_scan,
     fields_set,
 )
 from node.core.listpack cimport (
     PACK_LARGEST,
-    Element,
     element_as_bytes,
-    element_bytes,
-    element_get,
-    pack_append,
-    pack_append_number,
     pack_bytes,
     pack_check,
     pack_copy,
     pack_count,
     pack_delete,
-    pack_find,
     pack_first,
-    pack_insert,
-    pack_insert_number,
     pack_new,
-    pack_next,
-    pack_replace,
 )
-from node.core.member_table cimport Member, member_key, members_bytes, members_random, members_scan, random_number
+from node.core.member_table cimport Member, members_random, random_number
 from node.core.memory cimport malloc_usable_size, release, take
 
 from node.core.listpack import Malformed
@@ -174,9 +181,9 @@ cdef class Hash:
         while True:
             found = []
             if self.table == NULL:
-                unpack(self, found)
+                pack_unpack(self.pack, width(self), found)
             else:
-                cursor = members_scan(&self.table.members, cursor, CHUNK, add_triple, visit(self, found))
+                cursor = fields_scan(self.table, cursor, CHUNK, 0, True, found)
             yield from found
             if cursor == 0:
                 return
@@ -187,7 +194,7 @@ cdef class Hash:
         cdef list found = []
         if self.table == NULL:
             return 0, self.items()
-        cursor = members_scan(&self.table.members, cursor, count, add_pair, visit(self, found))
+        cursor = fields_scan(self.table, cursor, count, self.horizon, False, found)
         return cursor, found
 
     def draw(self, int64_t count) -> list[tuple[bytes, bytes]]:
@@ -219,7 +226,7 @@ cdef class Hash:
                 if <size_t>member in drawn:
                     continue
                 drawn.add(<size_t>member)
-            found.append((key_bytes(self, member), table_value(self, member)))
+            found.append((field_name(self.table, member), field_content(self.table, member)))
         return found
 
     # --- expiry --------------------------------------------------------------------------------------
@@ -243,20 +250,10 @@ cdef class Hash:
 
     def allow_expiry(self) -> None:
         """Make room for moments: a listpack becomes one of triples, as Redis does before it looks further."""
-        cdef uint8_t* at
-        cdef uint8_t* moved
         if self.timed:
             return
         if self.table == NULL:
-            at = pack_first(self.pack)
-            while at != NULL:
-                at += element_bytes(at)
-                at += element_bytes(at)
-                moved = pack_insert_number(self.pack, at, 0, &at)
-                if moved == NULL:
-                    raise MemoryError
-                self.pack = moved
-                at = pack_next(self.pack, at)
+            pack_widen(&self.pack)
         self.timed = True
 
     def set_expiry(self, bytes field not None, int64_t at) -> bool:
@@ -268,28 +265,18 @@ cdef class Hash:
         if self.table != NULL:
             field_expire(self.table, place.member, at)
         else:
-            reorder(self, field, &place, at)
+            pack_move(&self.pack, place.field, field, at)
         return True
 
     def expired(self, int64_t now, Py_ssize_t limit) -> list[bytes]:
         """Up to `limit` fields that expired before `now`, in no particular order."""
         cdef list found = []
-        cdef list waiting
-        cdef uint32_t place
         if soonest_due(self) >= now:
             return found
-        if self.table == NULL:
-            triples = []
-            unpack(self, triples)
-            return [field for field, _, due in triples if 0 < due < now][:limit]
-        # what is above an expired place of the heap has expired too
-        waiting = [0]
-        while waiting and len(found) < limit:
-            place = waiting.pop()
-            if place < self.table.due_used and self.table.due[place].at < now:
-                found.append(key_bytes(self, self.table.due[place].member))
-                waiting += (2 * place + 1, 2 * place + 2)
-        return found
+        if self.table != NULL:
+            return fields_expired(self.table, now, limit)
+        pack_unpack(self.pack, TRIPLES, found)
+        return [field for field, _, due in found if 0 < due < now][:limit]
 
     # --- the packed bytes ----------------------------------------------------------------------------
 
@@ -314,28 +301,15 @@ cdef class Hash:
         made.timed = timed
         if len(set(made.fields())) != length_of(made):
             raise Malformed("hash with a field twice")
-        if timed:
-            check_order(made)
+        if timed and not pack_is_ordered(made.pack):
+            reorder(made)
         if length_of(made) > limits.hash_max_listpack_entries:
             enlarge(made)
         return made
 
     def allocated(self, Py_ssize_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some fields (0: all) of a large one."""
-        cdef size_t seen = 0
-        cdef size_t total = 0
-        cdef Visit context
-        if self.table == NULL:
-            return malloc_usable_size(self.pack)
-        context.total = 0
-        context.seen = 0
-        members_scan(
-            &self.table.members, 0, samples if samples else self.table.members.used, add_size, &context
-        )
-        total = malloc_usable_size(self.table) + members_bytes(&self.table.members)
-        if self.table.due != NULL:
-            total += malloc_usable_size(self.table.due)
-        return total + context.total * self.table.members.used // max(context.seen, 1)
+        return malloc_usable_size(self.pack) if self.table == NULL else fields_allocated(self.table, samples)
 
 
 # --- finding -------------------------------------------------------------------------------------------------
@@ -347,7 +321,7 @@ cdef struct Place:
 
 cdef inline uint32_t width(Hash self) noexcept:
     """Elements of the listpack for each field."""
-    return 3 if self.timed else 2
+    return TRIPLES if self.timed else PAIRS
 
 
 cdef inline Py_ssize_t length_of(Hash self) noexcept:
@@ -356,24 +330,11 @@ cdef inline Py_ssize_t length_of(Hash self) noexcept:
 
 cdef inline bint find(Hash self, bytes field, Place* place) noexcept:
     """Whether the field is there, expired or not; then `place` says where."""
-    cdef const char* text = PyBytes_AS_STRING(field)
-    cdef size_t length = PyBytes_GET_SIZE(field)
     if self.table != NULL:
-        place.member = fields_find(self.table, text, length)
+        place.member = fields_find(self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field))
         return place.member != NULL
-    place.field = pack_find(self.pack, pack_first(self.pack), text, length, width(self) - 1)
+    place.field = pack_field(self.pack, width(self), field)
     return place.field != NULL
-
-
-cdef inline uint8_t* second(uint8_t* field) noexcept:
-    """The value's element, from the field's; the moment's, from the value's."""
-    return field + element_bytes(field)
-
-
-cdef inline int64_t number_at(uint8_t* at) noexcept:
-    cdef Element element
-    element_get(at, &element)
-    return element.number if element.text == NULL else 0
 
 
 cdef inline int64_t due_at(Hash self, Place* place) noexcept:
@@ -382,7 +343,7 @@ cdef inline int64_t due_at(Hash self, Place* place) noexcept:
         return 0
     if self.table != NULL:
         return field_due(self.table, place.member)
-    return number_at(second(second(place.field)))
+    return pack_due(place.field)
 
 
 cdef inline bint hidden(Hash self, Place* place) noexcept:
@@ -391,18 +352,8 @@ cdef inline bint hidden(Hash self, Place* place) noexcept:
 
 cdef inline bytes value_at(Hash self, Place* place):
     if self.table != NULL:
-        return table_value(self, place.member)
-    return element_as_bytes(second(place.field))
-
-
-cdef inline bytes table_value(Hash self, Member* member):
-    cdef size_t length
-    cdef const char* text = field_value(self.table, member, &length)
-    return PyBytes_FromStringAndSize(text, length)
-
-
-cdef inline bytes key_bytes(Hash self, Member* member):
-    return PyBytes_FromStringAndSize(member_key(&self.table.members, member), member.key_length)
+        return field_content(self.table, place.member)
+    return element_as_bytes(element_after(place.field))
 
 
 cdef int64_t soonest_due(Hash self) noexcept:
@@ -414,94 +365,20 @@ cdef int64_t soonest_due(Hash self) noexcept:
         return self.table.due[0].at if self.table.due_used else NO_DUE
     first = pack_first(self.pack)
     if first != NULL:
-        due = number_at(second(second(first)))
+        due = pack_due(first)
     return due if due else NO_DUE
-
-
-# --- gathering -----------------------------------------------------------------------------------------------
-
-cdef struct Visit:
-    void* owner             # the Hash
-    void* found             # the list to append to
-    size_t seen
-    size_t total
-
-
-cdef Visit current          # of the members_scan under way; visitors call nothing that scans
-
-
-cdef void* visit(Hash owner, list found):
-    current.owner = <void*>owner
-    current.found = <void*>found
-    return &current
-
-
-cdef int add_pair(void* context, Member* member) except -1:
-    cdef Hash self = <Hash>(<Visit*>context).owner
-    if not (self.timed and self.horizon and 0 < field_due(self.table, member) < self.horizon):
-        (<list>(<Visit*>context).found).append((key_bytes(self, member), table_value(self, member)))
-    return 0
-
-
-cdef int add_triple(void* context, Member* member) except -1:
-    cdef Hash self = <Hash>(<Visit*>context).owner
-    triple = (key_bytes(self, member), table_value(self, member), field_due(self.table, member))
-    (<list>(<Visit*>context).found).append(triple)
-    return 0
-
-
-cdef int add_size(void* context, Member* member) except -1:
-    (<Visit*>context).seen += 1
-    (<Visit*>context).total += malloc_usable_size(member)
-    return 0
-
-
-cdef int unpack(Hash self, list found) except -1:
-    """The triples of a small hash, hidden ones too."""
-    cdef uint8_t* at = pack_first(self.pack)
-    cdef uint8_t* value
-    cdef int64_t due = 0
-    while at != NULL:
-        value = second(at)
-        field = element_as_bytes(at)
-        at = value
-        if self.timed:
-            at = second(value)
-            due = number_at(at)
-        found.append((field, element_as_bytes(value), due))
-        at = pack_next(self.pack, at)
-    return 0
 
 
 cdef list gather(Hash self, bint fields, bint values):
     """What is not hidden: fields, values, or tuples of both."""
-    cdef list found = []
-    cdef uint8_t* at
-    cdef uint8_t* value
-    cdef uint8_t* last
-    cdef int64_t due
-    if self.table != NULL:
-        members_scan(&self.table.members, 0, self.table.members.used, add_pair, visit(self, found))
-        if not fields or not values:
-            return [pair[1] if values else pair[0] for pair in found]
+    cdef list found
+    if self.table == NULL:
+        return pack_gather(self.pack, width(self), self.horizon, fields, values)
+    found = []
+    fields_scan(self.table, 0, self.table.members.used, self.horizon, False, found)
+    if fields and values:
         return found
-    at = pack_first(self.pack)
-    while at != NULL:
-        value = last = second(at)
-        if self.timed:
-            last = second(value)
-            due = number_at(last)
-            if 0 < due < self.horizon:
-                at = pack_next(self.pack, last)
-                continue
-        if not values:
-            found.append(element_as_bytes(at))
-        elif not fields:
-            found.append(element_as_bytes(value))
-        else:
-            found.append((element_as_bytes(at), element_as_bytes(value)))
-        at = pack_next(self.pack, last)
-    return found
+    return [pair[1] if values else pair[0] for pair in found]
 
 
 # --- changing ------------------------------------------------------------------------------------------------
@@ -529,79 +406,22 @@ cdef int make_ready(Hash self, list args, Py_ssize_t start) except -1:
 
 cdef bint put(Hash self, bytes field, bytes value, bint keep_expiry) except -1:
     """Set a field, whose size has been checked; True if it is new."""
-    cdef Place place
-    cdef uint8_t* moved
-    cdef const char* text = PyBytes_AS_STRING(value)
-    cdef size_t length = PyBytes_GET_SIZE(value)
+    cdef bint new
     if self.table != NULL:
         return fields_set(
-            self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), text, length, keep_expiry
+            self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field),
+            PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), keep_expiry,
         )
-    if find(self, field, &place):
-        moved = pack_replace(self.pack, second(place.field), text, length, NULL)
-        if moved == NULL:
-            raise MemoryError
-        place.field += moved - self.pack
-        self.pack = moved
-        if self.timed and not keep_expiry and due_at(self, &place):
-            reorder(self, field, &place, 0)
-        return False
-    append(self, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field))
-    append(self, text, length)
-    if self.timed:
-        append_number(self, 0)
-    if length_of(self) > limits.hash_max_listpack_entries:
+    new = pack_put(&self.pack, width(self), field, value, keep_expiry)
+    if new and length_of(self) > limits.hash_max_listpack_entries:
         enlarge(self)
-    return True
-
-
-cdef inline int append(Hash self, const char* text, size_t length) except -1:
-    cdef uint8_t* moved = pack_append(self.pack, text, length)
-    if moved == NULL:
-        raise MemoryError
-    self.pack = moved
-    return 0
-
-
-cdef inline int append_number(Hash self, int64_t number) except -1:
-    cdef uint8_t* moved = pack_append_number(self.pack, number)
-    if moved == NULL:
-        raise MemoryError
-    self.pack = moved
-    return 0
-
-
-cdef int reorder(Hash self, bytes field, Place* place, int64_t due) except -1:
-    """Put a field of a small hash where its new moment belongs: before the first that does not expire earlier."""
-    cdef uint8_t* at
-    cdef uint8_t* moved
-    cdef int64_t other
-    value = element_as_bytes(second(place.field))
-    self.pack = pack_delete(self.pack, place.field, 3, NULL)
-    at = pack_first(self.pack) if due else NULL
-    while at != NULL:
-        other = number_at(second(second(at)))
-        if other == 0 or other >= due:
-            break
-        at = pack_next(self.pack, second(second(at)))
-    # from behind, each before the one that was put there last
-    moved = pack_insert_number(self.pack, at, due, &at)
-    if moved != NULL:
-        self.pack = moved
-        moved = pack_insert(self.pack, at, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), &at)
-    if moved != NULL:
-        self.pack = moved
-        moved = pack_insert(self.pack, at, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), &at)
-    if moved == NULL:
-        raise MemoryError
-    self.pack = moved
-    return 0
+    return new
 
 
 cdef int enlarge(Hash self) except -1:
     """Become large."""
     cdef list found = []
-    unpack(self, found)
+    pack_unpack(self.pack, width(self), found)
     self.table = fields_new()
     if self.table == NULL:
         raise MemoryError
@@ -614,27 +434,10 @@ cdef int enlarge(Hash self) except -1:
     return 0
 
 
-cdef int check_order(Hash self) except -1:
-    """Foreign triples: moments must be numbers; fields out of their order are put into it."""
-    cdef uint8_t* at = pack_first(self.pack)
-    cdef Element element
-    cdef int64_t before = 0
-    cdef bint ordered = True
-    cdef bint ended = False
-    while at != NULL:
-        at = second(second(at))
-        element_get(at, &element)
-        if element.text != NULL or element.number < 0:
-            raise Malformed("hash field with an expiry that is no moment")
-        if element.number == 0:
-            ended = True
-        elif ended or element.number < before:
-            ordered = False
-        before = element.number
-        at = pack_next(self.pack, at)
-    if not ordered:
-        found = []
-        unpack(self, found)
-        for field, _, due in found:
-            self.set_expiry(field, due)
+cdef int reorder(Hash self) except -1:
+    """Put foreign triples into the order in which they expire."""
+    cdef list found = []
+    pack_unpack(self.pack, TRIPLES, found)
+    for field, _, due in found:
+        self.set_expiry(field, due)
     return 0

@@ -31,7 +31,7 @@ cdef int64_t pack_check(const uint8_t* data, size_t length) noexcept nogil
 cdef uint32_t pack_count(uint8_t* pack) noexcept nogil
 cdef uint8_t* pack_trim(uint8_t* pack) noexcept nogil
 
-# --- walking ---------------------------------------------------------------------------------------------------
+# --- walking ---
 
 cdef uint8_t* pack_first(uint8_t* pack) noexcept nogil
 cdef uint8_t* pack_last(uint8_t* pack) noexcept nogil
@@ -40,20 +40,20 @@ cdef uint8_t* pack_prev(uint8_t* pack, const uint8_t* at) noexcept nogil
 cdef uint8_t* pack_seek(uint8_t* pack, int64_t index) noexcept nogil
 cdef uint32_t element_bytes(const uint8_t* at) noexcept nogil
 
-# --- one element -------------------------------------------------------------------------------------------------
+# --- one element ---
 
 cdef void element_get(const uint8_t* at, Element* out) noexcept nogil
 cdef const char* element_text(const uint8_t* at, char* digits, size_t* length) noexcept nogil
 cdef bint element_equals(const uint8_t* at, const char* text, size_t length) noexcept nogil
 cdef bytes element_as_bytes(const uint8_t* at)
 
-# --- searching ---------------------------------------------------------------------------------------------------
+# --- searching ---
 
 cdef uint8_t* pack_find(
     uint8_t* pack, const uint8_t* start, const char* text, size_t length, uint32_t skip
 ) noexcept nogil
 
-# --- changing ----------------------------------------------------------------------------------------------------
+# --- changing ---
 
 cdef uint8_t* pack_insert(
     uint8_t* pack, const uint8_t* at, const char* text, size_t length, uint8_t** placed
@@ -75,7 +75,7 @@ cdef uint8_t* pack_splice(
     uint8_t* pack, const uint8_t* at, size_t cut, int64_t cut_count, const uint8_t* body, size_t size, int64_t count
 ) noexcept nogil
 
-# --- numbers, sizes --------------------------------------------------------------------------------------------
+# --- numbers, sizes ---
 
 cdef bint canonical_number(const char* text, size_t length, int64_t* number) noexcept nogil
 cdef size_t print_number(int64_t number, char* digits) noexcept nogil

@@ -415,14 +415,26 @@ cdef uint8_t* pack_find(
     if start == NULL:
         return NULL
     while start[0] != PACK_END:
-        if equals(start, text, length, is_number, number):
+        if 0x80 <= start[0] < 0xC0:  # short text, as most are
+            if (start[0] & 0x3F) == length and memcmp(start + 1, text, length) == 0:
+                return <uint8_t*>start
+        elif equals(start, text, length, is_number, number):
             return <uint8_t*>start
-        start += element_bytes(start)
+        start = behind(start)
         left = skip
         while left and start[0] != PACK_END:
-            start += element_bytes(start)
+            start = behind(start)
             left -= 1
     return NULL
+
+
+cdef inline const uint8_t* behind(const uint8_t* at) noexcept nogil:
+    """The element behind `at`, or the end mark."""
+    if at[0] < 0x80:
+        return at + 2
+    if at[0] < 0xC0:
+        return at + 2 + (at[0] & 0x3F)
+    return at + element_bytes(at)
 
 
 # --- changing ------------------------------------------------------------------------------------------------
