@@ -35,12 +35,8 @@ from node.core.listpack cimport (
 )
 from node.core.memory cimport malloc_usable_size, release, take
 from node.core.quicklist cimport (
-    Node,
     Place,
-    Quicklist,
     adopt,
-    count_limit,
-    exceeds,
     place_as_bytes,
     place_equals,
     place_of,
@@ -53,10 +49,10 @@ from node.core.quicklist cimport (
     quick_new,
     quick_push,
     quick_replace,
-    size_limit,
     step_back,
     step_forward,
 )
+from node.core.quicklist_node cimport Node, Quicklist, count_limit, exceeds, size_limit
 from node.core.listpack import Malformed
 from node.datatypes.limits import limits
 

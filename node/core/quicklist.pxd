@@ -2,29 +2,11 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-cdef struct Node:
-    Node* before
-    Node* after
-    uint8_t* pack       # a listpack, or the bytes of one large element
-    uint32_t count      # elements
-    uint32_t length     # of the large element
-    bint plain          # whether it is one
-
-cdef struct Quicklist:
-    Node* head
-    Node* tail
-    int64_t count       # elements of all nodes
-    uint32_t nodes
-    int fill            # list-max-listpack-size as it was when the list was made
+from node.core.quicklist_node cimport Node, Quicklist
 
 cdef struct Place:
     Node* node          # NULL: beyond an end
     uint8_t* at         # the element in the node's pack; unused in a plain node
-
-# --- limits
-cdef int64_t size_limit(int fill) noexcept nogil
-cdef int64_t count_limit(int fill) noexcept nogil
-cdef bint exceeds(int fill, int64_t size, int64_t count) noexcept nogil
 
 # --- the whole
 cdef Quicklist* quick_new(int fill) noexcept nogil

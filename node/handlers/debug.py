@@ -12,7 +12,7 @@ from typing import Any
 
 from node import errors
 from node.config.kinds import parse_memory
-from node.core.quicklist import set_packed_threshold
+from node.core.quicklist_node import set_packed_threshold
 from node.errors import ReplyError, one_line
 from node.handlers import debug_data
 from node.handlers.arguments import parse_non_negative

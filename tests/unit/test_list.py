@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from node.core import listpack, quicklist
+from node.core import listpack, quicklist_node
 from node.core.memory import used_bytes
 from node.datatypes import List
 from node.datatypes.limits import limits
@@ -30,14 +30,14 @@ def usual_limits() -> Iterator[None]:
     before = limits.list_max_listpack_size
     yield
     limits.list_max_listpack_size = before
-    quicklist.set_packed_threshold(0)
+    quicklist_node.set_packed_threshold(0)
 
 
 class ListMachine(RuleBasedStateMachine):
     @initialize(fill=st.sampled_from([1, 2, 3, 6, -1]), items=st.lists(ITEMS))
     def start(self, fill: int, items: list[bytes]) -> None:
         limits.list_max_listpack_size = fill
-        quicklist.set_packed_threshold(LARGE)
+        quicklist_node.set_packed_threshold(LARGE)
         self.value, self.model = List(items), items[:]
 
     @rule(items=FEW)
