@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from node.core.engine import GATE_NO_TOUCH
+from node.session.client_memory import memory_of
 
 if TYPE_CHECKING:
     from node.session.session import Session
@@ -72,6 +73,7 @@ def describe(session: Session, doing: str = "") -> bytes:
     pending_input = link.pending_input if link else 0
     pending_output = link.pending_output if link else 0
     capacity = link.input_capacity if link else 0
+    memory = memory_of(session)
     sock = _extra(session, "socket")
     own = session.subscriptions
     fields: dict[str, Any] = {
@@ -92,13 +94,13 @@ def describe(session: Session, doing: str = "") -> bytes:
         "qbuf": pending_input,
         "qbuf-free": max(0, capacity - pending_input),
         "argv-mem": 0,
-        "multi-mem": sum(len(word) for _, argv in session.queue or () for word in argv),
+        "multi-mem": memory.transaction,
         "rbs": 0,
         "rbp": 0,
         "obl": 0,
         "oll": 1 if pending_output else 0,
         "omem": pending_output,
-        "tot-mem": capacity + pending_output,
+        "tot-mem": memory.total,
         "events": "rw" if pending_output else "r",
         "cmd": doing or session.last_command or NO_COMMAND,
         "user": session.user.name.decode("latin-1") if session.user else "(superuser)",

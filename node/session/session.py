@@ -265,10 +265,9 @@ class Session(Client):
             raise
 
     def _may_take_memory(self, command: Command) -> bool:
-        """What is refused while there is none. A queue could grow without end, too."""
         if command.name == "exec":
             return any("denyoom" in row.flags for row, _ in self.queue or ())
-        return "denyoom" in command.flags or (self.queue is not None and command.name not in NOT_QUEUED)
+        return "denyoom" in command.flags
 
     def _may_write(self, command: Command) -> bool:
         if command.name == "exec":

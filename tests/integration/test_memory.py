@@ -90,3 +90,28 @@ def test_a_write_is_counted_at_once(node: ShoalNode) -> None:
     grown = with_it["used_memory"] - before["used_memory"]
     assert 10 * MB <= grown < 25 * MB  # the request itself is still there
     assert after["used_memory"] < with_it["used_memory"] - 10 * MB
+
+
+def test_memory_stats_agree_with_info(node: ShoalNode) -> None:
+    with node.client() as client:
+        fill(client, "string", 20_000)
+        stats, info = client.memory_stats(), client.info("memory")
+        assert stats["keys.count"] == 20_000
+        assert stats["total.allocated"] == pytest.approx(info["used_memory"], rel=0.02)
+        assert stats["startup.allocated"] == info["used_memory_startup"]
+        assert stats["db.0"]["overhead.hashtable.main"] > 20_000 * 8
+        assert stats["overhead.total"] + stats["dataset.bytes"] == stats["total.allocated"]
+        assert 100 < stats["keys.bytes-per-key"] < 400
+        assert client.memory_purge()
+        assert client.execute_command("MEMORY MALLOC-STATS").startswith(b"<malloc")
+
+
+def test_a_client_is_charged_for_what_it_queues(node: ShoalNode) -> None:
+    with node.client() as client, node.client() as other:
+        transaction = other.pipeline(transaction=False)
+        transaction.execute_command("MULTI")
+        transaction.execute_command("SET", "key", "x" * 100_000)
+        transaction.execute_command("CLIENT", "INFO")
+        transaction.execute()
+        fattest = max(client.client_list(), key=lambda each: int(each["tot-mem"]))
+        assert int(fattest["multi-mem"]) > 100_000 and fattest["multi"] == "2"
