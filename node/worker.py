@@ -73,7 +73,7 @@ class Worker:
         """Error replies by prefix: INFO errorstats."""
         self.active_expiry = True
         """DEBUG SET-ACTIVE-EXPIRE."""
-        self.pause = Pause(self.engine)
+        self.pause = Pause(self.engine, self.choose_expiry)
         self.watches = Watches(self.engine)
         self.blocking = Blocking(self)
         self.tracking = Tracking(self)
@@ -306,6 +306,13 @@ class Worker:
         self.blocking.key_expired(db.index, key)
         self.tracking.key_changed(key)
         self.notifications.expired(db.index, key)
+
+    def choose_expiry(self) -> None:
+        """Expired keys are only hidden while we are a replica, and while writes wait: then nothing may
+        change."""
+        hidden = self.pause.active or self.replication.role == "slave"
+        for db in self.databases:
+            db.hides_expired = hidden
 
     def databases_emptied(self, databases: Sequence[Any]) -> None:
         """Tell who watches, waits for or caches keys that they go with all of these databases."""

@@ -25,6 +25,8 @@ _REPLICA_CANNOT_WAIT_FOR_DISKS = ReplyError(
 )
 _NO_LOCAL_LOG = ReplyError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
 _TIMEOUT_NOT_AN_INTEGER = ReplyError("ERR timeout is not an integer or out of range")
+_FAILOVER_TO_PRIMARY = ReplyError("ERR PSYNC FAILOVER can't be sent to a master.")
+_FAILOVER_OF_STRANGERS = ReplyError("ERR PSYNC FAILOVER replid must match my replid.")
 _TIMEOUT_NEGATIVE = ReplyError("ERR timeout is negative")
 
 
@@ -137,13 +139,25 @@ def replconf(ctx: Any, args: list[bytes]) -> Any:
 
 @command("psync")
 def psync(ctx: Any, args: list[bytes]) -> Any:
-    """PSYNC replicationid offset: go on behind offset - 1 of that history, or get all data."""
-    if len(args) != 2:
-        raise errors.SYNTAX
+    """PSYNC replicationid offset [FAILOVER]: go on behind offset - 1 of that history, or get all data.
+    FAILOVER: our primary hands us its place, and follows."""
     wanted = args[0].decode("latin-1")
+    if len(args) > 2 and args[2].upper() == b"FAILOVER":
+        _take_over(ctx, wanted)
     offset = parse_int(args[1])
     ctx.worker.replication.synchronize(ctx, wanted if is_id(wanted) else "?", offset)
     return NO_REPLY
+
+
+def _take_over(ctx: Any, history: str) -> None:
+    replication = ctx.worker.replication
+    if replication.role == "master":
+        raise _FAILOVER_TO_PRIMARY
+    if history != replication.history.id:
+        raise _FAILOVER_OF_STRANGERS
+    replication.promote()
+    ctx.config.replicaof = None
+    ctx.worker.log.notice(f"Failover request was accepted. New replid {replication.history.id}")
 
 
 @command("sync")

@@ -96,6 +96,8 @@ class Introduction:
     offset: int
     """Of the last byte of it that we have."""
     announced_ip: str = ""
+    takes_over: bool = False
+    """It is our replica still, and shall become our primary now."""
     user: str = ""
     password: str = ""
 
@@ -199,7 +201,8 @@ class ReplicaProtocol:
         else:
             self.state = "psync"
             wanted = self._introduction
-            yield Send(encode_command([b"PSYNC", wanted.id.encode(), b"%d" % (wanted.offset + 1)]))
+            psync = [b"PSYNC", wanted.id.encode(), b"%d" % (wanted.offset + 1)]
+            yield Send(encode_command([*psync, b"FAILOVER"] if wanted.takes_over else psync))
 
     def _on_psync_reply(self, line: bytes) -> Iterator[Event]:
         words = line.decode("latin-1").split() or [""]

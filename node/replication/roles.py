@@ -23,6 +23,7 @@ from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
 from node.errors import ReplyError
 from node.replication import views
 from node.replication.backlog import Backlog
+from node.replication.failover import Failover
 from node.replication.history import History, is_id
 from node.replication.peers import Peer
 from node.replication.primary import GETACK, PING, Primary
@@ -44,6 +45,7 @@ class Replication:
         self.history = History()
         self.primary = Primary(worker.config, worker.log, self.history)
         self.waits = Waits()
+        self.failover = Failover(worker, self)
         self.primary_address: tuple[str, int] | None = None
         """Whom we follow; None for a primary."""
         self.link: PrimaryLink | None = None
@@ -151,8 +153,7 @@ class Replication:
         self.primary_last_seen = 0
         self.down_since = self._worker.engine.tick()
         self._worker.log.role = "S"
-        for db in self._worker.databases:
-            db.hides_expired = True
+        self._worker.choose_expiry()
         self._set_gates()
         self._connect()
         return True
@@ -172,8 +173,7 @@ class Replication:
         )
         self._trail.selected_db = -1
         self.primary.disconnect_all()
-        for db in self._worker.databases:
-            db.hides_expired = False
+        self._worker.choose_expiry()
         self._worker.append_only.resume()
         self._set_gates()
 
@@ -204,6 +204,7 @@ class Replication:
             announced_ip=config.replica_announce_ip,
             user=config.masteruser,
             password=config.masterauth,
+            takes_over=self.failover.in_progress,
         )
         self.link = PrimaryLink(self, self._worker, host, port, introduction)
         self.link.open()
@@ -219,6 +220,9 @@ class Replication:
         was_up = not self.down_since
         self._worker.log.warning(reason)
         self.link = None
+        if self.failover.in_progress:
+            self.failover.abort("the new primary refused, or was not reached")
+            return
         now = self._worker.engine.tick()
         if was_up:
             self.primary_last_seen = self.down_since = now
@@ -239,10 +243,12 @@ class Replication:
             self.primary.disconnect_all()
         self._open_backlog(self.offset)
         self._worker.append_only.recorder.name_database()
+        self.failover.accepted()
         self._link_is_up()
 
     def link_loads(self) -> None:
         """A snapshot is about to be loaded: what we had, and what our replicas had, is void."""
+        self.failover.accepted()
         self._worker.log.notice("MASTER <-> REPLICA sync: Flushing old data")
         self.primary.disconnect_all()
         self._close_backlog()
@@ -330,6 +336,7 @@ class Replication:
         """A replica has the stream up to `offset`, and on its disk up to `synced` (0: nothing)."""
         self.primary.acknowledge(session.id, offset, synced, self._worker.engine.now)
         self.waits.check()
+        self.failover.check()
         if self._worker.config.min_replicas_to_write:
             self._set_gates()
 
@@ -375,6 +382,7 @@ class Replication:
 
     def _cron(self) -> None:
         now = self._worker.engine.now
+        self.failover.check()
         if now < self._next_second:
             return
         self._next_second = now + 1000

@@ -33,7 +33,7 @@ def info(replication: Replication, config: Any, now: int) -> dict[str, Any]:
     backlog = primary.backlog
     history = replication.history
     return fields | {
-        "master_failover_state": "no-failover",
+        "master_failover_state": replication.failover.state,
         "master_replid": history.id,
         "master_replid2": history.second_id,
         "master_repl_offset": replication.offset,

@@ -8,6 +8,7 @@ executes it when the pause ends.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node.core.engine import GATE_PAUSED_ALL, GATE_PAUSED_WRITES
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 
 class Pause:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, changed: Callable[[], None]) -> None:
+        """`changed` is called when a pause begins and ends."""
         self._engine = engine
+        self._changed = changed
         self._reasons: dict[str, tuple[int, bool]] = {}
         self._waiting: list[tuple[Session, list[bytes]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -64,6 +67,7 @@ class Pause:
             self._engine.gate |= GATE_PAUSED_WRITES if writes_only else GATE_PAUSED_ALL
             last = max(until for until, _ in self._reasons.values())
             self._timer = asyncio.get_running_loop().call_later((last - now) / 1000 + 0.001, self._settle)
+        self._changed()
         waiting, self._waiting = self._waiting, []
         for session, argv in waiting:
             session.resume_with(argv)
