@@ -105,6 +105,9 @@ class Maker:
     def number(self, low: int = -4, high: int = 8) -> str:
         return str(self.random.randint(low, high))
 
+    def moment(self) -> str:
+        return self.random.choice(["1", "4000000000000", "5000000000000", "6000000000000"])
+
     def score(self) -> str:
         return self.random.choice(["0", "1", "1.5", "-2", "3", "inf", "-inf", "0.1"])
 
@@ -133,6 +136,7 @@ class Maker:
                 "key",
                 "member",
                 "members",
+                "moment",
                 "item",
                 "items",
                 "number",
@@ -171,6 +175,29 @@ TEMPLATES = {
             "hkeys key",
             "hvals key",
             "hexists key member",
+        ),
+    ],
+    "hash-expiry": [
+        *(
+            "hset key member member",
+            "hset key member member member member",
+            "hpexpireat key moment one:NX,XX,GT,LT FIELDS 1 member",
+            "hpexpireat key moment FIELDS 2 member member",
+            "hpersist key FIELDS 2 member member",
+        ),
+        *(
+            "hpexpiretime key FIELDS 2 member member",
+            "hgetex key PXAT moment FIELDS 1 member",
+            "hgetex key PERSIST FIELDS 2 member member",
+            "hsetex key some:FNX,FXX PXAT moment FIELDS 1 member member",
+            "hsetex key KEEPTTL FIELDS 1 member member",
+        ),
+        *(
+            "hgetdel key FIELDS 1 member",
+            "hdel key member",
+            "hincrby key member number",
+            "hgetall key",
+            "debug digest-value key",
         ),
     ],
     "lists": [
