@@ -22,6 +22,11 @@ class ReplyError(Exception):
         self.text = text
         self.counted = counted
 
+    @property
+    def raw(self) -> bytes:
+        """The text as the bytes that a client sent and gets back, whether or not they are UTF-8."""
+        return self.text.encode("utf-8", "surrogateescape")
+
 
 WRONGTYPE = ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
 SYNTAX = ReplyError("ERR syntax error")
@@ -139,6 +144,11 @@ def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
 
 
+def transaction_discarded(reason: ReplyError) -> ReplyError:
+    """EXEC itself was refused."""
+    return ReplyError(f"EXECABORT Transaction discarded because of: {reason.text.removeprefix('ERR ')}")
+
+
 def config_set_unknown(name: str) -> ReplyError:
     return ReplyError(f"ERR Unknown option or number of arguments for CONFIG SET - '{one_line(name)}'")
 
@@ -161,10 +171,10 @@ def one_line(text: str | bytes) -> str:
     """Text of a client that may stand inside an error line."""
     if isinstance(text, bytes):
         return _printable(text)
-    return text.encode("utf-8", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _printable(raw: bytes) -> str:
     """Client bytes that may stand inside an error line: CR and LF would break the protocol, and Redis, which
     writes C strings, stops at NUL."""
-    return raw.partition(b"\0")[0].decode("latin-1").replace("\r", " ").replace("\n", " ")
+    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")

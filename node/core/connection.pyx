@@ -347,7 +347,7 @@ cdef class Connection:
             engine.share_out(client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == BAD:
             client.closing = True
-            engine.fail(client, "ERR " + (<bytes>engine.limits.error).decode("latin-1"))
+            engine.fail(client, "ERR " + (<bytes>engine.limits.error).decode("utf-8", "surrogateescape"))
             return False
         if outcome == EMPTY:
             used[0] = position

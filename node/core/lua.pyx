@@ -589,6 +589,7 @@ cdef class Lua:
                 args.append(value_at(L, i, function.depth, function, &budget))
             self.pending = function.callable(*args)
         except CallError as error:
+            error.__traceback__ = None  # some are constants, which would keep the frames of every raise
             self.pending = error.text
             return FAILED_TABLE
         except LuaError as error:
@@ -619,6 +620,7 @@ cdef class Lua:
                 raise NO_COMMAND
             return self.take_command_reply(self.on_command(argv))
         except CallError as error:
+            error.__traceback__ = None  # some are constants, which would keep the frames of every raise
             self.pending = error.text
         except LuaError as error:
             self.pending = b"ERR " + error.text
@@ -631,7 +633,7 @@ cdef class Lua:
         if kind is bytes or kind is int:
             self.pending = value
         elif kind is ReplyError:
-            self.pending = value.text.encode("latin-1", "replace")
+            self.pending = value.raw
             return FAILED_TABLE
         elif self.resp == 2 and kind is list and all_plain(<list>value):
             self.pending = value

@@ -284,7 +284,7 @@ cdef class RequestReader:
                 position = begin
                 break
             if outcome == BAD:
-                self.error = (<bytes>self.limits.error).decode("latin-1")
+                self.error = (<bytes>self.limits.error).decode("utf-8", "surrogateescape")
                 break
             if outcome == EMPTY:
                 self.skipped += base[begin:position]

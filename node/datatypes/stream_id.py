@@ -35,7 +35,7 @@ def parse(raw: bytes, missing: int = 0) -> int | None:
     """The id that a client wrote; `missing` is the sequence where there is none. None if it is no id."""
     if len(raw) > LONGEST_TEXT:
         return None
-    first, dash, second = raw.partition(b"-")
+    first, dash, second = raw.partition(b"\0")[0].partition(b"-")  # Redis reads a C string
     milliseconds = parse_half(first)
     sequence = parse_half(second) if dash else missing
     if milliseconds is None or sequence is None:

@@ -37,7 +37,8 @@ INT64_MIN: Final = -(1 << 63)
 INT64_MAX: Final = (1 << 63) - 1
 UINT64_MAX: Final = (1 << 64) - 1
 
-_CURSOR = re.compile(rb"0*([0-9]{1,20})")
+_FLOAT = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
+_CURSOR = re.compile(rb"[ \t\n\v\f\r]*([+-]?)0*([0-9]{1,20})")
 
 
 # ------------------------------------------------------------------------------------------- numbers
@@ -75,12 +76,27 @@ def parse_float(raw: bytes, error: ReplyError = errors.NOT_A_FLOAT) -> float:
     return value
 
 
+def parse_lenient_float(raw: bytes, error: ReplyError) -> float:
+    """A double as Redis reads bounds of scores and weights of SORT: a C string, up to a NUL. Nothing is 0,
+    too much infinite, too little 0. Only decimal digits; NaN and what else is no number raise `error`.
+    """
+    text = raw.partition(b"\0")[0]
+    if not text:
+        return 0.0
+    if _FLOAT.fullmatch(text) is None:
+        raise error
+    return float(text)
+
+
 def parse_cursor(raw: bytes) -> int:
-    """A SCAN cursor: an unsigned 64-bit integer."""
-    found = _CURSOR.fullmatch(raw)
-    if found is None or int(found[1]) > UINT64_MAX:
+    """A SCAN cursor: an unsigned 64-bit integer, which Redis also reads as C's strtoull does, up to a NUL."""
+    value = as_int(raw)
+    if value is not None and value >= 0:
+        return value
+    found = _CURSOR.fullmatch(raw.partition(b"\0")[0])
+    if value is not None or found is None or int(found[2]) > UINT64_MAX:
         raise errors.INVALID_CURSOR
-    return int(found[1])
+    return int(found[1] + found[2]) & UINT64_MAX
 
 
 # ------------------------------------------------------------------------------------------- options

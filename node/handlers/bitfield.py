@@ -113,25 +113,27 @@ def parse_operations(ctx: Any, args: list[bytes]) -> Iterator[Operation]:
 
 @command("bitfield")
 def bitfield(ctx: Any, args: list[bytes]) -> list[int | None]:
-    """Growing the string counts as a change even where nothing but zeros is written."""
+    """Growing the string is told to replicas even where nothing but zeros is written."""
     key = args[0]
     operations = list(parse_operations(ctx, args))
     writes = [operation for operation in operations if operation.name != b"GET"]
-    changes = 0
+    changes, grown = 0, False
     if writes:
         needed = max(operation.end_byte for operation in writes)
         if ctx.db.strlen(key, counted=False) < needed:
             ctx.db.setrange(key, needed, b"")
-            changes = 1
+            grown = True
     elif ctx.db.strlen(key) == 0:
         return [0] * len(operations)
     replies = []
     for operation in operations:
         reply, changed = carry_out(ctx.db, key, operation)
         replies.append(reply)
-        changes += changed
-    if changes:
+        changes += changed or (grown and operation.name != b"GET" and reply is not None)
+    if changes or grown:
         ctx.changed(key, events.SETBIT, changes)
+    if grown and not changes:  # which Redis forgets to tell its replicas
+        ctx.propagate([b"BITFIELD", *args])
     return replies
 
 
@@ -140,7 +142,7 @@ def bitfield_ro(ctx: Any, args: list[bytes]) -> list[int | None]:
     operations = list(parse_operations(ctx, args))
     if any(operation.name != b"GET" for operation in operations):
         raise _READ_ONLY
-    ctx.db.strlen(args[0])  # for its check of the type, should there be no operation
+    ctx.db.strlen(args[0])  # checks the type, and counts the one look at the key
     return [carry_out(ctx.db, args[0], operation)[0] for operation in operations]
 
 
@@ -148,7 +150,7 @@ def carry_out(db: Any, key: bytes, operation: Operation) -> tuple[int | None, bo
     """The operation's reply, and whether the string changed. For writes it must be long enough."""
     type_, shift = operation.type, operation.shift
     size = operation.end_byte - operation.first_byte
-    raw = db.getrange(key, operation.first_byte, operation.end_byte)
+    raw = db.getrange(key, operation.first_byte, operation.end_byte, counted=False)
     window = int.from_bytes(raw, "big") << 8 * (size - len(raw))
     old = type_.wrap(window >> shift)
     if operation.name == b"GET":

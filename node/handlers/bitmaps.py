@@ -42,9 +42,9 @@ def setbit(ctx: Any, args: list[bytes]) -> int:
     byte, shift = offset >> 3, 7 - (offset & 7)
     current = ctx.db.getrange(key, byte, byte + 1, counted=False)
     old = current[0] >> shift & 1 if current else 0
+    made = (current[0] if current else 0) ^ ((old ^ bit) << shift)
+    ctx.db.setrange(key, byte, bytes((made,)))  # in any case: from now on the string's encoding is raw
     if not current or old != bit:
-        changed = (current[0] if current else 0) ^ ((old ^ bit) << shift)
-        ctx.db.setrange(key, byte, bytes((changed,)))
         ctx.changed(key, events.SETBIT)
     return old
 
@@ -77,8 +77,6 @@ class BitRange:
         start, end = parse_int(args[0]), parse_int(args[1]) if len(args) > 1 else -1
         per_unit = 1 if len(args) > 2 and args[2].upper() == b"BIT" else 8
         units = length * 8 // per_unit
-        if start < 0 and end < 0 and start > end:
-            return cls(0, -1)
         start, end = from_the_end(start, units), min(from_the_end(end, units), units - 1)
         return cls(start * per_unit, end * per_unit + per_unit - 1)
 
@@ -108,26 +106,22 @@ class BitRange:
         return position if position <= self.last else -1
 
 
-def _check_range(args: list[bytes]) -> None:
-    """Before anything is looked up; start, unit and end in the order in which Redis complains."""
-    if len(args) > 3:
-        raise errors.SYNTAX
-    for raw in args[:1]:
-        parse_int(raw)
+def _check_unit(args: list[bytes]) -> None:
     if len(args) == 3 and args[2].upper() not in (b"BYTE", b"BIT"):
         raise errors.SYNTAX
-    for raw in args[1:2]:
-        parse_int(raw)
 
 
 @command("bitcount")
 def bitcount(ctx: Any, args: list[bytes]) -> int:
     key, *range_args = args
-    if len(range_args) == 1:
+    if len(range_args) not in (0, 2, 3):
         raise errors.SYNTAX
-    _check_range(range_args)
+    ends = [parse_int(raw) for raw in range_args[:2]]
+    _check_unit(range_args)
     data = string_view(ctx.db, key)
     if data is None:
+        return 0
+    if ends and ends[1] < ends[0] < 0:
         return 0
     wanted = BitRange.parse(range_args, len(data))
     return 0 if wanted.first > wanted.last else wanted.count(data)
@@ -140,7 +134,13 @@ def bitpos(ctx: Any, args: list[bytes]) -> int:
     bit = parse_int(bit_text)
     if bit not in (0, 1):
         raise _NOT_A_BIT
-    _check_range(range_args)
+    if len(range_args) > 3:
+        raise errors.SYNTAX
+    for raw in range_args[:1]:
+        parse_int(raw)
+    _check_unit(range_args)
+    for raw in range_args[1:2]:
+        parse_int(raw)
     data = string_view(ctx.db, key)
     if data is None:
         return -1 if bit else 0
@@ -172,7 +172,8 @@ def bitop(ctx: Any, args: list[bytes]) -> int:
         raise ReplyError(f"ERR BITOP {name.decode()} must be called with at least two source keys.")
     result = combine(name, [string_view(ctx.db, key) or b"" for key in keys])
     if result:
-        ctx.db.set(target, result)
+        ctx.db.delete(target)
+        ctx.db.setrange(target, 0, result)  # not set: Redis shows the encoding of such a string as raw
         ctx.changed(target, events.SET)
     elif ctx.db.delete(target):
         ctx.changed(target, events.DEL)

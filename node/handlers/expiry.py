@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from node.errors import ReplyError
+from node.errors import ReplyError, one_line
 from node.handlers.arguments import INT64_MIN, ExpireUnit, parse_expiry
 from node.handlers.registry import command
 from node.keyspace import events
@@ -74,7 +74,7 @@ def _parse_conditions(options: list[bytes]) -> set[bytes]:
     conditions = set()
     for option in options:
         if option.upper() not in (b"NX", b"XX", b"GT", b"LT"):
-            raise ReplyError(f"ERR Unsupported option {option.decode('latin-1')}")
+            raise ReplyError(f"ERR Unsupported option {one_line(option)}")
         conditions.add(option.upper())
     if b"NX" in conditions and len(conditions) > 1:
         raise _NX_WITH_OTHERS

@@ -137,7 +137,7 @@ def copy(ctx: Any, args: list[bytes]) -> int:
     if value is None or (target_db.exists(target) and not replace):
         return 0
     duplicate = value if isinstance(value, bytes) else value.copy()
-    target_db.set(target, duplicate, max(0, ctx.db.expiry(source)))
+    _place(target_db, target, duplicate, ctx.db, source)
     _changed_in(ctx, target_db, target, events.COPY_TO)
     return 1
 
@@ -153,11 +153,23 @@ def move(ctx: Any, args: list[bytes]) -> int:
     value = ctx.db.lookup_write(key)
     if value is None or target_db.exists(key):
         return 0
-    target_db.set(key, value, max(0, ctx.db.expiry(key)))
+    _place(target_db, key, value, ctx.db, key)
     ctx.db.delete(key)
     ctx.changed(key, events.MOVE_FROM)
     _changed_in(ctx, target_db, key, events.MOVE_TO, 0)
     return 1
+
+
+def _place(target_db: Any, target: bytes, value: Any, source_db: Any, source: bytes) -> None:
+    """Store what is at `source`, with its expiry; a string that was edited stays raw."""
+    expire_at = max(0, source_db.expiry(source))
+    if isinstance(value, bytes) and value and source_db.encoding(source) == "raw":
+        target_db.delete(target)
+        target_db.setrange(target, 0, value)
+        if expire_at:
+            target_db.set_expiry(target, expire_at)
+    else:
+        target_db.set(target, value, expire_at)
 
 
 def _database(ctx: Any, raw: bytes) -> Any:

@@ -93,10 +93,10 @@ def _pop_command(ctx: Any, args: list[bytes], name: str, *, left: bool) -> Any:
     return pop(ctx, args[0], value, count, left=left) if count else []
 
 
-def take(ctx: Any, key: bytes, value: List, *, left: bool) -> bytes:
+def take(ctx: Any, key: bytes, value: List, *, left: bool, dirty: int = 1) -> bytes:
     """Pop one element."""
     item = value.take_left() if left else value.take_right()
-    ctx.changed(key, events.LPOP if left else events.RPOP)
+    ctx.changed(key, events.LPOP if left else events.RPOP, dirty)
     ctx.clear_if_empty(key, value)
     return item
 
@@ -134,7 +134,7 @@ def move(ctx: Any, source: bytes, target: bytes, *, from_left: bool, to_left: bo
         receiver = _new(ctx, target)
     receiver.receive(item, to_left)
     ctx.changed(target, events.LPUSH if to_left else events.RPUSH)
-    return take(ctx, source, value, left=from_left)
+    return take(ctx, source, value, left=from_left, dirty=0)
 
 
 @command("lmpop")

@@ -147,6 +147,8 @@ def spop(ctx: Any, args: list[bytes]) -> Any:
         drawn = value.sample(count)
         _propagate_many(ctx, key, drawn, is_all=len(drawn) == len(value))
     left = len(value) - len(drawn)
+    if not left and count is not None:
+        ctx.db.find_quietly(key)  # Redis reads it once more then, which its statistics show
     if left and left * _MOVE_FACTOR <= len(drawn):
         value = _rest(value, drawn)
         ctx.db.set(key, value, KEEP_TTL)

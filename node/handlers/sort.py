@@ -10,7 +10,6 @@ ALPHA by the locale it was started in, and stored results by bytes; here both ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +19,7 @@ from node.commands import TABLE
 from node.core.key_slot import key_slot
 from node.datatypes import Hash, List, Set, SortedSet
 from node.errors import ReplyError
-from node.handlers.arguments import Options, parse_float
+from node.handlers.arguments import Options, parse_lenient_float
 from node.handlers.hash_lookup import look
 from node.handlers.registry import command
 from node.keyspace import events
@@ -153,7 +152,7 @@ def arrange(ctx: Any, elements: list[bytes], request: SortRequest) -> list[bytes
     if request.keeps_order:
         return elements
     by = ITSELF if request.by is None else request.by
-    weights: Iterable[bytes | None] = (fetch(ctx.db, by, element) for element in elements)
+    weights = [fetch(ctx.db, by, element) for element in elements]
     if not request.alpha:
         weighed = list(zip(map(_number, weights), elements, strict=True))
         weighed.sort(reverse=request.descending)
@@ -170,12 +169,8 @@ def arrange(ctx: Any, elements: list[bytes], request: SortRequest) -> list[bytes
 
 
 def _number(weight: bytes | None) -> float:
-    """An absent key, or an empty string, weighs nothing. Unlike scores, weights are never hexadecimal."""
-    if not weight:
-        return 0.0
-    if b"x" in weight.lower():
-        raise _NOT_NUMBERS
-    return parse_float(weight, _NOT_NUMBERS)
+    """An absent key, or an empty string, weighs nothing."""
+    return parse_lenient_float(weight or b"", _NOT_NUMBERS)
 
 
 def fetch(db: Any, pattern: bytes, element: bytes) -> bytes | None:

@@ -7,7 +7,6 @@ differ only in what they do with these.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from node import errors
 from node.datatypes import SortedSet
 from node.datatypes.bounds import LexBound, ScoreBound
 from node.errors import ReplyError
-from node.handlers.arguments import Options, parse_int
+from node.handlers.arguments import Options, parse_int, parse_lenient_float
 from node.handlers.ranges import clip
 from node.handlers.registry import command
 from node.handlers.sorted_sets import for_reading, for_writing, with_scores
@@ -49,22 +48,7 @@ def _by_score(low: bytes, high: bytes) -> Select:
 
 def _score_bound(raw: bytes) -> ScoreBound:
     exclusive = raw.startswith(b"(")
-    return ScoreBound(_lenient_float(raw[1:] if exclusive else raw), exclusive)
-
-
-def _lenient_float(raw: bytes) -> float:
-    """As C's strtod, which Redis applies here without further checks: nothing is 0, too much is infinite."""
-    if not raw:
-        return 0.0
-    text = raw.lstrip().lower()
-    try:
-        if b"_" in text or b"nan" in text or text != text.rstrip():
-            raise _NOT_A_SCORE
-        return float.fromhex(text.decode()) if b"x" in text else float(text)
-    except OverflowError:
-        return -math.inf if text.startswith(b"-") else math.inf
-    except ValueError:
-        raise _NOT_A_SCORE from None
+    return ScoreBound(parse_lenient_float(raw[1:] if exclusive else raw, _NOT_A_SCORE), exclusive)
 
 
 def _by_lex(low: bytes, high: bytes) -> Select:

@@ -93,6 +93,8 @@ def _check(flags: int, pairs: int) -> None:
 
 @command("zincrby")
 def zincrby(ctx: Any, args: list[bytes]) -> float | None:
+    if args[1].upper() in _FLAGS:  # it is ZADD INCR by another name, which then lacks the score
+        raise errors.SYNTAX
     return _put(ctx, args[0], args, 1, PUT_INCREMENT)[2]
 
 
@@ -176,11 +178,18 @@ def _rank(ctx: Any, args: list[bytes], name: str, *, reverse: bool) -> Any:
 
 @command("zscan")
 def zscan(ctx: Any, args: list[bytes]) -> list[Any]:
-    return scan_collection(ctx, args, SortedSet, lambda item: item[0], _flat)
+    value = ctx.db.peek(args[0])
+    packed = type(value) is SortedSet and value.encoding == "listpack"
+    return scan_collection(ctx, args, SortedSet, lambda item: item[0], _flat if packed else _flat_17)
 
 
 def _flat(items: Pairs, values: bool) -> list[bytes]:
     return [part for member, score in items for part in (member, format_double(score))]
+
+
+def _flat_17(items: Pairs, values: bool) -> list[bytes]:
+    """Of a large sorted set ZSCAN shows scores with 17 digits, and only ZSCAN does."""
+    return [part for member, score in items for part in (member, b"%.17g" % score)]
 
 
 # --------------------------------------------------------------------------------------- taking some

@@ -158,9 +158,9 @@ class TrimOptions:
 # ------------------------------------------------------------------------------------------- looking up
 
 
-def find_group(ctx: Any, key: bytes, name: bytes) -> tuple[Stream, Group]:
-    """The stream and its group, for commands that need both; NOGROUP otherwise."""
-    stream = ctx.db.lookup_write_as(key, Stream)
+def find_group(ctx: Any, key: bytes, name: bytes, *, counted: bool = True) -> tuple[Stream, Group]:
+    """The stream and its group, NOGROUP if one is missing. `counted`: as a hit or a miss."""
+    stream = (ctx.db.lookup_as if counted else ctx.db.lookup_write_as)(key, Stream)
     group = None if stream is None else stream.groups.get(name)
     if group is None:
         raise ReplyError(f"NOGROUP No such key '{one_line(key)}' or consumer group '{one_line(name)}'")

@@ -167,6 +167,7 @@ def _claim_options(claim: _Claim, args: list[bytes]) -> tuple[bool, int]:
 @command("xautoclaim")
 def xautoclaim(ctx: Any, args: list[bytes]) -> list[Any]:
     key, name = args[0], args[1]
+    ctx.db.find_quietly(key)  # counted as a hit or a miss, whatever is wrong with the arguments
     idle = parse_int(args[3], _invalid("min-idle-time", "XAUTOCLAIM"))
     cursor: int | None = parse_start(args[4])
     count, just_id = DEFAULT_COUNT, False
@@ -178,7 +179,7 @@ def xautoclaim(ctx: Any, args: list[bytes]) -> list[Any]:
             just_id = True
         else:
             raise errors.SYNTAX
-    stream, group = find_group(ctx, key, name)
+    stream, group = find_group(ctx, key, name, counted=False)
     claim = _Claim(ctx, stream, group, key, name)
     claim.idle, claim.just_id = idle, just_id
     consumer, _ = find_or_add_consumer(ctx, key, group, args[2])

@@ -140,6 +140,8 @@ def _group_options(subcommand: str, args: list[bytes]) -> tuple[bool, int | None
             at += 2
         else:
             raise bad_subcommand("XGROUP", subcommand)
+    if len(args) > (3 if subcommand == "create" else 2):
+        raise bad_subcommand("XGROUP", subcommand)
     return make_stream, entries_read
 
 
@@ -158,7 +160,7 @@ def _existing_group(ctx: Any, key: bytes, name: bytes) -> tuple[Stream, Group]:
 
 @command("xack")
 def xack(ctx: Any, args: list[bytes]) -> int:
-    stream = ctx.db.lookup_write_as(args[0], Stream)
+    stream = ctx.db.lookup_as(args[0], Stream)
     group = None if stream is None else stream.groups.get(args[1])
     if group is None:
         return 0

@@ -37,8 +37,8 @@ def xinfo_help(ctx: Any, args: list[bytes]) -> list[str]:
 
 @command("xinfo|stream")
 def xinfo_stream(ctx: Any, args: list[bytes]) -> PairsReply:
-    count = _full_count(args[1:]) if len(args) > 1 else None
     stream = _existing_stream(ctx, args[0])
+    count = _full_count(args[1:]) if len(args) > 1 else None
     pairs: list[tuple[bytes, Any]] = [
         (b"length", len(stream)),
         (b"radix-tree-keys", len(stream.nodes)),

@@ -18,7 +18,7 @@ from node import errors
 from node.datatypes import Stream, stream_id
 from node.datatypes.consumer_group import Consumer, Group
 from node.errors import ReplyError, one_line
-from node.handlers.arguments import Options, parse_int
+from node.handlers.arguments import INT64_MAX, Options, parse_int
 from node.handlers.registry import command
 from node.handlers.stream_arguments import parse_id
 from node.handlers.stream_claims import claim_words, find_or_add_consumer, set_id_words
@@ -33,6 +33,7 @@ _GROUPS_ONLY: Final = ReplyError(
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 )
 _BAD_TIMEOUT: Final = ReplyError("ERR timeout is not an integer or out of range")
+_TIMEOUT_TOO_LONG: Final = ReplyError("ERR timeout is out of range")
 _NEGATIVE_TIMEOUT: Final = ReplyError("ERR timeout is negative")
 
 
@@ -92,7 +93,7 @@ def _parse(ctx: Any, name: str, args: list[bytes]) -> Read:
     options = Options(args)
     for word in options:
         if word == b"BLOCK" and options.left:
-            read.block = _timeout(options.value())
+            read.block = _timeout(ctx, options.value())
         elif word == b"COUNT" and options.left:
             read.count = max(0, options.integer()) or None
         elif word == b"STREAMS" and options.left:
@@ -116,10 +117,12 @@ def _only_in_groups(name: str, option: str) -> None:
         )
 
 
-def _timeout(raw: bytes) -> int:
+def _timeout(ctx: Any, raw: bytes) -> int:
     value = parse_int(raw, _BAD_TIMEOUT)
     if value < 0:
         raise _NEGATIVE_TIMEOUT
+    if value > INT64_MAX - ctx.now:
+        raise _TIMEOUT_TOO_LONG
     return value
 
 
@@ -178,7 +181,7 @@ def _serve(ctx: Any, read: Read, told: list[list[bytes]]) -> list[tuple[bytes, A
     """(key, entries) of the streams that have something. `told`: what replicas are to do."""
     found: list[tuple[bytes, Any]] = []
     for key, after in zip(read.keys, read.after, strict=True):
-        stream = ctx.db.peek(key)
+        stream = ctx.db.lookup(key)  # a second look after parsing, which Redis counts as well
         if stream is None:
             continue
         if read.group is None:

@@ -44,7 +44,7 @@ def to_lua(value: Any, resp: int) -> Any:
     if isinstance(value, str):
         return {b"ok": value.encode()}
     if isinstance(value, ReplyError):
-        return {b"err": value.text.encode("latin-1", "replace")}
+        return {b"err": value.raw}
     if isinstance(value, (list, tuple)):
         return _array(value, resp)
     if isinstance(value, memoryview):

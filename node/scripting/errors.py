@@ -13,7 +13,7 @@ class CallError(Exception):
 
     def __init__(self, text: str | bytes) -> None:
         super().__init__(text)
-        self.text = text.encode("latin-1", "replace") if isinstance(text, str) else text
+        self.text = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 class LuaError(Exception):
@@ -21,7 +21,7 @@ class LuaError(Exception):
 
     def __init__(self, text: str | bytes) -> None:
         super().__init__(text)
-        self.text = text.encode("latin-1", "replace") if isinstance(text, str) else text
+        self.text = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 class Raised(NamedTuple):

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that act at once even between MULTI and EXEC."""
 
+ABOUT_SLOTS = ("MOVED", "ASK", "CROSSSLOT", "TRYAGAIN", "CLUSTERDOWN")
+"""Prefixes of errors that a client of a cluster must see as they are, from EXEC as well."""
+
 FOR_SUBSCRIBERS = frozenset(
     (
         "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
@@ -167,8 +170,11 @@ class Session(Client):
         command, args = self.worker.resolve(argv)
         try:
             self._check(command, argv)
-        except ReplyError:
+        except ReplyError as reason:
             self.engine.reject(command.name)
+            if command.name == "exec" and not reason.text.startswith(ABOUT_SLOTS):
+                self.leave_transaction()
+                raise errors.transaction_discarded(reason) from None
             raise
         gate = self.engine.gate
         paused = gate & GATE_PAUSED_ALL or (

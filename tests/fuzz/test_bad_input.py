@@ -60,6 +60,7 @@ BROKEN = {
     "bulk length beyond 64 bits": b"*1\r\n$99999999999999999999\r\n",
     "bulk length with sign": b"*1\r\n$+4\r\nPING\r\n",
     "no bulk": b"*1\r\n:4\r\nPING\r\n",
+    "no bulk but a byte that is no text": b"*1\r\n\xff4\r\nPING\r\n",
     "nested array": b"*1\r\n*1\r\n$4\r\nPING\r\n",
     "null bulk in the middle": b"*3\r\n$3\r\nSET\r\n$-1\r\n$1\r\nx\r\n",
     "empty command": b"*1\r\n$0\r\n\r\n",

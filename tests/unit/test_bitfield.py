@@ -14,7 +14,7 @@ class OneString:
     def __init__(self, data: bytes) -> None:
         self.data = bytearray(data)
 
-    def getrange(self, key: bytes, start: int, stop: int) -> bytes:
+    def getrange(self, key: bytes, start: int, stop: int, counted: bool = True) -> bytes:
         return bytes(self.data[start:stop])
 
     def setrange(self, key: bytes, offset: int, data: bytes) -> None:

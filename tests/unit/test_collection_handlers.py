@@ -60,8 +60,8 @@ rpush l a b c           -> l rpush 3
 lpushx no a             ->
 lpop l                  -> l lpop 1
 lmove l l left right    -> l rpush 1, l lpop 0
-rpoplpush l m           -> m lpush 1, l rpop 1
-rpoplpush l m           -> m lpush 1, l rpop 1, l del 0
+rpoplpush l m           -> m lpush 1, l rpop 0
+rpoplpush l m           -> m lpush 1, l rpop 0, l del 0
 lrem m 0 nosuch         ->
 lrem m 0 b              -> m lrem 1
 lset m 0 x              -> m lset 1
