@@ -82,7 +82,7 @@ def test_dumps_are_understood(shoal_server: ShoalNode, redis_server: Oracle, sou
     giver, taker = servers if source == "shoal" else servers[::-1]
     names = shared_commands(giver, taker)
     for seed in range(SEED, SEED + STORIES):
-        tell(giver, seed, names)
+        tell(giver, seed, names, taker)
         taker.run("FLUSHALL")
         with giver.resp() as gives, taker.resp() as takes:
             for key in gives.command("KEYS", "*"):
