@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli import call, check, create, fix, info, nodes, rebalance, reshard, slots, up
+from cluster.cli import (
+    call,
+    check,
+    check_aof,
+    check_rdb,
+    create,
+    fix,
+    info,
+    nodes,
+    rebalance,
+    reshard,
+    slots,
+    up,
+)
 
 app = typer.Typer(
     name="shoal",
@@ -21,6 +34,7 @@ app = typer.Typer(
 _RUN = "Run"
 _LOOK = "Look"
 _CHANGE = "Change"
+_FILES = "Files"
 
 app.command("up", rich_help_panel=_RUN)(up.up)
 
@@ -50,6 +64,8 @@ app.command(
     rich_help_panel=_CHANGE,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )(call.call)
+app.command("check-rdb", rich_help_panel=_FILES)(check_rdb.check_rdb)
+app.command("check-aof", rich_help_panel=_FILES)(check_aof.check_aof)
 
 
 def _print_version(wanted: bool) -> None:
