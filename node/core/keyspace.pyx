@@ -338,7 +338,6 @@ cdef class Keyspace:
         self.tables, other.tables = other.tables, self.tables
         self.size, other.size = other.size, self.size
         self.volatile_count, other.volatile_count = other.volatile_count, self.volatile_count
-        self.memory, other.memory = other.memory, self.memory
 
     # --- dropping all ----------------------------------------------------------------------------------
 
