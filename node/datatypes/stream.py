@@ -7,12 +7,16 @@ whole nodes only. An empty stream remains a value: its last id and its groups ma
 What a group has still to read (its lag) is `entries_added` less what it has read. The count of what it has
 read is known as long as no entry was deleted in between, which `max_deleted` tells; else it is estimated at
 the ends of the stream, and unknown in its middle. Source: t_stream.c of Redis 7.2 and later.
+
+A group refers to an entry that it has still to read, or has read and not acknowledged. What becomes of that
+when the entry goes is `References`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import Any, Final
 
 from node.core.stream_node import Node
@@ -26,6 +30,17 @@ NODE_OVERHEAD: Final = 120
 CONSUMER_BYTES: Final = 320
 PENDING_BYTES: Final = 144
 """Bytes of an entry that is pending, in the indexes of its group and its consumer."""
+
+
+class References(Enum):
+    """What an entry that is to go means to the groups, by Redis' words for it."""
+
+    KEEP = b"KEEPREF"
+    """It goes, and stays pending where it is."""
+    DROP = b"DELREF"
+    """It goes, and is no longer pending anywhere."""
+    RESPECT = b"ACKED"
+    """It stays as long as a group refers to it."""
 
 
 class Stream:
@@ -215,6 +230,34 @@ class Stream:
             dropped += self._drop_from_head(self.length, lowest - 1)
         return dropped
 
+    def trim_by_entry(self, most: int, highest: int, references: References) -> int:
+        """Drop the oldest entries up to the id `highest`, down to `most`, but not those that have to stay.
+
+        What is not dropped does not end it: entries behind it go as well. Unlike `delete`, this leaves
+        `max_deleted` alone, as all trimming does.
+        """
+        before, number = self.length, 0
+        while number < len(self._nodes) and self.length > most:
+            node = self._nodes[number]
+            found: list[tuple[int, list[bytes]]] = []
+            node.read(found, stream_id.MIN, highest, False, node.live, False)
+            if not found:
+                break
+            for entry_id, _ in found:
+                if self.length <= most:
+                    break
+                if references is References.RESPECT and self.is_referred_to(entry_id):
+                    continue
+                if references is References.DROP:
+                    self.drop_references(entry_id)
+                node.delete(entry_id)
+                self.length -= 1
+            if node.live:
+                number += 1
+            else:
+                del self._nodes[number], self._masters[number]
+        return before - self.length
+
     def _drop_nodes(self, goes: Callable[[Node, int], bool], most: int, limit: int) -> int:
         dropped = count = 0
         length = self.length
@@ -247,6 +290,14 @@ class Stream:
         group = self.groups[name] = Group(last_id)
         self.set_entries_read(group, entries_read)
         return group
+
+    def is_referred_to(self, entry_id: int) -> bool:
+        groups = self.groups.values()
+        return any(entry_id > group.last_id or entry_id in group.pending for group in groups)
+
+    def drop_references(self, entry_id: int) -> int:
+        """The entry is no longer pending in any group; returns in how many it was."""
+        return sum(group.acknowledge(entry_id) for group in self.groups.values())
 
     def set_entries_read(self, group: Group, count: int | None) -> None:
         """Nobody has read more than there ever was."""

@@ -61,6 +61,8 @@ def _options(args: list[bytes], cls: type) -> tuple[Glob | None, int, bool]:
                 if cls.type_name != "hash":  # type: ignore[attr-defined]
                     raise _NOVALUES
                 values = False
+            case b"NOSCORES" if cls.type_name == "zset":  # type: ignore[attr-defined]
+                values = False  # Valkey's
             case _:
                 raise errors.SYNTAX
     if pattern is not None and pattern.matches_all:

@@ -183,7 +183,9 @@ def zscan(ctx: Any, args: list[bytes]) -> list[Any]:
     return scan_collection(ctx, args, SortedSet, lambda item: item[0], _flat if packed else _flat_17)
 
 
-def _flat(items: Pairs, values: bool) -> list[bytes]:
+def _flat(items: Pairs, scores: bool) -> list[bytes]:
+    if not scores:
+        return [member for member, _ in items]
     return [part for member, score in items for part in (member, format_double(score))]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from node.datatypes import Stream, stream_id
 from node.datatypes.consumer_group import Group
 from node.datatypes.limits import limits
+from node.datatypes.stream import References
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_int
 
@@ -31,6 +32,9 @@ LIMIT_NODES: Final = 100
 LIMIT_DEFAULT: Final = 10_000
 """… or this many, where a node's entries are not limited."""
 LIMIT_MOST: Final = 1_000_000
+
+REFERENCES: Final = {each.value: each for each in References}
+"""The words that say what becomes of groups' references to entries that go."""
 
 
 # ------------------------------------------------------------------------------------------- ids
@@ -78,7 +82,7 @@ def parse_end(raw: bytes) -> int:
 
 @dataclass(slots=True)
 class Trimming:
-    """`MAXLEN|MINID [=|~] threshold [LIMIT count]`."""
+    """`MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED]`."""
 
     by_id: bool
     threshold: int
@@ -86,8 +90,19 @@ class Trimming:
     at: int
     """Where the threshold stands among the arguments."""
     limit: int = 0
+    references: References = References.KEEP
 
     def apply(self, stream: Stream) -> int:
+        if self.references is not References.KEEP:
+            if not self.exact:
+                return 0  # whole nodes only, and nobody knows of one who refers to its entries
+            if self.by_id and self.threshold == stream_id.MIN:
+                return 0
+            if self.by_id:
+                most, highest = 0, self.threshold - 1
+            else:
+                most, highest = self.threshold, stream_id.MAX
+            return stream.trim_by_entry(most, highest, self.references)
         trim = stream.trim_below if self.by_id else stream.trim_to_length
         return trim(self.threshold, self.exact, self.limit)
 
@@ -106,11 +121,15 @@ class TrimOptions:
     def __init__(self) -> None:
         self.trimming: Trimming | None = None
         self.limit: int | None = None
+        self.references: References | None = None
 
     def take(self, args: list[bytes], at: int) -> int | None:
         """Read the option at `at`; returns where the next one stands, None if this is none of ours."""
         word = args[at].upper()
         left = len(args) - at - 1
+        if self.references is None and word in REFERENCES:
+            self.references = REFERENCES[word]
+            return at + 1
         if not left:
             return None
         if word == b"LIMIT":
@@ -144,6 +163,7 @@ class TrimOptions:
             if self.limit:
                 raise _LIMIT_WITHOUT_STRATEGY
             return None
+        trimming.references = self.references or References.KEEP
         if obeyed:
             return trimming
         if self.limit is not None and trimming.exact:

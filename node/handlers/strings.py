@@ -18,10 +18,12 @@ from node.handlers.arguments import (
     EXPIRE_UNITS,
     INT64_MAX,
     INT64_MIN,
+    INT_MAX,
     ExpireUnit,
     Options,
     parse_expiry,
     parse_int,
+    parse_int_between,
 )
 from node.handlers.expiry import expire_or_delete
 from node.handlers.registry import command
@@ -32,6 +34,7 @@ KEEP_TTL = -1
 """As `expire_at` of `Database.set`: the key keeps the expiry it has."""
 
 _NEGATIVE_OFFSET = ReplyError("ERR offset is out of range")
+_BAD_NUMKEYS = ReplyError("ERR invalid numkeys value or out of range")
 _DECREMENT_OVERFLOW = ReplyError("ERR decrement would overflow")
 
 
@@ -43,20 +46,23 @@ class SetOptions:
     """What follows the value in SET."""
 
     condition: bytes = b""
-    """NX: only if there is no such key. XX: only if there is one."""
+    """NX: only if there is no such key. XX: only if there is one. IFEQ: only if its value is `expected`."""
+    expected: bytes = b""
     get: bool = False
     keep_ttl: bool = False
     expiry_option: bytes = b""
     expiry_text: bytes = b""
 
 
-def parse_set_options(args: list[bytes]) -> SetOptions:
-    """An option may be repeated, the last one counting, but not be joined by its alternatives."""
+def parse_set_options(args: list[bytes], start: int = 2) -> SetOptions:
+    """From `start` on. One may be repeated, the last one counting, but not be joined by its alternatives."""
     found = SetOptions()
-    options = Options(args, start=2)
+    options = Options(args, start)
     for word in options:
         if word in (b"NX", b"XX") and found.condition in (b"", word):
             found.condition = word
+        elif word == b"IFEQ" and not found.condition:
+            found.condition, found.expected = word, options.value()
         elif word == b"GET":
             found.get = True
         elif word == b"KEEPTTL" and not found.expiry_option:
@@ -80,18 +86,29 @@ def set_(ctx: Any, args: list[bytes]) -> Any:
     if options.expiry_option:
         unit = EXPIRE_UNITS[options.expiry_option]
         expire_at = parse_expiry(options.expiry_text, unit, ctx.now, "set")
-    old = ctx.db.lookup_as(key, bytes) if options.get else None
-    if options.condition and ctx.db.exists(key) != (options.condition == b"XX"):
+    compares = options.condition == b"IFEQ"
+    old = ctx.db.lookup_as(key, bytes) if options.get or compares else None
+    if compares:
+        if old != options.expected:
+            return old if options.get else None
+    elif options.condition and ctx.db.exists(key) != (options.condition == b"XX"):
         return old
     ctx.db.set(key, value, expire_at)
     ctx.changed(key, events.SET)
     if options.expiry_option:
         ctx.changed(key, events.EXPIRE, 0)
-        if options.expiry_option != b"PXAT":
-            ctx.propagate([b"SET", key, value, b"PXAT", b"%d" % expire_at])
-    elif options.get:
+    if compares or options.expiry_option not in (b"", b"PXAT"):
+        ctx.propagate([b"SET", key, value, *_lifetime(expire_at)])
+    elif options.get and not options.expiry_option:
         ctx.propagate([b"SET", key, value, *(arg for arg in args[2:] if arg.upper() != b"GET")])
     return old if options.get else OK
+
+
+def _lifetime(expire_at: int) -> list[bytes]:
+    """The options of SET that give a key this expiry, as `Database.set` takes it."""
+    if expire_at == KEEP_TTL:
+        return [b"KEEPTTL"]
+    return [b"PXAT", b"%d" % expire_at] if expire_at else []
 
 
 @command("setnx")
@@ -149,6 +166,36 @@ def msetnx(ctx: Any, args: list[bytes]) -> int:
     return 1
 
 
+@command("msetex")
+def msetex(ctx: Any, args: list[bytes]) -> int:
+    """Valkey's. Replicas are told in words that every server knows: MSET, or a SET for each key."""
+    count = parse_int_between(args[0], 1, INT_MAX, _BAD_NUMKEYS)
+    end = 1 + 2 * count
+    if end > len(args):
+        raise errors.SYNTAX
+    keys, values = args[1:end:2], args[2:end:2]
+    options = parse_set_options(args, end)
+    if options.get or options.condition == b"IFEQ":
+        raise errors.SYNTAX
+    expire_at = KEEP_TTL if options.keep_ttl else 0
+    if options.expiry_option:
+        unit = EXPIRE_UNITS[options.expiry_option]
+        expire_at = parse_expiry(options.expiry_text, unit, ctx.now, "msetex")
+    if options.condition and any(ctx.db.exists(key) != (options.condition == b"XX") for key in keys):
+        return 0
+    for key, value in zip(keys, values, strict=True):
+        ctx.db.set(key, value, expire_at)
+        ctx.changed(key, events.SET)
+        if options.expiry_option:
+            ctx.changed(key, events.EXPIRE, 0)
+    if expire_at:
+        lifetime = _lifetime(expire_at)
+        ctx.propagate(*([b"SET", key, value, *lifetime] for key, value in zip(keys, values, strict=True)))
+    else:
+        ctx.propagate([b"MSET", *args[1:end]])
+    return 1
+
+
 def _require_pairs(args: list[bytes], name: str) -> None:
     if len(args) % 2:
         raise errors.wrong_arity(name)
@@ -184,6 +231,18 @@ def getdel(ctx: Any, args: list[bytes]) -> bytes | None:
         ctx.changed(key, events.DEL)
         ctx.propagate([b"DEL", key])
     return value
+
+
+@command("delifeq")
+def delifeq(ctx: Any, args: list[bytes]) -> int:
+    """Valkey's: delete a key if this is its value."""
+    key, expected = args
+    if ctx.db.lookup_write_as(key, bytes) != expected:
+        return 0
+    ctx.db.delete(key)
+    ctx.changed(key, events.DEL)
+    ctx.propagate([b"DEL", key])
+    return 1
 
 
 @command("getex")

@@ -35,16 +35,12 @@ STILL_TO_COME = {
     "cluster|migrateslots",
     "clusterscan",
     "commandlog*",
-    "delifeq",
     "memory|doctor",
     "memory|help",
     "memory|usage",
     "module",
     "module|help",
     "module|list",
-    "msetex",
-    "xackdel",
-    "xdelex",
 }
 """Names or patterns of what is being built."""
 

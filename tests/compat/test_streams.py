@@ -79,7 +79,7 @@ def compare(pair: Pair, commands: list[Command], protocol: int, note: str = "") 
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("name", ["streams", "stream_groups"])
+@pytest.mark.parametrize("name", ["streams", "stream_groups", "stream_references"])
 def test_scripts(name: str, protocol: int, pair: Pair) -> None:
     compare(pair, parse((SCRIPTS / f"{name}.txt").read_text()), protocol)
 
@@ -136,6 +136,13 @@ class Maker:
         values = ["1", "-70000", "", "12345678901", "word", "x" * 70, "y" * 1500]
         return [word for name in fields for word in (name, self.random.choice(values))]
 
+    def references(self) -> list[str]:
+        return [self.random.choice(["keepref", "delref", "acked"])]
+
+    def counted_ids(self) -> list[str]:
+        ids = self.ids()
+        return ["ids", str(len(ids)), *ids]
+
     def new_or_not(self) -> list[str]:
         return [self.random.choice([">", ">", "0", self.id()[0]])]
 
@@ -176,11 +183,28 @@ TEMPLATES = [
 ]
 
 
+WITH_REFERENCES = [
+    *(template for template in TEMPLATES if "destroy" not in template),
+    *("xadd :key :references maxlen :many :next :pairs", "xtrim :key maxlen :few :references"),
+    *("xtrim :key maxlen ~ :few :references", "xtrim :key minid :id :references"),
+    *("xdelex :key :references :counted_ids", "xackdel :key :group :references :counted_ids"),
+]
+"""No group is destroyed: redis-server 8.2.3 may go on to spare what the group had still to read."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_runs_with_references(seed: int, pair: Pair) -> None:
+    random_run(Maker(seed), WITH_REFERENCES, pair, seed)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_runs(seed: int, pair: Pair) -> None:
-    maker = Maker(seed)
+    random_run(Maker(seed), TEMPLATES, pair, seed)
+
+
+def random_run(maker: Maker, templates: list[str], pair: Pair, seed: int) -> None:
     commands = [maker.fill("xgroup create s g 0 mkstream"), maker.fill("xgroup create t h 0 mkstream")]
-    commands += [maker.fill(maker.random.choice(TEMPLATES)) for _ in range(700)]
+    commands += [maker.fill(maker.random.choice(templates)) for _ in range(700)]
     commands += [["xinfo", "stream", key, "full", "count", "0"] for key in "st"]
     compare(pair, commands, protocol=2 + seed % 2, note=f"seed {seed}, ")
 
@@ -208,6 +232,12 @@ xclaim s g zoe 0 3-0 | xclaim s g zoe 0 3-0 justid | xclaim s g zoe 0 99 | xclai
 xclaim s g zoe 0 12-0 force time 5 retrycount 3 | xautoclaim s g yan 0 0 | xautoclaim s g yan 100000 0
 xack s g 3-0 77 | xack s g 77 | xdel s 4-0 | xclaim s g xav 0 4-0 | xautoclaim s g yan 0 0
 xautoclaim m g new 0 0 | xclaim m g newer 0 1
+xadd r 1 a 1 | xadd r 2 a 1 | xadd r 3 a 1 | xadd r 4 a 1 | xgroup create r g 0 | xgroup create r h 0
+xreadgroup group g c count 3 streams r > | xreadgroup group h c count 2 streams r >
+xdelex r acked ids 1 1 | xackdel r g acked ids 1 1 | xackdel r g acked ids 1 1 | xackdel r h acked ids 2 1 9
+xdelex r delref ids 2 2 9 | xtrim r maxlen 0 acked | xtrim r maxlen 0 delref | xadd r maxlen 1 acked 5 a b
+xadd r maxlen ~ 1 acked 6 a b | xadd r delref maxlen ~ 1 7 a b | xadd r minid ~ 3 acked 8-* a b
+xtrim r maxlen = 0 keepref
 xgroup setid s g 5 | xgroup delconsumer s g zoe | xgroup delconsumer s g zoe | xgroup destroy s g
 xgroup destroy s g
 """
@@ -217,6 +247,14 @@ def test_replicas_hear_the_same(pair: Pair) -> None:
     script = [[word.encode() for word in command] for command in parse(TOLD)]
     ours, theirs = (stream_of(server, script) for server in pair)
     assert ours == theirs
+
+
+def test_replicas_hear_of_references_that_nobody_else_would_tell_them(shoal_node: ShoalNode) -> None:
+    """The entry is gone already, so that Redis sees no change, and its replicas keep what is pending."""
+    script = parse("xadd q 1 a 1|xgroup create q g 0|xreadgroup group g c streams q >|xdel q 1")
+    last = ["xdelex", "q", "delref", "ids", "1", "1"]
+    told = stream_of(shoal_node, [[word.encode() for word in command] for command in [*script, last]])
+    assert told[-1] == [b"XDELEX", *(word.encode() for word in last[1:])]
 
 
 # ------------------------------------------------------------------------------------- what files hold

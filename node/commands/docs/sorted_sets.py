@@ -114,7 +114,8 @@ zrevrank: Tells a member's rank, counted from the highest.
     7.2.0     WITHSCORE.
 zscan: Walks over the members.
     time      O(1)
-    syntax    key cursor [MATCH pattern] [COUNT count]
+    syntax    key cursor [MATCH pattern] [COUNT count] [NOSCORES]
+    8.0.0     NOSCORES.
 zscore: Returns a member's score.
     time      O(1)
     syntax    key member

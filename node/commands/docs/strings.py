@@ -61,13 +61,14 @@ psetex: Stores a string that expires after some milliseconds.
     replaced  2.6.12 by SET with PX
 set: Stores a string, whatever the key held before.
     time      O(1)
-    syntax    key value [condition=(NX | XX)]@2.6.12 [GET]@6.2.0 [expiration=(EX seconds@2.6.12 | PX
-              milliseconds@2.6.12 | EXAT unix-time-seconds@6.2.0 | PXAT unix-time-milliseconds@6.2.0 |
-              KEEPTTL@6.0.0)]
+    syntax    key value [condition=(NX@2.6.12 | XX@2.6.12 | IFEQ comparison-value@8.1.0)] [GET]@6.2.0
+              [expiration=(EX seconds@2.6.12 | PX milliseconds@2.6.12 | EXAT unix-time-seconds@6.2.0 | PXAT
+              unix-time-milliseconds@6.2.0 | KEEPTTL@6.0.0)]
     2.6.12    EX, PX, NX and XX.
     6.0.0     KEEPTTL.
     6.2.0     GET, EXAT and PXAT.
     7.0.0     NX and GET together.
+    8.1.0     IFEQ.
 setex: Stores a string that expires after some seconds.
     time      O(1)
     syntax    key seconds value
