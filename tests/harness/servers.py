@@ -42,6 +42,10 @@ _libc = ctypes.CDLL(None)
 Setting = str | int | list[str]
 
 
+SIGNS_OF_BUGS = ("A bug in", "Exception ignored", "Traceback (most recent call last)")
+"""What no log of ours may hold, whatever was done to the worker."""
+
+
 class NotStarted(AssertionError):
     """The server ended, or did not answer before the deadline. The message carries the end of its log."""
 
@@ -236,6 +240,13 @@ class ShoalNode(Server):
     """One of our workers, from this source tree."""
 
     kind = "shoal"
+
+    def __exit__(self, *problem: object) -> None:
+        log = self.log
+        super().__exit__(*problem)
+        if problem[0] is None:
+            for sign in SIGNS_OF_BUGS:
+                assert sign not in log, f"{self!r} tells of a bug:\n{log[-LOG_TAIL:]}"
 
     def program(self) -> list[str]:
         return [sys.executable, "-m", "cluster.node_process"]
