@@ -33,6 +33,7 @@ from node.keyspace.notifications import Notifications
 from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
 from node.metrics.activity import Activity
+from node.metrics.large_commands import LargeCommands
 from node.metrics.memory import MemoryUse
 from node.metrics.slowness import Slowness
 from node.persistence.durability import Durability
@@ -107,6 +108,7 @@ class Worker:
             db.on_expired = self._key_expired
         self._follow_settings()
         self.slowness = Slowness(self)
+        self.large_commands = LargeCommands(self)
         self.memory = MemoryUse(self)
         self.durability = Durability(self)
         self.snapshots = self.durability.snapshots

@@ -332,6 +332,7 @@ cdef class Connection:
         for i in range(count):
             request = &engine.batch[i]
             used[0] = request.end
+            request.answered = engine.reply.length
             if engine.slot_use == NULL:
                 engine.serve(client, request)
             else:

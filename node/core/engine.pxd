@@ -19,6 +19,7 @@ cdef struct Request:
     size_t count
     size_t begin                 # the frame is base[begin:end]
     size_t end
+    size_t answered              # where its reply begins, once it is served
     bint is_inline
     bint compiled                # a compiled handler did it: its time is shared out
     Key key                      # of a command with one key
@@ -81,6 +82,9 @@ cdef class Engine:
     cdef public int64_t memory_ceiling   # counted bytes above which `on_pressure` is asked, before a request
     cdef public object on_pressure       # called without arguments, when there is a ceiling
     cdef public int64_t slow_us          # from which time on, -1 for never
+    cdef public uint64_t large_request   # bytes from which on `on_large` is told of a request …
+    cdef public uint64_t large_reply     # … or of a reply; UINT64_MAX for never
+    cdef public object on_large          # called with (client, argv, bytes of the request, bytes of the reply)
     cdef public bint tracks_latency      # keep a histogram per command
     cdef int64_t measured                # ns that `run` has accounted for since the engine was made
     cdef public int64_t bulk_length
@@ -116,6 +120,7 @@ cdef class Engine:
     cdef list arguments(self, Request* request, size_t skip)
     cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1
+    cdef int tell_large(self, Client client, int count) except -1
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1
     cpdef int64_t tick(self)

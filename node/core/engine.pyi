@@ -56,6 +56,9 @@ class Engine:
     memory_ceiling: int
     on_pressure: Callable[[], None] | None
     slow_us: int
+    large_request: int
+    large_reply: int
+    on_large: Callable[[Any, list[bytes], int, int], None] | None
     tracks_latency: bool
     bulk_length: int
     commands_processed: int

@@ -17,7 +17,7 @@ After a write one trail is left (`core/trail`), whichever way it went.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
@@ -155,6 +155,7 @@ cdef class Engine:
         self.bulk_length = 512 << 20
         self.memory_ceiling = INT64_MAX
         self.slow_us = -1
+        self.large_request = self.large_reply = UINT64_MAX
         self.tracks_latency = True
         self.commands = []
         self.handlers = []
@@ -447,7 +448,7 @@ cdef class Engine:
 
     cdef int share_out(self, Client client, int count, int64_t elapsed) except -1:
         """Give the compiled ones of the batch's first `count` requests, which took `elapsed` ns besides the time
-        of Python handlers, their share of it."""
+        of Python handlers, their share of it; and look at the size of all."""
         cdef int64_t share = elapsed // count
         cdef int i
         cdef Row* row
@@ -468,6 +469,26 @@ cdef class Engine:
                     self.tell_slow(
                         client, <int>(self.batch[i].row - self.rows), self.arguments(&self.batch[i], 0), share
                     )
+        if (
+            self.batch[count - 1].end - self.batch[0].begin >= self.large_request
+            or self.reply.length - self.batch[0].answered >= self.large_reply
+        ):
+            self.tell_large(client, count)
+        return 0
+
+    cdef int tell_large(self, Client client, int count) except -1:
+        """Tell of those among the batch's first `count` requests that are large, or have a large reply."""
+        cdef Request* request
+        cdef size_t received, until, sent
+        cdef int i
+        for i in range(count):
+            request = &self.batch[i]
+            received = request.end - request.begin
+            until = self.batch[i + 1].answered if i + 1 < count else self.reply.length
+            sent = until - request.answered if until > request.answered else 0
+            if self.on_large is not None and (received >= self.large_request or sent >= self.large_reply):
+                argv = self.arguments(request, 0)
+                self.on_large(client, split_words(argv[0]) if request.is_inline else argv, received, sent)
         return 0
 
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1:

@@ -1,4 +1,4 @@
-"""The slow log: the last commands that took longer than a limit, for SLOWLOG GET.
+"""The slow log: the last commands that took longer than a limit, for SLOWLOG GET; and others of its kind.
 
 Entries are cut to what helps to recognize a command: its first arguments, their first bytes. Passwords are
 replaced before anything is kept. Sizes are those of Redis' slowlog.h, so that tools show the same.
@@ -22,7 +22,8 @@ class Entry:
     number: int
     at: int
     """Unix seconds."""
-    microseconds: int
+    cost: int
+    """Microseconds in the slow log, bytes in those of large commands."""
     argv: list[bytes]
     peer: str
     client_name: bytes
@@ -37,12 +38,10 @@ class SlowLog:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(
-        self, at: int, microseconds: int, command: str, argv: list[bytes], peer: str, client_name: bytes
-    ) -> None:
+    def add(self, at: int, cost: int, command: str, argv: list[bytes], peer: str, client_name: bytes) -> None:
         """`command`: its table name. `at`: Unix seconds."""
         kept = shortened(redacted(command, argv))
-        self._entries.appendleft(Entry(next(self._numbers), at, microseconds, kept, peer, client_name))
+        self._entries.appendleft(Entry(next(self._numbers), at, cost, kept, peer, client_name))
         self.cut(self.limit)
 
     def cut(self, limit: int) -> None:

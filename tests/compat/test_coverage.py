@@ -34,7 +34,6 @@ STILL_TO_COME = {
     "cluster|getslotmigrations",
     "cluster|migrateslots",
     "clusterscan",
-    "commandlog*",
     "memory|doctor",
     "memory|help",
     "memory|usage",
