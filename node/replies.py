@@ -90,6 +90,16 @@ class BigNumber:
         self.digits = digits
 
 
+class Attributed:
+    """A reply behind an attribute, RESP3 `|`, which clients may pass over; RESP2 knows only the reply."""
+
+    __slots__ = ("pairs", "value")
+
+    def __init__(self, pairs: Sequence[tuple[Any, Any]], value: Any) -> None:
+        self.pairs = pairs
+        self.value = value
+
+
 class Replies:
     """Several replies to one command, one after another: confirmations of SUBSCRIBE, a reply and the pushes
     that follow it. As an item of an array it stands for all of them without being counted as such, as in

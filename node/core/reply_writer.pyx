@@ -15,6 +15,7 @@ from node.errors import ReplyError
 from node.replies import (
     NO_REPLY,
     NULL_ARRAY,
+    Attributed,
     BigNumber,
     PairsReply,
     Push,
@@ -35,6 +36,7 @@ cdef object _PairsReply = PairsReply
 cdef object _Push = Push
 cdef object _Replies = Replies
 cdef object _Verbatim = Verbatim
+cdef object _Attributed = Attributed
 cdef object _BigNumber = BigNumber
 
 
@@ -162,6 +164,12 @@ cdef class ReplyWriter:
             self.encode_items(value.items, resp)
         elif kind is _Replies:
             self.encode_items(value.items, resp)
+        elif kind is _Attributed:
+            if resp == 3:
+                self.line_of_int(c"|", len(value.pairs))
+                for pair in value.pairs:
+                    self.encode_items(pair, resp)
+            self.encode(value.value, resp)
         elif kind is _Verbatim:
             self.encode_verbatim(value, resp)
         elif kind is _BigNumber:

@@ -18,8 +18,9 @@ from node.handlers import debug_data
 from node.handlers.arguments import parse_non_negative
 from node.handlers.registry import command
 from node.keyspace.digest import digest_of_dataset, digest_of_value
+from node.keyspace.glob import Glob
 from node.persistence.rdb.writer import dump_value
-from node.replies import OK, BigNumber, PairsReply, Push, SetReply, Verbatim
+from node.replies import OK, Attributed, BigNumber, PairsReply, Push, SetReply, Verbatim
 from node.session.description import is_local
 
 _NOT_ALLOWED = ReplyError(
@@ -30,7 +31,7 @@ _NOT_ALLOWED = ReplyError(
 _NEEDS_RESP3 = ReplyError("ERR RESP2 is not supported by this command")
 _BAD_TYPE = ReplyError(
     "ERR Wrong protocol type name. Please use one of the following: "
-    "string|integer|double|bignum|null|array|set|map|push|verbatim|true|false"
+    "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 
 _BAD_THRESHOLD = ReplyError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
@@ -72,6 +73,8 @@ HELP = [
     "    Stop (0) or resume (1) deleting expired keys that nobody asks for.",
     "SLEEP <seconds>",
     "    Stop the whole server for a time; decimals allowed.",
+    "STRINGMATCH-LEN <pattern> <text>",
+    "    Whether the text matches the pattern.",
     "HELP",
     "    Print this help.",
 ]
@@ -89,6 +92,9 @@ SAMPLES: dict[bytes, Any] = {
     b"verbatim": Verbatim("This is a verbatim\nstring"),
     b"true": True,
     b"false": False,
+    b"attrib": Attributed(
+        [(b"key-popularity", [b"key:123", 90])], b"Some real reply following the attribute"
+    ),
     b"bignum": BigNumber("1234567999999999999999999999999999999"),
 }
 
@@ -165,6 +171,12 @@ def _protocol(ctx: Any, args: list[bytes]) -> Any:
     return SAMPLES[kind]
 
 
+def _stringmatch_len(ctx: Any, args: list[bytes]) -> int:
+    """Whether a text matches a pattern, as KEYS would find it: for tests of how long that takes."""
+    pattern, text = args
+    return int(bool(Glob(pattern).matches(text)))
+
+
 def _set_active_expire(ctx: Any, args: list[bytes]) -> str:
     ctx.worker.active_expiry = args[0] != b"0"
     return OK
@@ -210,6 +222,7 @@ SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Any, list[bytes]], Any]]] = {
     b"htstats": (1, 2, debug_data.htstats),
     b"htstats-key": (1, 2, debug_data.htstats_key),
     b"listpack": (1, 1, debug_data.listpack),
+    b"stringmatch-len": (2, 2, _stringmatch_len),
     b"error": (1, 1, _error),
     b"loadaof": (0, 0, debug_data.load_aof),
     b"log": (1, 1, _log),
