@@ -77,6 +77,7 @@ SCRIPT = [
             "integer",
             "double",
             "null",
+            "attrib",
             "array",
             "set",
             "map",
