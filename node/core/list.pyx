@@ -70,9 +70,6 @@ cdef struct Chain:
 cdef class List:
     """A list of bytes. Exactly one of `pack` and `quick` is there."""
 
-    cdef uint8_t* pack
-    cdef Quicklist* quick
-
     type_name = "list"
 
     def __cinit__(self):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.core.crc64 import crc64
 from node.errors import BAD_DATA_FORMAT, BAD_DUMP_PAYLOAD, ReplyError
 from node.persistence.rdb import dump_payload, load_payload
-from node.persistence.rdb.crc64 import crc64
 from tests.unit.test_rdb_files import plain, values
 
 

@@ -13,7 +13,8 @@ from node.datatypes.consumer_group import NEVER
 from node.errors import BAD_DATA_FORMAT, ReplyError
 from node.persistence.rdb import dump_payload, load_payload
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb.writer import dump_value, encode_length, encode_string
+from node.persistence.rdb.writer import dump_value
+from tests.unit.rdb_bytes import encode_length, encode_string
 from tests.unit.test_rdb_payload import sealed
 
 

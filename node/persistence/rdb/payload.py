@@ -14,9 +14,9 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
+from node.core.crc64 import crc64
 from node.errors import BAD_DATA_FORMAT, BAD_DUMP_PAYLOAD, ReplyError
 from node.persistence.rdb import format as rdb
-from node.persistence.rdb.crc64 import crc64
 from node.persistence.rdb.format import Malformed, RdbError
 from node.persistence.rdb.primitives import load_string
 from node.persistence.rdb.source import Source

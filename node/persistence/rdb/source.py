@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from node.persistence.rdb.crc64 import crc64
+from node.core.crc64 import crc64
 from node.persistence.rdb.format import RdbError
 
 READ_AHEAD: Final = 64 * 1024

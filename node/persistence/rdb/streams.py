@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from node.core.rdb_output import RdbOutput
 from node.core.stream_node import Node
 from node.datatypes import Stream, stream_id
 from node.datatypes.consumer_group import Consumer, Group
@@ -36,53 +37,43 @@ _MOMENT = struct.Struct("<q")
 # ------------------------------------------------------------------------------------------- writing
 
 
-def save_stream(
-    stream: Stream,
-    put_string: Callable[[bytes], Any],
-    put_length: Callable[[int], Any],
-    put: Callable[[bytes], Any],
-) -> None:
-    """Write the third version of the type, through the primitives of a writer."""
-
-    def put_id(entry_id: int) -> None:
-        for half in stream_id.split(entry_id):
-            put_length(half)
-
-    put_length(len(stream.nodes))
+def save_stream(stream: Stream, out: RdbOutput) -> None:
+    """Write the third version of the type."""
+    out.length(len(stream.nodes))
     for node in stream.nodes:
-        put_string(_key(node.master))
-        put_string(node.listpack())
-    put_length(len(stream))
+        out.string(_key(node.master))
+        out.string(node.listpack())
+    out.length(len(stream))
     for entry_id in (stream.last_id, stream.first_id, stream.max_deleted):
-        put_id(entry_id)
-    put_length(stream.entries_added)
-    put_length(len(stream.groups))
+        _save_id(entry_id, out)
+    out.length(stream.entries_added)
+    out.length(len(stream.groups))
     for name in sorted(stream.groups):
         group = stream.groups[name]
-        put_string(name)
-        put_id(group.last_id)
-        put_length(UNKNOWN if group.entries_read is None else group.entries_read)
-        _save_group(group, put_string, put_length, put)
+        out.string(name)
+        _save_id(group.last_id, out)
+        out.length(UNKNOWN if group.entries_read is None else group.entries_read)
+        _save_group(group, out)
 
 
-def _save_group(
-    group: Group,
-    put_string: Callable[[bytes], Any],
-    put_length: Callable[[int], Any],
-    put: Callable[[bytes], Any],
-) -> None:
-    put_length(len(group.pending))
+def _save_id(entry_id: int, out: RdbOutput) -> None:
+    for half in stream_id.split(entry_id):
+        out.length(half)
+
+
+def _save_group(group: Group, out: RdbOutput) -> None:
+    out.length(len(group.pending))
     for entry_id in group.pending_ids:
         pending = group.pending[entry_id]
-        put(_key(entry_id) + _MOMENT.pack(pending.delivered_at))
-        put_length(pending.deliveries)
-    put_length(len(group.consumers))
+        out.raw(_key(entry_id) + _MOMENT.pack(pending.delivered_at))
+        out.length(pending.deliveries)
+    out.length(len(group.consumers))
     for consumer in group.sorted_consumers():
-        put_string(consumer.name)
-        put(_MOMENT.pack(consumer.seen_at) + _MOMENT.pack(consumer.active_at))
-        put_length(len(consumer.pending))
+        out.string(consumer.name)
+        out.raw(_MOMENT.pack(consumer.seen_at) + _MOMENT.pack(consumer.active_at))
+        out.length(len(consumer.pending))
         for entry_id in consumer.pending:
-            put(_key(entry_id))
+            out.raw(_key(entry_id))
 
 
 def _key(entry_id: int) -> bytes:

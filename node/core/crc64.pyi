@@ -1,0 +1,3 @@
+"""What Python sees of the checksum (crc64.pyx)."""
+
+def crc64(data: bytes | bytearray | memoryview, crc: int = 0) -> int: ...
