@@ -261,7 +261,7 @@ class Member:
             case fx.BecomePrimary():
                 worker.replication.promote()
             case fx.DeleteKeys():
-                self._delete_keys(effect.slots)
+                self.delete_keys(effect.slots)
             case fx.EmptyDatabase():
                 worker.replication.empty()
             case fx.PauseWrites():
@@ -301,8 +301,8 @@ class Member:
         owner = topology.slots[slot]
         return owner is not None and owner.shard_id == topology.myself.shard_id
 
-    def _delete_keys(self, slots: int) -> None:
-        """Delete keys of slots that another node won, here and on our replicas."""
+    def delete_keys(self, slots: int, told: bool = True) -> None:
+        """Delete keys of slots in all databases: here, and if replicas are to be told, there."""
         session = self._worker.internal_session()
         trail = self._worker.trail
         for db in self._worker.databases:
@@ -312,4 +312,5 @@ class Member:
                     for key in keys:
                         db.delete(key)
                         session.changed(key, events.DEL)
-                        trail.add(db.index, [b"DEL", key])
+                        if told:
+                            trail.add(db.index, [b"DEL", key])

@@ -8,6 +8,7 @@ from typing import Any
 from node import errors
 from node.errors import ReplyError
 from node.handlers.arguments import INT_MAX, INT_MIN, Options, parse_cursor, parse_int_between
+from node.handlers.key_scan import KeyScan
 from node.handlers.registry import command
 from node.keyspace import events
 from node.keyspace.events import Event
@@ -16,7 +17,6 @@ from node.replies import OK
 
 _MOVE_IN_CLUSTER = ReplyError("ERR MOVE is not allowed in cluster mode")
 
-DEFAULT_SCAN_COUNT = 10
 LAST_CURSOR = (16384 << 32) - 1
 """Cursors are a slot and 32 bits of hash, see `Database.scan`; what lies beyond was made up by a client."""
 
@@ -66,30 +66,14 @@ def keys(ctx: Any, args: list[bytes]) -> list[bytes]:
 def scan(ctx: Any, args: list[bytes]) -> list[Any]:
     """[next cursor, keys]. COUNT is how many keys are looked at, before MATCH and TYPE choose among them."""
     cursor = parse_cursor(args[0])
-    count = DEFAULT_SCAN_COUNT
-    glob = Glob(b"*")
-    type_name = ""
+    wanted = KeyScan()
     options = Options(args, start=1)
     for word in options:
-        match word:
-            case b"COUNT":
-                count = options.integer()
-                if count < 1:
-                    raise errors.SYNTAX
-            case b"MATCH":
-                glob = Glob(options.value())
-            case b"TYPE":
-                type_name = options.value().decode("latin-1").lower()
-            case _:
-                raise errors.SYNTAX
+        wanted.take(word, options)
     if cursor > LAST_CURSOR:
         return [b"0", []]
-    following, found = ctx.db.scan(cursor, min(count, INT_MAX))
-    if not glob.matches_all:
-        found = [key for key in found if glob.matches(key)]
-    if type_name:
-        found = [key for key in found if ctx.db.type_name(key) == type_name]
-    return [b"%d" % following, found]
+    following, found = ctx.db.scan(cursor, wanted.count)
+    return [b"%d" % following, wanted.chosen(ctx.db, found)]
 
 
 # ------------------------------------------------------------------------------- renaming and copying

@@ -29,17 +29,10 @@ LEFT_OUT = {
 STILL_TO_COME = {
     "client|capa",
     "client|import-source",
-    "cluster|cancelslotmigrations",
-    "cluster|flushslot",
-    "cluster|getslotmigrations",
     "cluster|migrateslots",
-    "clusterscan",
     "memory|doctor",
     "memory|help",
     "memory|usage",
-    "module",
-    "module|help",
-    "module|list",
 }
 """Names or patterns of what is being built."""
 
