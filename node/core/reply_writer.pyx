@@ -1,9 +1,11 @@
 """Reply values (node/replies.py) to RESP2 or RESP3 bytes, in one growing buffer.
 
 Compiled handlers call the cdef methods and never make an object; everything else goes through `encode`.
+An integer of more than 64 bits, as counters of streams can be brought to, wraps around as those of Redis do.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
@@ -128,7 +130,7 @@ cdef class ReplyWriter:
         if kind is bytes:
             self.bulk(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
         elif kind is int:
-            self.line_of_int(c":", value)
+            self.line_of_int(c":", <int64_t>PyLong_AsUnsignedLongLongMask(value))
         elif value is None:
             self.null(resp)
         elif kind is str:

@@ -297,13 +297,19 @@ cdef class SortedSet:
         if pairs is None:
             return
         start_pack(self)
-        if hasattr(pairs, "__len__") and len(pairs) > _limits.zset_max_listpack_entries:
+        if not hasattr(pairs, "__len__"):
+            pairs = list(pairs)
+        if len(pairs) > _limits.zset_max_listpack_entries or any(
+            [len(member) > _limits.zset_max_listpack_value for member, _ in pairs]
+        ):
             rank_all(self)
         for member, score in pairs:
             self.set(member, score)
 
     def __init__(self, pairs=()):
-        """A member given twice keeps its last score."""
+        """Of pairs that become large together: so the sign of -0, which a listpack has no room for, stays.
+
+        A member given twice keeps its last score."""
         if self.pack == NULL and self.ranking == NULL:
             start_pack(self)
 
@@ -373,6 +379,10 @@ cdef class SortedSet:
         if self.ranking == NULL:
             return malloc_usable_size(self.pack)
         return ranking_bytes(self.ranking, samples)
+
+    def enlarge(self) -> None:
+        """Take the form of a large one, for good."""
+        rank_all(self)
 
     def copy(self):
         cdef SortedSet made = SortedSet.__new__(SortedSet)

@@ -59,14 +59,22 @@ def _store(ctx: Any, key: bytes, value: HyperLogLog, event: Event, dirty: int = 
 
 @command("pfadd")
 def pfadd(ctx: Any, args: list[bytes]) -> int:
-    """1 if the estimate may have changed; making an empty key counts too."""
+    """1 if the estimate may have changed; making an empty key counts too.
+
+    Elements before the one that met with corrupted registers have been added. Redis counts no change then;
+    replicas are told all the same.
+    """
     key = args[0]
     value = _for_writing(ctx, key)
     updated = int(value is None)
     value = value or HyperLogLog()
     try:
-        updated += sum(map(value.add, args[1:]))
+        for element in args[1:]:
+            updated += value.add(element)
     except CorruptedError:
+        if updated:
+            _store(ctx, key, value, events.SILENT, 0)
+            ctx.propagate([b"SET", key, bytes(value.data), b"KEEPTTL"])
         raise _CORRUPTED from None
     if updated:
         value.invalidate()

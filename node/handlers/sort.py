@@ -6,6 +6,8 @@ In a cluster such keys must be known to be in the slot of the sorted key.
 
 Order: numbers by value, then by the bytes of the element; with ALPHA by bytes. (Redis sorts the replies of
 ALPHA by the locale it was started in, and stored results by bytes; here both are by bytes.)
+
+A sorted set that was small is large after it has been sorted: Redis makes it so, and OBJECT ENCODING tells.
 """
 
 from __future__ import annotations
@@ -138,6 +140,7 @@ def _elements(ctx: Any, key: bytes, request: SortRequest) -> list[bytes]:
             request.by, request.alpha = None, True
         return list(value)
     if isinstance(value, SortedSet):
+        value.enlarge()
         elements = [member for member, _ in value.items()]
     elif isinstance(value, List):
         elements = list(value)

@@ -18,7 +18,7 @@ from node.errors import ReplyError
 from node.handlers.arguments import Options, parse_int, parse_lenient_float
 from node.handlers.ranges import clip
 from node.handlers.registry import command
-from node.handlers.sorted_sets import for_reading, for_writing, with_scores
+from node.handlers.sorted_sets import Pairs, for_reading, for_writing, with_scores
 from node.keyspace import events
 from node.keyspace.events import Event
 
@@ -207,15 +207,25 @@ def zrevrangebylex(ctx: Any, args: list[bytes]) -> list[Any]:
 @command("zrangestore")
 def zrangestore(ctx: Any, args: list[bytes]) -> int:
     target, source = args[:2]
-    select = _selection(args[2:4], _parse_options(args[4:], RangeOptions(), store=True))
+    options = _parse_options(args[4:], RangeOptions(), store=True)
+    select = _selection(args[2:4], options)
     value = for_reading(ctx, source)
     pairs = [] if value is None else value.range(*select(value))
     if pairs:
-        ctx.db.set(target, SortedSet(pairs))
+        ctx.db.set(target, _stored(pairs, options))
         ctx.changed(target, events.ZRANGESTORE)
     elif ctx.db.delete(target):
         ctx.changed(target, events.DEL)
     return len(pairs)
+
+
+def _stored(pairs: Pairs, options: RangeOptions) -> SortedSet:
+    """One after the other, their number being known beforehand only of ranks: until it has to be a large one
+    it is a small one, which loses the sign of -0."""
+    made = SortedSet.sized(len(pairs) if options.kind == "rank" else 0, 0)
+    for member, score in pairs:
+        made.set(member, score)
+    return made
 
 
 # ------------------------------------------------------------------------------ counting and removing

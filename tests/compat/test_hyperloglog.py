@@ -121,6 +121,15 @@ pfdebug todense s
 set s {HEADER}\\x80\\x3f\\x83"
 pfdebug decode s
 pfadd s x
+set s {HEADER}\\x80\\x7f\\xf0"
+pfadd s a b c d e f
+get s
+pfadd s a b c
+pfadd t a b c
+pfadd t x 1 2 3
+setrange t 22 10
+pfadd t x 1 2 3 4 5 6
+get t
 set s "HYLL\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
 pfadd s x
 set s "HYLL\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00"

@@ -166,8 +166,9 @@ class Words:
         return b"%.4g" % (10 ** self.chance.uniform(-1, 8)) if self.chance.random() < 0.85 else self.double()
 
     def weight(self) -> bytes:
-        """None that makes zeros with a sign, which are kept or not by encoding."""
-        return self.chance.choice((b"1", b"2", b"0.5", b"1e10", b"inf", b"nan", b"x", b"", b"1e5000"))
+        return self.chance.choice(
+            (b"1", b"2", b"0.5", b"1e10", b"0", b"-0", b"-1", b"inf", b"nan", b"x", b"", b"1e5000")
+        )
 
     def range_score(self) -> bytes:
         exclusive = b"(" if self.chance.random() < 0.2 else b""
