@@ -5,8 +5,8 @@ size, frames cut short, transactions and scripts nested as deep as they go, valu
 allowed. The worker has a limit on its address space, so that what would take too much memory fails for it.
 Meanwhile another connection sends PING all the time.
 
-What is told at the end, and bounded: how long the worker computed before it answered the slowest PING, and how
-far the resident memory went up.
+What is told at the end, and bounded: how long the worker computed before it answered the slowest PING, and
+how far the resident memory went up.
 
     SHOAL_FUZZ_SECONDS=3600 SHOAL_FUZZ_SEED=1 pytest tests/fuzz/test_request_fuzz.py
 """
