@@ -178,3 +178,8 @@ def _printable(raw: bytes) -> str:
     """Client bytes that may stand inside an error line: CR and LF would break the protocol, and Redis, which
     writes C strings, stops at NUL."""
     return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
+
+
+def redirect(host: str, port: int) -> ReplyError:
+    """Valkey's, outside of clusters: our primary is there."""
+    return ReplyError(f"REDIRECT {host}:{port}")

@@ -115,6 +115,8 @@ class Worker:
         self.append_only = self.durability.append_only
         self.replication = Replication(self)
         self.eviction = Eviction(self)
+        config.on_change("import-mode", lambda _: self.choose_expiry())
+        self.choose_expiry()
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
 
     # --- life ----------------------------------------------------------------------------------------
@@ -310,9 +312,9 @@ class Worker:
         self.notifications.expired(db.index, key)
 
     def choose_expiry(self) -> None:
-        """Expired keys are only hidden while we are a replica, and while writes wait: then nothing may
-        change."""
-        hidden = self.pause.active or self.replication.role == "slave"
+        """Expired keys are only hidden while we are a replica, while data is imported by one who decides what
+        has expired, and while writes wait: then nothing may change."""
+        hidden = self.pause.active or self.replication.role == "slave" or self.config.import_mode
         for db in self.databases:
             db.hides_expired = hidden
 

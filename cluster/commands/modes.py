@@ -5,24 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command
+from node import errors
 from node.core.engine import GATE_ASKING
+from node.handlers.registry import command
 from node.replies import OK
 
 if TYPE_CHECKING:
     from cluster.member import Member
 
 
-@cluster_command("readonly")
-def readonly(member: Member, ctx: Any, args: list[bytes]) -> str:
+@command("readonly")
+def readonly(ctx: Any, args: list[bytes]) -> str:
     """Reads may be answered from this replica's copy, though it may be behind its primary's."""
+    _require_redirections(ctx)
     ctx.readonly = True
     return OK
 
 
-@cluster_command("readwrite")
-def readwrite(member: Member, ctx: Any, args: list[bytes]) -> str:
+@command("readwrite")
+def readwrite(ctx: Any, args: list[bytes]) -> str:
+    _require_redirections(ctx)
     ctx.readonly = False
     return OK
+
+
+def _require_redirections(ctx: Any) -> None:
+    """They only mean something to a client that may be redirected: in a cluster, or because it wants it."""
+    if not (ctx.worker.cluster.enabled or ctx.redirects):
+        raise errors.CLUSTER_DISABLED
 
 
 @cluster_command("asking")

@@ -59,9 +59,11 @@ GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is dow
 GATE_TIMED = 1 << 16          # the slow log wants each command's own time: none is compiled
 GATE_MONITORED = 1 << 17      # MONITOR: every command is shown
 GATE_BUSY = 1 << 18           # served from inside a script that runs long: few commands are allowed
+GATE_PARTICULAR = 1 << 19     # a client's own, as the first eight: CLIENT CAPA redirect, CLIENT IMPORT-SOURCE
 
 cdef uint32_t MASK_ALL = (
     0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED | GATE_BUSY
+    | GATE_PARTICULAR
 )
 cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
 cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY

@@ -37,16 +37,23 @@ _BAD_UNBLOCK = ReplyError(
 )
 _BAD_UNBLOCK_REASON = ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 
+_NO_IMPORT = ReplyError("ERR Server is not in import mode")
+
 HELP = [
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CACHING (YES|NO)",
     "    Whether the keys of the next command are tracked, against what was opted for.",
+    "CAPA <option> [<option> ...]",
+    "    Tell what this client can do:",
+    "    * REDIRECT: it can be sent from a replica to its primary.",
     "GETNAME",
     "    The name of this connection.",
     "GETREDIR",
     "    The connection that is told what this one tracks.",
     "ID",
     "    The number of this connection.",
+    "IMPORT-SOURCE (ON|OFF)",
+    "    In import-mode: show this connection keys that have expired.",
     "INFO",
     "    A line about this connection.",
     "KILL <ip:port>",
@@ -120,6 +127,24 @@ def getname(ctx: Any, args: list[bytes]) -> bytes | None:
 @command("client|setname")
 def setname(ctx: Any, args: list[bytes]) -> str:
     ctx.name = checked_name(args[0])
+    return OK
+
+
+@command("client|capa")
+def capa(ctx: Any, args: list[bytes]) -> str:
+    """What the client can do, of which only `redirect` is known; the rest is for servers to come."""
+    if any(arg.lower() == b"redirect" for arg in args):
+        ctx.be_particular(redirects=True)
+    return OK
+
+
+@command("client|import-source")
+def import_source(ctx: Any, args: list[bytes]) -> str:
+    """Whether this client moves data here, and so must see keys that have expired."""
+    word = args[0].lower()
+    if word != b"off" and not ctx.config.import_mode:
+        raise _NO_IMPORT
+    ctx.be_particular(imports=_switch(word))
     return OK
 
 

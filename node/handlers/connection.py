@@ -122,7 +122,7 @@ def select(ctx: Any, args: list[bytes]) -> str:
 
 @command("reset")
 def reset(ctx: Any, args: list[bytes]) -> str:
-    """Back to the state of a new connection, but for its number and what it told of its library."""
+    """Back to the state of a new connection, but for its number and what it told of itself."""
     ctx.leave_transaction()
     ctx.worker.pubsub.remove(ctx)
     ctx.worker.tracking.disable(ctx)
@@ -133,6 +133,7 @@ def reset(ctx: Any, args: list[bytes]) -> str:
     ctx.no_evict = ctx.readonly = False
     ctx.set_reply_mode("on")
     ctx.gate = 0
+    ctx.be_particular(imports=False)
     ctx.worker.access.greet(ctx)
     return "RESET"
 

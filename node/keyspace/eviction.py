@@ -178,7 +178,7 @@ class Eviction:
     def _evict_one(self) -> bool:
         """Drop the key that is missed least. False if none may be dropped."""
         policy = self._worker.config.maxmemory_policy
-        if policy == "noeviction":
+        if policy == "noeviction" or self._worker.config.import_mode:
             return False
         if not self._samplers:
             volatile = policy.startswith("volatile")

@@ -60,6 +60,7 @@ def flags(session: Session) -> str:
         "U": is_unix(session),
         "r": session.readonly,
         "e": session.no_evict,
+        "I": session.imports,
         "T": bool(session.gate & GATE_NO_TOUCH),
     }
     return "".join(letter for letter, holds in said.items() if holds) or "N"

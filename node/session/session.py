@@ -25,6 +25,7 @@ from node.core.engine import (
     GATE_MONITORED,
     GATE_NO_TOUCH,
     GATE_OUT_OF_MEMORY,
+    GATE_PARTICULAR,
     GATE_PAUSED_ALL,
     GATE_PAUSED_WRITES,
     GATE_READ_ONLY,
@@ -63,7 +64,7 @@ FOR_SUBSCRIBERS = frozenset(
 
 ACCESS = frozenset(("readonly", "write"))
 
-RUN_GATES = GATE_NO_TOUCH | GATE_TRACKING
+RUN_GATES = GATE_NO_TOUCH | GATE_TRACKING | GATE_PARTICULAR
 """What must be looked at around the run of a command."""
 
 CROSS_PROTOCOL = frozenset((b"post", b"host:"))
@@ -77,6 +78,7 @@ class Session(Client):
         "created_at",
         "executing",
         "id",
+        "imports",
         "kind",
         "lib_name",
         "lib_ver",
@@ -86,6 +88,7 @@ class Session(Client):
         "queue",
         "queue_broken",
         "readonly",
+        "redirects",
         "reply_mode",
         "subscriptions",
         "tracking",
@@ -111,6 +114,10 @@ class Session(Client):
         self.no_evict = False
         self.readonly = False
         """READONLY was sent: reads of slots that our primary owns are served."""
+        self.redirects = False
+        """CLIENT CAPA redirect: it can be sent from a replica to its primary. Set by `be_particular`."""
+        self.imports = False
+        """CLIENT IMPORT-SOURCE: to it, no key is too old. Set by `be_particular`."""
         self.asking = False
         """ASKING preceded the command that is being executed."""
         self.reply_mode = "on"
@@ -208,11 +215,15 @@ class Session(Client):
         calls_others = "skip_monitor" in command.flags
         if monitors is not None and calls_others:
             monitors.show(self, command, argv)
-        self.db.keeps_clocks = bool(self.gate & GATE_NO_TOUCH) and command.name != "touch"
+        db = self.db
+        db.keeps_clocks = bool(self.gate & GATE_NO_TOUCH) and command.name != "touch"
+        shown = db.shows_expired
+        db.shows_expired = shown or (self.imports and self.config.import_mode)
         try:
             return self.engine.call(self, command.name, argv, args)
         finally:
-            self.db.keeps_clocks = False
+            db.keeps_clocks = False
+            db.shows_expired = shown
             if self.gate & GATE_TRACKING and "readonly" in command.flags and not calls_others:
                 self.worker.tracking.remember(self, command, argv)
             if monitors is not None and not calls_others:
@@ -232,6 +243,8 @@ class Session(Client):
         if self.is_privileged:
             return
         self._check_slot(command, argv)
+        if self.redirects:
+            self._check_role(command)
         gate = self.engine.gate
         if gate & GATE_OUT_OF_MEMORY and self._may_take_memory(command):
             raise errors.OOM
@@ -269,6 +282,15 @@ class Session(Client):
             if command.name == "exec":
                 self.leave_transaction()
             raise
+
+    def _check_role(self, command: Command) -> None:
+        """Outside of clusters, send a client that understands it from us, a replica, to our primary."""
+        primary = self.worker.replication.primary_address
+        if primary is None or self.worker.cluster.enabled:
+            return
+        rows = [row for row, _ in self.queue or ()] if command.name == "exec" else [command]
+        if self._may_write(command) or (not self.readonly and any("readonly" in row.flags for row in rows)):
+            raise errors.redirect(*primary)
 
     def _may_take_memory(self, command: Command) -> bool:
         if command.name == "exec":
@@ -310,6 +332,15 @@ class Session(Client):
         self.db.delete(key)
         self.changed(key, events.DEL, 0)
         return True
+
+    def be_particular(self, redirects: bool | None = None, imports: bool | None = None) -> None:
+        """Take up what CLIENT CAPA or CLIENT IMPORT-SOURCE said; None for what stays."""
+        self.redirects = self.redirects if redirects is None else redirects
+        self.imports = self.imports if imports is None else imports
+        if self.redirects or self.imports:
+            self.gate |= GATE_PARTICULAR
+        else:
+            self.gate &= ~GATE_PARTICULAR
 
     def set_reply_mode(self, mode: str) -> None:
         self.reply_mode = mode
