@@ -10,8 +10,9 @@ table, in tests/unit/test_commands.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,31 @@ LEFT_OUT = {
 """Name or pattern → why it will not be here."""
 
 STILL_TO_COME = {
-    "cluster|migrateslots",  # whole slots at once, by a fork and its stream: needs Valkey's CLUSTER SYNCSLOTS
+    "cluster|migrateslots",  # whole slots by a fork and a stream, in the words of CLUSTER SYNCSLOTS
     "memory|doctor",
     "memory|help",
     "memory|usage",
 }
 """Names or patterns of what is being built."""
+
+OPTIONS_TO_COME = {
+    "bgsave": "CANCEL",
+    "client|kill": (
+        "CAPA DB FLAGS IDLE IP LIB-NAME LIB-VER NAME PRIMARY NOT-ADDR NOT-CAPA NOT-DB NOT-FLAGS NOT-ID "
+        "NOT-IP NOT-LADDR NOT-LIB-NAME NOT-LIB-VER NOT-NAME NOT-TYPE NOT-USER"
+    ),
+    "client|list": (
+        "ADDR CAPA DB FLAGS IDLE IP LADDR LIB-NAME LIB-VER MAXAGE NAME NO SKIPME USER YES NOT-ADDR NOT-CAPA "
+        "NOT-DB NOT-FLAGS NOT-ID NOT-IP NOT-LADDR NOT-LIB-NAME NOT-LIB-VER NOT-NAME NOT-TYPE NOT-USER"
+    ),
+    "cluster|replicate": "NO ONE",
+    "cluster|setslot": "TIMEOUT",
+    "geosearch": "BYPOLYGON",
+    "geosearchstore": "BYPOLYGON",
+    "hsetex": "NX XX",
+    "shutdown": "SAFE FAILOVER",
+}
+"""Words of commands that only Valkey knows, and that are refused here as Redis refuses them."""
 
 
 def names(server: Server) -> set[str]:
@@ -72,3 +92,37 @@ def test_nothing_is_missing_that_is_not_listed(
     done = [pattern for pattern in listed if not any(fnmatch(name, pattern) for name in missing)]
     assert not done, "here by now, and still listed"
     assert ours <= theirs, "made up"
+
+
+def options(server: Server) -> dict[str, set[str]]:
+    """Command → the words that its syntax has, by COMMAND DOCS."""
+    found = {}
+    docs = server.run("COMMAND", "DOCS")
+    for name, fields in zip(docs[::2], docs[1::2], strict=True):
+        texts = dict(zip(fields[::2], fields[1::2], strict=True))
+        below = texts.get(b"subcommands", [])
+        for each, told in [(name, fields), *zip(below[::2], below[1::2], strict=True)]:
+            arguments = dict(zip(told[::2], told[1::2], strict=True)).get(b"arguments", [])
+            found[each.decode().lower()] = set(tokens(arguments))
+    return found
+
+
+def tokens(arguments: list[list[Any]]) -> Iterator[str]:
+    for argument in arguments:
+        fields = dict(zip(argument[::2], argument[1::2], strict=True))
+        if fields.get(b"token"):
+            yield fields[b"token"].decode().upper()
+        yield from tokens(fields.get(b"arguments", []))
+
+
+def test_no_option_is_missing_that_is_not_listed(
+    shoal_node: ShoalNode, redis_oracle: Oracle, valkey_oracle: Oracle, report: Callable[[str], None]
+) -> None:
+    ours, redis, valkey = (options(server) for server in (shoal_node, redis_oracle, valkey_oracle))
+    missing = {name: (redis.get(name, set()) | valkey.get(name, set())) - have for name, have in ours.items()}
+    missing = {name: words for name, words in missing.items() if words}
+    report(
+        "options missing: "
+        + "; ".join(f"{name} {' '.join(sorted(missing[name]))}" for name in sorted(missing))
+    )
+    assert missing == {name: set(words.split()) for name, words in OPTIONS_TO_COME.items()}
