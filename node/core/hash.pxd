@@ -11,3 +11,5 @@ cdef class Hash:
     cdef readonly bint timed        # fields may expire: the pack holds triples
 
 cdef int64_t soonest_due(Hash self) noexcept
+cdef bint put(Hash self, bytes field, bytes value, bint keep_expiry) except -1
+cdef int enlarge(Hash self) except -1

@@ -55,6 +55,7 @@ from node.core.listpack cimport (
 )
 from node.core.member_table cimport Member, members_random, random_number
 from node.core.memory cimport malloc_usable_size, release, take
+from node.core.pack_unique cimport pack_is_unique
 
 from node.core.listpack import Malformed
 from node.datatypes.limits import limits
@@ -299,7 +300,7 @@ cdef class Hash:
         release(made.pack)
         made.pack = pack
         made.timed = timed
-        if len(set(made.fields())) != length_of(made):
+        if not pack_is_unique(made.pack, width(made)):
             raise Malformed("hash with a field twice")
         if timed and not pack_is_ordered(made.pack):
             reorder(made)

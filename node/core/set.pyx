@@ -62,6 +62,7 @@ from node.core.member_table cimport (
     random_number,
 )
 from node.core.memory cimport malloc_usable_size, release, take
+from node.core.pack_unique cimport pack_is_unique
 
 from node.datatypes.limits import limits
 
@@ -535,7 +536,7 @@ cdef Set adopted(bytes blob, SetKind kind):
     if kind == LISTPACK and pack_check(data, length) < 0:
         raise ValueError("malformed listpack")
     made = packed(data, length, kind)
-    if kind == LISTPACK and len(frozenset(made)) < set_count(made):
+    if kind == LISTPACK and not pack_is_unique(<uint8_t*>made.body, 1):
         raise ValueError("set with a member twice")
     if set_count(made) > <uint64_t>(
         _limits.set_max_intset_entries if kind == INTSET else _limits.set_max_listpack_entries

@@ -22,6 +22,7 @@ cdef enum Outcome:
     UPDATED
     ADDED
 
+cdef int rank_all(SortedSet value) except -1
 cdef Outcome zset_put(
     SortedSet value, const char* text, size_t length, double* score, int flags
 ) except? REFUSED

@@ -40,6 +40,7 @@ from node.core.ordered_index cimport (
     UP_TO_SCORE,
     Place,
     Probe,
+    is_before,
     key_of,
     score_of,
     tree_at,
@@ -47,6 +48,7 @@ from node.core.ordered_index cimport (
     tree_move,
     tree_next,
 )
+from node.core.pack_unique cimport pack_is_unique
 from node.core.packed_scores cimport packed_add, packed_count, packed_find, packed_score
 from node.core.ranking cimport (
     Ranking,
@@ -286,6 +288,36 @@ cdef uint64_t lex_count(SortedSet value, bound, bint upper):
     return count_before(value, &probe)
 
 
+cdef bint is_ordered(SortedSet value) except -1:
+    """Is a foreign listpack in the order that it should have? ValueError for a score that is no number."""
+    cdef uint8_t* at = pack_first(value.pack)
+    cdef char digits[2][DIGITS]
+    cdef int turn = 0
+    cdef bint ordered = True
+    cdef Probe last
+    cdef const char* text
+    cdef size_t length
+    cdef double score
+    last.kind = BELOW_ENTRY
+    last.text = NULL
+    while at != NULL:
+        text = element_text(at, digits[turn], &length)
+        at = pack_next(value.pack, at)
+        score = packed_score(at)
+        if isnan(score):
+            raise ValueError("score that is not a number")
+        ordered = ordered and not (last.text != NULL and is_before(score, text, length, &last))
+        last.score, last.text, last.length = score, text, length
+        turn = 1 - turn
+        at = pack_next(value.pack, at)
+    return ordered
+
+
+def by_score(pair) -> tuple:
+    """What (member, score) is sorted by."""
+    return pair[1], pair[0]
+
+
 # ----------------------------------------------------------------------------------------- for Python
 
 
@@ -335,7 +367,6 @@ cdef class SortedSet:
         that is no number; one that is out of order is put in order."""
         cdef SortedSet made = SortedSet.__new__(SortedSet)
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(blob)
-        cdef list pairs
         if pack_check(data, PyBytes_GET_SIZE(blob)) < 0:
             raise ValueError("malformed listpack")
         made.pack = <uint8_t*>take(PyBytes_GET_SIZE(blob))
@@ -344,14 +375,10 @@ cdef class SortedSet:
         memcpy(made.pack, data, PyBytes_GET_SIZE(blob))
         if pack_count(made.pack) % 2:
             raise ValueError("sorted set with a member that has no score")
-        pairs = entries(made, 0, count_of(made), PAIRS)
-        if any([isnan(score) for _, score in pairs]):
-            raise ValueError("score that is not a number")
-        if len({member for member, _ in pairs}) < len(pairs):
+        if not pack_is_unique(made.pack, 2):
             raise ValueError("sorted set with a member twice")
-        ordered = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
-        if ordered != pairs:
-            return SortedSet(ordered)
+        if not is_ordered(made):
+            return SortedSet(sorted(entries(made, 0, count_of(made), PAIRS), key=by_score))
         if count_of(made) > <uint64_t>_limits.zset_max_listpack_entries:
             rank_all(made)
         return made

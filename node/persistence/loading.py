@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from node.core.rdb_load import Filler
 from node.persistence.rdb import Entry, RdbError, RdbReader
+from node.persistence.rdb.format import Malformed
 
 SLICE_SECONDS: Final = 0.02
 _CHECK_CLOCK_EVERY: Final = 64
@@ -38,14 +40,26 @@ class Loader:
 
     def __init__(self, reader: RdbReader, name: str, databases: Sequence[Any], drop_before: int = 0) -> None:
         self.reader = reader
-        self.replaces = False
-        """A key that is there already is no error."""
-        self.loaded = 0
-        self.expired = 0
         self._name = name
         self._databases = databases
-        self._drop_before = drop_before
-        self._entries: Iterable[Entry] = iter(reader)
+        self._filler = Filler(drop_before)
+
+    @property
+    def loaded(self) -> int:
+        return self._filler.loaded
+
+    @property
+    def expired(self) -> int:
+        return self._filler.expired
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a key that is there already is no error."""
+        return self._filler.replaces
+
+    @replaces.setter
+    def replaces(self, value: bool) -> None:
+        self._filler.replaces = value
 
     def load_slice(self, seconds: float = SLICE_SECONDS) -> bool:
         """Load for about so long; True when all is loaded.
@@ -53,14 +67,13 @@ class Loader:
         Raises RdbError, and leaves in place what came before the damage.
         """
         deadline = time.monotonic() + seconds
-        countdown = _CHECK_CLOCK_EVERY
-        for entry in self._entries:
+        while (entry := self.reader.read_entry()) is not None:
             self._put(entry)
-            countdown -= 1
-            if not countdown:
+            while self.reader.fill(self._filler, self._databases, _CHECK_CLOCK_EVERY) == _CHECK_CLOCK_EVERY:
                 if time.monotonic() >= deadline:
                     return False
-                countdown = _CHECK_CLOCK_EVERY
+            if time.monotonic() >= deadline:
+                return False
         return True
 
     async def load(self) -> None:
@@ -69,20 +82,18 @@ class Loader:
             await asyncio.sleep(0)
 
     def _put(self, entry: Entry) -> None:
-        if entry.expire_at and entry.expire_at < self._drop_before:
-            self.expired += 1
-            return
         if entry.database >= len(self._databases):
             raise self._error(f"database {entry.database}, but only {len(self._databases)} here", entry)
         db = self._databases[entry.database]
-        if db.exists(entry.key) and not self.replaces:
-            raise self._error("the same key twice", entry)
-        db.set(entry.key, entry.value, entry.expire_at)
+        try:
+            if not self._filler.put(db, entry.key, entry.value, entry.expire_at):
+                return
+        except Malformed as twice:
+            raise self._error(str(twice), entry) from None
         if entry.idle is not None:
             db.set_idle(entry.key, entry.idle)
         if entry.frequency is not None:
             db.set_frequency(entry.key, entry.frequency)
-        self.loaded += 1
 
     def _error(self, reason: str, entry: Entry) -> RdbError:
-        return RdbError(self._name, self.reader.offset, f"{reason}: key {entry.key[:128]!r}")
+        return RdbError(self._name, self.reader.offset, f"key {entry.key[:128]!r}: {reason}")

@@ -61,6 +61,25 @@ def test_the_worker_serves_while_its_child_saves() -> None:
         eventually(lambda: saved_in_background(node), "the end of the save")
 
 
+def test_a_saving_child_copies_almost_nothing() -> None:
+    """It reads what it shares with its parent, strings and collections, and writes to no page of it. What it
+    copies are a few MB of the interpreter's own, however much data there is."""
+    with ShoalNode() as node:
+        with node.client() as client:
+            pipe = client.pipeline(transaction=False)
+            for number in range(200_000):
+                pipe.set(f"key:{number}", f"{number:0200}")
+            for number in range(2000):
+                pipe.hset(f"hash:{number}", mapping={f"field:{n}": n for n in range(10)})
+                pipe.sadd(f"set:{number}", *(f"member:{n}" for n in range(10)))
+                pipe.zadd(f"zset:{number}", {f"member:{n}": n for n in range(200)})
+                pipe.rpush(f"list:{number}", *range(100))
+            pipe.execute()
+        node.run("BGSAVE")
+        eventually(lambda: saved_in_background(node), "the end of the save")
+        assert 0 < persistence(node)["rdb_last_cow_size"] < node.info("memory")["used_memory_dataset"] / 10
+
+
 def test_a_child_that_dies_leaves_the_old_file() -> None:
     with ShoalNode(save=["3600", "1000000"]) as node:
         node.run("SET", "a", "1")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from node.core import listpack
 from node.core.crc64 import crc64
 from node.core.database import Database
+from node.core.rdb_source import Source
 from node.datatypes import Hash, List, Set, SortedSet
 from node.persistence.loading import Loader
 from node.persistence.rdb import Entry, RdbError, RdbReader, dump_value, write_rdb
-from node.persistence.rdb.source import Source
 from node.persistence.rdb.values import load_value
 from tests.unit.rdb_bytes import encode_length, encode_string
 from tests.unit.test_rdb_encodings import a_ziplist

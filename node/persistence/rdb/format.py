@@ -43,6 +43,7 @@ from typing import Final
 from node.core.listpack import (
     Malformed as Malformed,
 )  # the reader turns it into RdbError, with its place
+from node.core.rdb_source import RdbError as RdbError
 
 REDIS_MAGIC: Final = b"REDIS"
 VALKEY_MAGIC: Final = b"VALKEY"
@@ -131,20 +132,6 @@ MODULE_UINT: Final = 2
 MODULE_FLOAT: Final = 3
 MODULE_DOUBLE: Final = 4
 MODULE_STRING: Final = 5
-
-
-class RdbError(Exception):
-    """Data that is damaged, cut short, or of a kind this worker cannot hold.
-
-    `name` is the file's name or what else the bytes came from, `offset` the byte at which reading
-    stopped, counted from its start.
-    """
-
-    def __init__(self, name: str, offset: int, reason: str) -> None:
-        super().__init__(f"{name}, offset {offset}: {reason}")
-        self.name = name
-        self.offset = offset
-        self.reason = reason
 
 
 class Unsupported(Malformed):

@@ -15,11 +15,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from node.core.crc64 import crc64
+from node.core.rdb_source import Source
 from node.errors import BAD_DATA_FORMAT, BAD_DUMP_PAYLOAD, ReplyError
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb.format import Malformed, RdbError
-from node.persistence.rdb.primitives import load_string
-from node.persistence.rdb.source import Source
 from node.persistence.rdb.values import load_value
 from node.persistence.rdb.writer import dump_value, encode_function
 
@@ -71,7 +70,7 @@ def load_functions(payload: bytes) -> list[bytes]:
         if code != rdb.OP_FUNCTION2:
             raise NOT_A_FUNCTION
         try:
-            libraries.append(load_string(source))
+            libraries.append(source.load_string())
         except (RdbError, Malformed):
             raise BAD_FUNCTIONS from None
     return libraries

@@ -5,6 +5,9 @@
         ...
     reader.aux, reader.offset
 
+A worker that loads a file lets `fill` put most entries into its databases without making any such object of
+them (node/core/rdb_load.pyx), and reads here what is left.
+
 Nothing is held but the entry at hand, so a file of any size is read in little memory, and the consumer may
 stop between entries to let others work. Whatever is damaged, cut short or cannot be held raises RdbError
 with name, offset and reason; what can be left out without loss of keys (data of modules, empty collections
@@ -13,20 +16,25 @@ that old bugs left) is skipped, with a word to `warn`. Libraries of functions go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from node.core.rdb_load import EmptyValue, Filler
+from node.core.rdb_source import Source
 from node.errors import ReplyError
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb.format import Malformed, RdbError
-from node.persistence.rdb.primitives import load_length, load_string
-from node.persistence.rdb.source import Readable, Source
-from node.persistence.rdb.values import EmptyValue, load_value
+from node.persistence.rdb.values import load_value
 
 Warn = Callable[[str], object]
 """Told, in one line, of each thing that is skipped."""
 TakeFunction = Callable[[bytes], object]
 """Given the source of each library of functions; raises ReplyError for one that does not load."""
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; empty at the end only."""
 
 
 class Entry(NamedTuple):
@@ -51,6 +59,8 @@ class RdbReader:
         self._warn = warn
         self._take_function = take_function
         self.version = 0
+        self.database = 0
+        """Whose entries come."""
         self.aux: dict[str, str] = {}
         """Facts the writer left, complete once the first entry is out."""
         self.keys_expected = 0
@@ -67,34 +77,54 @@ class RdbReader:
         return self._source.rest()
 
     def __iter__(self) -> Iterator[Entry]:
+        while (entry := self.read_entry()) is not None:
+            yield entry
+
+    def fill(self, filler: Filler, databases: Sequence[Any], most: int) -> int:
+        """Let `filler` put up to `most` entries that come next into their database; returns how many came.
+
+        Fewer: `read_entry` has to read what comes next. To be called after it only, and not at the end."""
+        if self.database >= len(databases):
+            return 0
+        before = filler.loaded + filler.expired
+        try:
+            return filler.run(self._source, databases[self.database], most)
+        except EmptyValue as empty:
+            self._skip(empty)
+        except Malformed as malformed:
+            raise self._error(malformed) from malformed
+        return filler.loaded + filler.expired - before
+
+    def read_entry(self) -> Entry | None:
+        """The next entry; None at the end of the RDB, whose checksum was right."""
         source = self._source
-        self._read_header()
-        database = 0
+        if not self.version:
+            self._read_header()
         expire_at = 0
         idle: int | None = None
         frequency: int | None = None
         while True:
             code = source.byte()
             if code < rdb.LOWEST_OPCODE:
-                entry = self._read_entry(code, database, expire_at, idle, frequency)
-                if entry is not None:
-                    yield entry
+                value = self._read_value(code)
+                if value is not None:
+                    return Entry(self.database, source.last_key, value, expire_at, idle, frequency)
                 expire_at, idle, frequency = 0, None, None
             elif code == rdb.OP_EXPIRE_MS:
                 expire_at = int.from_bytes(source.take(8), "little", signed=True)
             elif code == rdb.OP_EXPIRE_S:
                 expire_at = int.from_bytes(source.take(4), "little", signed=True) * 1000
             elif code == rdb.OP_IDLE:
-                idle = load_length(source)
+                idle = source.load_length()
             elif code == rdb.OP_FREQ:
                 frequency = source.byte()
             elif code == rdb.OP_SELECTDB:
-                database = load_length(source)
+                self.database = source.load_length()
             elif code == rdb.OP_EOF:
-                break
+                self._check_end()
+                return None
             else:
                 self._read_section(code)
-        self._check_end()
 
     def _read_header(self) -> None:
         header = self._source.take(rdb.HEADER_LENGTH)
@@ -107,34 +137,38 @@ class RdbReader:
         if not rdb.is_readable_version(self.version) or is_valkey != (magic == rdb.VALKEY_MAGIC):
             raise RdbError(self._source.name, 0, f"RDB version {header.decode()} cannot be read")
 
-    def _read_entry(
-        self, code: int, database: int, expire_at: int, idle: int | None, frequency: int | None
-    ) -> Entry | None:
-        key = load_string(self._source)
+    def _read_value(self, code: int) -> Any:
+        """The value of the key that comes; None if it is to be skipped."""
+        self._source.load_key()
         try:
-            value = load_value(self._source, code, self.version)
+            return load_value(self._source, code, self.version)
         except EmptyValue as empty:
-            self.empty_keys_skipped += 1
-            self._warn(f"{self._source.name}: skipping key {key[:128]!r}: {empty}")
+            self._skip(empty)
             return None
         except Malformed as malformed:
-            raise self._source.error(f"key {key[:128]!r}: {malformed}") from malformed
-        return Entry(database, key, value, expire_at, idle, frequency)
+            raise self._error(malformed) from malformed
+
+    def _skip(self, empty: EmptyValue) -> None:
+        self.empty_keys_skipped += 1
+        self._warn(f"{self._source.name}: skipping key {self._source.last_key[:128]!r}: {empty}")
+
+    def _error(self, malformed: Malformed) -> RdbError:
+        return self._source.error(f"key {self._source.last_key[:128]!r}: {malformed}")
 
     def _read_section(self, code: int) -> None:
         source = self._source
         match code:
             case rdb.OP_AUX:
-                name = load_string(source)
-                self.aux[name.decode(errors="replace")] = load_string(source).decode(errors="replace")
+                name = source.load_string()
+                self.aux[name.decode(errors="replace")] = source.load_string().decode(errors="replace")
             case rdb.OP_RESIZEDB:
-                self.keys_expected += load_length(source)
-                load_length(source)
+                self.keys_expected += source.load_length()
+                source.load_length()
             case rdb.OP_SLOT_INFO:
                 for _ in range(3):
-                    load_length(source)
+                    source.load_length()
             case rdb.OP_FUNCTION2:
-                self._read_function(load_string(source))
+                self._read_function(source.load_string())
             case rdb.OP_MODULE_AUX:
                 self._warn(f"{source.name}: skipping data of the module {self._skip_module_data()}")
             case _:
@@ -152,15 +186,15 @@ class RdbReader:
     def _skip_module_data(self) -> str:
         """Pass over a module's data and return the module's name, which its 64-bit id spells."""
         source = self._source
-        identity = load_length(source)
+        identity = source.load_length()
         while True:
-            kind = load_length(source)
+            kind = source.load_length()
             if kind == rdb.MODULE_EOF:
                 return _module_name(identity)
             if kind in (rdb.MODULE_SINT, rdb.MODULE_UINT):
-                load_length(source)
+                source.load_length()
             elif kind == rdb.MODULE_STRING:
-                load_string(source)
+                source.load_string()
             elif kind in (rdb.MODULE_FLOAT, rdb.MODULE_DOUBLE):
                 source.take(4 if kind == rdb.MODULE_FLOAT else 8)
             else:

@@ -22,12 +22,11 @@ from collections.abc import Callable
 from typing import Final
 
 from node.core.rdb_output import RdbOutput
+from node.core.rdb_source import Source
 from node.core.stream_node import Node
 from node.datatypes import Stream, stream_id
 from node.datatypes.consumer_group import Consumer, Group
 from node.persistence.rdb.format import Malformed
-from node.persistence.rdb.primitives import load_length, load_string
-from node.persistence.rdb.source import Source
 
 KEY_LENGTH: Final = 16
 UNKNOWN: Final = (1 << 64) - 1
@@ -88,20 +87,20 @@ def load_stream(version: int) -> Callable[[Source], Stream]:
 
     def load(source: Source) -> Stream:
         stream = Stream()
-        for _ in range(load_length(source)):
+        for _ in range(source.load_length()):
             _load_node(source, stream)
-        if load_length(source) != len(stream):
+        if source.load_length() != len(stream):
             raise Malformed("stream with a wrong number of entries")
         stream.last_id = _load_id(source)
         if version >= 2:
             _load_id(source)  # the first entry's, which the nodes tell
             stream.max_deleted = _load_id(source)
-            stream.entries_added = load_length(source)
+            stream.entries_added = source.load_length()
         else:
             stream.entries_added = len(stream)
         if stream.nodes and stream.nodes[-1].last_id > stream.last_id:
             raise Malformed("stream entry above the stream's last id")
-        for _ in range(load_length(source)):
+        for _ in range(source.load_length()):
             _load_group(source, stream, version)
         return stream
 
@@ -109,10 +108,10 @@ def load_stream(version: int) -> Callable[[Source], Stream]:
 
 
 def _load_node(source: Source, stream: Stream) -> None:
-    key = load_string(source)
+    key = source.load_string()
     if len(key) != KEY_LENGTH:
         raise Malformed("stream node whose key is no id")
-    node = Node.from_listpack(int.from_bytes(key, "big"), load_string(source))
+    node = Node.from_listpack(int.from_bytes(key, "big"), source.load_string())
     try:
         stream.load_node(node)
     except ValueError as error:
@@ -120,18 +119,18 @@ def _load_node(source: Source, stream: Stream) -> None:
 
 
 def _load_group(source: Source, stream: Stream, version: int) -> None:
-    name = load_string(source)
+    name = source.load_string()
     last_id = _load_id(source)
-    read = load_length(source) if version >= 2 else stream.estimate_read(last_id)
+    read = source.load_length() if version >= 2 else stream.estimate_read(last_id)
     group = stream.add_group(name, last_id, None)
     if group is None:
         raise Malformed("stream with a group twice")
     group.entries_read = None if read == UNKNOWN else read
     pending: dict[int, tuple[int, int]] = {}
-    for _ in range(load_length(source)):
+    for _ in range(source.load_length()):
         entry_id = _load_key(source)
-        pending[entry_id] = (_load_moment(source), load_length(source))
-    for _ in range(load_length(source)):
+        pending[entry_id] = (_load_moment(source), source.load_length())
+    for _ in range(source.load_length()):
         _load_consumer(source, group, pending, version)
     if pending:
         raise Malformed("pending stream entry that no consumer has")
@@ -139,13 +138,13 @@ def _load_group(source: Source, stream: Stream, version: int) -> None:
 
 def _load_consumer(source: Source, group: Group, pending: dict[int, tuple[int, int]], version: int) -> None:
     """Takes what is the consumer's out of `pending`."""
-    name = load_string(source)
+    name = source.load_string()
     seen_at = _load_moment(source)
     consumer = Consumer(name, seen_at, _load_moment(source) if version >= 3 else seen_at)
     if name in group.consumers:
         raise Malformed("stream group with a consumer twice")
     group.consumers[name] = consumer
-    for _ in range(load_length(source)):
+    for _ in range(source.load_length()):
         entry_id = _load_key(source)
         if entry_id not in pending:
             raise Malformed("stream consumer with an entry that is not pending, or is another's")
@@ -154,8 +153,8 @@ def _load_consumer(source: Source, group: Group, pending: dict[int, tuple[int, i
 
 
 def _load_id(source: Source) -> int:
-    milliseconds = load_length(source)
-    return stream_id.make(milliseconds, load_length(source))
+    milliseconds = source.load_length()
+    return stream_id.make(milliseconds, source.load_length())
 
 
 def _load_key(source: Source) -> int:

@@ -1,5 +1,6 @@
 """Reading one value of an RDB file or DUMP payload: every encoding Redis and Valkey ever gave their types.
 
+What today's servers write is read by compiled code (node/core/rdb_load.pyx). For the others, here,
 `load_value` is a table from type code to a function `Source → value`. A collection that is empty raises
 EmptyValue, because no server holds one; duplicates, odd counts and scores that are no numbers are damage.
 """
@@ -12,20 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from node.core import listpack
-from node.datatypes import Hash, List, Set, SortedSet
+from node.core.rdb_load import COLLECTIONS, EmptyValue, load_collection
+from node.core.rdb_source import Source
+from node.datatypes import Hash, List, SortedSet
 from node.persistence.rdb import format as rdb
 from node.persistence.rdb import ziplist, zipmap
 from node.persistence.rdb.format import Malformed, Unsupported
-from node.persistence.rdb.primitives import load_length, load_string
-from node.persistence.rdb.source import Source
 from node.persistence.rdb.streams import load_stream
 
-_DOUBLE = struct.Struct("<d")
 _INT64 = struct.Struct("<q")
-
-
-class EmptyValue(Malformed):
-    """A collection without elements."""
 
 
 # ------------------------------------------------------------------------------------------- primitives
@@ -75,14 +71,6 @@ def _filled(made: Hash) -> Hash:
     return made
 
 
-def _set_of(members: list[bytes]) -> Set:
-    if not members:
-        raise EmptyValue("empty set")
-    if len(set(members)) != len(members):
-        raise Malformed("set with a member twice")
-    return Set(members)
-
-
 def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSet:
     if not pairs:
         raise EmptyValue("empty sorted set")
@@ -105,31 +93,17 @@ def _settled(value: List) -> List:
 
 
 def _strings(source: Source, count: int) -> list[bytes]:
-    return [load_string(source) for _ in range(count)]
+    return [source.load_string() for _ in range(count)]
 
 
 def _list_table(source: Source) -> List:
-    return _settled(List(_strings(source, load_length(source))))
+    return _settled(List(_strings(source, source.load_length())))
 
 
-def _set_table(source: Source) -> Set:
-    return _set_of(_strings(source, load_length(source)))
-
-
-def _hash_table(source: Source) -> Hash:
-    count = load_length(source)
-    return _hash_of((load_string(source), load_string(source), 0) for _ in range(count))
-
-
-def _zset_table(load_score: Callable[[Source], float]) -> Callable[[Source], SortedSet]:
-    def load(source: Source) -> SortedSet:
-        return _sorted_set_of([(load_string(source), load_score(source)) for _ in range(load_length(source))])
-
-    return load
-
-
-def _load_double(source: Source) -> float:
-    return _DOUBLE.unpack(source.take(8))[0]  # type: ignore[no-any-return]
+def _zset_with_texts(source: Source) -> SortedSet:
+    """Scores as decimal text."""
+    count = source.load_length()
+    return _sorted_set_of([(source.load_string(), load_double_text(source)) for _ in range(count)])
 
 
 Decode = Callable[[bytes], list[bytes]]
@@ -137,60 +111,29 @@ Decode = Callable[[bytes], list[bytes]]
 
 def _packed_hash(decode: Decode) -> Callable[[Source], Hash]:
     def load(source: Source) -> Hash:
-        return _hash_of((field, value, 0) for field, value in _pairs(decode(load_string(source))))
+        return _hash_of((field, value, 0) for field, value in _pairs(decode(source.load_string())))
 
     return load
-
-
-def _listpack_hash(source: Source) -> Hash:
-    return _filled(Hash.from_packed(load_string(source), False))
 
 
 def _packed_zset(decode: Decode) -> Callable[[Source], SortedSet]:
     def load(source: Source) -> SortedSet:
-        return _sorted_set_of([(m, _score(score)) for m, score in _pairs(decode(load_string(source)))])
-
-    return load
-
-
-def _adopted(adopt: Callable[[bytes], Any]) -> Callable[[Source], Any]:
-    """For blobs that the datatype keeps as they stand."""
-
-    def load(source: Source) -> Any:
-        try:
-            value = adopt(load_string(source))
-        except ValueError as error:
-            raise Malformed(str(error)) from None
-        if not len(value):
-            raise EmptyValue(f"empty {value.type_name}")
-        return value
+        return _sorted_set_of([(m, _score(score)) for m, score in _pairs(decode(source.load_string()))])
 
     return load
 
 
 def _packed_list(source: Source) -> List:
     value = List()
-    value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
+    value.adopt_node(listpack.encode(ziplist.decode(source.load_string())), False)
     return _settled(value)
 
 
 def _quicklist(source: Source) -> List:
     """Nodes that are ziplists each."""
     value = List()
-    for _ in range(load_length(source)):
-        value.adopt_node(listpack.encode(ziplist.decode(load_string(source))), False)
-    return _settled(value)
-
-
-def _quicklist_2(source: Source) -> List:
-    """Nodes that are listpacks, or one long element each."""
-    value = List()
-    for _ in range(load_length(source)):
-        container = load_length(source)
-        node = load_string(source)
-        if container not in (rdb.NODE_PACKED, rdb.NODE_PLAIN):
-            raise Malformed(f"list node of unknown kind {container}")
-        value.adopt_node(node, container == rdb.NODE_PLAIN)
+    for _ in range(source.load_length()):
+        value.adopt_node(listpack.encode(ziplist.decode(source.load_string())), False)
     return _settled(value)
 
 
@@ -203,14 +146,14 @@ def _hash_metadata(relative: bool) -> Callable[[Source], Hash]:
 
     def load(source: Source) -> Hash:
         earliest = _INT64.unpack(source.take(8))[0] - 1 if relative else 0
-        return _hash_of(_metadata_field(source, earliest) for _ in range(load_length(source)))
+        return _hash_of(_metadata_field(source, earliest) for _ in range(source.load_length()))
 
     return load
 
 
 def _metadata_field(source: Source, earliest: int) -> tuple[bytes, bytes, int]:
-    after = load_length(source)
-    field, value = load_string(source), load_string(source)
+    after = source.load_length()
+    field, value = source.load_string(), source.load_string()
     return field, value, _moment(earliest + after) if after else 0
 
 
@@ -226,40 +169,32 @@ def _hash_listpack_ex(has_minimum: bool) -> Callable[[Source], Hash]:
     def load(source: Source) -> Hash:
         if has_minimum:
             source.take(8)
-        return _filled(Hash.from_packed(load_string(source), True))
+        return _filled(Hash.from_packed(source.load_string(), True))
 
     return load
 
 
 def _valkey_hash_2(source: Source) -> Hash:
     """Valkey: (field, value, expiry as int64, -1 for none) in turn."""
-    count = load_length(source)
+    count = source.load_length()
     return _hash_of(_valkey_field(source) for _ in range(count))
 
 
 def _valkey_field(source: Source) -> tuple[bytes, bytes, int]:
-    field, value = load_string(source), load_string(source)
+    field, value = source.load_string(), source.load_string()
     expire_at = _INT64.unpack(source.take(8))[0]
     return field, value, 0 if expire_at == -1 else _moment(expire_at)
 
 
 _LOADERS: Final[dict[int, Callable[[Source], Any]]] = {
-    rdb.STRING: load_string,
+    rdb.STRING: Source.load_string,
     rdb.LIST: _list_table,
-    rdb.SET: _set_table,
-    rdb.ZSET: _zset_table(load_double_text),
-    rdb.HASH: _hash_table,
-    rdb.ZSET_2: _zset_table(_load_double),
+    rdb.ZSET: _zset_with_texts,
     rdb.HASH_ZIPMAP: _packed_hash(zipmap.decode),
     rdb.LIST_ZIPLIST: _packed_list,
-    rdb.SET_INTSET: _adopted(Set.adopt_intset),
     rdb.ZSET_ZIPLIST: _packed_zset(ziplist.decode),
     rdb.HASH_ZIPLIST: _packed_hash(ziplist.decode),
     rdb.LIST_QUICKLIST: _quicklist,
-    rdb.HASH_LISTPACK: _listpack_hash,
-    rdb.ZSET_LISTPACK: _adopted(SortedSet.adopt),
-    rdb.LIST_QUICKLIST_2: _quicklist_2,
-    rdb.SET_LISTPACK: _adopted(Set.adopt_listpack),
     rdb.STREAM_LISTPACKS: load_stream(1),
     rdb.STREAM_LISTPACKS_2: load_stream(2),
     rdb.STREAM_LISTPACKS_3: load_stream(3),
@@ -285,6 +220,8 @@ def load_value(source: Source, code: int, version: int = rdb.VERSION_WRITTEN) ->
     `version` is that of the file or payload: it decides what the newest type codes mean.
     Raises RdbError, and Malformed (which knows no place) for contradictions inside the value.
     """
+    if code in COLLECTIONS:
+        return load_collection(source, code)
     loaders = _VALKEY_LOADERS if version >= rdb.VALKEY_VERSION_MIN else _REDIS_LOADERS
     loader = loaders.get(code)
     if loader is not None:

@@ -1,0 +1,29 @@
+"""Where RDB bytes come from, for compiled code. See rdb_source.pyx."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+cdef struct Text:           # a string that has been read
+    char* data
+    size_t length
+    size_t room
+
+cdef class Source:
+    cdef readonly str name
+    cdef object stream
+    cdef bytes buffer
+    cdef const uint8_t* data    # of the buffer
+    cdef size_t at              # handed out so far
+    cdef size_t end
+    cdef size_t summed          # how much of the buffer the checksum covers
+    cdef uint64_t before        # offset of the buffer's first byte
+    cdef uint64_t sum
+    cdef Text key               # of the entry that was read last
+    cdef Text first             # for whoever reads, until the next string is read into it
+    cdef Text second
+    cdef Text packed
+
+cdef int source_byte(Source self) except -1
+cdef int source_read(Source self, void* out, size_t size) except -1
+cdef int source_length(Source self, uint64_t* length) except -1
+cdef int source_string(Source self, Text* text) except -1
+cdef bytes text_bytes(Text* text)

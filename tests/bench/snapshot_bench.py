@@ -1,0 +1,148 @@
+"""Snapshots of our worker beside those of redis-server 8.2.3 and valkey-server 9.1.2.
+
+    python -m tests.bench.snapshot_bench [--keys N] [--collections N] [--rounds N]
+
+All servers hold the same strings and collections, and take turns. SAVE and loading (DEBUG RELOAD NOSAVE of
+the file, into an empty server) are told in keys a second, of CPU time and of the clock. Then a client
+writes, one request at a time, before a background save and during it: the latencies of both, and what the
+save copied, beside the memory of the data."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.measure import cpu_nanoseconds, fill
+from tests.harness.resp import Resp
+from tests.harness.servers import Server, server
+
+KINDS = ("shoal", "redis", "valkey")
+FOREIGN = "shoal, redis' file"
+SECONDS_BEFORE = 5.0
+
+Samples = dict[tuple[str, str], list[tuple[float, float]]]
+"""(server, what it did) → keys a second, by CPU time and by the clock, of each round."""
+
+
+def fill_collections(each: Server, count: int) -> None:
+    """`count` of each type: small ones, and one in a hundred large."""
+    with each.client() as client:
+        pipe: redis.client.Pipeline = client.pipeline(transaction=False)
+        for number in range(count // 4):
+            size = 2000 if number % 100 == 0 else 20
+            pipe.hset(f"hash:{number}", mapping={f"field:{n}": f"value {n}" for n in range(size)})
+            pipe.sadd(f"set:{number}", *(f"member:{n}" for n in range(size)))
+            pipe.zadd(f"zset:{number}", {f"member:{n}": n * 1.5 for n in range(size)})
+            pipe.rpush(f"list:{number}", *(f"item {n}" for n in range(size)))
+            if number % 100 == 99:
+                pipe.execute()
+        pipe.execute()
+
+
+def keys_per_second(each: Server, keys: int, command: Callable[[], object]) -> tuple[float, float]:
+    """By CPU time, by the clock."""
+    cpu, clock = cpu_nanoseconds(each.pid), time.monotonic()
+    command()
+    return keys * 1e9 / (cpu_nanoseconds(each.pid) - cpu), keys / (time.monotonic() - clock)
+
+
+def measure_speed(
+    servers: dict[str, Server], rounds: int
+) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for kind, each in servers.items():
+            with each.client(socket_timeout=300) as client:
+                keys = client.dbsize()
+                sample = keys_per_second(each, keys, client.save)
+                found.setdefault((kind, "save"), []).append(sample)
+                found.setdefault((kind, "load"), []).append(load(each, client, keys))
+        ours = servers["shoal"]
+        shutil.copy(servers["redis"].directory / "dump.rdb", ours.directory / "dump.rdb")
+        with ours.client(socket_timeout=300) as client:
+            found.setdefault((FOREIGN, "load"), []).append(load(ours, client, client.dbsize()))
+    return found
+
+
+def load(each: Server, client: redis.Redis, keys: int) -> tuple[float, float]:
+    client.flushall()
+    sample = keys_per_second(each, keys, lambda: client.execute_command("DEBUG", "RELOAD", "NOSAVE"))
+    assert client.dbsize() == keys
+    return sample
+
+
+def write_while(client: Resp, keys: int, goes_on: Callable[[], bool]) -> list[float]:
+    """Latencies in ms of SETs of random keys."""
+    latencies = []
+    while goes_on():
+        for _ in range(100):
+            key = f"key:{random.randrange(keys):012d}"
+            began = time.perf_counter()
+            client.command("SET", key, "y" * 64)
+            latencies.append((time.perf_counter() - began) * 1000)
+    return latencies
+
+
+def measure_latency(each: Server, keys: int) -> tuple[float, float, float]:
+    """p99 in ms before a background save and during it, and copied bytes as a share of the memory used."""
+    with each.resp() as client:
+        deadline = time.monotonic() + SECONDS_BEFORE
+        before = write_while(client, keys, lambda: time.monotonic() < deadline)
+        client.command("BGSAVE")
+        during = write_while(client, keys, lambda: bool(each.info("persistence")["rdb_bgsave_in_progress"]))
+    copied = each.info("persistence")["rdb_last_cow_size"] / each.info("memory")["used_memory"]
+    return p99(before), p99(during), copied
+
+
+def p99(latencies: list[float]) -> float:
+    return statistics.quantiles(latencies, n=100)[98]
+
+
+def show_speed(samples: Samples) -> None:
+    def median(row: tuple[str, str], column: int) -> float:
+        return statistics.median(sample[column] for sample in samples[row])
+
+    table = Table("server", "what", "kkeys/s of CPU", "to redis", "kkeys/s", "to redis")
+    for kind, what in samples:
+        cells = [
+            cell
+            for column in (0, 1)
+            for cell in (
+                f"{median((kind, what), column) / 1000:.0f}",
+                f"{median((kind, what), column) / median(('redis', what), column):.2f}x",
+            )
+        ]
+        table.add_row(kind, what, *cells)
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--keys", type=int, default=1_000_000, help="strings")
+    parser.add_argument("--collections", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        servers = {kind: stack.enter_context(server(kind, save="", appendonly="no")) for kind in KINDS}
+        for each in servers.values():
+            fill(each.port, options.keys)
+            fill_collections(each, options.collections)
+        show_speed(measure_speed(servers, options.rounds))
+        table = Table("server", "p99 before, ms", "during the save, ms", "ratio", "copied of the memory")
+        for kind, each in servers.items():
+            before, during, copied = measure_latency(each, options.keys)
+            table.add_row(kind, f"{before:.2f}", f"{during:.2f}", f"{during / before:.2f}x", f"{copied:.1%}")
+        Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
