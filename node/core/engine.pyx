@@ -490,7 +490,12 @@ cdef class Engine:
             sent = until - request.answered if until > request.answered else 0
             if self.on_large is not None and (received >= self.large_request or sent >= self.large_reply):
                 argv = self.arguments(request, 0)
-                self.on_large(client, split_words(argv[0]) if request.is_inline else argv, received, sent)
+                if request.is_inline:
+                    try:
+                        argv = split_words(argv[0])
+                    except UnbalancedQuotes:
+                        continue
+                self.on_large(client, argv, received, sent)
         return 0
 
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.compat.scripts import assert_same
-from tests.harness.resp import encode
+from tests.harness.resp import Error, encode
 from tests.harness.servers import Oracle, Server, ShoalNode
 
 SCRIPT = [
@@ -122,3 +122,15 @@ def test_secrets_are_not_kept(shoal_node: ShoalNode) -> None:
     requests, _ = logged(shoal_node, [[b"ACL", b"SETUSER", b"someone", b">" + b"p" * 100]], 50, -1)
     assert [argv for _, argv, _ in requests] == [[b"ACL", b"SETUSER", b"(redacted)", b"(redacted)"]]
     shoal_node.run("ACL", "DELUSER", "someone")
+
+
+def test_inline_requests(shoal_node: ShoalNode) -> None:
+    limit(shoal_node, 0, 0)
+    shoal_node.run("COMMANDLOG", "RESET", "large-request")
+    with shoal_node.resp() as connection:
+        connection.send(b"ECHO 'two words'\r\n\r\nPING 'no end\r\n")
+        assert connection.read() == b"two words"
+        assert connection.read() == Error("ERR Protocol error: unbalanced quotes in request")
+    limit(shoal_node, 1 << 20, 1 << 20)
+    entries = shoal_node.run("COMMANDLOG", "GET", "-1", "large-request")
+    assert [b"ECHO", b"two words"] in [entry[3] for entry in entries]
