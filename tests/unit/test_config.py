@@ -399,12 +399,12 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
         for path in (ROOT / package).rglob("*")
         if path.suffix in (".py", ".pyx") and path.name not in NAME_BUT_DO_NOT_ACT
     )
-    fields_of_limits = {field.name for field in dataclasses.fields(Limits)}
+    read = set(re.findall(r"(?:(?<=\bconfig\.)|(?<=\bself\.))\w+", sources))
+    read |= {field.name for field in dataclasses.fields(Limits)}
+    named = set(re.findall(r"[\"']([\w-]+)(?=[\"'])", sources))
     wrong = []
     for directive in TABLE.values():
-        attribute, name = re.escape(directive.attribute), re.escape(directive.name)
-        patterns = rf"\b(config|self)\.{attribute}\b|[\"']{name}[\"']"
-        is_read = bool(re.search(patterns, sources)) or directive.attribute in fields_of_limits
+        is_read = directive.attribute in read or directive.name in named
         if is_read == directive.inert and (directive.name, directive.inert) not in READ_WITHOUT_EFFECT:
             wrong.append((directive.name, "read" if is_read else "not read", f"inert={directive.inert}"))
     assert wrong == []
@@ -415,8 +415,6 @@ NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
 # (directive, inert) where reading and acting are not the same.
 READ_WITHOUT_EFFECT = {
     ("tls-port", True),  # the name of a field of nodes.conf
-    ("appendonly", True),  # read only to know whether the file of a full synchronization may go
-    ("maxmemory", True),  # named in an error of scripts
     ("tls-key-file-pass", True),  # hidden in the slow log
 }
 
