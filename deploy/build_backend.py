@@ -53,7 +53,9 @@ class BuildCore(build_ext):
             )
             for path in sources
         ]
-        self.distribution.ext_modules = cythonize(extensions, compiler_directives=DIRECTIVES, quiet=True)
+        self.distribution.ext_modules = cythonize(
+            extensions, compiler_directives=DIRECTIVES, quiet=True, nthreads=os.cpu_count() or 1
+        )
         super().finalize_options()
         self.parallel = os.cpu_count()
 
