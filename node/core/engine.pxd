@@ -88,7 +88,6 @@ cdef class Engine:
     cdef public bint tracks_latency      # keep a histogram per command
     cdef int64_t measured                # ns that `run` has accounted for since the engine was made
     cdef public int64_t bulk_length
-    cdef public uint64_t commands_processed
     cdef public uint64_t reads_processed
     cdef public uint64_t writes_processed
     cdef public uint64_t query_limit_disconnections

@@ -265,11 +265,11 @@ class HyperLogLog:
             at += 2 if _is_xzero(opcode) else 1
 
 
-def is_valid(data: bytes) -> bool:
-    """Whether a string is a HyperLogLog, as far as its header and length tell."""
-    if len(data) < HEADER or data[:4] != b"HYLL" or data[ENCODING_AT] > SPARSE:
+def is_valid(header: bytes, length: int) -> bool:
+    """Whether a string of so many bytes, which begins with HEADER bytes like this, may be a HyperLogLog."""
+    if length < HEADER or header[:4] != b"HYLL" or header[ENCODING_AT] > SPARSE:
         return False
-    return data[ENCODING_AT] == SPARSE or len(data) == DENSE_SIZE
+    return header[ENCODING_AT] == SPARSE or length == DENSE_SIZE
 
 
 # --------------------------------------------------------------------------------------------- opcodes

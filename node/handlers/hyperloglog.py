@@ -33,20 +33,22 @@ _NO_KEY = ReplyError("ERR The specified key does not exist")
 _NOT_SPARSE = ReplyError("ERR HLL encoding is not sparse")
 
 
-def _opened(data: bytes | None) -> HyperLogLog | None:
-    if data is None:
+def _opened(ctx: Any, key: bytes, *, counted: bool) -> HyperLogLog | None:
+    """Its header is looked at first: a long string that is none is not copied."""
+    length = ctx.db.strlen(key, counted=counted)
+    if not length and not ctx.db.exists(key):
         return None
-    if not is_valid(data):
+    if not is_valid(ctx.db.getrange(key, 0, HEADER, counted=False), length):
         raise _NOT_ONE
-    return HyperLogLog(data)
+    return HyperLogLog(ctx.db.peek(key))
 
 
 def _for_reading(ctx: Any, key: bytes) -> HyperLogLog | None:
-    return _opened(ctx.db.lookup_as(key, bytes))
+    return _opened(ctx, key, counted=True)
 
 
 def _for_writing(ctx: Any, key: bytes) -> HyperLogLog | None:
-    return _opened(ctx.db.lookup_write_as(key, bytes))
+    return _opened(ctx, key, counted=False)
 
 
 def _store(ctx: Any, key: bytes, value: HyperLogLog, event: Event, dirty: int = 1) -> None:

@@ -12,6 +12,7 @@ match where there is one, else step back in `a` if that keeps the length and one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ _LEN_AND_IDX = ReplyError("ERR If you want both the length and indexes, please j
 _TOO_LARGE = ReplyError("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 _CELL_BYTES = 4
 """Of Redis' table. Ours needs about a bit per cell; the limit is kept so that both refuse the same."""
+_NO_STRING = -1
 
 Match = tuple[int, int]
 """Places of one common byte in both strings, from 0."""
@@ -33,8 +35,8 @@ Match = tuple[int, int]
 
 @command("lcs")
 def lcs(ctx: Any, args: list[bytes]) -> Any:
-    strings = [ctx.db.lookup(key) for key in args[:2]]
-    if any(value is not None and not isinstance(value, bytes) for value in strings):
+    lengths = [_length(ctx, key) for key in args[:2]]
+    if _NO_STRING in lengths:
         raise _NOT_STRINGS
     length_only = ranges_wanted = with_length = False
     shortest = 0
@@ -53,15 +55,24 @@ def lcs(ctx: Any, args: list[bytes]) -> Any:
                 raise errors.SYNTAX
     if length_only and ranges_wanted:
         raise _LEN_AND_IDX
-    a, b = (value or b"" for value in strings)
-    if (len(a) + 1) * (len(b) + 1) * _CELL_BYTES > ctx.config.proto_max_bulk_len:
+    if math.prod(length + 1 for length in lengths) * _CELL_BYTES > ctx.config.proto_max_bulk_len:
         raise _TOO_LARGE
+    a, b = (ctx.db.peek(key) or b"" for key in args[:2])
     matches = list(common_subsequence(a, b))
     if length_only:
         return len(matches)
     if not ranges_wanted:
         return bytes(a[i] for i, _ in reversed(matches))
     return PairsReply([(b"matches", _ranges(matches, shortest, with_length)), (b"len", len(matches))])
+
+
+def _length(ctx: Any, key: bytes) -> int:
+    """Of a string; 0 where there is no key, _NO_STRING where it is something else."""
+    try:
+        length: int = ctx.db.strlen(key)
+    except ReplyError:
+        return _NO_STRING
+    return length
 
 
 def _ranges(matches: list[Match], shortest: int, with_length: bool) -> list[list[Any]]:

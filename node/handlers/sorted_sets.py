@@ -189,8 +189,10 @@ def _flat(items: Pairs, scores: bool) -> list[bytes]:
     return [part for member, score in items for part in (member, format_double(score))]
 
 
-def _flat_17(items: Pairs, values: bool) -> list[bytes]:
+def _flat_17(items: Pairs, scores: bool) -> list[bytes]:
     """Of a large sorted set ZSCAN shows scores with 17 digits, and only ZSCAN does."""
+    if not scores:
+        return _flat(items, scores)
     return [part for member, score in items for part in (member, b"%.17g" % score)]
 
 

@@ -44,7 +44,7 @@ def xdelex(ctx: Any, args: list[bytes]) -> list[int]:
 @command("xackdel")
 def xackdel(ctx: Any, args: list[bytes]) -> list[int]:
     key, name = args[:2]
-    stream = ctx.db.lookup_write_as(key, Stream)
+    stream = ctx.db.lookup_as(key, Stream)
     references, ids = _parse(args[2:])
     group: Group | None = None if stream is None else stream.groups.get(name)
     if stream is None or group is None:
@@ -86,20 +86,25 @@ def _remove(
 ) -> list[int]:
     """Remove the entries that could be acknowledged, where that is asked for; nothing if one id is bad."""
     became = []
-    deleted = 0
+    deleted = False
+    changes = 0
     for entry_id in [parse_id(raw) for raw in ids]:
         acknowledged = acknowledge is not None and acknowledge(entry_id)
-        ctx.engine.dirty += acknowledged
+        changed = acknowledged
         if references is References.DROP:
-            ctx.engine.dirty += stream.drop_references(entry_id)
+            changed = stream.drop_references(entry_id) > 0 or changed
         if acknowledge is not None and not acknowledged:
             became.append(NOT_FOUND)
         elif references is References.RESPECT and stream.is_referred_to(entry_id):
             became.append(STILL_REFERRED_TO)
         else:
             was_there = stream.delete(entry_id)
-            deleted += was_there
+            deleted = deleted or was_there
+            changed = changed or was_there
             became.append(GONE if was_there or acknowledged else NOT_FOUND)
+        changes += changed
     if deleted:
-        ctx.changed(key, events.XDEL, deleted)
+        ctx.changed(key, events.XDEL, changes)
+    else:
+        ctx.engine.dirty += changes
     return became

@@ -15,6 +15,9 @@ zscan z 0 noscores
 zscan z 0 count 5 noscores match a
 zscan none 0 noscores
 zscan z 0 novalues
+zadd z 3 a-member-that-is-too-long-for-a-listpack-of-the-usual-settings-here
+zscan z 0 noscores match a
+zscan z 0 match a
 delifeq k v
 set k v
 delifeq k w

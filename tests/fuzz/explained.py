@@ -75,12 +75,12 @@ REPLIES = (
     Replies(
         "valkey", rb"dbsize|debug digest$", b".", b".", "what is set to expire in the past is gone at once"
     ),
-    Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*]", b".*[*]", "it takes a negative offset for 0"),
+    Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*:]", b".*[*:]", "it takes a negative offset for 0"),
     Replies("valkey", rb"(eval.*)?getex", b".", b".*-ERR", "it looks at the options before the key"),
     Replies(
         "valkey",
         rb"(eval.*)?scan .*type",
-        b".*([*]|-ERR syntax)",
+        b".*([*]|-ERR (syntax|value))",
         b".*-ERR unknown type name",
         "Redis finds no such key",
     ),

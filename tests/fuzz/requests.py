@@ -31,10 +31,15 @@ MAKERS = (
 )  # fmt: skip
 """Commands that make data for the others to work on; they come often, and often with many members."""
 
-NOT_HERE = {"KEEPREF", "DELREF", "ACKED"}
-"""Tokens of Redis 8.2 that neither we nor Valkey have."""
+SOON_MS = 60_000
+
+NOT_IN_REDIS = {"IFEQ", "NOSCORES"}
+"""Options of Valkey that Redis 8.2 has not."""
 
 NOT_IN_VALKEY = {
+    "KEEPREF",
+    "DELREF",
+    "ACKED",
     "DIFF",
     "DIFF1",
     "ANDOR",
@@ -55,7 +60,7 @@ COSTLY = {"srandmember", "hrandfield", "zrandmember"}
 
 SLIPS = 0.07
 COUNTS = {"numkeys", "numfields", "numids"}
-LONELY = ("nosuchcommand", "get\x00", "", "object nosuch", "xinfo nosuch x", "xgroup nosuch", "config nosuch")
+LONELY = ("nosuchcommand", "ge\x00t", "", "object nosuch", "xinfo nosuch x", "xgroup nosuch", "config nosuch")
 
 
 class Row(NamedTuple):
@@ -86,6 +91,14 @@ def rows() -> dict[str, Row]:
     return made
 
 
+def expires_soon(argv: list[bytes]) -> bool:
+    """Whether it may give something a few milliseconds, so that two servers need not see the same."""
+    name = argv[0].lower()
+    at = [2] if name in (b"psetex", b"pexpire", b"hpexpire") else []
+    at += [place + 1 for place, word in enumerate(argv) if word.upper() == b"PX"]
+    return any(argv[place].isdigit() and 0 < int(argv[place]) < SOON_MS for place in at if place < len(argv))
+
+
 class Blank(NamedTuple):
     """A word still to be drawn, when all options are known."""
 
@@ -105,7 +118,7 @@ class Requests:
     def __init__(self, names: Collection[str], words: Words, without: Collection[str] = ()) -> None:
         self.words = words
         self.chance = words.chance
-        self.without = NOT_HERE.union(without)
+        self.without = without
         known = [row for row in rows().values() if row.name in names]
         self.executable = [row for row in known if row.executable]
         self.others = [row for row in known if not row.executable]
@@ -135,7 +148,10 @@ class Requests:
                 self.words.draw(row.name, row.group, word.name, word.kind, tokens) if filled else word
             )
         spoilt = self.chance.random() < SLIPS and row.name not in COSTLY and not by_member(row.name, tokens)
-        return self._slip(argv, len(row.words)) if spoilt else argv
+        if not spoilt:
+            return argv
+        slipped = self._slip([*argv], len(row.words))
+        return argv if expires_soon(slipped) else slipped
 
     def wrong_number(self) -> list[bytes]:
         """Too few arguments, or too many for a command with a fixed number, or no command at all."""

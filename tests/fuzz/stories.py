@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from node.commands import find
 from tests.fuzz.requests import Requests
-from tests.fuzz.words import KEYS, LEX_KEYS, Words
+from tests.fuzz.words import KEYS, KEYS_OF_GROUP, LEX_KEYS, Words
 
 Argv = list[bytes]
 Unit = list[Argv]
@@ -43,6 +43,9 @@ CHOICES = {
     b"hll-sparse-max-bytes": (b"3000", b"100", b"0"),
 }
 USUAL = (b"8", b"64", b"128", b"3", b"0")
+
+SET_STORES = {b"SUNIONSTORE", b"SINTERSTORE", b"SDIFFSTORE"}
+"""What they store may have one encoding or another: see ORDER in `explained.py`."""
 
 SCRIPTS = (
     b"return redis.call(unpack(ARGV))",
@@ -133,6 +136,10 @@ def settled(sent: Argv, argv: Argv) -> Unit:
         return [sent, [b"DEL", store]]  # equal weights leave the order open
     if name == b"XADD" and len(argv) > 1 and b"*" in argv:
         return [sent, [b"DEL", argv[1]]]
+    if name == b"ZRANGESTORE" and len(argv) > 1 and (value_after(argv, b"LIMIT") or b"").startswith(b"-"):
+        return [sent, [b"SET", argv[1], b""], [b"DEL", argv[1]]]  # which Valkey takes for 0
+    if name in SET_STORES and len(argv) > 1 and argv[1] in KEYS_OF_GROUP["hash"]:
+        return [sent, [b"DEL", argv[1]]]  # their encodings are compared strictly
     return [sent]
 
 

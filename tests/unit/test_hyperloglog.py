@@ -189,4 +189,4 @@ def test_a_register_that_no_opcode_is_for_is_not_found() -> None:
     ],
 )
 def test_what_is_taken_for_one(data: bytes, valid: bool) -> None:
-    assert is_valid(data) == valid
+    assert is_valid(data[:HEADER], len(data)) == valid
