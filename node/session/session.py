@@ -258,9 +258,9 @@ class Session(Client):
                 raise errors.READONLY
         if self.gate & GATE_SUBSCRIBED and self.resp == 2 and command.name not in FOR_SUBSCRIBERS:
             raise errors.not_for_subscribers(command.name)
-        if gate & GATE_STALE and "stale" not in flags:
+        if gate & GATE_STALE and not self._bears("stale", command):
             raise errors.MASTERDOWN
-        if gate & GATE_LOADING and "loading" not in flags:
+        if gate & GATE_LOADING and not self._bears("loading", command):
             raise errors.LOADING
         if gate & GATE_BUSY and "allow_busy" not in flags:
             raise self.worker.execution.refusal
@@ -296,6 +296,12 @@ class Session(Client):
         if command.name == "exec":
             return any("denyoom" in row.flags for row, _ in self.queue or ())
         return "denyoom" in command.flags
+
+    def _bears(self, flag: str, command: Command) -> bool:
+        """Whether a command, or all that EXEC would execute, has the flag `stale` or `loading`."""
+        if command.name == "exec":
+            return all(flag in row.flags for row, _ in self.queue or ())
+        return flag in command.flags
 
     def _may_write(self, command: Command) -> bool:
         if command.name == "exec":

@@ -191,3 +191,44 @@ def _exec(connection: Resp) -> object:
     connection.command("MULTI")
     connection.command("PING")
     return connection.command("EXEC")
+
+
+REFUSALS = {
+    "OOM": ["CONFIG SET maxmemory 1"],
+    "NOREPLICAS": ["CONFIG SET min-replicas-to-write 2"],
+    "READONLY": ["REPLICAOF 127.0.0.1 1"],
+    "MASTERDOWN": ["CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"],
+    "NOPERM": ["ACL SETUSER default -exec"],
+    "arity": [],
+}
+"""Why an EXEC is refused → what others do after MULTI."""
+
+RECOVERY = [
+    "ACL SETUSER default +exec",
+    "CONFIG SET maxmemory 0",
+    "CONFIG SET min-replicas-to-write 0",
+    "REPLICAOF NO ONE",
+    "CONFIG SET replica-serve-stale-data yes",
+]
+
+
+@pytest.mark.parametrize("queued", ["SET k new", "GET k", "PING", "EVAL return{} 0"])
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_an_exec_that_is_refused_ends_the_transaction(
+    redis_oracle: Oracle, shoal_node: ShoalNode, reason: str, queued: str
+) -> None:
+    def outcome(server: Server) -> list[object]:
+        with server.resp() as ours, server.resp() as theirs:
+            theirs.command("CONFIG", "RESETSTAT")
+            ours.command("SET", "k", "old")
+            seen = [ours.command("MULTI"), ours.command(*queued.split())]
+            for line in REFUSALS[reason]:
+                theirs.command(*line.split())
+            seen.append(ours.command("EXEC", *(["more"] if reason == "arity" else [])))
+            for line in RECOVERY:
+                theirs.command(*line.split())
+            seen += [ours.command("EXEC"), ours.command("DISCARD"), ours.command("GET", "k")]
+            told = theirs.command("INFO", "errorstats").decode()
+            return [*seen, "EXECABORT" in told, reason in told]
+
+    assert outcome(shoal_node) == outcome(redis_oracle)
