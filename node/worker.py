@@ -29,6 +29,7 @@ from node.keyspace import encodings
 from node.keyspace.eviction import Eviction
 from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.field_expiry import FieldExpiry
+from node.keyspace.graveyard import Graveyard
 from node.keyspace.notifications import Notifications
 from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
@@ -43,6 +44,7 @@ from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
 from node.session.access import Access
 from node.session.blocking import Blocking
+from node.session.client_eviction import ClientEviction
 from node.session.monitor import Monitors
 from node.session.output_limits import OutputLimits
 from node.session.pause import Pause
@@ -89,6 +91,7 @@ class Worker:
         """Called `hz` times a second, after the worker's own chores."""
         self.pubsub = PubSub(self)
         self.output_limits = OutputLimits(self)
+        self.client_eviction = ClientEviction(self)
         self.notifications = Notifications(self.engine, config, self.pubsub.publish)
         self._next_id = 1
         self.listeners: list[socket.socket] = []
@@ -114,6 +117,7 @@ class Worker:
         self.snapshots = self.durability.snapshots
         self.append_only = self.durability.append_only
         self.replication = Replication(self)
+        self.graveyard = Graveyard(self)
         self.eviction = Eviction(self)
         config.on_change("import-mode", lambda _: self.choose_expiry())
         self.choose_expiry()
@@ -305,7 +309,7 @@ class Worker:
 
     def _key_expired(self, db: Any, key: bytes) -> None:
         """The database dropped a key because of its age: replicas and the log get a DEL."""
-        self.trail.add(db.index, [b"DEL", key])
+        self.trail.add(db.index, [b"UNLINK" if db.leaves_expired else b"DEL", key])
         self.watches.touch_expired(db.index, key)
         self.blocking.key_expired(db.index, key)
         self.tracking.key_changed(key)

@@ -66,12 +66,14 @@ cdef class Database(Keyspace):
             if type(value) is Hash and (<Hash>value).timed:
                 self.await_fields(key, value)
 
-    def delete(self, bytes key not None) -> bool:
+    def delete(self, bytes key not None, lazily: bool | None = None) -> bool:
+        """Drop a key; False if there is none. `lazily`: a large value is freed later, piece by piece; None: as the
+        settings have it for values that go because of another command than DEL."""
         cdef Key k
         key_from_bytes(&k, key)
         if self.find(&k) == NULL:
             return False
-        self.drop(&k, table_find(&self.tables[k.slot], k.hash, k.data, k.length))
+        self.drop(&k, table_find(&self.tables[k.slot], k.hash, k.data, k.length), self.leaves_replaced if lazily is None else lazily)
         return True
 
     def rename(self, bytes old not None, bytes new not None) -> bool:

@@ -27,7 +27,7 @@ from node.core.member_table cimport (
     members_repoint,
     members_scan,
 )
-from node.core.memory cimport malloc_usable_size, release, resize, take_zeroed
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, resize, take_zeroed
 
 cdef enum:
     PLACE = 4               # bytes that a TIMED field has before its value
@@ -234,17 +234,17 @@ cdef list fields_expired(FieldTable* table, int64_t now, Py_ssize_t limit):
 cdef size_t fields_allocated(FieldTable* table, size_t samples) except? 0:
     """Bytes of memory, judged by so many fields, 0 for all."""
     cdef Scan scan
-    cdef size_t total = malloc_usable_size(table) + members_bytes(&table.members)
+    cdef size_t total = malloc_usable_size(table) + BLOCK_OVERHEAD + members_bytes(&table.members)
     scan.seen = scan.allocated = 0
     members_scan(&table.members, 0, samples if samples else table.members.used, add_size, &scan)
     if table.due != NULL:
-        total += malloc_usable_size(table.due)
+        total += malloc_usable_size(table.due) + BLOCK_OVERHEAD
     return total + (scan.allocated * table.members.used // scan.seen if scan.seen else 0)
 
 
 cdef int add_size(void* context, Member* member) except -1:
     (<Scan*>context).seen += 1
-    (<Scan*>context).allocated += malloc_usable_size(member)
+    (<Scan*>context).allocated += malloc_usable_size(member) + BLOCK_OVERHEAD
     return 0
 
 

@@ -53,8 +53,8 @@ from node.core.listpack cimport (
     pack_first,
     pack_new,
 )
-from node.core.member_table cimport Member, members_random, random_number
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.member_table cimport Member, members_random, members_shed, random_number
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
 
 from node.core.listpack import Malformed
@@ -310,7 +310,14 @@ cdef class Hash:
 
     def allocated(self, Py_ssize_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some fields (0: all) of a large one."""
-        return malloc_usable_size(self.pack) if self.table == NULL else fields_allocated(self.table, samples)
+        if self.table == NULL:
+            return malloc_usable_size(self.pack) + BLOCK_OVERHEAD
+        return fields_allocated(self.table, samples)
+
+    def dissolve(self, size_t limit) -> int:
+        """Free some `limit` blocks of a value that nobody will look at again, but perhaps call this once more;
+        returns how many it were, less than `limit` if little is left."""
+        return 0 if self.table == NULL else members_shed(&self.table.members, limit)
 
 
 # --- finding -------------------------------------------------------------------------------------------------

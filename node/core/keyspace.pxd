@@ -46,6 +46,9 @@ cdef class Keyspace:
     cdef public object on_expired     # called with (database, key) after a key was dropped because of its age
     cdef public object on_missed      # called with (database, key) when a key to be read was not there, or None
     cdef public object on_added       # called with (database, key) after a key was added, or None
+    cdef public object on_left        # called with a value that may be freed piece by piece, or None: see graveyard
+    cdef public bint leaves_expired   # free values of expired keys so
+    cdef public bint leaves_replaced  # free values that go in passing so, or are replaced
     cdef readonly uint64_t hits
     cdef readonly uint64_t misses
     cdef readonly uint64_t expired
@@ -57,7 +60,7 @@ cdef class Keyspace:
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
     cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1
-    cdef void drop(self, Key* key, uint64_t* cell)
+    cdef void drop(self, Key* key, uint64_t* cell, bint lazily)
     cdef void touch_entry(self, Entry* entry) noexcept
     cdef uint64_t random(self) noexcept
 
@@ -68,7 +71,7 @@ cdef class Keyspace:
     # its own
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept
     cdef void account(self, Entry* entry, int sign) noexcept
-    cdef void release(self, Entry* entry)
+    cdef void release(self, Entry* entry, bint lazily)
     cdef void expire(self, Key* key, uint64_t* cell)
     cdef uint64_t* place_of(self, Key* key)
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL

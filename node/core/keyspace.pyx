@@ -42,6 +42,9 @@ from node.core.slot_table cimport (
 
 from node.errors import STRING_TOO_LONG, WRONGTYPE
 
+cdef extern from "<Python.h>":
+    Py_ssize_t Py_REFCNT(PyObject* held)
+
 cdef extern from *:
     """
     #if PY_VERSION_HEX >= 0x030E0000
@@ -161,25 +164,28 @@ cdef class Keyspace:
         if entry.flags & HAS_EXPIRY:
             self.volatile_count += sign
 
-    cdef void release(self, Entry* entry):
-        """Free an entry that is in no table any more."""
+    cdef void release(self, Entry* entry, bint lazily):
+        """Free an entry that is in no table any more. `lazily`: its value, if nobody else holds it, may wait for
+        its end in the graveyard."""
         cdef PyObject* held
         self.account(entry, -1)
         if entry.flags & IS_OBJECT:
             held = <PyObject*>entry_object(entry)[0]
             release(entry)
+            if lazily and self.on_left is not None and Py_REFCNT(held) == 1:
+                self.on_left(<object>held)
             Py_DECREF(<object>held)
         else:
             release(entry)
 
-    cdef void drop(self, Key* key, uint64_t* cell):
+    cdef void drop(self, Key* key, uint64_t* cell, bint lazily):
         cdef Entry* entry = entry_of(cell[0])
         table_remove(&self.tables[key.slot], cell)
-        self.release(entry)
+        self.release(entry, lazily)
 
     cdef void expire(self, Key* key, uint64_t* cell):
         name = PyBytes_FromStringAndSize(key.data, key.length)
-        self.drop(key, cell)
+        self.drop(key, cell, self.leaves_expired)
         self.expired += 1
         if self.on_expired is not None:
             self.on_expired(self, name)
@@ -244,7 +250,7 @@ cdef class Keyspace:
         if entry.flags & HAS_EXPIRY:
             table.volatiles += 1
         self.account(entry, 1)
-        self.release(old)
+        self.release(old, self.leaves_replaced)
         return 0
 
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL:
@@ -351,7 +357,7 @@ cdef class Keyspace:
         memset(table, 0, sizeof(SlotTable))
         for i in range(1U << old.bits):
             if old.cells[i] != 0:
-                self.release(entry_of(old.cells[i]))
+                self.release(entry_of(old.cells[i]), False)
         release(old.cells)
         return old.used
 

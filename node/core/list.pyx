@@ -33,7 +33,7 @@ from node.core.listpack cimport (
     pack_replace,
     pack_seek,
 )
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.quicklist cimport (
     Place,
     adopt,
@@ -49,6 +49,7 @@ from node.core.quicklist cimport (
     quick_new,
     quick_push,
     quick_replace,
+    quick_shed,
     step_back,
     step_forward,
 )
@@ -99,7 +100,14 @@ cdef class List:
 
     def allocated(self, size_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some nodes (0: all) of a long one."""
-        return malloc_usable_size(self.pack) if self.quick == NULL else quick_bytes(self.quick, samples)
+        if self.quick == NULL:
+            return malloc_usable_size(self.pack) + BLOCK_OVERHEAD
+        return quick_bytes(self.quick, samples)
+
+    def dissolve(self, size_t limit) -> int:
+        """Free some `limit` blocks of a value that nobody will look at again, but perhaps call this once more;
+        returns how many it were, less than `limit` if little is left."""
+        return 0 if self.quick == NULL else quick_shed(self.quick, limit)
 
     def copy(self) -> List:
         cdef List made = List.__new__(List)

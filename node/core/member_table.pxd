@@ -45,6 +45,7 @@ cdef int members_add(MemberTable* table, Member* member) except -1
 cdef Member* members_remove(MemberTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
 cdef void members_repoint(MemberTable* table, uint32_t hash, Member* was, Member* now) noexcept nogil
 cdef void members_clear(MemberTable* table) noexcept nogil
+cdef size_t members_shed(MemberTable* table, size_t limit) noexcept nogil
 cdef size_t members_bytes(MemberTable* table) noexcept nogil
 cdef Member* members_next(MemberTable* table, MemberPlace* place) noexcept nogil
 cdef uint64_t members_scan(

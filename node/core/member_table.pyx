@@ -28,7 +28,8 @@ import os
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from node.core.memory cimport malloc_usable_size, release, resize, take, take_zeroed
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, resize, take, take_zeroed
+from node.core.slot_table cimport prefetch
 
 cdef extern from *:
     """
@@ -45,6 +46,8 @@ cdef enum:
     MOST_CELLS = 2048     # a segment of so many is split rather than made larger
     FEW_ENTRIES = 400     # two neighbours with no more between them are merged
     DEEPEST = 16          # so that a tag is always 16 bits of the hash; beyond, segments grow after all
+    AHEAD = 8             # cells that are looked at beforehand while entries are released
+    MANY = 1 << 20
     TRIES = 200           # of drawing fairly, each of which fails about every other time
 
 cdef uint64_t random_state = int.from_bytes(os.urandom(8), "little")
@@ -411,15 +414,46 @@ cdef void close_directory(MemberTable* table) noexcept nogil:
 
 cdef void members_clear(MemberTable* table) noexcept nogil:
     """Release all entries and what held them; the table is empty then, and can be used on."""
-    cdef MemberPlace place
-    cdef Member* member
-    memset(&place, 0, sizeof(place))
-    while True:
-        member = members_next(table, &place)
-        if member == NULL:
-            break
-        release(member)
-    close_directory(table)
+    while table.directory != NULL:
+        members_shed(table, MANY)
+
+
+cdef size_t members_shed(MemberTable* table, size_t limit) noexcept nogil:
+    """Release some `limit` entries with what held them, a segment at a time; returns how many it were, less than
+    `limit` if none is left. Between the first such call and the last the table is good for nothing else."""
+    cdef size_t shed = 0
+    cdef uint32_t index = 0
+    cdef uint32_t i
+    cdef Segment* segment
+    if table.directory == NULL:
+        return 0
+    while index >> table.depth == 0:
+        segment = table.directory[index]
+        if segment == NULL:  # released by an earlier call
+            index += 1
+            continue
+        if shed >= limit:
+            return shed
+        shed += release_members(segment)
+        for i in range(1U << (table.depth - segment.depth)):
+            table.directory[index + i] = NULL
+        release(segment)
+    release(table.directory)
+    members_init(table, table.extra)
+    return min(shed, limit - 1)
+
+
+cdef size_t release_members(Segment* segment) noexcept nogil:
+    cdef uint64_t* cells = cells_of(segment)
+    cdef size_t released = 0
+    cdef uint32_t i
+    for i in range(segment.size):
+        if i + AHEAD < segment.size:
+            prefetch(member_of(cells[i + AHEAD]))
+        if cells[i] != 0:
+            release(member_of(cells[i]))
+            released += 1
+    return released
 
 
 cdef size_t members_bytes(MemberTable* table) noexcept nogil:
@@ -428,9 +462,9 @@ cdef size_t members_bytes(MemberTable* table) noexcept nogil:
     cdef size_t total
     if table.directory == NULL:
         return 0
-    total = malloc_usable_size(table.directory)
+    total = malloc_usable_size(table.directory) + BLOCK_OVERHEAD
     while index >> table.depth == 0:
-        total += malloc_usable_size(table.directory[index])
+        total += malloc_usable_size(table.directory[index]) + BLOCK_OVERHEAD
         index += 1U << (table.depth - table.directory[index].depth)
     return total
 

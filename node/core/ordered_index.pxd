@@ -61,4 +61,5 @@ cdef uint64_t tree_count(Tree* tree, Probe* probe) noexcept nogil
 cdef void tree_at(Tree* tree, uint64_t rank, Place* place) noexcept nogil
 cdef Member* tree_next(Place* place) noexcept nogil
 cdef void tree_clear(Tree* tree) noexcept nogil
+cdef size_t tree_shed(Tree* tree, size_t limit) noexcept nogil
 cdef size_t tree_bytes(Tree* tree) noexcept nogil

@@ -16,11 +16,12 @@ comes in order fills the leaves. Removal joins a node that is a quarter full wit
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
 
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 
 cdef enum:
     FEW_ITEMS = LEAF_ITEMS // 4
     FEW_CHILDREN = CHILDREN // 4
+    MANY_NODES = 1 << 20
 
 cdef struct Path:
     Inner* nodes[DEEPEST]      # from the root on
@@ -333,20 +334,32 @@ cdef int tree_move(Tree* tree, Member* member, double score) except -1:
         raise
 
 
-cdef void clear_below(Node* node) noexcept nogil:
-    cdef uint32_t i
-    if node.level:
-        for i in range(node.count):
-            clear_below(as_inner(node).children[i])
-    release(node)
-
-
 cdef void tree_clear(Tree* tree) noexcept nogil:
     """Release all nodes, not the entries."""
-    if tree.root != NULL:
-        clear_below(tree.root)
-    tree.root = NULL
+    while tree.root != NULL:
+        tree_shed(tree, MANY_NODES)
     tree.used = 0
+
+
+cdef size_t tree_shed(Tree* tree, size_t limit) noexcept nogil:
+    """Release up to `limit` nodes, from the last on, not the entries; returns how many it were. Between the first
+    such call and the last the tree is good for nothing else."""
+    cdef size_t shed = 0
+    cdef Node* node
+    cdef Node* parent
+    while tree.root != NULL and shed < limit:
+        node = tree.root
+        parent = NULL
+        while node.level and node.count:
+            parent = node
+            node = as_inner(node).children[node.count - 1]
+        release(node)
+        shed += 1
+        if parent == NULL:
+            tree.root = NULL
+        else:
+            parent.count -= 1
+    return shed
 
 
 # ----------------------------------------------------------------------------------- ranks and places
@@ -397,7 +410,7 @@ cdef Member* tree_next(Place* place) noexcept nogil:
 
 
 cdef size_t bytes_below(Node* node) noexcept nogil:
-    cdef size_t total = malloc_usable_size(node)
+    cdef size_t total = malloc_usable_size(node) + BLOCK_OVERHEAD
     cdef uint32_t i
     if node.level:
         for i in range(node.count):

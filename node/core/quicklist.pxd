@@ -12,6 +12,7 @@ cdef struct Place:
 cdef Quicklist* quick_new(int fill) noexcept nogil
 cdef Quicklist* quick_copy(Quicklist* list) noexcept nogil
 cdef void quick_free(Quicklist* list) noexcept nogil
+cdef size_t quick_shed(Quicklist* list, size_t limit) noexcept nogil
 cdef size_t quick_bytes(Quicklist* list, size_t samples) noexcept nogil
 cdef bint adopt(Quicklist* list, uint8_t* data, uint32_t length, bint plain) noexcept nogil
 

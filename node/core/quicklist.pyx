@@ -35,7 +35,7 @@ from node.core.listpack cimport (
     pack_replace,
     pack_seek,
 )
-from node.core.memory cimport malloc_usable_size, release, take, take_zeroed
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take, take_zeroed
 from node.core.quicklist_node cimport (
     LEAST_LEVEL,
     Node,
@@ -71,6 +71,15 @@ cdef void quick_free(Quicklist* list) noexcept nogil:
     release(list)
 
 
+cdef size_t quick_shed(Quicklist* list, size_t limit) noexcept nogil:
+    """Release up to `limit` nodes from the head on; returns how many it were."""
+    cdef size_t shed = 0
+    while list.head != NULL and shed < limit:
+        drop(list, list.head)
+        shed += 1
+    return shed
+
+
 cdef Quicklist* quick_copy(Quicklist* list) noexcept nogil:
     cdef Quicklist* made = quick_new(list.fill)
     cdef Node* node = list.head
@@ -95,10 +104,10 @@ cdef size_t quick_bytes(Quicklist* list, size_t samples) noexcept nogil:
     cdef size_t seen = 0
     cdef Node* node = list.head
     while node != NULL and (samples == 0 or seen < samples):
-        total += malloc_usable_size(node) + malloc_usable_size(node.pack)
+        total += malloc_usable_size(node) + malloc_usable_size(node.pack) + 2 * BLOCK_OVERHEAD
         seen += 1
         node = node.after
-    return malloc_usable_size(list) + (total * list.nodes // seen if seen else 0)
+    return malloc_usable_size(list) + BLOCK_OVERHEAD + (total * list.nodes // seen if seen else 0)
 
 
 cdef bint adopt(Quicklist* list, uint8_t* data, uint32_t length, bint plain) noexcept nogil:

@@ -11,6 +11,7 @@ cdef struct Ranking:
 
 cdef Ranking* ranking_new() except NULL
 cdef void ranking_free(Ranking* ranking) noexcept
+cdef size_t ranking_shed(Ranking* ranking, size_t limit) noexcept
 cdef Member* ranking_find(Ranking* ranking, const char* text, size_t length) noexcept
 cdef int ranking_add(Ranking* ranking, const char* text, size_t length, double score) except -1
 cdef int ranking_add_all(Ranking* ranking, Ranking* source) except -1

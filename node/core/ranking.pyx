@@ -14,8 +14,9 @@ from node.core.member_table cimport (
     members_init,
     members_remove,
     members_scan,
+    members_shed,
 )
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.ordered_index cimport (
     Place,
     key_of,
@@ -26,6 +27,7 @@ from node.core.ordered_index cimport (
     tree_insert,
     tree_next,
     tree_remove,
+    tree_shed,
 )
 
 
@@ -44,6 +46,13 @@ cdef void ranking_free(Ranking* ranking) noexcept:
         tree_clear(&ranking.tree)
         members_clear(&ranking.table)
         release(ranking)
+
+
+cdef size_t ranking_shed(Ranking* ranking, size_t limit) noexcept:
+    """Release some `limit` blocks; returns how many it were, less than `limit` if nothing but the head is left.
+    Between the first such call and `ranking_free` the ranking is good for nothing else."""
+    cdef size_t shed = tree_shed(&ranking.tree, limit)
+    return shed if shed == limit else shed + members_shed(&ranking.table, limit - shed)
 
 
 cdef Member* ranking_find(Ranking* ranking, const char* text, size_t length) noexcept:
@@ -116,7 +125,7 @@ cdef struct Sample:
 
 cdef int add_size(void* context, Member* member) except -1:
     (<Sample*>context).seen += 1
-    (<Sample*>context).total += malloc_usable_size(member)
+    (<Sample*>context).total += malloc_usable_size(member) + BLOCK_OVERHEAD
     return 0
 
 
@@ -127,6 +136,7 @@ cdef size_t ranking_bytes(Ranking* ranking, size_t samples) except 0:
     members_scan(&ranking.table, 0, samples if samples else ranking.tree.used, add_size, &sample)
     return (
         malloc_usable_size(ranking)
+        + BLOCK_OVERHEAD
         + members_bytes(&ranking.table)
         + tree_bytes(&ranking.tree)
         + sample.total * ranking.tree.used // max(sample.seen, 1)

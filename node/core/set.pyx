@@ -59,9 +59,10 @@ from node.core.member_table cimport (
     members_random,
     members_remove,
     members_scan,
+    members_shed,
     random_number,
 )
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
 
 from node.datatypes.limits import limits
@@ -343,7 +344,7 @@ cdef struct Sample:
 
 cdef int add_size(void* context, Member* member) except -1:
     (<Sample*>context).seen += 1
-    (<Sample*>context).total += malloc_usable_size(member)
+    (<Sample*>context).total += malloc_usable_size(member) + BLOCK_OVERHEAD
     return 0
 
 
@@ -415,14 +416,19 @@ cdef class Set:
         """Bytes of memory beside the object itself, judged by some members (0: all) of a large one."""
         cdef Sample sample
         if self.kind != HASHTABLE:
-            return malloc_usable_size(self.body)
+            return malloc_usable_size(self.body) + BLOCK_OVERHEAD
         sample.seen = sample.total = 0
         members_scan(table_of(self), 0, samples if samples else set_count(self), add_size, &sample)
         return (
-            malloc_usable_size(self.body)
+            malloc_usable_size(self.body) + BLOCK_OVERHEAD
             + members_bytes(table_of(self))
             + sample.total * set_count(self) // max(sample.seen, 1)
         )
+
+    def dissolve(self, size_t limit) -> int:
+        """Free some `limit` blocks of a value that nobody will look at again, but perhaps call this once more;
+        returns how many it were, less than `limit` if little is left."""
+        return 0 if self.kind != HASHTABLE else members_shed(table_of(self), limit)
 
     def copy(self):
         cdef Set made

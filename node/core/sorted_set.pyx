@@ -31,7 +31,7 @@ from node.core.listpack cimport (
     text_size,
 )
 from node.core.member_table cimport Member, members_scan
-from node.core.memory cimport malloc_usable_size, release, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.ordered_index cimport (
     BELOW_ENTRY,
     BELOW_MEMBER,
@@ -60,6 +60,7 @@ from node.core.ranking cimport (
     ranking_find,
     ranking_free,
     ranking_new,
+    ranking_shed,
 )
 
 from node.datatypes.limits import limits
@@ -404,12 +405,17 @@ cdef class SortedSet:
     def allocated(self, size_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some members (0: all) of a large one."""
         if self.ranking == NULL:
-            return malloc_usable_size(self.pack)
+            return malloc_usable_size(self.pack) + BLOCK_OVERHEAD
         return ranking_bytes(self.ranking, samples)
 
     def enlarge(self) -> None:
         """Take the form of a large one, for good."""
         rank_all(self)
+
+    def dissolve(self, size_t limit) -> int:
+        """Free some `limit` blocks of a value that nobody will look at again, but perhaps call this once more;
+        returns how many it were, less than `limit` if little is left."""
+        return 0 if self.ranking == NULL else ranking_shed(self.ranking, limit)
 
     def copy(self):
         cdef SortedSet made = SortedSet.__new__(SortedSet)

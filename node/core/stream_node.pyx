@@ -35,7 +35,7 @@ from node.core.listpack cimport (
     pack_prev,
     pack_replace_number,
 )
-from node.core.memory cimport malloc_usable_size, release, resize, take
+from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, resize, take
 
 from node.core.listpack import Malformed
 
@@ -160,7 +160,7 @@ cdef class Node:
 
     def allocated(self) -> int:
         """Bytes of memory beside the object itself."""
-        return malloc_usable_size(self.pack)
+        return malloc_usable_size(self.pack) + BLOCK_OVERHEAD
 
     def __len__(self) -> int:
         """Entries, deleted ones included."""

@@ -84,6 +84,21 @@ class Stream:
             total += CONSUMER_BYTES * len(group.consumers) + PENDING_BYTES * len(group.pending)
         return total + NODE_OVERHEAD * len(self._nodes)
 
+    def dissolve(self, limit: int) -> int:
+        """Free some `limit` nodes and pending entries of a value that nobody will look at again, but perhaps
+        call this once more; returns how many it were, less than `limit` if little is left."""
+        freed = len(self._nodes[-limit:])
+        del self._nodes[-limit:]
+        while self.groups and freed < limit:
+            name, group = next(iter(self.groups.items()))
+            pending = group.pending
+            while pending and freed < limit:
+                pending.popitem()
+                freed += 1
+            if not pending:
+                del self.groups[name]
+        return freed
+
     # --- adding --------------------------------------------------------------------------------------
 
     def next_id(self, now: int) -> int | None:

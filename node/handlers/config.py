@@ -61,6 +61,8 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.field_expiry.expired = 0
     worker.memory.forget_peak()
     worker.eviction.forget()
+    worker.graveyard.freed = 0
+    worker.client_eviction.evicted = 0
     worker.activity.reset()
     worker.output_limits.disconnections = 0
     for db, cycle in zip(worker.databases, worker.expiry, strict=True):

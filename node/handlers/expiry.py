@@ -28,7 +28,7 @@ def expire_or_delete(ctx: Any, key: bytes, expire_at: int, *conditions: bytes) -
     the EXPIRE that was sent; they are passed on.
     """
     if expire_at <= ctx.now and not ctx.db.hides_expired:
-        ctx.db.delete(key)
+        ctx.db.delete(key, ctx.config.lazyfree_lazy_expire)
         ctx.changed(key, events.DEL)
         ctx.propagate([b"UNLINK" if ctx.config.lazyfree_lazy_expire else b"DEL", key])
         return

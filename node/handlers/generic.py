@@ -21,11 +21,20 @@ LAST_CURSOR = (16384 << 32) - 1
 """Cursors are a slot and 32 bits of hash, see `Database.scan`; what lies beyond was made up by a client."""
 
 
-@command("del", "unlink")
+@command("del")
 def del_(ctx: Any, args: list[bytes]) -> int:
+    return _delete(ctx, args, lazily=ctx.config.lazyfree_lazy_user_del)
+
+
+@command("unlink")
+def unlink(ctx: Any, args: list[bytes]) -> int:
+    return _delete(ctx, args, lazily=True)
+
+
+def _delete(ctx: Any, keys: list[bytes], lazily: bool) -> int:
     deleted = 0
-    for key in args:
-        if ctx.db.delete(key):
+    for key in keys:
+        if ctx.db.delete(key, lazily):
             ctx.changed(key, events.DEL)
             deleted += 1
     return deleted

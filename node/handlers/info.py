@@ -114,6 +114,7 @@ def stats(worker: Any) -> Fields:
         "expired_subkeys": worker.field_expiry.expired,
         **expiry(worker),
         **worker.eviction.stats(),
+        "evicted_clients": worker.client_eviction.evicted,
         "keyspace_hits": sum(db.hits for db in databases),
         "keyspace_misses": sum(db.misses for db in databases),
         "pubsub_channels": worker.pubsub.channel_count,

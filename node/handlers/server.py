@@ -32,15 +32,13 @@ def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
 
 @command("flushall")
 def flushall(ctx: Any, args: list[bytes]) -> str:
-    _check_flush_option(args)
-    _flush(ctx, ctx.engine.databases)
+    _flush(ctx, ctx.engine.databases, _flushes_lazily(ctx, args))
     return OK
 
 
 @command("flushdb")
 def flushdb(ctx: Any, args: list[bytes]) -> str:
-    _check_flush_option(args)
-    _flush(ctx, [ctx.db])
+    _flush(ctx, [ctx.db], _flushes_lazily(ctx, args))
     return OK
 
 
@@ -63,18 +61,22 @@ def swapdb(ctx: Any, args: list[bytes]) -> str:
     return OK
 
 
-def _check_flush_option(args: list[bytes]) -> None:
-    """ASYNC and SYNC are the same here: freeing belongs to the one thread there is."""
-    if args and (len(args) > 1 or args[0].upper() not in (b"ASYNC", b"SYNC")):
+def _flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
+    """ASYNC, SYNC, or as the settings have it."""
+    if not args:
+        return bool(ctx.config.lazyfree_lazy_user_flush)
+    option = args[0].upper()
+    if len(args) > 1 or option not in (b"ASYNC", b"SYNC"):
         raise errors.SYNTAX
+    return option == b"ASYNC"
 
 
-def _flush(ctx: Any, databases: list[Any]) -> None:
+def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
     ctx.worker.databases_emptied(databases)
     for db in databases:
         # Counted as one change at least, so that a replica that holds something all the same is emptied too.
         ctx.engine.dirty += max(1, len(db))
-        db.clear()
+        ctx.worker.graveyard.empty(db, lazily)
 
 
 @command("shutdown")

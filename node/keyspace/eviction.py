@@ -130,7 +130,7 @@ class Eviction:
         until = began + patience(self._worker.config.maxmemory_eviction_tenacity)
         dropped = 0
         while self.excess > 0:
-            if not self._evict_one():
+            if not self._make_room():
                 self._refuse_writes()
                 return
             dropped += 1
@@ -175,6 +175,11 @@ class Eviction:
 
     # --- one key -------------------------------------------------------------------------------------
 
+    def _make_room(self) -> bool:
+        """Free something. What has left the keyspace already goes first, so that no more is evicted than must
+        be."""
+        return self._worker.graveyard.dig(0) or self._evict_one()
+
     def _evict_one(self) -> bool:
         """Drop the key that is missed least. False if none may be dropped."""
         policy = self._worker.config.maxmemory_policy
@@ -214,8 +219,9 @@ class Eviction:
     def _drop(self, index: int, key: bytes) -> None:
         began = time.monotonic()
         db = self._worker.databases[index]
-        db.delete(key)
-        word = b"UNLINK" if self._worker.config.lazyfree_lazy_eviction else b"DEL"
+        lazily = self._worker.config.lazyfree_lazy_eviction
+        db.delete(key, lazily)
+        word = b"UNLINK" if lazily else b"DEL"
         self._worker.trail.add(index, [word, key])
         self.evicted_keys += 1
         self._client.db = db

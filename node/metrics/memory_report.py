@@ -227,8 +227,8 @@ def info(worker: Worker) -> dict[str, Any]:
         "mem_allocator": "libc",
         "mem_overhead_db_hashtable_rehashing": 0,
         "active_defrag_running": 0,
-        "lazyfree_pending_objects": 0,
-        "lazyfreed_objects": 0,
+        "lazyfree_pending_objects": worker.graveyard.pending,
+        "lazyfreed_objects": worker.graveyard.freed,
     }
 
 

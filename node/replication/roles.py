@@ -280,7 +280,7 @@ class Replication:
     def empty(self) -> None:
         self._worker.databases_emptied(self._worker.databases)
         for db in self._worker.databases:
-            db.clear()
+            self._worker.graveyard.empty(db, self._worker.config.replica_lazy_flush)
         self._worker.functions.flush()
 
     @contextlib.contextmanager

@@ -29,9 +29,6 @@ LEFT_OUT = {
 
 STILL_TO_COME = {
     "cluster|migrateslots",  # whole slots by a fork and a stream, in the words of CLUSTER SYNCSLOTS
-    "memory|doctor",
-    "memory|help",
-    "memory|usage",
 }
 """Names or patterns of what is being built."""
 

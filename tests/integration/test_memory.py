@@ -115,3 +115,67 @@ def test_a_client_is_charged_for_what_it_queues(node: ShoalNode) -> None:
         transaction.execute()
         fattest = max(client.client_list(), key=lambda each: int(each["tot-mem"]))
         assert int(fattest["multi-mem"]) > 100_000 and fattest["multi"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"), [("string", 50_000), ("hash", 20_000), ("list", 20_000), ("set", 20_000)]
+)
+def test_the_usage_of_all_keys_is_what_the_worker_uses_more(node: ShoalNode, kind: str, count: int) -> None:
+    with node.client() as client, client.pipeline(transaction=False) as pipeline:
+        client.set("first", "makes the tables of the database")
+        before = client.info("memory")["used_memory"]
+        fill(client, kind, count)
+        grown = client.info("memory")["used_memory"] - before
+        for key in client.scan_iter(count=1000):
+            pipeline.memory_usage(key)
+        assert sum(pipeline.execute()) == pytest.approx(grown, rel=0.1)
+
+
+def add_members(client: Any, kind: str) -> None:
+    """20,000 members in one key named after its type."""
+    with client.pipeline(transaction=False) as pipeline:
+        for number in range(20_000):
+            name = f"member:{number}"
+            if kind == "hash":
+                pipeline.hset(kind, name, "x" * 50)
+            elif kind == "list":
+                pipeline.rpush(kind, name)
+            elif kind == "set":
+                pipeline.sadd(kind, name)
+            elif kind == "zset":
+                pipeline.zadd(kind, {name: number})
+            else:
+                pipeline.xadd(kind, {"field": name})
+        pipeline.execute()
+
+
+@pytest.mark.parametrize("kind", ["hash", "list", "set", "zset", "stream"])
+def test_the_usage_of_a_large_value_is_near_the_truth(node: ShoalNode, kind: str) -> None:
+    with node.client() as client:
+        client.set("first", "makes the tables of the database")
+        before = client.info("memory")["used_memory"]
+        add_members(client, kind)
+        grown = client.info("memory")["used_memory"] - before
+        exact = client.memory_usage(kind, samples=0)
+        assert exact == pytest.approx(grown, rel=0.15, abs=100_000)
+        assert client.memory_usage(kind) == pytest.approx(exact, rel=0.15), "five samples tell nearly as much"
+
+
+def test_the_doctor_knows_what_ails(node: ShoalNode) -> None:
+    with node.client() as client:
+
+        def doctor() -> str:
+            return client.execute_command("MEMORY DOCTOR").decode()
+
+        assert doctor().startswith("Hi Sam, this instance is empty")
+        fill(client, "string", 50_000)
+        eventually(lambda: "can't find any memory issue" in doctor(), doctor)
+        for number in range(1001):
+            client.script_load(f"return {number}")
+        assert "* Many scripts: " in doctor()
+        client.script_flush()
+        client.setrange("large", 60 * MB, "x")
+        assert "Peak" not in doctor()
+        client.delete("large")
+        assert doctor().startswith("Sam, I detected a few issues")
+        assert "* Peak memory: " in doctor()

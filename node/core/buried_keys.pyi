@@ -1,0 +1,9 @@
+"""What Python sees of the keys of an emptied database (buried_keys.pyx)."""
+
+from typing import Any
+
+class BuriedKeys:
+    def __len__(self) -> int: ...
+    def dissolve(self, limit: int) -> int: ...
+
+def bury_keys(db: Any) -> BuriedKeys: ...

@@ -1,0 +1,52 @@
+"""All keys of a database that was emptied, on their way to being freed.
+
+FLUSHALL ASYNC must not keep anybody waiting, however much there is. So the tables change hands, which takes no time:
+the database goes on with none, and what it had is freed in pieces (node/keyspace/graveyard).
+"""
+
+from libc.stdint cimport uint32_t
+
+from node.core.database cimport Database
+from node.core.key_slot cimport SLOT_COUNT
+from node.core.keyspace cimport Keyspace
+from node.core.memory cimport release
+from node.core.slot_table cimport Entry, SlotTable, entry_of
+
+
+cdef class BuriedKeys(Keyspace):
+    cdef int slot           # the first one that still has keys
+    cdef uint32_t cell      # of its table: those before are free already
+
+    def __len__(self) -> int:
+        return self.size
+
+    def dissolve(self, size_t limit) -> int:
+        """Free up to `limit` keys; returns how many it were. Their large values go to the graveyard in their turn."""
+        cdef SlotTable* table
+        cdef Entry* entry
+        cdef size_t freed = 0
+        while self.size and freed < limit and self.slot < SLOT_COUNT:
+            table = &self.tables[self.slot]
+            while table.cells != NULL and freed < limit:
+                if table.cells[self.cell] != 0:
+                    entry = entry_of(table.cells[self.cell])
+                    table.cells[self.cell] = 0
+                    self.release(entry, True)
+                    freed += 1
+                self.cell += 1
+                if self.cell >> table.bits:
+                    release(table.cells)
+                    table.cells = NULL
+            if table.cells == NULL:
+                self.slot += 1
+                self.cell = 0
+        return freed
+
+
+def bury_keys(Database db not None) -> BuriedKeys:
+    """Take all keys from `db`, which is empty from here on."""
+    cdef BuriedKeys buried = BuriedKeys.__new__(BuriedKeys)
+    buried.swap(db)
+    buried.on_left = db.on_left
+    db.field_index = None
+    return buried
