@@ -226,20 +226,24 @@ cdef class Keyspace:
         memcpy(entry_key(entry), key.data, key.length)
         return entry
 
+    cdef int add(self, Key* key, Entry* entry) except -1:
+        """Put `entry` where no entry of `key` is."""
+        if self.tables == NO_TABLES:
+            self.make_tables()
+        table_add(&self.tables[key.slot], entry)
+        self.account(entry, 1)
+        if self.on_added is not None:
+            self.on_added(self, PyBytes_FromStringAndSize(key.data, key.length))
+        return 0
+
     cdef int install(self, Key* key, Entry* entry) except -1:
         """Put `entry` where `key` is, or add it. Frees what it replaces."""
         cdef uint64_t* cell = self.place_of(key)
         cdef Entry* old
         cdef SlotTable* table
-        if self.tables == NO_TABLES:
-            self.make_tables()
-        table = &self.tables[key.slot]
         if cell == NULL:
-            table_add(table, entry)
-            self.account(entry, 1)
-            if self.on_added is not None:
-                self.on_added(self, PyBytes_FromStringAndSize(key.data, key.length))
-            return 0
+            return self.add(key, entry)
+        table = &self.tables[key.slot]
         old = entry_of(cell[0])
         if self.tracks_frequency:
             self.touch_entry(old)

@@ -40,7 +40,7 @@ from node.core.rdb_source cimport (
     text_bytes,
 )
 from node.core.set cimport HASHTABLE, INTSET, Set, new_set, set_add
-from node.core.slot_table cimport Entry, entry_value
+from node.core.slot_table cimport Entry, entry_value, likely_cell, prefetch
 from node.core.sorted_set cimport ONLY_NEW, REFUSED, SortedSet, rank_all, zset_put
 
 from node.core.listpack import Malformed
@@ -228,15 +228,19 @@ cdef class Filler:
     cdef int put_string(self, Source source, Database db, int64_t expire_at) except -1:
         cdef Key key
         cdef Entry* entry
-        source_string(source, &source.first)
         make_key(&key, source.key.data, source.key.length)
+        prefetch(likely_cell(&db.tables[key.slot], key.hash))   # it arrives while the value is unpacked
+        source_string(source, &source.first)
         if not self.wants(db, &key, expire_at):
             return 0
         if source.first.length > 0xFFFFFFFFU:
             raise Malformed("string that is too long")
         entry = db.new_entry(&key, 0, source.first.length, expire_at)
         memcpy(entry_value(entry), source.first.data, source.first.length)
-        db.install(&key, entry)
+        if self.replaces:
+            db.install(&key, entry)
+        else:
+            db.add(&key, entry)
         self.loaded += 1
         return 0
 
