@@ -120,9 +120,8 @@ def bitfield(ctx: Any, args: list[bytes]) -> list[int | None]:
     changes, grown = 0, False
     if writes:
         needed = max(operation.end_byte for operation in writes)
-        if ctx.db.strlen(key, counted=False) < needed:
-            ctx.db.setrange(key, needed, b"")
-            grown = True
+        grown = ctx.db.strlen(key, counted=False) < needed
+        ctx.db.setrange(key, needed if grown else 0, b"")  # OBJECT ENCODING says raw, whatever comes of it
     elif ctx.db.strlen(key) == 0:
         return [0] * len(operations)
     replies = []

@@ -65,6 +65,7 @@ def xgroup_create(ctx: Any, args: list[bytes]) -> str:
     stream = ctx.db.lookup_write_as(key, Stream)
     if stream is None and not make_stream:
         raise _NO_KEY
+    _check_count("create", args[3:], 3)
     if position == b"$":
         last_id = stream_id.MIN if stream is None else stream.last_id
     else:
@@ -83,6 +84,7 @@ def xgroup_setid(ctx: Any, args: list[bytes]) -> str:
     key, name, position = args[:3]
     _, entries_read = _group_options("setid", args[3:])
     stream, group = _existing_group(ctx, key, name)
+    _check_count("setid", args[3:], 2)
     group.last_id = stream.last_id if position == b"$" else parse_any_id(position)
     stream.set_entries_read(group, entries_read)
     ctx.changed(key, events.XGROUP_SETID)
@@ -140,9 +142,13 @@ def _group_options(subcommand: str, args: list[bytes]) -> tuple[bool, int | None
             at += 2
         else:
             raise bad_subcommand("XGROUP", subcommand)
-    if len(args) > (3 if subcommand == "create" else 2):
-        raise bad_subcommand("XGROUP", subcommand)
     return make_stream, entries_read
+
+
+def _check_count(subcommand: str, options: list[bytes], most: int) -> None:
+    """Options may be repeated, but not too often; Redis looks at the key first."""
+    if len(options) > most:
+        raise bad_subcommand("XGROUP", subcommand)
 
 
 def _existing_group(ctx: Any, key: bytes, name: bytes) -> tuple[Stream, Group]:

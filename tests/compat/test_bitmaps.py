@@ -138,6 +138,11 @@ get d
 """
 
 FIELDS = """
+set whole 12
+bitfield whole get u8 0
+object encoding whole
+bitfield whole overflow fail incrby u2 0 100
+object encoding whole
 bitfield f
 exists f
 bitfield f get u8 0

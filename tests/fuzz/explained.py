@@ -35,7 +35,7 @@ def _short_digits(found: re.Match[bytes]) -> bytes:
 
 NO_SUCH_MEMBER = b"-ERR could not decode requested zset member"
 EITHER_ID = b"for each stream key an ID or '$'"
-COORDINATE = rb"(?:\$\d+\r\n|,)(-?\d+\.\d+(?:e-\d+)?)(?=\r\n)"
+COORDINATE = rb"(?:\$\d+\r\n|,)(-?\d+\.\d+(?:e[+-]\d+)?)(?=\r\n)"
 NO_COMMAND = b"Unknown command called from script"
 
 WORDINGS = (
@@ -45,7 +45,7 @@ WORDINGS = (
     Wording("valkey", rb"-ERR member .*? does not exist", NO_SUCH_MEMBER, "newer words"),
     Wording("valkey", rb"for each stream key an ID(, '\+',)? or '\$'", EITHER_ID, "newer words"),
     Wording("valkey", rb"lag\r\n(:\d+|\$-1|_)\r\n", b"lag\r\n:0\r\n", "it knows the lag more rarely"),
-    Wording("valkey", COORDINATE, _short_digits, "coordinates with 20 digits"),
+    Wording("valkey", COORDINATE, _short_digits, "coordinates and some scores with 17 digits"),
 )
 ENCODING = rb"(eval.*)?object encoding"
 SET_ENCODING = ENCODING + rb" (?!h[12]$)"
