@@ -76,7 +76,7 @@ REPLIES = (
         "valkey", rb"dbsize|debug digest$", b".", b".", "what is set to expire in the past is gone at once"
     ),
     Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*:]", b".*[*:]", "it takes a negative offset for 0"),
-    Replies("valkey", rb"(eval.*)?getex", b".", b".*-ERR", "it looks at the options before the key"),
+    Replies("valkey", rb"(eval.*)?getex", b".", b".*(-ERR|table)", "it looks at the options before the key"),
     Replies(
         "valkey",
         rb"(eval.*)?scan .*type",
@@ -84,6 +84,8 @@ REPLIES = (
         b".*-ERR unknown type name",
         "Redis finds no such key",
     ),
+    Replies("valkey", rb"(eval.*)?xread .*\+", b".*[*_$]", b".*[*_$]", "+ is the last id, not an entry's"),
+    Replies("valkey", rb"eval.*xinfo ", b".*lag", b"(?!.*lag)", "it knows the lag more rarely"),
     Replies("valkey", rb"info ", b".", b".", "it counts some changes differently"),
 )
 

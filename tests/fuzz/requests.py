@@ -55,8 +55,8 @@ NOT_IN_VALKEY = {
 """Options and spellings of numbers that Valkey has not, or understands differently: zeros with a sign,
 groups that claim to have read more than there is, SORT of empty strings."""
 
-COSTLY = {"srandmember", "hrandfield", "zrandmember"}
-"""Commands in which a stray number could ask for billions of members: they are not spoiled."""
+NOT_SPOILT = {"srandmember", "hrandfield", "zrandmember", "lset"}
+"""Commands in which a stray number could ask for billions of members, or be cut to 32 bits by Redis."""
 
 SLIPS = 0.07
 COUNTS = {"numkeys", "numfields", "numids"}
@@ -147,7 +147,9 @@ class Requests:
             argv.append(
                 self.words.draw(row.name, row.group, word.name, word.kind, tokens) if filled else word
             )
-        spoilt = self.chance.random() < SLIPS and row.name not in COSTLY and not by_member(row.name, tokens)
+        spoilt = (
+            self.chance.random() < SLIPS and row.name not in NOT_SPOILT and not by_member(row.name, tokens)
+        )
         if not spoilt:
             return argv
         slipped = self._slip([*argv], len(row.words))

@@ -132,8 +132,8 @@ def settled(sent: Argv, argv: Argv) -> Unit:
     name = argv[0].upper() if argv else b""
     if name == b"SPOP" and len(argv) > 1:
         return [sent, [b"DEL", argv[1]]]
-    if name == b"SORT" and (store := value_after(argv, b"STORE")) is not None and value_after(argv, b"BY"):
-        return [sent, [b"DEL", store]]  # equal weights leave the order open
+    if name == b"SORT" and (store := value_after(argv, b"STORE")) is not None and sorts_by_numbers(argv):
+        return [sent, [b"SET", store, b""], [b"DEL", store]]
     if name == b"XADD" and len(argv) > 1 and b"*" in argv:
         return [sent, [b"DEL", argv[1]]]
     if name == b"ZRANGESTORE" and len(argv) > 1 and (value_after(argv, b"LIMIT") or b"").startswith(b"-"):
@@ -141,6 +141,11 @@ def settled(sent: Argv, argv: Argv) -> Unit:
     if name in SET_STORES and len(argv) > 1 and argv[1] in KEYS_OF_GROUP["hash"]:
         return [sent, [b"DEL", argv[1]]]  # their encodings are compared strictly
     return [sent]
+
+
+def sorts_by_numbers(argv: Argv) -> bool:
+    """Or by other keys: equal weights leave the order open, and Redis may see an error of a number before."""
+    return value_after(argv, b"BY") is not None or all(word.upper() != b"ALPHA" for word in argv)
 
 
 def value_after(argv: Argv, word: bytes) -> bytes | None:

@@ -69,6 +69,8 @@ def _same_through_script(argv: Argv, ours: Value, theirs: Value) -> bool:
         return all(same(inner, mine, other) for mine, other in zip(ours[1], theirs[1], strict=True))
     if same(inner, ours, theirs):
         return True
+    if inner[0].upper().startswith(b"SORT") and any(word.upper() == b"GET" for word in inner):
+        return ours[0] == theirs[0]  # a table ends at the first nil, wherever equal weights have put it
     has_tables = b"setresp(3)" in argv[1] and inner[:1] and inner[0].upper() in AS_MAPS
     return bool(has_tables) and same(inner, _in_order(ours), _in_order(theirs))
 
