@@ -494,8 +494,15 @@ cdef class Lua:
         lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
 
     def __dealloc__(self):
-        if self.state != NULL_STATE:
-            lua_close(self.state)
+        self.close()
+
+    cpdef close(self):
+        """Give back all memory at once: who refers to whom in here only a garbage collection would find out.
+        Nothing may be called afterwards."""
+        cdef lua_State* state = self.state
+        self.state = NULL_STATE
+        if state != NULL_STATE:
+            lua_close(state)
 
     # --- for Python ----------------------------------------------------------------------------------
 

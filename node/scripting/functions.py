@@ -174,6 +174,8 @@ class Functions:
     def flush(self) -> None:
         """Forget all libraries, and with them the Lua state."""
         self._libraries = Libraries()
+        if self._sandbox is not None:
+            self._sandbox.lua.close()
         self._sandbox = None
 
     def dump(self) -> bytes:

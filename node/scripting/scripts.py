@@ -98,6 +98,8 @@ class Scripts:
         """Forget all scripts, and with them the Lua state."""
         self._by_sha.clear()
         self._by_source.clear()
+        if self._sandbox is not None:
+            self._sandbox.lua.close()
         self._sandbox = None
 
     def run(
