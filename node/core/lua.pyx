@@ -600,6 +600,7 @@ cdef class Lua:
             self.pending = error.text
             return FAILED_TABLE
         except LuaError as error:
+            error.__traceback__ = None
             self.pending = error.text
             return FAILED_TEXT
         except BaseException as bug:
@@ -630,6 +631,7 @@ cdef class Lua:
             error.__traceback__ = None  # some are constants, which would keep the frames of every raise
             self.pending = error.text
         except LuaError as error:
+            error.__traceback__ = None
             self.pending = b"ERR " + error.text
         except BaseException as bug:
             self.pending = f"ERR internal error: {type(bug).__name__}".encode()
@@ -668,6 +670,7 @@ cdef class Lua:
             self.needs_room = True
             self.room = REPLY_SLOTS + 1
         except LuaError as error:
+            error.__traceback__ = None
             self.pending = ReplyError("ERR " + one_line(error.text))
         except BaseException as bug:
             self.pending = ReplyError(f"ERR internal error: {type(bug).__name__}")
