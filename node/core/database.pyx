@@ -137,15 +137,19 @@ cdef class Database(Keyspace):
         key_from_bytes(&k, key)
         return self.find(&k) != NULL
 
-    def find_quietly(self, bytes key not None) -> bool:
+    def find_quietly(self, bytes key not None, bint told=True) -> bool:
         """`exists`, counted as a hit or a miss. The access clock is left alone: EXISTS, TYPE, TTL are no use
-        of a key."""
+        of a key. `told`: nobody hears of a miss where not."""
         cdef Key k
         key_from_bytes(&k, key)
         cdef bint kept = self.keeps_clocks
+        on_missed = self.on_missed
         self.keeps_clocks = True
+        if not told:
+            self.on_missed = None
         cdef Entry* entry = self.find_for_read(&k)
         self.keeps_clocks = kept
+        self.on_missed = on_missed
         return entry != NULL
 
     def touch(self, bytes key not None) -> bool:

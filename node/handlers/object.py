@@ -39,18 +39,18 @@ _HELP = [
 
 @command("object|encoding")
 def encoding(ctx: Any, args: list[bytes]) -> bytes | None:
-    return ctx.db.encoding(args[0]).encode() if ctx.db.find_quietly(args[0]) else None
+    return ctx.db.encoding(args[0]).encode() if ctx.db.find_quietly(args[0], False) else None
 
 
 @command("object|refcount")
 def refcount(ctx: Any, args: list[bytes]) -> int | None:
     """Values are not shared between keys."""
-    return 1 if ctx.db.find_quietly(args[0]) else None
+    return 1 if ctx.db.find_quietly(args[0], False) else None
 
 
 @command("object|idletime")
 def idletime(ctx: Any, args: list[bytes]) -> int | None:
-    if not ctx.db.find_quietly(args[0]):
+    if not ctx.db.find_quietly(args[0], False):
         return None
     if _tracks_frequency(ctx):
         raise _NO_IDLE_TIME
@@ -59,7 +59,7 @@ def idletime(ctx: Any, args: list[bytes]) -> int | None:
 
 @command("object|freq")
 def freq(ctx: Any, args: list[bytes]) -> int | None:
-    if not ctx.db.find_quietly(args[0]):
+    if not ctx.db.find_quietly(args[0], False):
         return None
     if not _tracks_frequency(ctx):
         raise _NO_FREQUENCY

@@ -240,11 +240,13 @@ class ShoalNode(Server):
     """One of our workers, from this source tree."""
 
     kind = "shoal"
+    may_fail = False
+    """Its log may tell of a bug: the worker is made to break down."""
 
     def __exit__(self, *problem: object) -> None:
         log = self.log
         super().__exit__(*problem)
-        if problem[0] is None:
+        if problem[0] is None and not self.may_fail:
             for sign in SIGNS_OF_BUGS:
                 assert sign not in log, f"{self!r} tells of a bug:\n{log[-LOG_TAIL:]}"
 

@@ -377,6 +377,7 @@ def test_a_port_without_room_for_the_bus_is_refused() -> None:
 def test_a_worker_that_cannot_save_its_configuration_ends() -> None:
     """It could otherwise vote twice in one epoch."""
     node = ShoalNode(cluster_enabled="yes")
+    node.may_fail = True
     with node:
         (node.directory / f"nodes.conf.tmp-{node.pid}").mkdir()
         refused = node.run("CLUSTER", "SAVECONFIG")
