@@ -19,7 +19,7 @@ from node.core.member_table cimport (
     member_new,
     member_tail,
     members_add,
-    members_bytes,
+    members_allocated,
     members_clear,
     members_find,
     members_init,
@@ -180,8 +180,6 @@ cdef struct Scan:
     void* found             # the list that gets the fields
     int64_t horizon         # fields that expire before are left out
     bint moments            # (field, value, moment) rather than (field, value)
-    size_t seen
-    size_t allocated
 
 
 cdef bytes field_name(FieldTable* table, Member* member):
@@ -233,19 +231,10 @@ cdef list fields_expired(FieldTable* table, int64_t now, Py_ssize_t limit):
 
 cdef size_t fields_allocated(FieldTable* table, size_t samples) except? 0:
     """Bytes of memory, judged by so many fields, 0 for all."""
-    cdef Scan scan
-    cdef size_t total = malloc_usable_size(table) + BLOCK_OVERHEAD + members_bytes(&table.members)
-    scan.seen = scan.allocated = 0
-    members_scan(&table.members, 0, samples if samples else table.members.used, add_size, &scan)
+    cdef size_t total = malloc_usable_size(table) + BLOCK_OVERHEAD + members_allocated(&table.members, samples)
     if table.due != NULL:
         total += malloc_usable_size(table.due) + BLOCK_OVERHEAD
-    return total + (scan.allocated * table.members.used // scan.seen if scan.seen else 0)
-
-
-cdef int add_size(void* context, Member* member) except -1:
-    (<Scan*>context).seen += 1
-    (<Scan*>context).allocated += malloc_usable_size(member) + BLOCK_OVERHEAD
-    return 0
+    return total
 
 
 # --- the heap ------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ cdef Member* members_remove(MemberTable* table, uint32_t hash, const char* key, 
 cdef void members_repoint(MemberTable* table, uint32_t hash, Member* was, Member* now) noexcept nogil
 cdef void members_clear(MemberTable* table) noexcept nogil
 cdef size_t members_shed(MemberTable* table, size_t limit) noexcept nogil
-cdef size_t members_bytes(MemberTable* table) noexcept nogil
+cdef size_t members_allocated(MemberTable* table, size_t samples) except? 0
 cdef Member* members_next(MemberTable* table, MemberPlace* place) noexcept nogil
 cdef uint64_t members_scan(
     MemberTable* table, uint64_t cursor, size_t count, MemberVisit visit, void* context

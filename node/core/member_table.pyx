@@ -456,17 +456,31 @@ cdef size_t release_members(Segment* segment) noexcept nogil:
     return released
 
 
-cdef size_t members_bytes(MemberTable* table) noexcept nogil:
-    """What directory and segments take; the entries not."""
+cdef struct Sample:
+    size_t seen
+    size_t allocated
+
+
+cdef int add_size(void* context, Member* member) except -1:
+    (<Sample*>context).seen += 1
+    (<Sample*>context).allocated += malloc_usable_size(member) + BLOCK_OVERHEAD
+    return 0
+
+
+cdef size_t members_allocated(MemberTable* table, size_t samples) except? 0:
+    """Bytes of memory: directory, segments, and entries, these judged by some of them (0: all)."""
+    cdef Sample sample
     cdef uint32_t index = 0
     cdef size_t total
     if table.directory == NULL:
         return 0
+    sample.seen = sample.allocated = 0
+    members_scan(table, 0, samples if samples else table.used, add_size, &sample)
     total = malloc_usable_size(table.directory) + BLOCK_OVERHEAD
     while index >> table.depth == 0:
         total += malloc_usable_size(table.directory[index]) + BLOCK_OVERHEAD
         index += 1U << (table.depth - table.directory[index].depth)
-    return total
+    return total + sample.allocated * table.used // max(sample.seen, 1)
 
 
 # ------------------------------------------------------------------------------------ many and any

@@ -8,12 +8,11 @@ from node.core.member_table cimport (
     member_hash,
     member_new,
     members_add,
-    members_bytes,
+    members_allocated,
     members_clear,
     members_find,
     members_init,
     members_remove,
-    members_scan,
     members_shed,
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
@@ -118,26 +117,11 @@ cdef int ranking_drop_range(Ranking* ranking, uint64_t start, uint64_t stop) exc
     return 0
 
 
-cdef struct Sample:
-    size_t seen
-    size_t total
-
-
-cdef int add_size(void* context, Member* member) except -1:
-    (<Sample*>context).seen += 1
-    (<Sample*>context).total += malloc_usable_size(member) + BLOCK_OVERHEAD
-    return 0
-
-
 cdef size_t ranking_bytes(Ranking* ranking, size_t samples) except 0:
     """Bytes of memory, judged by some entries (0: all)."""
-    cdef Sample sample
-    sample.seen = sample.total = 0
-    members_scan(&ranking.table, 0, samples if samples else ranking.tree.used, add_size, &sample)
     return (
         malloc_usable_size(ranking)
         + BLOCK_OVERHEAD
-        + members_bytes(&ranking.table)
+        + members_allocated(&ranking.table, samples)
         + tree_bytes(&ranking.tree)
-        + sample.total * ranking.tree.used // max(sample.seen, 1)
     )

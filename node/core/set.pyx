@@ -51,7 +51,7 @@ from node.core.member_table cimport (
     member_key,
     member_new,
     members_add,
-    members_bytes,
+    members_allocated,
     members_clear,
     members_find,
     members_init,
@@ -337,17 +337,6 @@ cdef int collect(void* context, Member* member) except -1:
     return 0
 
 
-cdef struct Sample:
-    size_t seen
-    size_t total
-
-
-cdef int add_size(void* context, Member* member) except -1:
-    (<Sample*>context).seen += 1
-    (<Sample*>context).total += malloc_usable_size(member) + BLOCK_OVERHEAD
-    return 0
-
-
 # -------------------------------------------------------------------------------------- for Python
 
 
@@ -414,16 +403,8 @@ cdef class Set:
 
     def allocated(self, size_t samples) -> int:
         """Bytes of memory beside the object itself, judged by some members (0: all) of a large one."""
-        cdef Sample sample
-        if self.kind != HASHTABLE:
-            return malloc_usable_size(self.body) + BLOCK_OVERHEAD
-        sample.seen = sample.total = 0
-        members_scan(table_of(self), 0, samples if samples else set_count(self), add_size, &sample)
-        return (
-            malloc_usable_size(self.body) + BLOCK_OVERHEAD
-            + members_bytes(table_of(self))
-            + sample.total * set_count(self) // max(sample.seen, 1)
-        )
+        cdef size_t body = malloc_usable_size(self.body) + BLOCK_OVERHEAD
+        return body if self.kind != HASHTABLE else body + members_allocated(table_of(self), samples)
 
     def dissolve(self, size_t limit) -> int:
         """Free some `limit` blocks of a value that nobody will look at again, but perhaps call this once more;
