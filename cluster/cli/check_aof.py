@@ -10,7 +10,8 @@ import typer
 
 from cluster.cli.common import Json, Yes
 from cluster.cli.output import coloured, complain, console, print_json
-from node.persistence.inspection import ManifestError, NotThere, PartReport, cut, inspect_aof
+from node.persistence.aof.manifest import ManifestError
+from node.persistence.inspection import NotThere, PartReport, cut, inspect_aof
 
 Place = Annotated[
     Path, typer.Argument(metavar="DIR", exists=True, help="Its directory, manifest, or single file.")

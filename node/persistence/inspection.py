@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from node.core.request_reader import RequestReader
-from node.persistence.aof.manifest import SUFFIX, Manifest, ManifestError, parse
+from node.persistence.aof.manifest import SUFFIX, parse
 from node.persistence.aof.reader import SNAPSHOT_MAGICS
 from node.persistence.rdb import RdbError, RdbReader
 
@@ -90,18 +90,13 @@ def inspect_aof(path: Path) -> list[PartReport]:
     if path.is_file() and not path.name.endswith(SUFFIX):
         return [_inspect_part(path)]
     manifest_path = path if path.is_file() else _manifest_in(path)
-    manifest = read_manifest(manifest_path)
+    manifest = parse(manifest_path.name.removesuffix(SUFFIX), manifest_path.read_bytes())
     return [_inspect_part(manifest_path.parent / part.name) for part in manifest.parts]
 
 
 def cut(report: PartReport) -> None:
     """Take what is no use off the end of a part. Raises OSError."""
     os.truncate(report.path, report.good)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Raises ManifestError and OSError."""
-    return parse(path.name.removesuffix(SUFFIX), path.read_bytes())
 
 
 def _manifest_in(directory: Path) -> Path:
@@ -157,15 +152,3 @@ def _inspect_commands(file: BinaryIO, report: PartReport) -> None:
     if report.good < report.size:
         report.torn = True
         report.error = f"it breaks off inside a {'transaction' if transaction else 'command'}"
-
-
-__all__ = [
-    "ManifestError",
-    "NotThere",
-    "PartReport",
-    "RdbReport",
-    "cut",
-    "inspect_aof",
-    "inspect_rdb",
-    "read_manifest",
-]

@@ -160,7 +160,7 @@ class AppendOnly:
         """End recording; everything that was recorded is in the file."""
         self.rewrite.stop()
         self.recorder.switch(None)
-        self._remove_unnamed()
+        remove(self._unnamed_path)
         self.state = "off"
 
     def pause(self) -> None:
@@ -217,7 +217,7 @@ class AppendOnly:
     def _rewrite_failed(self) -> None:
         if self.state == "waiting":
             self.recorder.switch(None)
-            self._remove_unnamed()
+            remove(self._unnamed_path)
             self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def _tick(self) -> None:
@@ -232,9 +232,6 @@ class AppendOnly:
     @property
     def _unnamed_path(self) -> str:
         return self.path(f"temp-{self._worker.config.appendfilename}.incr")
-
-    def _remove_unnamed(self) -> None:
-        remove(self._unnamed_path)
 
     def _record_to(self, file: LogFile) -> None:
         self.recorder.switch(file)
@@ -257,7 +254,7 @@ class AppendOnly:
         self._adopt(self.manifest.without_history())
         for part in history:
             self._worker.log.notice(f"Removing the history file {part.name} in the background")
-            self._background.remove(self.path(part.name), lambda error: self._not_removed(error))
+            self._background.remove(self.path(part.name), self._not_removed)
 
     def _not_removed(self, error: OSError | None) -> None:
         if error is not None:
