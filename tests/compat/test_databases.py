@@ -149,8 +149,7 @@ def test_who_waits_for_a_key_gets_that_of_the_other_database(
 @pytest.mark.parametrize("kind", ["shoal", "redis", "valkey"])
 def test_a_swap_is_replicated(kind: str) -> None:
     with ShoalNode() as primary, ShoalNode() if kind == "shoal" else Oracle(kind) as replica:
-        replica.run("REPLICAOF", primary.host, primary.port)
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica follows")
+        replica.follow(primary)
         with primary.resp() as client:
             client.pipeline(
                 ("SET", "a", 0), ("SELECT", 1), ("SET", "b", 1), ("SWAPDB", 0, 1), ("SET", "c", 1)

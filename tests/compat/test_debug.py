@@ -92,14 +92,9 @@ def test_functions_and_scripts_outlive_a_reload(shoal_node: ShoalNode) -> None:
     shoal_node.run("FUNCTION", "FLUSH")
 
 
-def replica_of(primary: Server, replica: Server) -> None:
-    replica.run("REPLICAOF", primary.host, primary.port)
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica follows")
-
-
 def test_what_is_replicated_alone_makes_replicas_differ() -> None:
     with ShoalNode() as primary, Oracle("redis") as replica:
-        replica_of(primary, replica)
+        replica.follow(primary)
         assert primary.run("DEBUG", "REPLICATE", "SET", "only", "there") == Simple("OK")
         eventually(lambda: replica.run("GET", "only") == b"there", "the replica has it")
         assert primary.run("EXISTS", "only") == 0

@@ -198,7 +198,7 @@ def test_a_replica_gets_them_with_its_snapshot_and_by_the_stream(kind: str) -> N
     with server("shoal") as primary, server(kind) as replica:
         primary.run("FUNCTION", "LOAD", LIBRARY)
         replica.run("FUNCTION", "LOAD", "#!lua name=old\nredis.register_function('old', function() end)")
-        replica.run("REPLICAOF", primary.host, primary.port)
+        replica.follow(primary)
         eventually(lambda: listed(replica) == listed(primary), timeout=20)
         primary.run("FUNCTION", "LOAD", "#!lua name=new\nredis.register_function('new', function() end)")
         primary.run("FUNCTION", "DELETE", "lib")

@@ -183,8 +183,8 @@ def test_counters(redis_oracle: Oracle, shoal_node: ShoalNode) -> None:
 
 
 def test_replicas_hear_what_the_primary_publishes() -> None:
-    with ShoalNode() as primary, ShoalNode(replicaof=["127.0.0.1", str(primary.port)]) as replica:
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link is up")
+    with ShoalNode() as primary, ShoalNode() as replica:
+        replica.follow(primary)
         with replica.resp() as listener:
             listener.command("SUBSCRIBE", "a")
             assert primary.run("PUBLISH", "a", "m") == 0

@@ -28,10 +28,9 @@ SEED = int(os.environ.get("SHOAL_FUZZ_SEED", random.randrange(1 << 40)))
 @pytest.fixture(scope="module", params=["of ours", "of theirs"])
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
     """(primary, replica), of which one is a real redis-server."""
-    with ShoalNode() as ours, Oracle("redis", repl_diskless_sync_delay="0") as theirs:
+    with ShoalNode() as ours, Oracle("redis") as theirs:
         primary, replica = (ours, theirs) if request.param == "of ours" else (theirs, ours)
-        replica.run("REPLICAOF", primary.host, primary.port)
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link is up", 20)
+        replica.follow(primary)
         yield primary, replica
 
 

@@ -214,6 +214,14 @@ class Server(Process):
         }
         self.config.update({name.replace("_", "-"): value for name, value in config.items()})
 
+    def follow(self, primary: Server) -> None:
+        """Become its replica, and wait until its data is here. The primary does not wait for others."""
+        primary.run("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+        self.run("REPLICAOF", primary.host, primary.port)
+        eventually(
+            lambda: self.info("replication")["master_link_status"] == "up", f"{self!r} follows {primary!r}"
+        )
+
     def program(self) -> list[str]:
         raise NotImplementedError
 

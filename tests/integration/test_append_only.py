@@ -129,8 +129,8 @@ def test_only_what_changes_data_is_recorded() -> None:
         with node.resp() as client:
             client.pipeline(("SET", "a", "1"), ("GET", "a"), ("PUBLISH", "c", "m"), ("DEL", "missing"))
         eventually(lambda: b"SET" in increment_of(node).read_bytes(), "the write of the log")
-        with ShoalNode(replicaof=[node.host, str(node.port)]) as replica:
-            eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+        with ShoalNode() as replica:
+            replica.follow(node)
             node.run("PUBLISH", "c", "m")
             node.run("WAIT", 1, 1000)
             node.run("SET", "b", "1")
@@ -201,8 +201,7 @@ def test_a_replica_records_what_it_gets() -> None:
     with ShoalNode() as primary, ShoalNode(appendonly="yes") as replica:
         fill(primary)
         replica.run("SET", "own", "goes")
-        replica.run("REPLICAOF", primary.host, primary.port)
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+        replica.follow(primary)
         with primary.client(db=2) as client:
             client.set("elsewhere", "1")
         eventually(lambda: replica.info("persistence")["aof_base_size"] > 0, "the first base")
@@ -233,8 +232,7 @@ def test_waiting_for_the_disks_of_replicas(kinds: tuple[str, str]) -> None:
         ShoalNode(appendonly="yes") if kind == "shoal" else Oracle(kind, appendonly="yes") for kind in kinds
     )
     with primary, replica:
-        replica.run("REPLICAOF", primary.host, primary.port)
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+        replica.follow(primary)
         # The log of the replica begins with a rewrite of what it was sent.
         eventually(lambda: not replica.info("persistence")["aof_rewrite_in_progress"], "the replica's log")
         with primary.resp(timeout=12) as client:

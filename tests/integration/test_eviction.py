@@ -144,8 +144,7 @@ def test_evictions_are_told_and_replicated() -> None:
         node.client() as client,
         replica.client() as copy,
     ):
-        copy.replicaof("127.0.0.1", node.port)
-        eventually(lambda: copy.info("replication")["master_link_status"] == "up", "the replica follows")
+        replica.follow(node)
         client.config_set("notify-keyspace-events", "Ee")
         listener = client.pubsub()
         listener.subscribe("__keyevent@0__:evicted", "__keyevent@2__:evicted")

@@ -43,8 +43,7 @@ PSYNC ? -1 FAILOVER
 
 
 def follow(replica: Server, primary: Server) -> None:
-    replica.run("REPLICAOF", primary.host, primary.port)
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica follows")
+    replica.follow(primary)
     eventually(lambda: primary.info("replication")["slave0"]["state"] == "online", "it is online")
 
 

@@ -179,7 +179,7 @@ def test_a_replica_empties_itself_lazily() -> None:
         large_values(connection)
         with Resp(primary.port) as other:
             other.command("SET", "a", "b")
-        client.replicaof("127.0.0.1", primary.port)
+        replica.follow(primary)
         eventually(lambda: client.get("a") == b"b", "the replica has its primary's data")
         eventually(lambda: client.info("memory")["lazyfreed_objects"] == 5, "and has let go of its own")
         assert client.dbsize() == 1
