@@ -76,6 +76,15 @@ cdef class Database(Keyspace):
         self.drop(&k, table_find(&self.tables[k.slot], k.hash, k.data, k.length), self.leaves_replaced if lazily is None else lazily)
         return True
 
+    def discard(self, bytes key not None) -> bool:
+        """`delete`, of a key that has expired too: it counts as deleted then, not as expired."""
+        cdef bint shown = self.shows_expired
+        self.shows_expired = True
+        try:
+            return self.delete(key)
+        finally:
+            self.shows_expired = shown
+
     def rename(self, bytes old not None, bytes new not None) -> bool:
         """Move the value and expiry of `old` to `new`, replacing what is there. False if there is no `old`."""
         cdef Key k
@@ -136,6 +145,15 @@ cdef class Database(Keyspace):
         cdef Key k
         key_from_bytes(&k, key)
         return self.find(&k) != NULL
+
+    def is_live(self, bytes key not None) -> bool:
+        """`exists`, leaving a key that has expired where it is."""
+        cdef bint hidden = self.hides_expired
+        self.hides_expired = True
+        try:
+            return self.exists(key)
+        finally:
+            self.hides_expired = hidden
 
     def find_quietly(self, bytes key not None, bint told=True) -> bool:
         """`exists`, counted as a hit or a miss. The access clock is left alone: EXISTS, TYPE, TTL are no use
@@ -453,7 +471,7 @@ cdef class Database(Keyspace):
 
         A cursor is `slot << 32 | hash`: everything before that hash in that slot has been returned. It
         means the same whatever happens to the table's size in between, so a key that is there
-        throughout is returned, and returned once.
+        throughout is returned, and returned once. Keys on the way that have expired are dropped.
         """
         cdef int slot = <int>min(cursor >> 32, <uint64_t>SLOT_COUNT)
         cdef uint32_t start = <uint32_t>cursor
@@ -461,6 +479,7 @@ cdef class Database(Keyspace):
         cdef SlotTable* table
         cdef Entry** batch
         cdef list keys = []
+        cdef list stale = []
         while slot < SLOT_COUNT:
             table = &self.tables[slot]
             if table.used == 0:
@@ -478,8 +497,9 @@ cdef class Database(Keyspace):
                 if batch[i].hash < start:
                     continue  # the table shrank since: an earlier call returned this one
                 if batch[i].flags & HAS_EXPIRY and self.clock[0] > entry_expiry(batch[i]):
-                    continue
-                keys.append(key_of(batch[i]))
+                    stale.append(key_of(batch[i]))
+                else:
+                    keys.append(key_of(batch[i]))
             free(batch)
             home += homes
             if home >> table.bits:
@@ -489,6 +509,8 @@ cdef class Database(Keyspace):
                 start = home << (32 - table.bits)
             if len(keys) >= count:
                 break
+        for name in stale:
+            self.delete_stale(name)
         if slot >= SLOT_COUNT:
             return 0, keys
         return (<uint64_t>slot << 32) | start, keys

@@ -175,6 +175,6 @@ def bitop(ctx: Any, args: list[bytes]) -> int:
         ctx.db.delete(target)
         ctx.db.setrange(target, 0, result)  # not set: Redis shows the encoding of such a string as raw
         ctx.changed(target, events.SET)
-    elif ctx.db.delete(target):
-        ctx.changed(target, events.DEL)
+    else:
+        ctx.discard(target)
     return len(result)

@@ -280,8 +280,8 @@ def _store(ctx: Any, request: AreaRequest, found: list[Found], unit: float) -> i
         ctx.db.set(key, SortedSet(pairs))
         event = events.GEOSEARCHSTORE if request.from_member or request.from_place else events.GEORADIUSSTORE
         ctx.changed(key, event, len(found))
-    elif ctx.db.delete(key):
-        ctx.changed(key, events.DEL)
+    else:
+        ctx.discard(key)
     return len(found)
 
 

@@ -33,12 +33,14 @@ def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
 @command("flushall")
 def flushall(ctx: Any, args: list[bytes]) -> str:
     _flush(ctx, ctx.engine.databases, _flushes_lazily(ctx, args))
+    ctx.propagate([b"FLUSHALL", *args])
     return OK
 
 
 @command("flushdb")
 def flushdb(ctx: Any, args: list[bytes]) -> str:
     _flush(ctx, [ctx.db], _flushes_lazily(ctx, args))
+    ctx.propagate([b"FLUSHDB", *args])
     return OK
 
 
@@ -72,10 +74,11 @@ def _flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
 
 
 def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
+    """Each key is a change. The command is replicated even if there was none: a replica may hold something all
+    the same."""
     ctx.worker.databases_emptied(databases)
     for db in databases:
-        # Counted as one change at least, so that a replica that holds something all the same is emptied too.
-        ctx.engine.dirty += max(1, len(db))
+        ctx.engine.dirty += len(db)
         ctx.worker.graveyard.empty(db, lazily)
 
 

@@ -189,8 +189,8 @@ def _store(ctx: Any, target: bytes, value: Set, event: Event) -> int:
     if len(value):
         ctx.db.set(target, value)
         ctx.changed(target, event)
-    elif ctx.db.delete(target):
-        ctx.changed(target, events.DEL)
+    else:
+        ctx.discard(target)
     return len(value)
 
 

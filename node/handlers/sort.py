@@ -63,8 +63,8 @@ def sort(ctx: Any, args: list[bytes]) -> Any:
     if found:
         ctx.db.set(request.store, List([b"" if value is None else value for value in found]))
         ctx.changed(request.store, events.SORTSTORE, len(found))
-    elif ctx.db.delete(request.store):
-        ctx.changed(request.store, events.DEL)
+    else:
+        ctx.discard(request.store)
     return len(found)
 
 

@@ -165,8 +165,8 @@ def _store(
     if scores:
         ctx.db.set(target, SortedSet(scores.items()))
         ctx.changed(target, event)
-    elif ctx.db.delete(target):
-        ctx.changed(target, events.DEL)
+    else:
+        ctx.discard(target)
     return len(scores)
 
 

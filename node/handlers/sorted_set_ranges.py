@@ -214,8 +214,8 @@ def zrangestore(ctx: Any, args: list[bytes]) -> int:
     if pairs:
         ctx.db.set(target, _stored(pairs, options))
         ctx.changed(target, events.ZRANGESTORE)
-    elif ctx.db.delete(target):
-        ctx.changed(target, events.DEL)
+    else:
+        ctx.discard(target)
     return len(pairs)
 
 

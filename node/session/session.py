@@ -339,6 +339,12 @@ class Session(Client):
         self.changed(key, events.DEL, 0)
         return True
 
+    def discard(self, key: bytes) -> None:
+        """The result to be stored at `key` is empty: what is there goes. As in Redis nobody asks how old it is,
+        so that a key that has expired is deleted like any other."""
+        if self.db.discard(key):
+            self.changed(key, events.DEL)
+
     def be_particular(self, redirects: bool | None = None, imports: bool | None = None) -> None:
         """Take up what CLIENT CAPA or CLIENT IMPORT-SOURCE said; None for what stays."""
         self.redirects = self.redirects if redirects is None else redirects

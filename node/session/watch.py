@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.keyspace import events
+
 if TYPE_CHECKING:
     from node.core.engine import Engine
     from node.keyspace.events import Event
@@ -26,7 +28,7 @@ class Watches:
     def add(self, session: Session, key: bytes) -> None:
         watched = (session.db.index, key)
         if watched not in session.watched:
-            session.watched[watched] = session.db.exists(key)
+            session.watched[watched] = session.db.is_live(key)
             self._sessions.setdefault(watched, set()).add(session)
             self._engine.observe(self._key_changed)
 
@@ -43,9 +45,10 @@ class Watches:
             self._engine.unobserve(self._key_changed)
 
     def _key_changed(self, client: Session, key: bytes, event: Event) -> None:
-        """Every transaction that watches the key will fail."""
-        for session in self._sessions.get((client.db.index, key), ()):
-            session.watch_broken = True
+        """Every transaction that watches the key will fail; not by a DEL of what was overdue when watched."""
+        watched = (client.db.index, key)
+        for session in self._sessions.get(watched, ()):
+            session.watch_broken |= session.watched[watched] or event is not events.DEL
 
     def touch_expired(self, db_index: int, key: bytes) -> None:
         """A key was dropped because of its age: no change for those who watched it when it was overdue."""
@@ -65,7 +68,7 @@ class Watches:
         databases = self._engine.databases
         for (index, key), sessions in self._sessions.items():
             if index in (one, two):
-                arrives = databases[one + two - index].exists(key)
+                arrives = databases[one + two - index].is_live(key)
                 for session in sessions:
                     session.watch_broken |= arrives or session.watched[index, key]
 
@@ -73,5 +76,5 @@ class Watches:
         """Did a watched key that existed when it was watched disappear since, be it only by its age?"""
         databases = self._engine.databases
         return any(
-            existed and not databases[index].exists(key) for (index, key), existed in session.watched.items()
+            existed and not databases[index].is_live(key) for (index, key), existed in session.watched.items()
         )

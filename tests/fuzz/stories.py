@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from node.commands import find
 from tests.fuzz.requests import Requests
-from tests.fuzz.words import KEYS, KEYS_OF_GROUP, LEX_KEYS, Words
+from tests.fuzz.words import KEYS, LEX_KEYS, Words
 
 Argv = list[bytes]
 Unit = list[Argv]
@@ -44,8 +44,12 @@ CHOICES = {
 }
 USUAL = (b"8", b"64", b"128", b"3", b"0")
 
-SET_STORES = {b"SUNIONSTORE", b"SINTERSTORE", b"SDIFFSTORE"}
-"""What they store may have one encoding or another: see ORDER in `explained.py`."""
+SET_STORES = {"sunionstore", "sinterstore", "sdiffstore"}
+"""Not for stories in which a full intset is smaller than a full listpack: it becomes a hashtable by a number, a
+listpack by a text, so that the encoding depends on what came first out of a set."""
+
+MEETING = [b"EXISTS", *KEYS]
+"""Drops every key that has expired: until one is met it counts, and servers differ in what meets it."""
 
 SCRIPTS = (
     b"return redis.call(unpack(ARGV))",
@@ -70,8 +74,11 @@ def story(seed: int, names: Collection[str], without: Collection[str] = (), unit
     """The story of a seed, out of the commands `names`, without the words `without`."""
     chance = random.Random(seed)
     words = Words(chance, {token.encode() for token in without})
-    requests = Requests(names, words, without)
     made = settings(chance)
+    chosen = {argv[2]: argv[3] for (argv,) in made}
+    if int(chosen[b"set-max-intset-entries"]) < int(chosen[b"set-max-listpack-entries"]):
+        names = set(names) - SET_STORES
+    requests = Requests(names, words, without)
     made += [unit(requests, chance) for _ in range(units)]
     return Story(chance.choice((2, 3)), made)
 
@@ -138,8 +145,8 @@ def settled(sent: Argv, argv: Argv) -> Unit:
         return [sent, [b"DEL", argv[1]]]
     if name == b"ZRANGESTORE" and len(argv) > 1 and (value_after(argv, b"LIMIT") or b"").startswith(b"-"):
         return [sent, [b"SET", argv[1], b""], [b"DEL", argv[1]]]  # which Valkey takes for 0
-    if name in SET_STORES and len(argv) > 1 and argv[1] in KEYS_OF_GROUP["hash"]:
-        return [sent, [b"DEL", argv[1]]]  # their encodings are compared strictly
+    if name == b"DBSIZE":
+        return [MEETING, sent]
     return [sent]
 
 
@@ -155,7 +162,7 @@ def value_after(argv: Argv, word: bytes) -> bytes | None:
 
 def questions() -> Unit:
     """What tells the whole state apart: every key's type, encoding, expiry, digest; counters of INFO."""
-    made: Unit = [[b"INFO", b"stats", b"persistence", b"errorstats"]]
+    made: Unit = [[b"INFO", b"stats", b"persistence", b"errorstats"], MEETING]
     for db in (b"1", b"2", b"15", b"0"):
         made += [[b"SELECT", db], [b"DBSIZE"]]
     for key in KEYS:
