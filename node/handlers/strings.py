@@ -87,7 +87,11 @@ def set_(ctx: Any, args: list[bytes]) -> Any:
         unit = EXPIRE_UNITS[options.expiry_option]
         expire_at = parse_expiry(options.expiry_text, unit, ctx.now, "set")
     compares = options.condition == b"IFEQ"
-    old = ctx.db.lookup_as(key, bytes) if options.get or compares else None
+    old = None
+    if options.get:
+        old = ctx.db.lookup_as(key, bytes)
+    elif compares:
+        old = ctx.db.lookup_write_as(key, bytes)  # a comparison is no reading: neither hit nor miss
     if compares:
         if old != options.expected:
             return old if options.get else None

@@ -51,7 +51,9 @@ WORDINGS = (
     Wording("valkey", rb"-ERR member .*? does not exist", NO_SUCH_MEMBER, "newer words"),
     Wording("valkey", rb"for each stream key an ID(, '\+',)? or '\$'", EITHER_ID, "newer words"),
     Wording("valkey", rb"lag\r\n(:\d+|\$-1|_)\r\n", b"lag\r\n:0\r\n", "it knows the lag more rarely"),
-    Wording("valkey", CHANGES, _no_digits, "what is set to expire in the past is gone at once, and no change"),
+    Wording(
+        "valkey", CHANGES, _no_digits, "what is set to expire in the past is gone at once, and no change"
+    ),
     Wording("valkey", COORDINATE, _short_digits, "coordinates and some scores with 17 digits"),
 )
 ENCODING = rb"(eval.*)?object encoding"
@@ -59,7 +61,7 @@ REPLIES = (
     Replies(
         "redis",
         rb"(eval.*)?sort",
-        b".",
+        b"[*:]",
         rb".*-ERR One or more",
         "it looks at the errno of an earlier command",
     ),
@@ -69,12 +71,15 @@ REPLIES = (
     Replies(
         "valkey", ENCODING, b".*(raw|embstr|int)", b".*(raw|embstr)", "it embeds more, and numbers of scripts"
     ),
-    Replies("valkey", rb"(eval.*)?bitcount", b".*-ERR", b".*[:-]", "the end may be left out"),
-    Replies("valkey", rb"(eval.*)?sort", b".", b".*-ERR One or more", "an empty string is no number there"),
+    Replies(
+        "valkey", rb"(eval.*)?bitcount", b".*(-ERR|table)", b".*([:-]|number)", "the end may be left out"
+    ),
+    Replies(
+        "valkey", rb"(eval.*)?sort", b"[*:]", b".*-ERR One or more", "an empty string is no number there"
+    ),
     Replies("valkey", ENCODING, b".*listpack", b".*skiplist", "long members that ZADD refuses convert it"),
     Replies("valkey", rb"(eval.*)?xautoclaim", b"[*]", b".*-ERR Insufficient", "what its machine has free"),
     Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*:]", b".*[*:]", "it takes a negative offset for 0"),
-    Replies("valkey", rb"(eval.*)?getex", b".", b".*(-ERR|table)", "it looks at the options before the key"),
     Replies(
         "valkey",
         rb"(eval.*)?scan .*type",
