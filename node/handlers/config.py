@@ -63,6 +63,7 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.eviction.forget()
     worker.graveyard.freed = 0
     worker.client_eviction.evicted = 0
+    worker.scripts.evicted = 0
     worker.activity.reset()
     worker.output_limits.disconnections = 0
     for db, cycle in zip(worker.databases, worker.expiry, strict=True):

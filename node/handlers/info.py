@@ -115,6 +115,7 @@ def stats(worker: Any) -> Fields:
         **expiry(worker),
         **worker.eviction.stats(),
         "evicted_clients": worker.client_eviction.evicted,
+        "evicted_scripts": worker.scripts.evicted,
         "keyspace_hits": sum(db.hits for db in databases),
         "keyspace_misses": sum(db.misses for db in databases),
         "pubsub_channels": worker.pubsub.channel_count,

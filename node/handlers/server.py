@@ -74,8 +74,8 @@ def _flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
 
 
 def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
-    """Each key is a change. The command is replicated even if there was none: a replica may hold something all
-    the same."""
+    """Each key is a change. The command is replicated even if there was none: a replica may hold something
+    all the same."""
     ctx.worker.databases_emptied(databases)
     for db in databases:
         ctx.engine.dirty += len(db)

@@ -1,12 +1,13 @@
 """The scripts a worker knows.
 
 A script is known by the SHA1 of its source. SCRIPT LOAD keeps it until SCRIPT FLUSH; of those that only EVAL
-brought, the last EVAL_KEPT are kept. A first line `#!lua flags=...` declares what the script will do.
+brought, the EVAL_KEPT are kept that were run last. A first line `#!lua flags=...` declares what the script will do.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from node.errors import ReplyError, one_line
@@ -27,13 +28,11 @@ BAD_SHEBANG = ReplyError("ERR Invalid script shebang")
 
 
 class Script(Runnable):
-    __slots__ = ("is_loaded", "source")
+    __slots__ = ("source",)
 
     def __init__(self, source: bytes, sha: str, flags: frozenset[str] | None, function: Any) -> None:
         super().__init__(sha, function, flags)
         self.source = source
-        self.is_loaded = False
-        """By SCRIPT LOAD: it stays."""
 
 
 class Scripts:
@@ -42,8 +41,11 @@ class Scripts:
     def __init__(self, worker: Worker) -> None:
         self._execution = worker.execution
         self._by_sha: dict[str, Script] = {}
-        """In the order in which they came."""
         self._by_source: dict[bytes, Script] = {}
+        self._passing: OrderedDict[str, Script] = OrderedDict()
+        """By SHA1, those that only EVAL brought, in the order in which they were run last."""
+        self.evicted = 0
+        """Since the start or CONFIG RESETSTAT."""
         self._sandbox: Sandbox | None = None
 
     def __len__(self) -> int:
@@ -59,10 +61,11 @@ class Scripts:
         return self._sandbox.lua.memory if self._sandbox is not None else 0
 
     def get(self, sha: bytes) -> Script:
-        """By SHA1 in hexadecimal, whatever its case. Raises NOSCRIPT."""
+        """To be run, by SHA1 in hexadecimal, whatever its case. Raises NOSCRIPT."""
         script = self.find(sha)
         if script is None:
             raise NO_SCRIPT
+        self._used(script)
         return script
 
     def find(self, sha: bytes) -> Script | None:
@@ -71,7 +74,7 @@ class Scripts:
     def load(self, source: bytes) -> Script:
         """SCRIPT LOAD: keep the script. Raises ReplyError if it does not compile."""
         script = self._by_source.get(source) or self._add(source)
-        script.is_loaded = True
+        self._passing.pop(script.name, None)
         return script
 
     def for_eval(self, source: bytes) -> Script:
@@ -79,7 +82,11 @@ class Scripts:
         script = self._by_source.get(source)
         if script is None:
             script = self._add(source)
-            self._forget_oldest()
+            self._passing[script.name] = script
+            if len(self._passing) > EVAL_KEPT:
+                self._forget_oldest()
+        else:
+            self._used(script)
         return script
 
     def may_write(self, argv: list[bytes]) -> bool:
@@ -98,6 +105,7 @@ class Scripts:
         """Forget all scripts, and with them the Lua state."""
         self._by_sha.clear()
         self._by_source.clear()
+        self._passing.clear()
         if self._sandbox is not None:
             self._sandbox.lua.close()
         self._sandbox = None
@@ -128,10 +136,14 @@ class Scripts:
         self._by_sha[sha] = self._by_source[source] = script
         return script
 
+    def _used(self, script: Script) -> None:
+        if script.name in self._passing:
+            self._passing.move_to_end(script.name)
+
     def _forget_oldest(self) -> None:
-        passing = [script for script in self._by_sha.values() if not script.is_loaded]
-        for script in passing[: max(0, len(passing) - EVAL_KEPT)]:
-            del self._by_sha[script.name], self._by_source[script.source]
+        _, script = self._passing.popitem(last=False)
+        del self._by_sha[script.name], self._by_source[script.source]
+        self.evicted += 1
 
     def _lua(self) -> Sandbox:
         if self._sandbox is None:

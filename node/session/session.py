@@ -340,8 +340,8 @@ class Session(Client):
         return True
 
     def discard(self, key: bytes) -> None:
-        """The result to be stored at `key` is empty: what is there goes. As in Redis nobody asks how old it is,
-        so that a key that has expired is deleted like any other."""
+        """The result to be stored at `key` is empty: what is there goes. As in Redis nobody asks how old it
+        is, so that a key that has expired is deleted like any other."""
         if self.db.discard(key):
             self.changed(key, events.DEL)
 

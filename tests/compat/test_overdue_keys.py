@@ -1,8 +1,8 @@
 """Keys that have expired and that nobody has met yet, beside redis-server: who drops them, and as what.
 
-Mostly a key is dropped by the first command that looks for it, as `expired`, which is no change. But what stores
-a result (SINTERSTORE, SORT, BITOP ...) and finds it empty deletes its target without asking for its age: that
-is a `del`, and a change. WATCH and DBSIZE leave such keys where they are.
+Mostly a key is dropped by the first command that looks for it, as `expired`, which is no change. But what
+stores a result (SINTERSTORE, SORT, BITOP ...) and finds it empty deletes its target without asking for its
+age: that is a `del`, and a change. WATCH and DBSIZE leave such keys where they are.
 """
 
 from __future__ import annotations

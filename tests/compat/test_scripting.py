@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,29 @@ def test_a_table_that_contains_itself_twice(shoal_node: ShoalNode) -> None:
     reply = shoal_node.run("EVAL", "local t = {} t[1] = t t[2] = t return t", 0)
     assert isinstance(reply, Error)
     assert "reached lua stack limit" in reply.text
+
+
+def test_of_many_scripts_those_run_last_are_kept(shoal_node: ShoalNode, redis_oracle: Oracle) -> None:
+    def outcome(server: Server) -> list[object]:
+        with server.resp() as connection:
+            connection.command("SCRIPT", "FLUSH")
+            connection.command("CONFIG", "RESETSTAT")
+            known = [connection.command("SCRIPT", "LOAD", f"return {each}") for each in ("'kept'", "'used'")]
+            connection.command("SCRIPT", "FLUSH")
+            connection.command("SCRIPT", "LOAD", "return 'kept'")
+            for script in ("return 'used'", *(f"return {number}" for number in range(499))):
+                connection.command("EVAL", script, 0)
+            connection.command("EVALSHA", known[1], 0)
+            connection.command("EVAL", "return 1", 0)
+            for number in range(500, 503):
+                connection.command("EVAL", f"return {number}", 0)
+            known += [sha1(b"return %d" % number).hexdigest() for number in range(5)]
+            there = connection.command("SCRIPT", "EXISTS", *known)
+            return [there, server.info("stats")["evicted_scripts"], connection.command("SCRIPT", "FLUSH")]
+
+    ours = outcome(shoal_node)
+    assert ours == outcome(redis_oracle)
+    assert ours[:2] == [[1, 1, 0, 1, 0, 0, 1], 3]
 
 
 TRAIL = [

@@ -71,15 +71,13 @@ REPLIES = (
     Replies(
         "valkey", ENCODING, b".*(raw|embstr|int)", b".*(raw|embstr)", "it embeds more, and numbers of scripts"
     ),
-    Replies(
-        "valkey", rb"(eval.*)?bitcount", b".*(-ERR|table)", b".*([:-]|number)", "the end may be left out"
-    ),
+    Replies("valkey", rb"(eval.*)?bitcount", b".*-ERR", b".*[:-]", "the end may be left out"),
     Replies(
         "valkey", rb"(eval.*)?sort", b"[*:]", b".*-ERR One or more", "an empty string is no number there"
     ),
     Replies("valkey", ENCODING, b".*listpack", b".*skiplist", "long members that ZADD refuses convert it"),
     Replies("valkey", rb"(eval.*)?xautoclaim", b"[*]", b".*-ERR Insufficient", "what its machine has free"),
-    Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*:]", b".*[*:]", "it takes a negative offset for 0"),
+    Replies("valkey", rb"(eval.*)?z.*limit -", b".*[*:]0\r", b".*[*:]", "it takes a negative offset for 0"),
     Replies(
         "valkey",
         rb"(eval.*)?scan .*type",

@@ -30,8 +30,8 @@ OTHERWISE_IN_VALKEY = {
     "hexpire", "hexpireat", "hexpiretime", "hgetdel", "hgetex", "hpersist", "hpexpire", "hpexpireat",
     "hpexpiretime", "hpttl", "hsetex", "httl",
 }  # fmt: skip
-"""Valkey has its own ideas of fields that expire, and GETEX judges its options before it looks for the key; ours
-are those of Redis."""
+"""Valkey has its own ideas of fields that expire, and GETEX judges its options before it looks for the key;
+ours are those of Redis."""
 
 COMMANDS = int(os.environ.get("SHOAL_FUZZ_COMMANDS", 25_000))
 SEED = int(os.environ.get("SHOAL_FUZZ_SEED", random.randrange(1 << 40)))
