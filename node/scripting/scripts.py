@@ -1,7 +1,8 @@
 """The scripts a worker knows.
 
-A script is known by the SHA1 of its source. SCRIPT LOAD keeps it until SCRIPT FLUSH; of those that only EVAL
-brought, the EVAL_KEPT are kept that were run last. A first line `#!lua flags=...` declares what the script will do.
+A script is known by the SHA1 of its source. SCRIPT LOAD keeps it until SCRIPT FLUSH; of those that only
+EVAL brought, the EVAL_KEPT are kept that were run last. A first line `#!lua flags=...` declares what the
+script will do.
 """
 
 from __future__ import annotations
