@@ -140,7 +140,8 @@ class Execution:
         Raises ReplyError if it may not run now; where it fails, the error is the value.
         """
         if script.flags is not None or self._worker.engine.gate:
-            self._check(caller, script, read_only)
+            self.check(caller, script.flags)
+            self._check_place(caller, script, read_only)
         assert self._calls is not None
         self._calls.begin(caller, script, read_only=read_only or script.is_read_only)
         running = self.running = Running(kind, script.name, caller, argv, sandbox.lua)
@@ -177,18 +178,18 @@ class Execution:
         assert self._calls is not None and self.running is not None
         self._calls.client.resp = self.running.lua.resp = resp
 
-    def _check(self, caller: Session, script: Runnable, read_only: bool) -> None:
-        """Raise the reason why the script may not run now. Declared flags make it a command that writes or
-        not, may run out of memory or stale, and it is refused in the order and words of such commands."""
+    def check(self, caller: Session, flags: frozenset[str] | None) -> None:
+        """Raise the reason why a script with these flags may not run now, or not be queued. They make it a
+        command that writes or not, may run out of memory or stale, and it is refused in the order and words of
+        such commands."""
         gate = 0 if caller.is_privileged else self._worker.engine.gate
-        flags = script.flags
         if flags is None:
             if gate & GATE_STALE:
                 raise errors.MASTERDOWN
             return
         if gate & GATE_OUT_OF_MEMORY and not flags & {"allow-oom", "no-writes"}:
             raise errors.OOM
-        if not script.is_read_only:
+        if "no-writes" not in flags:
             if gate & GATE_DISK_ERROR:
                 raise self._worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
@@ -197,7 +198,12 @@ class Execution:
                 raise errors.READONLY
         if gate & GATE_STALE and "allow-stale" not in flags:
             raise errors.MASTERDOWN
-        if self._worker.cluster.enabled and "no-cluster" in flags and not caller.is_privileged:
+
+    def _check_place(self, caller: Session, script: Runnable, read_only: bool) -> None:
+        """Raise the reason why the script may not run in this worker, or by the command that called it."""
+        if script.flags is None:
+            return
+        if self._worker.cluster.enabled and "no-cluster" in script.flags and not caller.is_privileged:
             raise NO_CLUSTER
         if read_only and not script.is_read_only:
             raise WRITES_READ_ONLY

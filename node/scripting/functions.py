@@ -131,10 +131,10 @@ class Functions:
             raise NOT_FOUND
         return function
 
-    def may_write(self, argv: list[bytes]) -> bool:
-        """Whether the FCALL `argv` must wait while writes do."""
+    def declared(self, argv: list[bytes]) -> frozenset[str] | None:
+        """The flags of the function that the FCALL `argv` names; None if there is no such function."""
         function = self._libraries.functions.get(argv[1].lower())
-        return function is None or not function.is_read_only
+        return function.flags if function is not None else None
 
     def run(
         self,

@@ -90,17 +90,15 @@ class Scripts:
             self._used(script)
         return script
 
-    def may_write(self, argv: list[bytes]) -> bool:
-        """Whether the EVAL or EVALSHA `argv` must wait while writes do."""
+    def declared(self, argv: list[bytes]) -> frozenset[str] | None:
+        """The flags of the script that the EVAL or EVALSHA `argv` names; None without, or if it will fail."""
         try:
             if argv[0].lower().startswith(b"evalsha"):
                 script = self.find(argv[1])
-                flags = script.flags if script is not None else None
-            else:
-                flags, _ = split_shebang(argv[1])
-        except ReplyError:  # it will fail
-            return False
-        return flags is None or "no-writes" not in flags
+                return script.flags if script is not None else None
+            return split_shebang(argv[1])[0]
+        except ReplyError:  # a bad first line
+            return None
 
     def flush(self) -> None:
         """Forget all scripts, and with them the Lua state."""

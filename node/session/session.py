@@ -264,6 +264,10 @@ class Session(Client):
             raise errors.LOADING
         if gate & GATE_BUSY and "allow_busy" not in flags:
             raise self.worker.execution.refusal
+        if gate and self.queue is not None:
+            declared = self._declared(command, argv)
+            if declared is not None:
+                self.worker.execution.check(self, declared)
         if gate & GATE_MONITORED and flags & ACCESS and self in self.worker.monitors:
             raise errors.MONITORS_ACCESS_NO_KEYS
 
@@ -312,11 +316,18 @@ class Session(Client):
         """Whether CLIENT PAUSE WRITE concerns it: scripts too, unless they declare that they do not write."""
         if command.name == "exec":
             return any(self._waits_with_writes(row, queued) for row, queued in self.queue or ())
-        if command.name == "fcall":
-            return self.worker.functions.may_write(argv)
-        if command.name in ("eval", "evalsha"):
-            return self.worker.scripts.may_write(argv)
+        if command.name in ("eval", "evalsha", "fcall"):
+            flags = self._declared(command, argv)
+            return flags is None or "no-writes" not in flags
         return command.is_write or command.may_replicate
+
+    def _declared(self, command: Command, argv: list[bytes]) -> frozenset[str] | None:
+        """What the script or function that `argv` runs declares; None for nothing, and for other commands."""
+        if command.name in ("fcall", "fcall_ro"):
+            return self.worker.functions.declared(argv)
+        if command.name in ("eval", "eval_ro", "evalsha", "evalsha_ro"):
+            return self.worker.scripts.declared(argv)
+        return None
 
     @property
     def is_privileged(self) -> bool:

@@ -218,3 +218,58 @@ def test_slots_in_a_cluster() -> None:
             found.append([connection.command_raw(*words) for words in CLUSTER])
     ours, theirs = found
     assert ours == theirs
+
+
+DECLARING = [
+    "return 1",
+    "#!lua\nreturn 1",
+    "#!lua flags=no-writes\nreturn 1",
+    "#!lua flags=allow-oom\nreturn 1",
+    "#!lua flags=no-writes,allow-stale\nreturn 1",
+    "#!lua flags=nonsense\nreturn 1",
+]
+LIBRARY = """#!lua name=declaring
+redis.register_function('writes', function() return 1 end)
+redis.register_function{function_name='reads', callback=function() return 1 end, flags={'no-writes'}}
+redis.register_function{function_name='takes', callback=function() return 1 end, flags={'allow-oom'}}
+"""
+HINDRANCES = {
+    "nothing": ([], []),
+    "memory": (["CONFIG SET maxmemory 1"], ["CONFIG SET maxmemory 0"]),
+    "replicas": (["CONFIG SET min-replicas-to-write 1"], ["CONFIG SET min-replicas-to-write 0"]),
+    "role": (["REPLICAOF 127.0.0.1 1"], ["REPLICAOF NO ONE"]),
+    "stale": (
+        ["REPLICAOF 127.0.0.1 1", "CONFIG SET replica-serve-stale-data no"],
+        ["CONFIG SET replica-serve-stale-data yes", "REPLICAOF NO ONE"],
+    ),
+}
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+def test_what_is_declared_counts_when_it_is_queued(
+    shoal_node: ShoalNode, redis_oracle: Oracle, hindrance: str
+) -> None:
+    """A script with flags is refused like a command, alone and in MULTI; one without is not."""
+    begin, end = ([line.split() for line in lines] for lines in HINDRANCES[hindrance])
+    runs: list[tuple[str | int, ...]] = [
+        *((name, script, 0) for name in ("EVAL", "EVAL_RO") for script in DECLARING),
+        *(("EVALSHA", sha1(script.encode()).hexdigest(), 0) for script in DECLARING),
+        *((name, each, 0) for name in ("FCALL", "FCALL_RO") for each in ("writes", "reads", "takes", "none")),
+    ]
+
+    def outcome(server: Server) -> list[object]:
+        told: list[object] = []
+        with server.resp() as connection:
+            connection.command("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+            for script in DECLARING:
+                connection.command("SCRIPT", "LOAD", script)
+            for command in begin:
+                connection.command(*command)
+            for run in runs:
+                steps = [run, ("MULTI",), run, ("EXEC",)]
+                told += [(step, connection.command(*step)) for step in steps]
+            for command in end:
+                connection.command(*command)
+        return told
+
+    assert outcome(shoal_node) == outcome(redis_oracle)
