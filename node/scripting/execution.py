@@ -180,8 +180,8 @@ class Execution:
 
     def check(self, caller: Session, flags: frozenset[str] | None) -> None:
         """Raise the reason why a script with these flags may not run now, or not be queued. They make it a
-        command that writes or not, may run out of memory or stale, and it is refused in the order and words of
-        such commands."""
+        command that writes or not, may run out of memory or stale, and it is refused in the order and words
+        of such commands."""
         gate = 0 if caller.is_privileged else self._worker.engine.gate
         if flags is None:
             if gate & GATE_STALE:
