@@ -27,6 +27,7 @@ from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
 from cluster.coordinator.messages import Message
 from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
+from cluster.migration.migrations import Migrations
 from cluster.nodes_file import NodesFile, NodesFileError
 from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
@@ -91,6 +92,7 @@ class Member:
                 f"Unrecoverable error: corrupted cluster config file {self._file.path}: {error}"
             ) from error
         self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
+        self.migrations = Migrations(self, worker)
         self._timer: asyncio.TimerHandle | None = None
         self._due: list[Effect] = []
         """Saves and messages that commands of the batch being executed have caused."""
@@ -112,10 +114,13 @@ class Member:
         except SaveFailed as failure:
             raise NodesFileError(failure.text) from failure
         await self.links.listen(sockets)
+        if self.coordinator.myself.is_primary:
+            self.migrations.promoted("Process restarted")
         self._tick()
 
     async def stop(self) -> None:
         self._cancel_timer()
+        self.migrations.stop()
         try:
             self.save()
         except SaveFailed as failure:
@@ -135,6 +140,9 @@ class Member:
         if len(channel) + len(message) > MAX_PUBLISHED:
             raise MESSAGE_TOO_LONG
         self.command(lambda coordinator, now: coordinator.publish(channel, message, sharded, now))
+
+    def data_flushed(self) -> None:
+        self.migrations.data_flushed()
 
     def info(self) -> dict[str, Any]:
         return {"cluster_enabled": 1}
@@ -200,6 +208,7 @@ class Member:
         period = self._settings.tick_period / 1000
         self._timer = asyncio.get_running_loop().call_later(period, self._tick)
         self._react(Coordinator.tick)
+        self.migrations.tick()
 
     def _settings_changed(self, _value: Any) -> None:
         update_settings(self._settings, self._worker.config)
@@ -228,6 +237,8 @@ class Member:
         self._perform([effect for effect in due if isinstance(effect, fx.Send)])
 
     def _perform(self, effects: list[Effect]) -> None:
+        if any(isinstance(effect, fx.SlotsChanged) for effect in effects):
+            self.migrations.slots_changed()  # before the keys of slots that have left are deleted
         for effect in effects:
             match effect:
                 case fx.Send():
@@ -257,9 +268,11 @@ class Member:
         worker = self._worker
         match effect:
             case fx.BecomeReplicaOf():
+                self.migrations.demoted()
                 worker.replication.follow(effect.ip, effect.port)
             case fx.BecomePrimary():
                 worker.replication.promote()
+                self.migrations.promoted("A failover occurred during slot import")
             case fx.DeleteKeys():
                 self.delete_keys(effect.slots)
             case fx.EmptyDatabase():

@@ -29,6 +29,9 @@ class ClusterPort(Protocol):
     def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
         """Let the other members, or those of our shard, give a message to their subscribers."""
 
+    def data_flushed(self) -> None:
+        """All keys of a database, or of several, are about to go."""
+
     def info(self) -> dict[str, Any]:
         """Fields of INFO's Cluster section."""
 
@@ -48,6 +51,9 @@ class Standalone:
         return
 
     def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
+        return
+
+    def data_flushed(self) -> None:
         return
 
     def info(self) -> dict[str, Any]:

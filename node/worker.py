@@ -26,6 +26,7 @@ from node.core.reply_writer import encode_reply
 from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
+from node.keyspace.anteroom import Anteroom
 from node.keyspace.eviction import Eviction
 from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.field_expiry import FieldExpiry
@@ -118,6 +119,7 @@ class Worker:
         self.append_only = self.durability.append_only
         self.replication = Replication(self)
         self.graveyard = Graveyard(self)
+        self.anteroom = Anteroom(self)
         self.eviction = Eviction(self)
         config.on_change("import-mode", lambda _: self.choose_expiry())
         self.choose_expiry()
@@ -228,8 +230,7 @@ class Worker:
         sock = connection.transport.get_extra_info("socket")
         if self.config.tcp_keepalive and sock.family != socket.AF_UNIX:
             keep_alive(sock, self.config.tcp_keepalive)
-        session = Session(self.engine, self, self._next_id, connection)
-        self._next_id += 1
+        session = Session(self.engine, self, self.take_session_id(), connection)
         self.access.greet(session)
         self.output_limits.classify(session, "normal")
         connection.query_limit = self.config.client_query_buffer_limit
@@ -257,15 +258,19 @@ class Worker:
         self.output_limits.gone(session, connection.overflowed)
         self.replication.client_gone(session)
 
+    def take_session_id(self) -> int:
+        """The number of a new session."""
+        self._next_id += 1
+        return self._next_id - 1
+
     def internal_session(self, *, replicated: bool = True) -> Session:
         """A session without a connection, for a stream that is applied rather than requested.
 
         `replicated`: its commands are obeyed without checks and leave no trail, since whoever feeds it
         records the stream itself.
         """
-        session = Session(self.engine, self, self._next_id)
-        self._next_id += 1
-        session.replicated = replicated
+        session = Session(self.engine, self, self.take_session_id())
+        session.obeyed = session.replicated = replicated
         return session
 
     # --- commands ------------------------------------------------------------------------------------
@@ -328,6 +333,7 @@ class Worker:
             self.watches.touch_all(db.index)
             self.blocking.database_changed(db.index)
         self.tracking.database_emptied()
+        self.cluster.data_flushed()
 
     # --- chores --------------------------------------------------------------------------------------
 

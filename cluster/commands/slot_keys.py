@@ -1,4 +1,4 @@
-"""What Valkey added about slots: CLUSTERSCAN and CLUSTER FLUSHSLOT; and questions about its slot migrations.
+"""What Valkey added about slots: CLUSTERSCAN and CLUSTER FLUSHSLOT.
 
 CLUSTERSCAN walks over the keys of the whole cluster. The hash tag of its cursor says which node goes on:
 `<table>-{<tag>}-<position>`, where the tag is the slot's, and the position means something only to tables
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _INVALID_CURSOR: Final = ReplyError("ERR Invalid cursor")
 _SLOT_TWICE: Final = ReplyError("ERR SLOT option can only be specified once")
 _OTHER_SLOT: Final = ReplyError("ERR Cursor slot mismatch with SLOT argument")
-_NO_MIGRATIONS: Final = ReplyError("ERR No migrations ongoing")
 
 _CURSOR: Final = re.compile(rb"([^-{}]*)-\{[^{}]+\}-([0-9]{1,20})")
 _ANY_TABLE: Final = b"0"
@@ -101,13 +100,3 @@ def flushslot(member: Member, ctx: Any, args: list[bytes]) -> str:
     member.delete_keys(1 << slot, told=not ctx.replicated)
     ctx.propagate()
     return OK
-
-
-@cluster_command("cluster|getslotmigrations")
-def getslotmigrations(member: Member, ctx: Any, args: list[bytes]) -> list[Any]:
-    return []
-
-
-@cluster_command("cluster|cancelslotmigrations")
-def cancelslotmigrations(member: Member, ctx: Any, args: list[bytes]) -> str:
-    raise _NO_MIGRATIONS

@@ -243,6 +243,10 @@ class Coordinator:
     def set_slot_node(self, slot: int, node_id: str, now: int) -> list[Effect]:
         return self._turn(now, lambda state: slot_commands.set_slot_node(state, slot, node_id))
 
+    def take_slots(self, slots: int, now: int) -> list[Effect]:
+        """A whole migration ends: this node owns the slots of this bitmap."""
+        return self._turn(now, lambda state: slot_commands.take_slots(state, slots))
+
     def save_config(self, now: int) -> list[Effect]:
         """CLUSTER SAVECONFIG, and the last call before the worker ends."""
         return self._turn(now, lambda state: state.save_later(sync=True))

@@ -66,6 +66,15 @@ def flush_slots(state: State) -> None:
     _changed(state)
 
 
+def take_slots(state: State, slots: int) -> None:
+    """Slots, with all their keys, were handed over by their owner: claim them under the greatest epoch."""
+    bump_without_consensus(state)
+    state.topology.assign_slots(state.myself, slots)
+    state.save_later(sync=True)
+    state.todo.update_state = True
+    state.todo.broadcast_pong = True
+
+
 # --- SETSLOT
 
 

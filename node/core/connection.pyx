@@ -11,6 +11,8 @@ A request may have to wait for its reply (`Client.suspended`): then nothing behi
 `resume`. What arrives meanwhile is put aside, a read's worth of it, since only who reads hears that a client hung
 up. A client that does not read must wait too: when CHOKE_SIZE of replies wait for it, it is not read any more until
 it has taken them all. So memory is bounded whatever the output limits say.
+
+A client may turn out to be another server that sends a stream of its own: `divert` hands over all that follows.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -58,6 +60,7 @@ cdef class Connection:
     cdef bint blocked             # the transport holds bytes; ours must queue behind them
     cdef bint reading_paused
     cdef bint choked              # too many replies wait for the client
+    cdef object taker             # gets what arrives instead of us, or None
     cdef bint gone
     cdef list held                # output that waits for `engine.release_output`, or None
     cdef size_t held_length
@@ -124,6 +127,8 @@ cdef class Connection:
         self.free_own()
         if self.client is not None:
             self.closed(self)
+        if self.taker is not None:
+            self.taker(b"")
 
     def get_buffer(self, sizehint):
         cdef size_t wanted
@@ -213,6 +218,9 @@ cdef class Connection:
 
     cdef int put_aside(self, size_t received) except -1:
         """Keep what a suspended client sends. One that sends a lot is read again when it is resumed."""
+        if self.taker is not None and self.own == NULL:
+            self.taker(self.engine.shared[:received])
+            return 0
         if self.own != NULL:
             self.own_length += received
         else:
@@ -498,6 +506,29 @@ cdef class Connection:
         if self.own != NULL:
             self.serve_own()
         if self.reading_paused and not (self.gone or self.client.suspended or self.choked):
+            self.reading_paused = False
+            self.transport.resume_reading()
+
+    def divert(self, taker not None) -> None:
+        """What follows the request being served is no request: `taker(data)` gets it from here on, and `b""` at
+        the end. To be called from that request's handler; its reply still leaves."""
+        self.client.suspended = True
+        self.taker = taker
+        self.loop.call_soon(self.divert_rest)
+
+    def divert_rest(self) -> None:
+        """Hand over what had arrived already."""
+        if self.own != NULL and not self.gone:
+            data = PyBytes_FromStringAndSize(self.own, self.own_length)
+            self.free_own()
+            spans_free(&self.progress.spans)
+            self.taker(data)
+
+    def hold_reading(self, bint held) -> None:
+        """Let a stream that was diverted wait, or go on."""
+        if held:
+            self.pause_reading()
+        elif self.reading_paused and not self.gone:
             self.reading_paused = False
             self.transport.resume_reading()
 

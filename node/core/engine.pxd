@@ -54,7 +54,8 @@ cdef class Client:
     cdef public int resp
     cdef public bint suspended   # waiting for a reply that comes later; its further requests wait too
     cdef public bint closing     # to be closed once what was replied is sent
-    cdef public bint replicated  # applies a stream that is recorded elsewhere: obeyed, and leaves no trail
+    cdef public bint obeyed      # applies what another server has decided: its commands are not judged
+    cdef public bint replicated  # applies a stream that is recorded elsewhere: leaves no trail
     cdef public object link      # its connection, or None
     cdef int last_row            # of the last command, -1 before the first
     cdef object propagation

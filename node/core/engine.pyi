@@ -34,6 +34,7 @@ class Client:
     resp: int
     suspended: bool
     closing: bool
+    obeyed: bool
     replicated: bool
     link: Any
     last_command: str

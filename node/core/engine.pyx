@@ -360,9 +360,9 @@ cdef class Engine:
         if (
             row != NULL
             and row.is_direct
-            and (client.gate | (0 if client.replicated else self.gate)) & row.mask == 0
+            and (client.gate | (0 if client.obeyed else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
-            and (row.key_index == 0 or self.states[request.key.slot] == 0 or client.replicated)
+            and (row.key_index == 0 or self.states[request.key.slot] == 0 or client.obeyed)
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1

@@ -76,5 +76,6 @@ cdef class Keyspace:
     cdef uint64_t* place_of(self, Key* key)
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
     cdef int make_tables(self) except -1
+    cdef int own_tables(self) except -1
     cdef int add(self, Key* key, Entry* entry) except -1
     cdef int install(self, Key* key, Entry* entry) except -1

@@ -343,6 +343,10 @@ cdef class Keyspace:
         self.tables = tables
         return 0
 
+    cdef int own_tables(self) except -1:
+        """Before keys come that are not added one by one."""
+        return self.make_tables() if self.tables == NO_TABLES else 0
+
     cdef void swap(self, Keyspace other) noexcept:
         """Exchange all keys, and what is counted of them, with another database."""
         self.tables, other.tables = other.tables, self.tables

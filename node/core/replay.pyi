@@ -8,6 +8,7 @@ class Replay:
     done: int
     good: int
     commands: int
+    error: bytes | None
     def __init__(self, client: Client, bulk_length: int = ...) -> None: ...
     @property
     def incomplete(self) -> bool: ...

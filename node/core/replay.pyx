@@ -1,8 +1,8 @@
 """Executing a recorded stream of commands: an append-only file, or a part of one.
 
-The stream is fed in pieces of any size, and goes the way of all requests, compiled handlers included; the
-replies are dropped. `good` is how far the stream has been executed up to the end of a command that was not part
-of an open transaction: where a file that breaks off may be cut without losing anything that is whole.
+The stream is fed in pieces of any size, and goes the way of all requests, compiled handlers included. `good` is how far the stream has been executed up to the end of a command that was not part
+of an open transaction: where a file that breaks off may be cut without losing anything that is whole. Replies
+are dropped, but `error` is the first that was an error.
 
 Between commands the file may hold annotations, lines that begin with `#`.
 """
@@ -25,7 +25,7 @@ class Damaged(ValueError):
 
 
 cdef class Replay:
-    """`client` executes; it should be one that is obeyed (`replicated`)."""
+    """`client` executes; it should be one that is obeyed."""
 
     cdef Client client
     cdef bytearray rest           # the beginning of a command, or of an annotation
@@ -34,6 +34,7 @@ cdef class Replay:
     cdef readonly int64_t done    # bytes executed
     cdef readonly int64_t good    # of these, all but a transaction that has begun and not ended
     cdef readonly int64_t commands
+    cdef readonly bytes error     # the line of the first error reply, or None
 
     def __cinit__(self, Client client not None, int64_t bulk_length=(1 << 40)):
         self.client = client
@@ -98,6 +99,8 @@ cdef class Replay:
                 self.execute_container(engine.arguments(&request, 0))
             else:
                 engine.serve(self.client, &request)
+                if engine.reply.length and engine.reply.data[0] == c"-" and self.error is None:
+                    self.error = engine.reply.data[1 : engine.reply.length].rstrip()
                 engine.reply.length = 0
             self.commands += 1
             self.advance(next_frame - position)
@@ -112,7 +115,10 @@ cdef class Replay:
     cdef int execute_container(self, list argv) except -1:
         """A command with subcommands, or none that is known."""
         value = self.client.execute(argv)
-        if isinstance(value, ReplyError) and value.text.startswith(UNKNOWN):
-            raise Damaged(f"unknown command '{argv[0].decode('latin-1')[:128]}'")
+        if isinstance(value, ReplyError):
+            if value.text.startswith(UNKNOWN):
+                raise Damaged(f"unknown command '{argv[0].decode('latin-1')[:128]}'")
+            if self.error is None:
+                self.error = value.text.encode()
         self.client.engine.finish_command()
         return 0

@@ -111,7 +111,7 @@ def select(ctx: Any, args: list[bytes]) -> str:
         raise errors.NOT_AN_INTEGER
     if not -(2**31) <= index < 2**31:
         raise _INDEX_RANGE
-    databases = ctx.engine.databases
+    databases = ctx.databases
     if ctx.config.cluster_enabled and len(databases) == 1 and index != 0:
         raise _SELECT_IN_CLUSTER
     if not 0 <= index < len(databases):

@@ -138,7 +138,7 @@ def copy(ctx: Any, args: list[bytes]) -> int:
 @command("move")
 def move(ctx: Any, args: list[bytes]) -> int:
     key = args[0]
-    if ctx.config.cluster_enabled and len(ctx.engine.databases) == 1:
+    if ctx.config.cluster_enabled and len(ctx.databases) == 1:
         raise _MOVE_IN_CLUSTER
     target_db = _database(ctx, args[1])
     if target_db is ctx.db:
@@ -168,9 +168,9 @@ def _place(target_db: Any, target: bytes, value: Any, source_db: Any, source: by
 def _database(ctx: Any, raw: bytes) -> Any:
     """The database of a number. A cluster has only number 0, unless `cluster-databases` says otherwise."""
     index = parse_int_between(raw, INT_MIN, INT_MAX)
-    if not 0 <= index < len(ctx.engine.databases):
+    if not 0 <= index < len(ctx.databases):
         raise errors.DB_INDEX_OUT_OF_RANGE
-    return ctx.engine.databases[index]
+    return ctx.databases[index]
 
 
 def _changed_in(ctx: Any, database: Any, key: bytes, event: Event, dirty: int = 1) -> None:

@@ -64,7 +64,7 @@ def xadd(ctx: Any, args: list[bytes]) -> Any:
         else:
             break
     wanted = _WantedId(args[at]) if at < len(args) else None
-    trimming = options.finish(ctx.replicated)
+    trimming = options.finish(ctx.obeyed)
     pairs = args[at + 1 :]
     if wanted is None or not pairs or len(pairs) % 2:
         raise errors.wrong_arity("xadd")
@@ -239,7 +239,7 @@ def xtrim(ctx: Any, args: list[bytes]) -> int:
         if following is None:
             raise errors.SYNTAX
         at = following
-    trimming = options.finish(ctx.replicated)
+    trimming = options.finish(ctx.obeyed)
     if trimming is None:
         raise _NO_STRATEGY
     stream = ctx.db.lookup_write_as(key, Stream)

@@ -157,6 +157,7 @@ class Snapshots:
             databases,
             aux,
             functions=[library.code for library in self._worker.functions],
+            rooms=self._worker.anteroom.rooms.values(),
             compress=config.rdbcompression,
             checksum=config.rdbchecksum,
         )
@@ -285,6 +286,9 @@ class Snapshots:
                 yield self.loader
                 self.loaded_aux = reader.aux
                 self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired
+            for move in reader.arrivals:
+                self._worker.anteroom.open(*move)
+            self._worker.anteroom.settle()
         finally:
             self.loader = None
             if not was_loading:

@@ -217,7 +217,8 @@ class PrimaryLink(asyncio.Protocol):
         db = self._session.db
         # No key is too old for the primary's command: it is the primary that decides what has expired.
         db.shows_expired = True
-        reply = self._session.apply(argv)
+        anteroom = self._worker.anteroom
+        reply = anteroom.apply(self._session, argv) if anteroom.rooms else self._session.apply(argv)
         db.shows_expired = False
         if isinstance(reply, ReplyError):
             shown = name.decode("latin-1")

@@ -281,6 +281,7 @@ class Replication:
         self._worker.databases_emptied(self._worker.databases)
         for db in self._worker.databases:
             self._worker.graveyard.empty(db, self._worker.config.replica_lazy_flush)
+        self._worker.anteroom.clear()
         self._worker.functions.flush()
 
     @contextlib.contextmanager

@@ -75,7 +75,7 @@ class Calls:
         client, self.caller = self.client, caller
         client.db = caller.db
         client.resp = 2
-        client.replicated = caller.replicated
+        client.obeyed, client.replicated = caller.obeyed, caller.replicated
         client.user = caller.user
         client.asking, client.readonly = caller.asking, caller.readonly
         client.tracking = caller.tracking

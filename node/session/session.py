@@ -141,6 +141,11 @@ class Session(Client):
     def config(self) -> Any:
         return self.worker.config
 
+    @property
+    def databases(self) -> list[Any]:
+        """Those that SELECT, MOVE and COPY can name."""
+        return self.engine.databases
+
     # --- executing -----------------------------------------------------------------------------------
 
     def execute(self, argv: list[bytes]) -> Any:
@@ -185,7 +190,9 @@ class Session(Client):
             raise
         gate = self.engine.gate
         paused = gate & GATE_PAUSED_ALL or (
-            gate & GATE_PAUSED_WRITES and self._waits_with_writes(command, argv)
+            gate & GATE_PAUSED_WRITES
+            and self._waits_with_writes(command, argv)
+            and self.worker.pause.concerns(self._keys_of(command, argv))
         )
         if paused and self.link is not None and not self.is_privileged:
             self.worker.pause.wait(self, argv)
@@ -274,10 +281,7 @@ class Session(Client):
     def _check_slot(self, command: Command, argv: list[bytes]) -> None:
         if not self.worker.cluster.enabled:
             return
-        if command.name == "exec":
-            keys = [queued[i] for row, queued in self.queue or () for i in row.key_positions(queued)]
-        else:
-            keys = [argv[i] for i in command.key_positions(argv)]
+        keys = self._keys_of(command, argv)
         if not keys:
             return
         try:
@@ -286,6 +290,12 @@ class Session(Client):
             if command.name == "exec":
                 self.leave_transaction()
             raise
+
+    def _keys_of(self, command: Command, argv: list[bytes]) -> list[bytes]:
+        """The keys of a command, or of all that EXEC would execute."""
+        if command.name == "exec":
+            return [queued[i] for row, queued in self.queue or () for i in row.key_positions(queued)]
+        return [argv[i] for i in command.key_positions(argv)]
 
     def _check_role(self, command: Command) -> None:
         """Outside of clusters, send a client that understands it from us, a replica, to our primary."""
@@ -331,8 +341,8 @@ class Session(Client):
 
     @property
     def is_privileged(self) -> bool:
-        """Commands of our primary, and of a file being loaded, are obeyed, not judged."""
-        return self.replicated
+        """Commands of our primary, of a file being loaded, of slots that move here, are obeyed, not judged."""
+        return self.obeyed
 
     def apply(self, argv: list[bytes]) -> Any:
         """Execute a command of a replication stream or a log; returns its reply value."""

@@ -23,13 +23,10 @@ LEFT_OUT = {
     "module|load": "modules are C libraries for another server's inside",
     "module|loadex": "as above",
     "module|unload": "as above",
-    "cluster|syncslots": "what Valkey's own servers say to each other while slots move",
 }
 """Name or pattern → why it will not be here."""
 
-STILL_TO_COME = {
-    "cluster|migrateslots",  # whole slots by a fork and a stream, in the words of CLUSTER SYNCSLOTS
-}
+STILL_TO_COME: set[str] = set()
 """Names or patterns of what is being built."""
 
 OPTIONS_TO_COME = {

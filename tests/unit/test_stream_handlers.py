@@ -38,7 +38,7 @@ class Context:
 
     resp = 2
     now = 5000
-    replicated = False
+    obeyed = False
 
     def __init__(self) -> None:
         self.db = Database(0)

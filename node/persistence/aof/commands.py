@@ -20,18 +20,35 @@ ITEMS: Final = 64
 """Elements per command."""
 
 
-def commands_of(databases: Sequence[Any], functions: Iterable[bytes]) -> Iterator[Command]:
-    """What makes the data of all `databases`, and the libraries with these sources, from nothing."""
+def commands_of(
+    databases: Sequence[Any], functions: Iterable[bytes], rooms: Iterable[Any] = ()
+) -> Iterator[Command]:
+    """What makes the data of all `databases`, and the libraries with these sources, from nothing. `rooms`: what is on
+    its way here (`node/keyspace/anteroom`)."""
     for source in functions:
         yield [b"FUNCTION", b"LOAD", source]
     for db in databases:
-        if not len(db):
-            continue
-        yield [b"SELECT", b"%d" % db.index]
-        for key, value, expire_at in db.entries():
-            yield from _value(key, value)
-            if expire_at:
-                yield [b"PEXPIREAT", key, b"%d" % expire_at]
+        yield from _database(db)
+    for room in rooms:
+        slots = [b"%d" % slot for span in room.ranges for slot in span]
+        yield [b"CLUSTER", b"SYNCSLOTS", b"ESTABLISH", b"NAME", room.name, b"SLOTSRANGE", *slots]
+        for db in room.databases:
+            yield from _database(db)
+
+
+def _database(db: Any) -> Iterator[Command]:
+    if not len(db):
+        return
+    yield [b"SELECT", b"%d" % db.index]
+    for key, value, expire_at in db.entries():
+        yield from commands_of_key(key, value, expire_at)
+
+
+def commands_of_key(key: bytes, value: Any, expire_at: int) -> Iterator[Command]:
+    """What makes one key; `expire_at` is Unix ms, 0 for never."""
+    yield from _value(key, value)
+    if expire_at:
+        yield [b"PEXPIREAT", key, b"%d" % expire_at]
 
 
 def _value(key: bytes, value: Any) -> Iterator[Command]:

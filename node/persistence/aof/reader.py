@@ -72,6 +72,7 @@ class AofReader:
                 self._worker.log.notice(
                     f"DB loaded from {kind} file {part.name}: {time.monotonic() - started:.3f} seconds"
                 )
+        self._worker.anteroom.settle()
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
@@ -99,6 +100,8 @@ class AofReader:
         while not loader.load_slice():
             self.position = self._before + reader.offset
             await asyncio.sleep(0)
+        for move in reader.arrivals:
+            self._worker.anteroom.open(*move)
         return reader.offset
 
     async def _read_commands(self, file: BinaryIO, name: str, start: int) -> Replay:

@@ -131,7 +131,8 @@ class Rewrite:
     def _write_commands(self, descriptor: int) -> None:
         pending = bytearray()
         functions = (library.code for library in self._worker.functions)
-        for command in commands_of(self._worker.engine.databases, functions):
+        rooms = self._worker.anteroom.rooms.values()
+        for command in commands_of(self._worker.engine.databases, functions, rooms):
             pending += encode_command(command)
             if len(pending) >= WRITE_SIZE:
                 write_fully(descriptor, pending)

@@ -9,10 +9,13 @@ An RDB file is a snapshot of a whole server:
               | SELECTDB length                    the database of the keys that follow
               | RESIZEDB length length             hint: how many keys, how many of them expire
               | SLOT_INFO length length length     hint: slot, its keys, how many of them expire
+              | SLOT_IMPORT string length range*   a move of whole slots that was under way to the writer:
+                                                   its name, and how many ranges of slots it has
               | FUNCTION2 string                   source of a function library
               | MODULE_AUX length module-value     data of a module, apart from its keys
               | entry
     entry     = [expiry] [IDLE length] [FREQ byte] type key value
+    range     = length length                      first and last slot; their keys are among the entries
     expiry    = EXPIRE_MS int64 | EXPIRE_S int32   Unix time
     key       = string
     checksum  = uint64: CRC64 of all bytes before it; zero when the writer did not compute one

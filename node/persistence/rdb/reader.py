@@ -66,6 +66,8 @@ class RdbReader:
         self.keys_expected = 0
         """The writer's own count of keys, from its hints so far."""
         self.empty_keys_skipped = 0
+        self.arrivals: list[tuple[bytes, list[tuple[int, int]]]] = []
+        """Moves of slots that were under way to the writer: name, and ranges of slots."""
 
     @property
     def offset(self) -> int:
@@ -167,6 +169,10 @@ class RdbReader:
             case rdb.OP_SLOT_INFO:
                 for _ in range(3):
                     source.load_length()
+            case rdb.OP_SLOT_IMPORT:
+                name, ranges = source.load_string(), source.load_length()
+                slots = [(source.load_length(), source.load_length()) for _ in range(ranges)]
+                self.arrivals.append((name, slots))
             case rdb.OP_FUNCTION2:
                 self._read_function(source.load_string())
             case rdb.OP_MODULE_AUX:

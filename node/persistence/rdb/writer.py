@@ -46,36 +46,49 @@ def _put_header(out: RdbOutput, version: int, aux: Mapping[str, str | int]) -> N
         out.string(str(value).encode())
 
 
+def _put_room(out: RdbOutput, room: Any) -> None:
+    out.byte(rdb.OP_SLOT_IMPORT)
+    out.string(room.name)
+    out.length(len(room.ranges))
+    for first, last in room.ranges:
+        out.length(first)
+        out.length(last)
+
+
 def write_rdb(
     write: Write,
     databases: Iterable[Any],
     aux: Mapping[str, str | int],
     *,
     functions: Iterable[bytes] = (),
+    rooms: Iterable[Any] = (),
     compress: bool = True,
     checksum: bool = True,
 ) -> int:
     """Write a whole file and return how many keys are in it.
 
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
-    `functions`: the sources of libraries.
+    `functions`: the sources of libraries. `rooms`: what is on its way here (`node/keyspace/anteroom`).
     """
     out = RdbOutput(write, save_stream, compress, checksum)
-    databases = list(databases)
-    expiring = any(db.expiring_hashes for db in databases)
+    databases, rooms = list(databases), list(rooms)
+    everything = [(db, *(room.databases[at] for room in rooms)) for at, db in enumerate(databases)]
+    expiring = any(db.expiring_hashes for group in everything for db in group)
     _put_header(out, rdb.VERSION_WITH_FIELD_EXPIRY if expiring else rdb.VERSION_WRITTEN, aux)
     for code in functions:
         _put_function(out, code)
+    for room in rooms:
+        _put_room(out, room)
     keys = 0
-    for db in databases:
-        if not len(db):
+    for group in everything:
+        if not any(map(len, group)):
             continue
         out.byte(rdb.OP_SELECTDB)
-        out.length(db.index)
+        out.length(group[0].index)
         out.byte(rdb.OP_RESIZEDB)
-        out.length(len(db))
-        out.length(db.volatile_count)
-        keys += out.entries(db)
+        out.length(sum(map(len, group)))
+        out.length(sum(db.volatile_count for db in group))
+        keys += sum(map(out.entries, group))
     out.byte(rdb.OP_EOF)
     out.flush()
     write((out.crc if checksum else 0).to_bytes(8, "little"))

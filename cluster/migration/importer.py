@@ -1,0 +1,78 @@
+"""The target's end of the connection: hands and senses of one `ImportJob`.
+
+The source's connection began as a client's. Since ESTABLISH what it sends is a stream of commands like a primary's,
+executed in a room of its own (node/keyspace/anteroom), and never answered, but for the words of the protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cluster.migration.effects import Effect, Hangup, Send
+from cluster.migration.import_job import ImportJob
+from node.core.engine import GATE_OUT_OF_MEMORY
+from node.core.replay import Damaged, Replay
+from node.core.reply_writer import encode_command
+from node.keyspace.anteroom import Room
+
+if TYPE_CHECKING:
+    from node.worker import Worker
+
+Perform = Callable[[ImportJob, list[Effect]], None]
+
+
+class Importer:
+    def __init__(self, worker: Worker, job: ImportJob, room: Room, link: Any, perform: Perform) -> None:
+        """`link`: the connection on which ESTABLISH is being served."""
+        self._worker = worker
+        self._job = job
+        self._room = room
+        self._link = link
+        self._told = perform
+        self._replay = Replay(room.session)
+        self._closed = False
+        link.divert(self._received)
+
+    def is_of(self, session: Any) -> bool:
+        return session is self._room.session
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Send():
+                self._link.send(encode_command(list(effect.argv)))
+            case Hangup():
+                self.close()
+
+    def close(self) -> None:
+        """Nothing is executed or told any more. What was sent still leaves."""
+        if not self._closed:
+            self._closed = True
+            self._room.session.replicated = True  # what is left of its stream concerns nobody
+            self._link.close()
+
+    def _received(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if not data:
+            self._closed = True
+            self._told(self._job, self._job.lost(self._worker.engine.tick()))
+            return
+        now = self._worker.engine.now
+        self._job.received(now)
+        self._room.set_clock(now)
+        try:
+            self._replay.feed(data)
+        except Damaged as damage:
+            self._refuse(str(damage))
+        else:
+            if self._replay.error is not None:
+                self._refuse(self._replay.error.decode("utf-8", "replace"))
+        if not self._closed and self._worker.engine.gate & GATE_OUT_OF_MEMORY:
+            self._told(self._job, self._job.out_of_memory(now))
+        self._worker.trail.flush()
+
+    def _refuse(self, reason: str) -> None:
+        self._worker.log.warning(f"A command of slot migration {self._job.description()} failed here: {reason}")
+        if not self._closed:
+            self._told(self._job, self._job.refused(self._worker.engine.now))

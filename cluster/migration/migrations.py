@@ -1,0 +1,213 @@
+"""All migrations of whole slots that this worker takes part in, or has taken part in.
+
+    MIGRATESLOTS at the source  →  ExportJob, Exporter  ⇄  ImportJob, Importer  ←  SYNCSLOTS ESTABLISH at the target
+
+The jobs decide (export_job.py, import_job.py); here what they want done is done, and what happens to the worker is
+told to them: that slots change hands, that its role changes, that its data goes, that time passes. Jobs that have
+ended stay in the list, as many as `cluster-slot-migration-log-max-len` says.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cluster.migration import effects as fx
+from cluster.migration.effects import Effect
+from cluster.migration.export_job import ExportJob
+from cluster.migration.exporter import Exporter
+from cluster.migration.import_job import ImportJob
+from cluster.migration.importer import Importer
+from cluster.migration.job import Job
+from cluster.slots import NO_SLOTS
+from cluster.topology.node import Node
+
+if TYPE_CHECKING:
+    from cluster.member import Member
+    from node.worker import Worker
+
+Ranges = Sequence[tuple[int, int]]
+
+
+class Migrations:
+    def __init__(self, member: Member, worker: Worker) -> None:
+        self._member = member
+        self._worker = worker
+        self.jobs: list[Job] = []
+        """The latest first."""
+        self._ends: dict[Job, Exporter | Importer] = {}
+
+    @property
+    def _now(self) -> int:
+        return self._worker.engine.tick()
+
+    # --- what there is
+
+    def exporting(self) -> int:
+        """Bitmap of the slots that are on their way elsewhere."""
+        return _slots_of(job for job in self.jobs if isinstance(job, ExportJob) and job.in_progress)
+
+    def importing(self) -> int:
+        """Bitmap of the slots that are on their way here."""
+        return _slots_of(job for job in self.jobs if isinstance(job, ImportJob) and job.in_progress)
+
+    def find(self, name: str) -> Job | None:
+        return next((job for job in self.jobs if job.name == name), None)
+
+    def import_of(self, session: Any) -> ImportJob | None:
+        """The import whose source's commands this session executes."""
+        for job, end in self._ends.items():
+            if isinstance(job, ImportJob) and isinstance(end, Importer) and end.is_of(session):
+                return job
+        return None
+
+    # --- beginnings
+
+    def export(self, ranges: Ranges, target: Node) -> ExportJob:
+        """CLUSTER MIGRATESLOTS: send these slots to another primary."""
+        job = ExportJob(secrets.token_hex(20), ranges, self._member.coordinator.myself.id, target.id, self._now)
+        self.jobs.insert(0, job)
+        address = (target.ip, target.client_port(tls=False))
+        self._ends[job] = Exporter(self._worker, job, address, self._perform)
+        self._perform(job, job.start())
+        return job
+
+    def accept(self, name: str, ranges: Ranges, source: Node, link: Any) -> ImportJob:
+        """SYNCSLOTS ESTABLISH of a source, on the connection `link`."""
+        job = ImportJob(name, ranges, source.id, self._member.coordinator.myself.id, self._now)
+        self.jobs.insert(0, job)
+        room = self._worker.anteroom.open(name.encode(), ranges)
+        self._ends[job] = Importer(self._worker, job, room, link, self._perform)
+        self._perform(job, job.begun())
+        return job
+
+    def track(self, name: str, ranges: Ranges) -> None:
+        """SYNCSLOTS ESTABLISH in our primary's stream, or in the log."""
+        self._worker.anteroom.open(name.encode(), ranges)
+        self._find_rooms()
+
+    def finish(self, job: Job, *, success: bool, message: str) -> None:
+        """SYNCSLOTS FINISH."""
+        if isinstance(job, ImportJob) and job.in_progress:
+            self._perform(job, job.finished(self._now, success=success, message=message))
+
+    def heard(self, job: ImportJob, word: str) -> None:
+        """CLUSTER SYNCSLOTS `word`, of the source."""
+        self._perform(job, job.heard(word, self._now))
+
+    def cancel(self) -> None:
+        """CLUSTER CANCELSLOTMIGRATIONS: give up all exports."""
+        for job in self._exports():
+            self._perform(job, job.cancel(self._now))
+
+    # --- what happens
+
+    def tick(self) -> None:
+        """Ten times a second."""
+        self._find_rooms()
+        timeout = self._worker.config.repl_timeout * 1000
+        for job in self._going_on():
+            self._perform(job, job.tick(self._now, timeout))
+            end = self._ends.get(job)
+            if isinstance(end, Exporter):
+                end.look()
+        most = self._worker.config.cluster_slot_migration_log_max_len
+        for job in reversed(self.jobs):
+            if len(self.jobs) <= most:
+                break
+            if not job.in_progress:
+                self.jobs.remove(job)
+
+    def slots_changed(self) -> None:
+        """Some slots have new owners."""
+        coordinator = self._member.coordinator
+        for job in self._going_on():
+            owner = next((node.id for node in coordinator.topology.owners() if not job.slots & ~node.slots), "")
+            self._perform(job, job.owned_by(owner, coordinator.myself.id, self._now))
+
+    def data_flushed(self) -> None:
+        """All keys go, or those of a database. Imports of our primary's are over for us, too."""
+        for job in self._going_on():
+            if isinstance(job, ExportJob):
+                self._perform(job, job.flushed(self._now))
+            elif job.only_tracked:
+                self._perform(job, job.finished(self._now, success=False, message="Data was flushed"))
+            else:
+                self._perform(job, job.fail("Data was flushed", self._now))
+
+    def demoted(self) -> None:
+        """This node becomes a replica."""
+        for job in self._going_on():
+            self._perform(job, job.demoted(self._now))
+
+    def promoted(self, reason: str) -> None:
+        """This node becomes a primary, or starts as one: what was imported is ours, or goes for that `reason`."""
+        self._find_rooms()
+        for job in self._going_on():
+            if isinstance(job, ImportJob) and job.only_tracked:
+                if job.slots & ~self._member.coordinator.myself.slots == NO_SLOTS:
+                    self._perform(job, job.admitted(self._now))
+                else:
+                    self._perform(job, job.fail(reason, self._now))
+
+    def stop(self) -> None:
+        """The worker ends."""
+        for end in list(self._ends.values()):
+            end.close()
+
+    def _find_rooms(self) -> None:
+        """What the stream, the log or a snapshot told of."""
+        known = {job.name for job in self.jobs}
+        for name, room in self._worker.anteroom.rooms.items():
+            if name.decode() not in known:
+                self.jobs.insert(0, ImportJob(name.decode(), room.ranges, "", "", self._now))
+
+    def _going_on(self) -> list[ExportJob | ImportJob]:
+        return [job for job in self.jobs if isinstance(job, ExportJob | ImportJob) and job.in_progress]
+
+    def _exports(self) -> list[ExportJob]:
+        return [job for job in self._going_on() if isinstance(job, ExportJob)]
+
+    # --- effects
+
+    def _perform(self, job: ExportJob | ImportJob, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case fx.Log():
+                    getattr(self._worker.log, effect.level)(effect.text)
+                case fx.HoldWrites():
+                    self._worker.pause.hold_slots(job.name, effect.until, job.slots)
+                    self._worker.trail.flush()
+                case fx.ResumeWrites():
+                    self._worker.pause.end(job.name)
+                case fx.TakeSlots() | fx.Admit() | fx.Dismiss() | fx.Propagate():
+                    self._perform_on_data(job, effect)
+                case _:
+                    end = self._ends.get(job)
+                    if end is not None:
+                        end.perform(effect)
+        if not job.in_progress:
+            self._ends.pop(job, None)
+
+    def _perform_on_data(self, job: ExportJob | ImportJob, effect: Effect) -> None:
+        anteroom, name = self._worker.anteroom, job.name.encode()
+        match effect:
+            case fx.TakeSlots():
+                anteroom.admit(name)
+                self._member.turn(lambda coordinator, now: coordinator.take_slots(job.slots, now))
+            case fx.Admit():
+                if name in anteroom.rooms:
+                    anteroom.admit(name)
+            case fx.Dismiss(told=told):
+                if name in anteroom.rooms:
+                    anteroom.dismiss(name, told=told)
+            case fx.Propagate(argv=argv):
+                self._worker.trail.add(0, list(argv))
+
+
+def _slots_of(jobs: Any) -> int:
+    slots = NO_SLOTS
+    for job in jobs:
+        slots |= job.slots
+    return slots

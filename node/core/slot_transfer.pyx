@@ -1,0 +1,56 @@
+"""Moving the keys of a slot from one database to another without touching them.
+
+A slot is a table of its own (slot_table.pyx), so it changes hands as one struct, whatever it holds.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from node.core.database cimport Database
+from node.core.hash cimport Hash
+from node.core.key_slot cimport SLOT_COUNT
+from node.core.keyspace cimport key_of
+from node.core.slot_table cimport IS_OBJECT, TYPE_HASH, Entry, SlotTable, entry_object, entry_of
+
+
+def transfer_slots(Database source not None, Database target not None, int first, int last) -> int:
+    """Let `target` have all keys of the slots first..last that `source` holds; returns how many. What `target`
+    held of a slot that `source` has keys of is dropped."""
+    cdef int slot
+    cdef int moved = 0
+    if source.size == 0:
+        return 0
+    for slot in range(max(first, 0), min(last, SLOT_COUNT - 1) + 1):
+        if source.tables[slot].used:
+            moved += transfer(source, target, slot)
+    return moved
+
+
+cdef int transfer(Database source, Database target, int slot) except -1:
+    cdef SlotTable* table
+    target.own_tables()
+    target.clear_slot(slot)
+    table = &target.tables[slot]
+    table[0] = source.tables[slot]
+    memset(&source.tables[slot], 0, sizeof(SlotTable))
+    source.size -= table.used
+    source.volatile_count -= table.volatiles
+    target.size += table.used
+    target.volatile_count += table.volatiles
+    await_fields(target, table)
+    return table.used
+
+
+cdef int await_fields(Database target, SlotTable* table) except -1:
+    """Fields of hashes may expire: the database must know whose."""
+    cdef uint32_t i
+    cdef Entry* entry
+    for i in range(1U << table.bits):
+        if table.cells[i] == 0:
+            continue
+        entry = entry_of(table.cells[i])
+        if entry.flags & IS_OBJECT and entry.type == TYPE_HASH:
+            if (<Hash><PyObject*>entry_object(entry)[0]).timed:
+                target.await_fields(key_of(entry), <Hash><PyObject*>entry_object(entry)[0])
+    return 0
