@@ -27,7 +27,7 @@ def countkeysinslot(member: Member, ctx: Any, args: list[bytes]) -> int:
     slot = parse_int(args[0])
     if not 0 <= slot < SLOT_COUNT:
         raise _INVALID_SLOT
-    return int(ctx.db.count_in_slot(slot))
+    return int(ctx.db.count_in_slot(slot) + ctx.worker.anteroom.count_in_slot(ctx.db.index, slot))
 
 
 @cluster_command("cluster|getkeysinslot")

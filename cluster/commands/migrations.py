@@ -53,7 +53,9 @@ def migrateslots(member: Member, ctx: Any, args: list[bytes]) -> str:
         position += 2
     for ranges, target in moves:
         job = member.migrations.export(ranges, target)
-        ctx.worker.log.notice(f"Slot migration initiated through CLUSTER MIGRATESLOTS command: {job.description()}")
+        ctx.worker.log.notice(
+            f"Slot migration initiated through CLUSTER MIGRATESLOTS command: {job.description()}"
+        )
     return OK
 
 
@@ -73,8 +75,8 @@ def cancelslotmigrations(member: Member, ctx: Any, args: list[bytes]) -> str:
 
 @cluster_command("cluster|syncslots")
 def syncslots(member: Member, ctx: Any, args: list[bytes]) -> Any:
-    """ESTABLISH and FINISH also stand in the stream of our primary, and in the log; whatever else does was said to
-    the primary alone."""
+    """ESTABLISH and FINISH also stand in the stream of our primary, and in the log; whatever else does was
+    said to the primary alone."""
     word = args[0].decode("latin-1").lower()
     if word == "establish":
         return _establish(member, ctx, args[1:])
@@ -90,9 +92,7 @@ def syncslots(member: Member, ctx: Any, args: list[bytes]) -> Any:
         return NO_REPLY
     if word not in _BETWEEN_ENDS:
         raise errors.SYNTAX
-    raise ReplyError(
-        f"ERR CLUSTER SYNCSLOTS {word.upper()} should only be used by slot migration clients"
-    )
+    raise ReplyError(f"ERR CLUSTER SYNCSLOTS {word.upper()} should only be used by slot migration clients")
 
 
 def _establish(member: Member, ctx: Any, args: list[bytes]) -> str:
@@ -170,8 +170,8 @@ def _check_can_start(member: Member) -> None:
 def _parse_ranges(
     args: Sequence[bytes], position: int, owners: Sequence[Node | None] | None
 ) -> tuple[list[Range], Node | None, int]:
-    """Pairs of slots from `position` on, up to what is no number, and where that is. All must belong to one node of
-    `owners`, which is returned, too; None for nobody asks."""
+    """Pairs of slots from `position` on, up to what is no number, and where that is. All must belong to one
+    node of `owners`, which is returned, too; None for nobody asks."""
     ranges: list[Range] = []
     owner: Node | None = None
     while position < len(args) and as_int(args[position]) is not None:
@@ -181,12 +181,8 @@ def _parse_ranges(
         last = parse_slot(args[position + 1])
         if first > last:
             raise ReplyError(f"ERR Start slot number {first} is greater than end slot number {last}.")
-        for slot in range(first, last + 1) if owners is not None else ():
-            if owners[slot] is None:
-                raise ReplyError(f"ERR Slot {slot} has no node served.")
-            owner = owner or owners[slot]
-            if owners[slot] is not owner:
-                raise ReplyError("ERR Requested slots span multiple shards")
+        if owners is not None:
+            owner = _owner(owners, first, last, owner)
         for before in ranges:
             if first <= before[1] and before[0] <= last:
                 raise ReplyError(
@@ -197,6 +193,18 @@ def _parse_ranges(
     if not ranges:
         raise ReplyError("ERR No slot ranges specified")
     return ranges, owner, position
+
+
+def _owner(owners: Sequence[Node | None], first: int, last: int, expected: Node | None) -> Node | None:
+    """Who owns these slots; `expected`: who owns others that must be the same node's."""
+    for slot in range(first, last + 1):
+        owner = owners[slot]
+        if owner is None:
+            raise ReplyError(f"ERR Slot {slot} has no node served.")
+        if expected is not None and owner is not expected:
+            raise ReplyError("ERR Requested slots span multiple shards")
+        expected = owner
+    return expected
 
 
 def _slots_of(ranges: Sequence[Range]) -> int:

@@ -13,6 +13,8 @@ from node.replies import OK
 if TYPE_CHECKING:
     from cluster.member import Member
 
+_EXPORTING = ReplyError("ERR Slot export in progress.")
+_IMPORTING = ReplyError("ERR Slot import in progress.")
 _BAD_SETSLOT = ReplyError("ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP")
 
 
@@ -68,6 +70,10 @@ def setslot(member: Member, ctx: Any, args: list[bytes]) -> str:
     if not member.coordinator.myself.is_primary:
         raise ReplyError("ERR You can use SETSLOT only with masters.")
     slot = parse_slot(args[0])
+    if member.migrations.exporting():
+        raise _EXPORTING
+    if member.migrations.importing():
+        raise _IMPORTING
     action = args[1].upper()
     node_id = text(args[2]) if len(args) == 3 else None
     match action, node_id:

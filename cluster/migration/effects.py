@@ -1,7 +1,8 @@
 """What the two ends of a migration want done: values that their driver performs, in order, after each input.
 
-The machines (export_job.py, import_job.py) decide and touch nothing, so that every way a migration can end is tested
-without a socket. Sockets, children and data are the driver's (migrations.py, exporter.py, importer.py).
+The machines (export_job.py, import_job.py) decide and touch nothing, so that every way a migration can end is
+tested without a socket. Sockets, children and data are the driver's (migrations.py, exporter.py,
+importer.py).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Send the keys of the slots, and keep what is written to them from now on. Report with `snapshot_began`, or
-    with nothing if it cannot begin yet; then with `snapshot_sent` or `snapshot_failed`."""
+    """Send the keys of the slots, and keep what is written to them from now on. Report with `snapshot_began`,
+    or with nothing if it cannot begin yet; then with `snapshot_sent` or `snapshot_failed`."""
 
 
 @dataclass(frozen=True, slots=True)

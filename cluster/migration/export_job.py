@@ -1,19 +1,20 @@
 """The source's end of a migration, as a state machine without sockets.
 
-    state                        waits for                             then
-    connecting                   the connection                        AUTH if there is a password, else ESTABLISH
-    reading-auth-response        +OK                                   ESTABLISH: source, name, slots
-    reading-establish-response   +OK                                   ACK, which sets the target's clock going
-    waiting-to-snapshot          no other child to be running          snapshot; what is written meanwhile is kept
-    snapshotting                 the snapshot's end                    SNAPSHOT-EOF; then what was kept, and on
-    replicating                  REQUEST-PAUSE                         hold writes, when little enough is on its way
-    waiting-to-pause             what is on its way to be little       PAUSED
-    failover-paused              REQUEST-FAILOVER                      FAILOVER-GRANTED
-    failover-granted             the slots to be the target's          success: writes go on, there
+    state                        waits for                         then
+    connecting                   the connection                    AUTH if there is a password, else ESTABLISH
+    reading-auth-response        +OK                               ESTABLISH: source, name, slots
+    reading-establish-response   +OK                               ACK: the target may begin to count time
+    waiting-to-snapshot          no other child to be running      snapshot; what is written now is kept
+    snapshotting                 the snapshot's end                SNAPSHOT-EOF; then what was kept, and on
+    replicating                  REQUEST-PAUSE                     looks at what is on its way
+    waiting-to-pause             that to be little                 holds writes; PAUSED
+    failover-paused              REQUEST-FAILOVER                  FAILOVER-GRANTED
+    failover-granted             the slots to be the target's      success: writes go on, there
 
-Until FAILOVER-GRANTED leaves, whatever goes wrong ends the job and nothing else: the slots are served here all the
-time. Afterwards the target may or may not have taken them, so writes are held until the cluster tells, or until
-the pause is over; who then goes on without having heard may lose what it accepts, and says so.
+Until FAILOVER-GRANTED leaves, whatever goes wrong ends the job and nothing else: the slots are served here
+all the time. Afterwards the target may or may not have taken them, so writes are held until the cluster
+tells, or until the pause is over; who then goes on without having heard may lose what it accepts, and says
+so.
 
 The words and times are those of Valkey 9, so that each end may be a Valkey server: facts from its
 cluster_migrateslots.c.
@@ -139,16 +140,16 @@ class ExportJob(Job):
         return self._fail("Unknown SYNCSLOTS subcommand used", now)
 
     def on_its_way(self, unsent: int, limit: int, pause: int, now: int) -> list[Effect]:
-        """`unsent` bytes wait for the target, of which there may be `limit` when writes are held, -1 for any number.
-        `pause`: the time limit of a manual failover, in ms."""
+        """`unsent` bytes wait for the target, of which there may be `limit` when writes are held, -1 for any
+        number. `pause`: the time limit of a manual failover, in ms."""
         if self.state is not State.WAITING_TO_PAUSE or 0 <= limit < unsent:
             return []
         self.held_until = now + pause * PAUSE_FACTOR
         return [
             Log(
                 "notice",
-                f"Pausing writes (remaining_repl_size is {unsent}) to allow slot migration {self.description()} to "
-                "finalize failover.",
+                f"Pausing writes (remaining_repl_size is {unsent}) to allow slot migration "
+                f"{self.description()} to finalize failover.",
             ),
             HoldWrites(self.held_until),
             Send((*SYNCSLOTS, b"PAUSED")),
@@ -193,8 +194,9 @@ class ExportJob(Job):
         return [
             Log(
                 "warning",
-                f"Write loss risk! During slot migration {self.description()}, new owner did not broadcast ownership "
-                "before we unpaused ourselves. Any writes we have recorded since unpausing may be lost!",
+                f"Write loss risk! During slot migration {self.description()}, new owner did not broadcast "
+                "ownership before we unpaused ourselves. Any writes we have recorded since unpausing may be "
+                "lost!",
             ),
             *self._fail(
                 "Unpaused before migration completed (migration may have succeeded with lost writes)", now

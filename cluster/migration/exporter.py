@@ -1,8 +1,8 @@
 """The source's connection to the target: hands and senses of one `ExportJob`.
 
-Three things leave by it, in this order: the words of the protocol until the snapshot begins; the snapshot; what was
-written to the slots since, and all that is written from then on. What is written during the snapshot is kept in
-memory, as much as `client-output-buffer-limit replica` lets us keep for anybody.
+Three things leave by it, in this order: the words of the protocol until the snapshot begins; the snapshot;
+what was written to the slots since, and all that is written from then on. What is written during the snapshot
+is kept in memory, as much as `client-output-buffer-limit replica` lets us keep for anybody.
 """
 
 from __future__ import annotations
@@ -34,11 +34,19 @@ Perform = Callable[[ExportJob, list[Effect]], None]
 class Exporter(asyncio.Protocol):
     """`perform(job, effects)` is told of everything that happens; it gives back the effects that are ours."""
 
-    def __init__(self, worker: Worker, job: ExportJob, address: tuple[str, int], perform: Perform) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        job: ExportJob,
+        address: tuple[str, int],
+        perform: Perform,
+        may_pause: Callable[[], bool],
+    ) -> None:
         self._worker = worker
         self._job = job
         self._address = address
         self._told = perform
+        self._may_pause = may_pause
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -161,7 +169,9 @@ class Exporter(asyncio.Protocol):
             children.when_free(self._child_is_free)
             return
         except OSError as error:
-            self._worker.log.warning(f"Can't begin slot migration snapshot in background: fork: {error.strerror}")
+            self._worker.log.warning(
+                f"Can't begin slot migration snapshot in background: fork: {error.strerror}"
+            )
             self._tell(self._job.snapshot_failed(self._now))
             return
         self._snapshot = snapshot
@@ -214,7 +224,12 @@ class Exporter(asyncio.Protocol):
         config = self._worker.config
         limit = config.slot_migration_max_failover_repl_bytes
         self._worker.trail.flush()
-        self._tell(self._job.on_its_way(self.unsent, limit, config.cluster_manual_failover_timeout, self._now))
+        self._job.unsent = self.unsent
+        if not self._job.waits_to_pause or not self._may_pause():
+            return
+        self._tell(
+            self._job.on_its_way(self.unsent, limit, config.cluster_manual_failover_timeout, self._now)
+        )
         if self._job.waits_to_pause:
             self._look_timer = self._loop.call_later(LOOK_SECONDS, self.look)
 

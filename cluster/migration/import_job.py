@@ -4,14 +4,16 @@
     waiting-for-ack        ACK                   the source is ready
     receiving-snapshot     SNAPSHOT-EOF          REQUEST-PAUSE
     waiting-for-paused     PAUSED                REQUEST-FAILOVER: all that was written is here
-    failover-requested     FAILOVER-GRANTED      takes the slots, by a new config epoch: success
+    failover-requested     FAILOVER-GRANTED
+    failover-granted       nothing               takes the slots, by a new config epoch: success
     occurring-on-primary   FINISH                as the primary says: what replicas track
 
-Between these words come the commands that make the keys. Whatever goes wrong before the last step drops all of
-them, and the source, which has served the slots all the time, goes on. Replicas are told of the beginning
+Between these words come the commands that make the keys. Whatever goes wrong before the last step drops all
+of them, and the source, which has served the slots all the time, goes on. Replicas are told of the beginning
 (ESTABLISH) and of the end (FINISH) in their stream.
 
-The words are those of Valkey 9, so that each end may be a Valkey server: facts from its cluster_migrateslots.c.
+The words are those of Valkey 9, so that each end may be a Valkey server: facts from its
+cluster_migrateslots.c.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class ImportJob(Job):
             ("ack", State.WAITING_FOR_ACK): self._source_is_ready,
             ("snapshot-eof", State.RECEIVING_SNAPSHOT): self._snapshot_is_here,
             ("paused", State.WAITING_FOR_PAUSED): self._all_is_here,
-            ("failover-granted", State.FAILOVER_REQUESTED): self._take,
+            ("failover-granted", State.FAILOVER_REQUESTED): self._slots_are_granted,
         }
 
     def begun(self) -> list[Effect]:
@@ -63,7 +65,9 @@ class ImportJob(Job):
         if word in ("ack", "capa"):
             return []
         known = any(word == each for each, _ in self._steps)
-        return self.fail("Unexpected state machine transition" if known else "Unknown SYNCSLOTS subcommand used", now)
+        return self.fail(
+            "Unexpected state machine transition" if known else "Unknown SYNCSLOTS subcommand used", now
+        )
 
     def _source_is_ready(self, now: int) -> list[Effect]:
         return [self.change(State.RECEIVING_SNAPSHOT, now)]
@@ -74,8 +78,14 @@ class ImportJob(Job):
     def _all_is_here(self, now: int) -> list[Effect]:
         return [self.change(State.FAILOVER_REQUESTED, now), Send((*SYNCSLOTS, b"REQUEST-FAILOVER"))]
 
-    def _take(self, now: int) -> list[Effect]:
-        """It has ended before the slots are taken, so that their new owner is no surprise to it."""
+    def _slots_are_granted(self, now: int) -> list[Effect]:
+        return [self.change(State.GRANTED, now)]
+
+    def take(self, now: int) -> list[Effect]:
+        """If the slots are granted. The job has ended before they are taken, so that their new owner is no
+        surprise to it."""
+        if self.state is not State.GRANTED:
+            return []
         return [*self.ended(now, State.SUCCESS, ""), TakeSlots(), self._finish(), Hangup()]
 
     # --- what happens
@@ -108,13 +118,16 @@ class ImportJob(Job):
 
     def refused(self, now: int) -> list[Effect]:
         """A command of the source could not be executed."""
-        return self.fail("Failed to process command during slot migration. Check logs for more information", now)
+        return self.fail(
+            "Failed to process command during slot migration. Check logs for more information", now
+        )
 
     def out_of_memory(self, now: int) -> list[Effect]:
         return self.fail("Ran out of memory (OOM) during slot import", now)
 
     def demoted(self, now: int) -> list[Effect]:
-        """We are a replica now. What came so far stays, as the new primary may know of it, too: it will tell."""
+        """We are a replica now. What came so far stays, as the new primary may know of it, too: it will
+        tell."""
         if self.only_tracked:
             return []
         self.source = ""

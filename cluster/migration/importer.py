@@ -1,7 +1,8 @@
 """The target's end of the connection: hands and senses of one `ImportJob`.
 
-The source's connection began as a client's. Since ESTABLISH what it sends is a stream of commands like a primary's,
-executed in a room of its own (node/keyspace/anteroom), and never answered, but for the words of the protocol.
+The source's connection began as a client's. Since ESTABLISH what it sends is a stream of commands like a
+primary's, executed in a room of its own (node/keyspace/anteroom), and never answered, but for the words of
+the protocol.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Importer:
         self._worker.trail.flush()
 
     def _refuse(self, reason: str) -> None:
-        self._worker.log.warning(f"A command of slot migration {self._job.description()} failed here: {reason}")
+        self._worker.log.warning(
+            f"A command of slot migration {self._job.description()} failed here: {reason}"
+        )
         if not self._closed:
             self._told(self._job, self._job.refused(self._worker.engine.now))

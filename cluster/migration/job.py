@@ -1,8 +1,8 @@
 """One end of a migration of whole slots: what both ends have in common.
 
-The source exports, the target imports; each has a job of the same name, and so have the target's replicas, which
-only track what happens at their primary. A job that has ended stays in the list that CLUSTER GETSLOTMIGRATIONS
-shows, as a record.
+The source exports, the target imports; each has a job of the same name, and so have the target's replicas,
+which only track what happens at their primary. A job that has ended stays in the list that CLUSTER
+GETSLOTMIGRATIONS shows, as a record.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class State(StrEnum):
     RECEIVING_SNAPSHOT = "receiving-snapshot"
     WAITING_FOR_PAUSED = "waiting-for-paused"
     FAILOVER_REQUESTED = "failover-requested"
+    GRANTED = "failover-granted"
     OCCURRING_ON_PRIMARY = "occurring-on-primary"
     # the source
     CONNECTING = "connecting"
@@ -37,7 +38,6 @@ class State(StrEnum):
     STREAMING = "replicating"
     WAITING_TO_PAUSE = "waiting-to-pause"
     PAUSED = "failover-paused"
-    GRANTED = "failover-granted"
     # the end
     SUCCESS = "success"
     CANCELLED = "cancelled"
@@ -48,13 +48,15 @@ ENDED = frozenset((State.SUCCESS, State.CANCELLED, State.FAILED))
 
 
 class Job:
-    """`name`: 40 hex characters. `ranges`: slots, first and last of each. `source`, `target`: node ids, empty where
-    not known. Times are Unix ms."""
+    """`name`: 40 hex characters. `ranges`: slots, first and last of each. `source`, `target`: node ids, empty
+    where not known. Times are Unix ms."""
 
     operation: ClassVar[str]
     state: State
 
-    def __init__(self, name: str, ranges: Sequence[tuple[int, int]], source: str, target: str, now: int) -> None:
+    def __init__(
+        self, name: str, ranges: Sequence[tuple[int, int]], source: str, target: str, now: int
+    ) -> None:
         self.name = name
         self.ranges = list(ranges)
         self.slots = 0
@@ -66,6 +68,8 @@ class Job:
         self.message = ""
         self.copied_bytes = 0
         """What the snapshot's child had to copy."""
+        self.unsent = 0
+        """Bytes that wait for the target."""
 
     @property
     def in_progress(self) -> bool:
@@ -81,8 +85,14 @@ class Job:
         return " ".join(f"{first}-{last}" for first, last in self.ranges)
 
     def description(self) -> str:
-        other = f"target_node_id: {self.target}" if self.operation == "EXPORT" else f"source_node_id: {self.source}"
-        return f"{{name: {self.name}, operation: {self.operation.lower()}, {other}, slots: {self.ranges_text}}}"
+        other = (
+            f"target_node_id: {self.target}"
+            if self.operation == "EXPORT"
+            else f"source_node_id: {self.source}"
+        )
+        return (
+            f"{{name: {self.name}, operation: {self.operation.lower()}, {other}, slots: {self.ranges_text}}}"
+        )
 
     def change(self, state: State, now: int) -> Effect:
         """Go to `state`; returns the line for the log."""
@@ -118,4 +128,5 @@ class Job:
             b"state": self.state.encode(),
             b"message": self.message.encode(),
             b"cow_size": self.copied_bytes,
+            b"remaining_repl_size": self.unsent,
         }

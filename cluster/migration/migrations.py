@@ -1,10 +1,10 @@
 """All migrations of whole slots that this worker takes part in, or has taken part in.
 
-    MIGRATESLOTS at the source  →  ExportJob, Exporter  ⇄  ImportJob, Importer  ←  SYNCSLOTS ESTABLISH at the target
+    source: MIGRATESLOTS → ExportJob, Exporter ⇄ ImportJob, Importer ← SYNCSLOTS ESTABLISH: target
 
-The jobs decide (export_job.py, import_job.py); here what they want done is done, and what happens to the worker is
-told to them: that slots change hands, that its role changes, that its data goes, that time passes. Jobs that have
-ended stay in the list, as many as `cluster-slot-migration-log-max-len` says.
+The jobs decide (export_job.py, import_job.py); here what they want done is done, and what happens to the
+worker is told to them: that slots change hands, that its role changes, that its data goes, that time passes.
+Jobs that have ended stay in the list, as many as `cluster-slot-migration-log-max-len` says.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Migrations:
         self.jobs: list[Job] = []
         """The latest first."""
         self._ends: dict[Job, Exporter | Importer] = {}
+        self.prevents_pause = False
+        """DEBUG SLOTMIGRATION PREVENT-PAUSE: no writes are held."""
+        self.prevents_failover = False
+        """DEBUG SLOTMIGRATION PREVENT-FAILOVER: no slots are taken."""
 
     @property
     def _now(self) -> int:
@@ -66,10 +70,12 @@ class Migrations:
 
     def export(self, ranges: Ranges, target: Node) -> ExportJob:
         """CLUSTER MIGRATESLOTS: send these slots to another primary."""
-        job = ExportJob(secrets.token_hex(20), ranges, self._member.coordinator.myself.id, target.id, self._now)
+        job = ExportJob(
+            secrets.token_hex(20), ranges, self._member.coordinator.myself.id, target.id, self._now
+        )
         self.jobs.insert(0, job)
         address = (target.ip, target.client_port(tls=False))
-        self._ends[job] = Exporter(self._worker, job, address, self._perform)
+        self._ends[job] = Exporter(self._worker, job, address, self._perform, self._may_pause)
         self._perform(job, job.start())
         return job
 
@@ -95,6 +101,7 @@ class Migrations:
     def heard(self, job: ImportJob, word: str) -> None:
         """CLUSTER SYNCSLOTS `word`, of the source."""
         self._perform(job, job.heard(word, self._now))
+        self._take_if_granted(job)
 
     def cancel(self) -> None:
         """CLUSTER CANCELSLOTMIGRATIONS: give up all exports."""
@@ -112,18 +119,22 @@ class Migrations:
             end = self._ends.get(job)
             if isinstance(end, Exporter):
                 end.look()
+            elif isinstance(job, ImportJob):
+                self._take_if_granted(job)
         most = self._worker.config.cluster_slot_migration_log_max_len
-        for job in reversed(self.jobs):
+        for old in reversed(self.jobs):
             if len(self.jobs) <= most:
                 break
-            if not job.in_progress:
-                self.jobs.remove(job)
+            if not old.in_progress:
+                self.jobs.remove(old)
 
     def slots_changed(self) -> None:
         """Some slots have new owners."""
         coordinator = self._member.coordinator
         for job in self._going_on():
-            owner = next((node.id for node in coordinator.topology.owners() if not job.slots & ~node.slots), "")
+            owner = next(
+                (node.id for node in coordinator.topology.owners() if not job.slots & ~node.slots), ""
+            )
             self._perform(job, job.owned_by(owner, coordinator.myself.id, self._now))
 
     def data_flushed(self) -> None:
@@ -142,7 +153,8 @@ class Migrations:
             self._perform(job, job.demoted(self._now))
 
     def promoted(self, reason: str) -> None:
-        """This node becomes a primary, or starts as one: what was imported is ours, or goes for that `reason`."""
+        """This node becomes a primary, or starts as one: what was imported is ours, or goes for that
+        `reason`."""
         self._find_rooms()
         for job in self._going_on():
             if isinstance(job, ImportJob) and job.only_tracked:
@@ -155,6 +167,13 @@ class Migrations:
         """The worker ends."""
         for end in list(self._ends.values()):
             end.close()
+
+    def _may_pause(self) -> bool:
+        return not self.prevents_pause
+
+    def _take_if_granted(self, job: ImportJob) -> None:
+        if not self.prevents_failover:
+            self._perform(job, job.take(self._now))
 
     def _find_rooms(self) -> None:
         """What the stream, the log or a snapshot told of."""

@@ -1,14 +1,14 @@
 """Keys of slots that are on their way here, before they are ours.
 
-A slot that moves here as a whole arrives while its old owner still serves it. Until it changes hands nobody may see
-its keys: not KEYS, not SCAN, not DBSIZE; nor may they expire or be evicted. So they do not wait among our keys, but
-in databases of their own, a `Room` for each move. When the slot is ours its tables change hands (`admit`, which
-takes no time per key); if the move is given up the room is emptied (`dismiss`).
+A slot that moves here as a whole arrives while its old owner still serves it. Until it changes hands nobody
+may see its keys: not KEYS, not SCAN, not DBSIZE; nor may they expire or be evicted. So they do not wait among
+our keys, but in databases of their own, a `Room` for each move. When the slot is ours its tables change hands
+(`admit`, which takes no time per key); if the move is given up the room is emptied (`dismiss`).
 
-Our replicas, our log and our snapshots have these keys, too, because they must go on where we end. A replica opens
-the same rooms (`CLUSTER SYNCSLOTS ESTABLISH` stands in the stream), and `apply` finds out for each command of the
-stream in which of them it belongs. A snapshot names the moves and their slots; who loads one, or a log, puts
-everything among the other keys at first, and moves it to its room at the end (`settle`).
+Our replicas, our log and our snapshots have these keys, too, because they must go on where we end. A replica
+opens the same rooms (`CLUSTER SYNCSLOTS ESTABLISH` stands in the stream), and `apply` finds out for each
+command of the stream in which of them it belongs. A snapshot names the moves and their slots; who loads one,
+or a log, puts everything among the other keys at first, and moves it to its room at the end (`settle`).
 """
 
 from __future__ import annotations
@@ -92,9 +92,8 @@ class Anteroom:
                 for slot in room.slots():
                     db.clear_slot(slot)
         for db in room.databases:
-            if told and len(db):
-                for key in db.keys():
-                    self._worker.trail.add(db.index, [b"DEL", key])
+            for key in list(db.keys()) if told else ():
+                self._worker.trail.add(db.index, [b"DEL", key])
             self._worker.graveyard.empty(db, True)
 
     def clear(self) -> None:
@@ -110,6 +109,12 @@ class Anteroom:
             for source, target in zip(self._worker.databases, room.databases, strict=True):
                 for first, last in room.ranges:
                     transfer_slots(source, target, first, last)
+
+    def count_in_slot(self, database: int, slot: int) -> int:
+        """Keys of the slot that are here already."""
+        return sum(
+            room.databases[database].count_in_slot(slot) for room in self.rooms.values() if slot in room
+        )
 
     @property
     def _is_loading(self) -> bool:

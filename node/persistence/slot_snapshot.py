@@ -1,8 +1,8 @@
 """The keys of some slots, as the commands that make them, from a forked child.
 
-For whoever takes slots over while they are served: the commands come as of the moment of the fork, and what is
-written from then on must follow them. The child writes into a pipe, and the parent forwards what it reads as fast
-as it is taken, so the memory in use is bounded.
+For whoever takes slots over while they are served: the commands come as of the moment of the fork, and what
+is written from then on must follow them. The child writes into a pipe, and the parent forwards what it reads
+as fast as it is taken, so the memory in use is bounded.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ POLL_SECONDS: Final = 0.002
 
 
 class SlotSnapshot:
-    """`take(chunk)` gets the commands, while `is_congested()` says no. `done(problem, copied)` is told once: "" and
-    the bytes the child had to copy when all was taken."""
+    """`take(chunk)` gets the commands, while `is_congested()` says no. `done(problem, copied)` is told once:
+    "" and the bytes the child had to copy when all was taken."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Who executes the commands that bring the keys of a slot which is not ours yet.
 
-It is obeyed like a primary, because the slot's owner has decided all of it; it leaves a trail, because our replicas
-and our log must have these keys, too. Its databases are those of a room (node/keyspace/anteroom), and what happens
-there is nobody's event: nobody can wait for, watch or cache what nobody sees.
+It is obeyed like a primary, because the slot's owner has decided all of it; it leaves a trail, because our
+replicas and our log must have these keys, too. Its databases are those of a room (node/keyspace/anteroom),
+and what happens there is nobody's event: nobody can wait for, watch or cache what nobody sees.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CLIENT PAUSE: commands wait, their clients notice only the time.
 
-Also used by a manual failover, which must stop writes while its replica catches up, and where slots change hands:
-then only writes of their keys wait. Whoever pauses names the reason; the longest and strictest of all reasons
-holds. A paused session is suspended with its command and executes it when the pause ends.
+Also used by a manual failover, which must stop writes while its replica catches up, and where slots change
+hands: then only writes of their keys wait. Whoever pauses names the reason; the longest and strictest of all
+reasons holds. A paused session is suspended with its command and executes it when the pause ends.
 """
 
 from __future__ import annotations

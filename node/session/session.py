@@ -341,7 +341,8 @@ class Session(Client):
 
     @property
     def is_privileged(self) -> bool:
-        """Commands of our primary, of a file being loaded, of slots that move here, are obeyed, not judged."""
+        """Commands of our primary, of a file being loaded, of slots that move here, are obeyed, not
+        judged."""
         return self.obeyed
 
     def apply(self, argv: list[bytes]) -> Any:

@@ -246,7 +246,7 @@ def test_empty_collections_are_skipped_with_a_word() -> None:
     [
         (b"\x07\x01k\x00", "values of modules (type 7) are not supported"),
         (b"\x63\x01k\x00", "unknown value type 99"),
-        (b"\xf3\x01", "opcode 243 is not supported"),
+        (b"\xf2\x01", "opcode 242 is not supported"),
         (b"\x04\x01k\x02\x01f\x01v\x01f\x01w", "hash with a field twice"),
         (b"\x02\x01k\x02\x01f\x01f", "set with a member twice"),
         (b"\x03\x01k\x01\x01f\xfd", "score that is not a number"),

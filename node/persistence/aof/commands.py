@@ -23,8 +23,8 @@ ITEMS: Final = 64
 def commands_of(
     databases: Sequence[Any], functions: Iterable[bytes], rooms: Iterable[Any] = ()
 ) -> Iterator[Command]:
-    """What makes the data of all `databases`, and the libraries with these sources, from nothing. `rooms`: what is on
-    its way here (`node/keyspace/anteroom`)."""
+    """What makes the data of all `databases`, and the libraries with these sources, from nothing. `rooms`:
+    what is on its way here (`node/keyspace/anteroom`)."""
     for source in functions:
         yield [b"FUNCTION", b"LOAD", source]
     for db in databases:

@@ -39,7 +39,8 @@ def _put_function(out: RdbOutput, code: bytes) -> None:
 
 
 def _put_header(out: RdbOutput, version: int, aux: Mapping[str, str | int]) -> None:
-    out.raw(b"%b%04d" % (rdb.REDIS_MAGIC, version))
+    magic = rdb.VALKEY_MAGIC if version >= rdb.VALKEY_VERSION_MIN else rdb.REDIS_MAGIC
+    out.raw(magic + str(version).zfill(rdb.HEADER_LENGTH - len(magic)).encode())
     for name, value in aux.items():
         out.byte(rdb.OP_AUX)
         out.string(name.encode())
@@ -74,7 +75,13 @@ def write_rdb(
     databases, rooms = list(databases), list(rooms)
     everything = [(db, *(room.databases[at] for room in rooms)) for at, db in enumerate(databases)]
     expiring = any(db.expiring_hashes for group in everything for db in group)
-    _put_header(out, rdb.VERSION_WITH_FIELD_EXPIRY if expiring else rdb.VERSION_WRITTEN, aux)
+    if expiring:
+        version = rdb.VERSION_WITH_FIELD_EXPIRY
+    else:
+        version = (
+            rdb.VALKEY_VERSION_MAX if rooms else rdb.VERSION_WRITTEN
+        )  # Valkey takes rooms in its own only
+    _put_header(out, version, aux)
     for code in functions:
         _put_function(out, code)
     for room in rooms:
