@@ -59,6 +59,8 @@ cdef class Client:
     cdef public object link      # its connection, or None
     cdef int last_row            # of the last command, -1 before the first
     cdef object propagation
+    cdef Request* request        # what it runs, as it came …
+    cdef list argv               # … or in words
     cpdef execute(self, list argv)
     cpdef changed(self, bytes key, event, int64_t dirty=*)
 

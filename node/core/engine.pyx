@@ -123,6 +123,15 @@ cdef class Client:
         self.propagation = argvs
 
     @property
+    def spelled(self) -> bytes:
+        """The first word of the command that runs, in its sender's spelling. To be asked before anything else is
+        served in its midst."""
+        if self.request == NULL:
+            return self.argv[0]
+        word = &self.engine.spans.items[self.request.first]
+        return PyBytes_FromStringAndSize(self.request.base + word.start, word.length)
+
+    @property
     def now(self) -> int:
         """Unix ms, fixed for the command that is being executed."""
         return self.db.now
@@ -429,7 +438,11 @@ cdef class Engine:
         cdef int64_t measured = self.measured
         cdef int64_t began = monotonic_ns()
         cdef int64_t elapsed
+        cdef Request* outer_request = client.request
+        outer_argv = client.argv
         outer = client.propagation
+        client.request = request
+        client.argv = argv
         client.propagation = None
         client.last_row = row
         try:
@@ -453,6 +466,8 @@ cdef class Engine:
         if self.trail.enabled and not client.replicated:
             if client.propagation is not None or (self.dirty != dirty and self.rows[row].is_write):
                 self.leave_trail(client, argv, request)
+        client.request = outer_request
+        client.argv = outer_argv
         client.propagation = outer
         return value
 

@@ -52,7 +52,7 @@ def auth(ctx: Any, args: list[bytes]) -> str:
     if len(args) == 1 and not access.users.default.needs_password:
         raise _NO_PASSWORD_SET
     name, password = (DEFAULT, args[0]) if len(args) == 1 else args
-    access.log_in(ctx, name, password, b"AUTH")
+    access.log_in(ctx, name, password)
     return OK
 
 
@@ -69,7 +69,7 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
         protocol = version
     credentials, name = _hello_options(args[1:])
     if credentials is not None:
-        ctx.worker.access.log_in(ctx, *credentials, b"HELLO")
+        ctx.worker.access.log_in(ctx, *credentials)
     elif not ctx.authenticated:
         raise _HELLO_NEEDS_AUTH
     if name is not None:

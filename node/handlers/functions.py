@@ -23,7 +23,7 @@ BAD_POLICY = ReplyError("ERR Wrong restore policy given, value should be either 
 BAD_FLUSH = ReplyError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 
 
-def _call(ctx: Any, name: bytes, args: list[bytes], *, read_only: bool) -> Any:
+def _call(ctx: Any, args: list[bytes], *, read_only: bool) -> Any:
     functions = ctx.worker.functions
     function = functions.get(args[0])
     try:
@@ -31,17 +31,17 @@ def _call(ctx: Any, name: bytes, args: list[bytes], *, read_only: bool) -> Any:
     except ReplyError:
         raise BAD_NUMKEYS from None
     keys, rest = split_keys(numkeys, args[2:])
-    return functions.run(ctx, function, [name, *args], keys, rest, read_only=read_only)
+    return functions.run(ctx, function, [ctx.spelled, *args], keys, rest, read_only=read_only)
 
 
 @command("fcall")
 def fcall(ctx: Any, args: list[bytes]) -> Any:
-    return _call(ctx, b"FCALL", args, read_only=False)
+    return _call(ctx, args, read_only=False)
 
 
 @command("fcall_ro")
 def fcall_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _call(ctx, b"FCALL_RO", args, read_only=True)
+    return _call(ctx, args, read_only=True)
 
 
 @command("function|load")

@@ -30,32 +30,32 @@ def split_keys(numkeys: int, rest: list[bytes]) -> tuple[list[bytes], list[bytes
     return rest[:numkeys], rest[numkeys:]
 
 
-def _run(ctx: Any, name: bytes, find: Any, args: list[bytes], *, read_only: bool = False) -> Any:
+def _run(ctx: Any, find: Any, args: list[bytes], *, read_only: bool = False) -> Any:
     """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
     numkeys = args[1]
     keys, rest = split_keys(int(numkeys) if numkeys in DIGITS else parse_int(numkeys), args[2:])
     script: Script = find(args[0])
-    return ctx.worker.scripts.run(ctx, script, [name, *args], keys, rest, read_only=read_only)
+    return ctx.worker.scripts.run(ctx, script, [ctx.spelled, *args], keys, rest, read_only=read_only)
 
 
 @command("eval")
 def eval_(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, b"EVAL", ctx.worker.scripts.for_eval, args)
+    return _run(ctx, ctx.worker.scripts.for_eval, args)
 
 
 @command("eval_ro")
 def eval_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, b"EVAL_RO", ctx.worker.scripts.for_eval, args, read_only=True)
+    return _run(ctx, ctx.worker.scripts.for_eval, args, read_only=True)
 
 
 @command("evalsha")
 def evalsha(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, b"EVALSHA", ctx.worker.scripts.get, args)
+    return _run(ctx, ctx.worker.scripts.get, args)
 
 
 @command("evalsha_ro")
 def evalsha_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _run(ctx, b"EVALSHA_RO", ctx.worker.scripts.get, args, read_only=True)
+    return _run(ctx, ctx.worker.scripts.get, args, read_only=True)
 
 
 @command("script|load")

@@ -4,7 +4,8 @@ The format is https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 Whole numbers take the shortest integer form, others a float where it loses nothing and a double otherwise. A
 table whose keys are 1 to n is an array, any other a map. What has no form, and tables more than 16 levels
-deep, are nil. Binary and extension types are not read, as in lua-cmsgpack.
+deep, are nil. Binary and extension types are not read, as in lua-cmsgpack. How deep tables may lie, and how
+many values there may be, follows from the room on Lua's stack (`_Reader`); they are read without recursion.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from node.scripting.arguments import as_number, text_at
 from node.scripting.errors import LuaError, bad_argument
 
 MAX_NESTING = 16
-MAX_UNPACK_NESTING = 200
-"""Levels that are read; the C library ends at the room on Lua's stack."""
+STACK_ROOM = 8000
+"""Values that Lua's stack holds for one function."""
 
 _MISSING = LuaError("Missing bytes in input.")
 _BAD = LuaError("Bad data format in input.")
+_TOO_DEEP = LuaError("stack overflow (in function mp_decode_to_lua_array)")
+_TOO_MANY = LuaError(
+    "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)"
+)
 
 _UNSIGNED = ((0xCC, ">B", 1 << 8), (0xCD, ">H", 1 << 16), (0xCE, ">I", 1 << 32), (0xCF, ">Q", 1 << 64))
 _SIGNED = ((0xD0, ">b", 1 << 7), (0xD1, ">h", 1 << 15), (0xD2, ">i", 1 << 31), (0xD3, ">q", 1 << 63))
@@ -110,10 +115,30 @@ def _real(value: float) -> bytes:
 # --- unpacking ---------------------------------------------------------------------------------------
 
 
+class _Open:
+    """An array or a map of which `left` values are still to come."""
+
+    __slots__ = ("is_map", "left", "values")
+
+    def __init__(self, is_map: bool, count: int) -> None:
+        self.is_map = is_map
+        self.left = 2 * count if is_map else count
+        self.values: list[Any] = []
+
+    def closed(self) -> Any:
+        if self.is_map:
+            return Table(list(zip(self.values[::2], self.values[1::2], strict=True)))
+        return {i: value for i, value in enumerate(self.values, 1) if value is not None}
+
+
 class _Reader:
+    """Reads values, and counts what the C library would have on Lua's stack meanwhile: the text, the values
+    read, and for each unfinished array itself and an index, for each map itself and, now and then, a key."""
+
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self.at = at
+        self._stacked = 1
 
     @property
     def is_done(self) -> bool:
@@ -128,19 +153,54 @@ class _Reader:
     def number(self, form: str) -> Any:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
-    def value(self, level: int = 0) -> Any:
-        if level > MAX_UNPACK_NESTING:
-            raise _BAD
-        mark = self.take(1)[0]
+    def value(self) -> Any:
+        open_: list[_Open] = []
+        while True:
+            if self._stacked >= STACK_ROOM:
+                raise _TOO_MANY
+            mark = self.take(1)[0]
+            begun = self._begun(mark)
+            if begun is not None and begun.left:
+                open_.append(begun)
+                continue
+            value = self._plain(mark) if begun is None else begun.closed()
+            while open_:
+                inner = open_[-1]
+                inner.values.append(value)
+                inner.left -= 1
+                if inner.is_map:
+                    self._stacked += 1 if inner.left % 2 else -1
+                if inner.left:
+                    break
+                self._stacked -= 1 if inner.is_map else 2
+                value = open_.pop().closed()
+            else:
+                self._stacked += 1
+                return value
+
+    def _begun(self, mark: int) -> _Open | None:
+        """The array or map that begins with this byte, if one does."""
+        if 0x80 <= mark < 0xA0:
+            begun = _Open(mark < 0x90, mark & 15)
+        elif mark in _ARRAYS:
+            begun = _Open(False, self.number(_ARRAYS[mark]))
+        elif mark in _MAPS:
+            begun = _Open(True, self.number(_MAPS[mark]))
+        else:
+            return None
+        if not begun.is_map and self._stacked + 1 >= STACK_ROOM:
+            raise _TOO_DEEP
+        if begun.left:
+            self._stacked += 1 if begun.is_map else 2
+        return begun
+
+    def _plain(self, mark: int) -> Any:
+        """The value that begins with this byte and holds no others."""
         if mark < 0x80:
             return mark
         if mark >= 0xE0:
             return mark - 256
-        if mark < 0x90:
-            return self._map(mark & 15, level)
-        if mark < 0xA0:
-            return self._array(mark & 15, level)
-        if mark < 0xC0:
+        if 0xA0 <= mark < 0xC0:
             return self.take(mark & 31)
         if mark in _CONSTANTS:
             return _CONSTANTS[mark]
@@ -149,18 +209,7 @@ class _Reader:
             return number if -(2**63) <= number < 2**63 else float(number)
         if mark in _STRINGS:
             return self.take(self.number(_STRINGS[mark]))
-        if mark in _ARRAYS:
-            return self._array(self.number(_ARRAYS[mark]), level)
-        if mark in _MAPS:
-            return self._map(self.number(_MAPS[mark]), level)
         raise _BAD
-
-    def _array(self, count: int, level: int) -> Any:
-        found = ((i, self.value(level + 1)) for i in range(1, count + 1))
-        return {i: value for i, value in found if value is not None}
-
-    def _map(self, count: int, level: int) -> Any:
-        return Table([(self.value(level + 1), self.value(level + 1)) for _ in range(count)])
 
 
 def unpack(*args: Any) -> tuple[Any, ...]:

@@ -180,11 +180,11 @@ class Access:
         session.authenticated = not self.needs_login
         self.settle(session)
 
-    def log_in(self, session: Session, name: bytes, password: bytes, command: bytes) -> None:
-        """Make `session` this user's. Raises WRONGPASS. `command`: what asked for it."""
+    def log_in(self, session: Session, name: bytes, password: bytes) -> None:
+        """Make `session`, whose command asks for it, this user's. Raises WRONGPASS."""
         user = self.users.get(name)
         if user is None or not user.accepts(password):
-            self._note(session, Reason.AUTH, _context(session), command, name, session.last_command)
+            self._note(session, Reason.AUTH, _context(session), session.spelled, name, session.last_command)
             raise errors.WRONGPASS
         session.user = user
         session.authenticated = True

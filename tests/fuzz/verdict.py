@@ -78,22 +78,29 @@ def _same_through_script(argv: Argv, ours: Value, theirs: Value) -> bool:
 def _same_unordered(argv: Argv, ours: Value, theirs: Value) -> bool:
     name = argv[0].upper()
     if name.startswith(b"SORT") and not any(word.lower() in (b"by", b"get") for word in argv):
-        return _same_collated(ours, theirs)
+        return _same_collated(argv, ours, theirs)
     if name.endswith(b"SCAN") and (_cursor(ours) != b"0" or _cursor(theirs) != b"0" or _goes_on(argv)):
         return ours[0] == theirs[0]
-    if name.startswith(b"SORT") and any(word.lower() == b"limit" for word in argv):
+    if name.startswith(b"SORT") and _is_limited(argv):
         return ours[0] == theirs[0] and len(ours[1]) == len(
             theirs[1]
         )  # of equal weights, any may be left out
     return multiset(ours) == multiset(theirs)
 
 
-def _same_collated(ours: Value, theirs: Value) -> bool:
-    """SORT ALPHA compares C strings: what differs only behind a NUL is in no order."""
-    if ours[0] != b"*" or theirs[0] != b"*" or multiset(ours) != multiset(theirs):
+def _same_collated(argv: Argv, ours: Value, theirs: Value) -> bool:
+    """SORT ALPHA compares C strings: what differs only behind a NUL is in no order, and a limit may leave out
+    any of them."""
+    if ours[0] != b"*" or theirs[0] != b"*":
+        return False
+    if multiset(ours) != multiset(theirs) and not _is_limited(argv):
         return False
     mine, other = ([(word or b"").partition(b"\0")[0] for _, word in side[1]] for side in (ours, theirs))
     return bool(mine == other)
+
+
+def _is_limited(argv: Argv) -> bool:
+    return any(word.lower() == b"limit" for word in argv)
 
 
 def _goes_on(argv: Argv) -> bool:

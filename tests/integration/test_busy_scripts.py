@@ -81,9 +81,9 @@ def test_connections_from_before_are_served_too(node: ShoalNode) -> None:
 
 def test_a_function_is_killed(node: ShoalNode) -> None:
     node.run("FUNCTION", "LOAD", FUNCTION)
-    with running(node, "FCALL", "forever", 0) as caller, Resp(node.port, node.host) as other:
+    with running(node, "fCall", "forever", 0) as caller, Resp(node.port, node.host) as other:
         stats = other.command("FUNCTION", "STATS")
-        assert stats[1][:4] == [b"name", b"forever", b"command", [b"FCALL", b"forever", b"0"]]
+        assert stats[1][:4] == [b"name", b"forever", b"command", [b"fCall", b"forever", b"0"]]
         assert stats[1][5] >= THRESHOLD
         assert other.command("SCRIPT", "KILL").prefix == "BUSY"
         assert other.command("FUNCTION", "KILL").text == "OK"
