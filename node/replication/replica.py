@@ -29,6 +29,9 @@ from node.replication.history import is_id
 
 MARK_LENGTH: Final = 40
 LONGEST_ARGUMENT: Final = 1 << 32
+READS_AS: Final = b"9.0.0"
+"""The Valkey whose snapshots we read. For a replica that does not say so, Valkey takes an older format, which
+knows no fields that expire, and gives up at the first. Redis does not ask."""
 _LONGEST_LINE: Final = 1024
 
 
@@ -100,11 +103,18 @@ class Introduction:
     """It is our replica still, and shall become our primary now."""
     user: str = ""
     password: str = ""
+    rdb_only: bool = False
+    """The snapshot is all that is wanted, and not the stream."""
 
     def lines(self) -> list[list[bytes]]:
-        lines = [[b"REPLCONF", b"listening-port", b"%d" % self.port]]
+        lines = []
+        if self.rdb_only:
+            lines.append([b"REPLCONF", b"rdb-only", b"1"])
+        else:
+            lines.append([b"REPLCONF", b"listening-port", b"%d" % self.port])
         if self.announced_ip:
             lines.append([b"REPLCONF", b"ip-address", self.announced_ip.encode()])
+        lines.append([b"REPLCONF", b"version", READS_AS])
         lines.append([b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"])
         return lines
 

@@ -210,6 +210,16 @@ def test_a_chain_carries_one_stream(head: str, tail: str) -> None:
         assert_same(primary, middle, last)
 
 
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_fields_that_expire_are_in_the_snapshot(kind: str) -> None:
+    with made(kind) as primary, made("shoal") as replica:
+        primary.run("HSET", "hash", "a", "1", "b", "2")
+        primary.run("HPEXPIREAT", "hash", 4_000_000_000_000, "FIELDS", 1, "a")
+        follow(replica, primary)
+        wait_settled(primary, replica)
+        assert replica.run("HPEXPIRETIME", "hash", "FIELDS", 2, "a", "b") == [4_000_000_000_000, -1]
+
+
 def test_databases_are_replicated_each() -> None:
     with made("shoal") as primary, made("redis") as replica:
         with primary.resp() as client:

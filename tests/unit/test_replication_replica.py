@@ -23,7 +23,7 @@ OLD = "1" * 40
 NEW = "2" * 40
 MARK = b"0123456789abcdefghijklmnopqrstuvwxyzABCD"
 PINGED = b"+PONG\r\n"
-GREETED = PINGED + b"+OK\r\n+OK\r\n"
+GREETED = PINGED + b"+OK\r\n+OK\r\n+OK\r\n"
 SET = encode_command([b"SET", b"a", b"1"])
 
 
@@ -60,14 +60,24 @@ def feed(machine: ReplicaProtocol, data: bytes, size: int) -> list[Event]:
 
 def test_introduction() -> None:
     machine = protocol(announced_ip="10.0.0.1")
-    events = feed(machine, PINGED + b"+OK\r\n" * 3, 1000)
+    events = feed(machine, PINGED + b"+OK\r\n" * 4, 1000)
     assert sent(events) == [
         encode_command([b"REPLCONF", b"listening-port", b"7001"]),
         encode_command([b"REPLCONF", b"ip-address", b"10.0.0.1"]),
+        encode_command([b"REPLCONF", b"version", b"9.0.0"]),
         encode_command([b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]),
         encode_command([b"PSYNC", OLD.encode(), b"100"]),
     ]
     assert machine.state == "psync"
+
+
+def test_whoever_wants_the_snapshot_alone_says_so_and_no_port() -> None:
+    machine = ReplicaProtocol(Introduction(port=0, id="?", offset=-2, rdb_only=True))
+    machine.connected()
+    lines = sent(feed(machine, PINGED + b"+OK\r\n" * 3, 1000))
+    assert lines[0] == encode_command([b"REPLCONF", b"rdb-only", b"1"])
+    assert lines[-1] == encode_command([b"PSYNC", b"?", b"-1"])
+    assert not any(b"listening-port" in line for line in lines)
 
 
 @pytest.mark.parametrize("pong", [b"+PONG\r\n", b"-NOAUTH Authentication required.\r\n"])
@@ -88,7 +98,7 @@ def test_wrong_password() -> None:
 
 def test_an_old_primary_may_refuse_lines_of_the_introduction() -> None:
     machine = protocol()
-    events = feed(machine, PINGED + b"-ERR unknown command\r\n+OK\r\n", 1000)
+    events = feed(machine, PINGED + b"-ERR unknown command\r\n" * 2 + b"+OK\r\n", 1000)
     assert sent(events)[-1].startswith(b"*3\r\n$5\r\nPSYNC")
 
 
