@@ -364,7 +364,11 @@ def test_a_primary_that_talks_nonsense_costs_nothing() -> None:
         connection, _ = impostor.accept()
         with connection:
             connection.sendall(
-                b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 1\r\n$100\r\nREDIS0011 cut off"
+                b"+PONG\r\n"
+                + b"+OK\r\n" * 3
+                + b"+FULLRESYNC "
+                + b"a" * 40
+                + b" 1\r\n$100\r\nREDIS0011 cut off"
             )
         connection, _ = impostor.accept()
         connection.close()
@@ -383,7 +387,11 @@ def test_a_damaged_snapshot_is_not_served() -> None:
         connection, _ = impostor.accept()
         with connection:
             connection.sendall(
-                b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 1\r\n$12\r\nREDIS0011\x00\x01k"
+                b"+PONG\r\n"
+                + b"+OK\r\n" * 3
+                + b"+FULLRESYNC "
+                + b"a" * 40
+                + b" 1\r\n$12\r\nREDIS0011\x00\x01k"
             )
             eventually(lambda: "Failed trying to load the MASTER" in replica.log, "the refusal")
         impostor.accept()[0].close()
