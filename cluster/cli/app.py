@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli import (
+    backup,
     call,
     check,
     check_aof,
@@ -18,6 +19,7 @@ from cluster.cli import (
     nodes,
     rebalance,
     reshard,
+    restore,
     slots,
     up,
 )
@@ -64,6 +66,8 @@ app.command(
     rich_help_panel=_CHANGE,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )(call.call)
+app.command("backup", rich_help_panel=_FILES)(backup.backup)
+app.command("restore", rich_help_panel=_FILES)(restore.restore)
 app.command("check-rdb", rich_help_panel=_FILES)(check_rdb.check_rdb)
 app.command("check-aof", rich_help_panel=_FILES)(check_aof.check_aof)
 

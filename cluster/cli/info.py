@@ -8,6 +8,7 @@ from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, Password, User, o
 from cluster.cli.nodes import describe, in_families
 from cluster.cli.output import coloured, human_bytes, print_json, print_table, say
 from cluster.operations.link import NodeLink
+from cluster.operations.server_info import read_info, server_version
 from cluster.operations.survey import Survey
 from cluster.plans.check import check, uncovered_slots
 from cluster.plans.model import NodeInfo
@@ -43,7 +44,7 @@ def info(
 
 
 def _figures(node: NodeInfo, link: NodeLink) -> dict[str, Any]:
-    fields = parse_info(link.call_text("INFO"))
+    fields = read_info(link)
     return {
         "version": server_version(fields),
         "keys": link.call("DBSIZE"),
@@ -53,20 +54,6 @@ def _figures(node: NodeInfo, link: NodeLink) -> dict[str, Any]:
         "replication_offset": int(fields.get("master_repl_offset", 0)),
         "replication_link": fields.get("master_link_status") if not node.is_primary else None,
     }
-
-
-def parse_info(text: str) -> dict[str, str]:
-    """INFO's `name:value` lines."""
-    lines = (line.partition(":") for line in text.splitlines() if ":" in line and not line.startswith("#"))
-    return {name: value for name, _, value in lines}
-
-
-def server_version(fields: dict[str, str]) -> str:
-    """`valkey 9.1.2`. `redis_version` alone would be, of all others, the Redis they are compatible with."""
-    if "shoal_version" in fields:
-        return f"shoal {fields['shoal_version']}"
-    name = fields.get("server_name", "redis")
-    return f"{name} {fields.get(f'{name}_version', '?')}"
 
 
 def _add_lag(rows: list[dict[str, Any]]) -> None:

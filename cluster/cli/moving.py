@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +11,9 @@ from itertools import groupby
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
-from cluster.cli.output import console, print_json, print_table, say
+from cluster.cli.output import console, print_json, print_table, progress_bar, say
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
 from cluster.operations.link import OperationError
@@ -85,17 +76,7 @@ def watched_mover(survey: Survey, options: MoveOptions, quiet: bool = False) -> 
     if quiet:
         yield from _watched(SlotMover(links, options))
         return
-    out = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=out) as bar:
+    with progress_bar() as bar:
         yield from _watched(SlotMover(links, options, _painter(bar)))
 
 

@@ -1,4 +1,4 @@
-"""What the operator sees: tables on stdout, complaints on stderr, JSON for programs."""
+"""What the operator sees: tables on stdout, bars and complaints on stderr, JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +53,20 @@ def print_table(
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console().print(table)
+
+
+def progress_bar() -> Progress:
+    """On stderr. Its tasks have `figures`, shown behind the bar."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100),
+    )
 
 
 def coloured(text: str, good: bool) -> Text:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster import slots as slot_sets
+from cluster.plans.backup import Holder, Layout, plan_backup
 from cluster.plans.check import check, uncovered_slots
 from cluster.plans.create import divide_slots, plan_create
 from cluster.plans.fix import plan_fix
@@ -279,3 +280,34 @@ class TestFix:
         plan = plan_fix(views, {16383: {"a": 1, "c": 4}}, adopt_uncovered=True)
         assert dict(plan.adopt)[16383] == "c"
         assert {slot for slot, _ in plan.adopt} == {16382, 16383}
+
+
+class TestBackup:
+    def layout(self, *claims: tuple[str, int, int, int]) -> Layout:
+        """Of (name, first slot, last slot, epoch)."""
+        holders = [
+            Holder(name, "127.0.0.1", 7001, slot_sets.from_range(first, last), epoch)
+            for name, first, last, epoch in claims
+        ]
+        return Layout(True, tuple(holders))
+
+    def test_all_are_taken_once(self) -> None:
+        layout = self.layout(("a", 0, 8191, 1), ("b", 8192, 16383, 2))
+        assert plan_backup([], layout).take == layout.holders
+        assert plan_backup(layout.holders, layout).is_done
+
+    def test_what_has_changed_is_taken_again(self) -> None:
+        before = self.layout(("a", 0, 99, 1), ("b", 100, 199, 2), ("c", 200, 16383, 3))
+        after = self.layout(("a", 0, 99, 1), ("b", 100, 150, 2), ("c", 151, 16383, 4))
+        plan = plan_backup(before.holders, after)
+        assert [holder.id for holder in plan.take] == [holder.id for holder in plan.discard] == ["b", "c"]
+        assert plan.take[0].slots == after.holders[1].slots
+
+    def test_a_slot_that_left_and_came_back_is_seen_by_its_epoch(self) -> None:
+        before, after = self.layout(("a", 0, 16383, 1)), self.layout(("a", 0, 16383, 3))
+        assert plan_backup(before.holders, after).take == after.holders
+
+    def test_another_address_alone_changes_nothing(self) -> None:
+        layout = self.layout(("a", 0, 16383, 1))
+        moved = Layout(True, (Holder("a", "10.0.0.1", 1, layout.holders[0].slots, 1),))
+        assert plan_backup(layout.holders, moved).is_done
