@@ -21,7 +21,7 @@ from typing import Any
 from cluster.backup.courier import Courier, Job
 from cluster.backup.layout import Access
 from cluster.backup.manifest import Manifest
-from cluster.operations.link import ErrorReply, NodeLink, OperationError
+from cluster.operations.link import ErrorReply, NodeLink, OperationError, Refused
 from cluster.operations.server_info import keys_per_database, read_info, server_version
 from cluster.plans.backup import Layout
 from cluster.plans.model import lowest
@@ -56,11 +56,8 @@ class Restored:
 # --- is the target fit?
 
 
-def prepare(manifest: Manifest, libraries: list[bytes], access: Access, layout: Layout, how: How) -> int:
-    """Make the target ready, and return how many keys it holds then.
-
-    Raises OperationError when it is not fit, and has changed nothing then.
-    """
+def require_fit(manifest: Manifest, access: Access, layout: Layout, how: How) -> int:
+    """How many keys the target holds. Raises OperationError when it does not take this backup."""
     held = 0
     for holder in layout.holders:
         with closing(access.link(holder)) as link:
@@ -73,14 +70,25 @@ def prepare(manifest: Manifest, libraries: list[bytes], access: Access, layout: 
             f"the target holds {held} keys",
             "--replace overwrites those of the backup, --flush empties it first",
         )
+    return held
+
+
+def make_ready(libraries: list[bytes], access: Access, layout: Layout, how: How) -> None:
+    """Empty the target, if it is to be emptied, and give it the functions. Raises OperationError."""
+    policy = "REPLACE" if how.replace or how.flush else "APPEND"
     for holder in layout.holders:
         with closing(access.link(holder)) as link:
+            if libraries:
+                _restore_functions(link, libraries, policy)
             if how.flush:
                 link.call("FLUSHALL", "SYNC")
-            if libraries:
-                policy = "REPLACE" if how.replace or how.flush else "APPEND"
-                link.call("FUNCTION", "RESTORE", dump_functions(libraries), policy)
-    return 0 if how.flush else held
+
+
+def _restore_functions(link: NodeLink, libraries: list[bytes], policy: str) -> None:
+    reply = link.pipeline([("FUNCTION", "RESTORE", dump_functions(libraries), policy)])[0]
+    if isinstance(reply, ErrorReply):
+        advice = "--replace overwrites it" if "already exists" in reply.text else ""
+        raise Refused(link.address, "FUNCTION RESTORE", reply.text, advice)
 
 
 def _require_understanding(link: NodeLink, tag: bytes) -> None:
@@ -146,7 +154,7 @@ class Restorer:
     def __init__(
         self, access: Access, layout: Layout, how: How, on_progress: Callable[[Restored], object]
     ) -> None:
-        self._courier = Courier(access, layout, self._done, _replacing)
+        self._courier = Courier(access, layout, self._done, replacing)
         self._how = how
         self._on_progress = on_progress
         self.progress = Restored()
@@ -159,27 +167,10 @@ class Restorer:
                     self.progress.expired += 1
                     continue
                 self._courier.select(entry.database)
-                self._courier.put(self._job(entry))
+                self._courier.put(restore_job(entry, self._how.replace))
             self._courier.drain()
         self._on_progress(self.progress)
         return self.progress
-
-    def _job(self, entry: Entry) -> Job:
-        value, expiries = _without_field_expiry(entry)
-        restore = [
-            b"RESTORE",
-            entry.key,
-            b"%d" % entry.expire_at,
-            dump_payload(value, compress=False),
-            b"ABSTTL",
-        ]
-        if entry.idle is not None:
-            restore += (b"IDLETIME", b"%d" % entry.idle)
-        elif entry.frequency is not None:
-            restore += (b"FREQ", b"%d" % entry.frequency)
-        if self._how.replace:
-            restore.append(b"REPLACE")
-        return Job(key_slot(entry.key), entry.key, [encode_command(restore), *expiries])
 
     def _done(self, job: Job, address: str, replies: list[Any]) -> None:
         for number, reply in enumerate(replies):
@@ -190,7 +181,21 @@ class Restorer:
             self._on_progress(self.progress)
 
 
-def _replacing(job: Job) -> list[bytes]:
+def restore_job(entry: Entry, replace: bool) -> Job:
+    """What puts the entry where it belongs."""
+    value, expiries = _without_field_expiry(entry)
+    payload = dump_payload(value, compress=False)
+    restore = [b"RESTORE", entry.key, b"%d" % entry.expire_at, payload, b"ABSTTL"]
+    if entry.idle is not None:
+        restore += (b"IDLETIME", b"%d" % entry.idle)
+    elif entry.frequency is not None:
+        restore += (b"FREQ", b"%d" % entry.frequency)
+    if replace:
+        restore.append(b"REPLACE")
+    return Job(key_slot(entry.key), entry.key, [encode_command(restore), *expiries])
+
+
+def replacing(job: Job) -> list[bytes]:
     """RESTORE with one argument more, if it has not got that already."""
     restore, *expiries = job.commands
     if not restore.endswith(_REPLACE):

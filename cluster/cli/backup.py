@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from cluster.backup.layout import Access
 from cluster.backup.manifest import Manifest, as_json
 from cluster.backup.taking import Taker
 from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, User, parse_address
-from cluster.cli.output import complain, human_bytes, print_json, print_table, progress_bar, say
+from cluster.cli.output import Bars, complain, human_bytes, print_json, print_table, say
 from cluster.operations.link import DEFAULT_TIMEOUT, Credentials
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Where the backup goes.")]
@@ -59,20 +58,15 @@ def _painting(quiet: bool) -> Iterator[Callable[[int, int, int], None]]:
     if quiet:
         yield lambda keys, expected, size: None
         return
-    with progress_bar() as bar:
-        yield _painter(bar)
+    with Bars() as bars:
+        started = time.monotonic()
 
+        def paint(keys: int, expected: int, size: int) -> None:
+            rate = keys / max(time.monotonic() - started, 0.001)
+            figures = f"{keys} keys, {human_bytes(size)}, {rate:.0f} keys/s"
+            bars.paint("taking", keys, max(expected, keys), figures)
 
-def _painter(bar: Progress) -> Callable[[int, int, int], None]:
-    task = bar.add_task("taking", total=None, figures="")
-    started = time.monotonic()
-
-    def paint(keys: int, expected: int, size: int) -> None:
-        rate = keys / max(time.monotonic() - started, 0.001)
-        figures = f"{keys} keys, {human_bytes(size)}, {rate:.0f} keys/s"
-        bar.update(task, total=max(expected, keys), completed=keys, figures=figures)
-
-    return paint
+        yield paint
 
 
 def _print(manifest: Manifest, directory: Path, seconds: float) -> None:

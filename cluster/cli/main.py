@@ -18,6 +18,7 @@ from cluster.supervisor.programs import proxy_command, source_environment
 EXIT_OK = 0
 EXIT_CLUSTER = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,11 +63,12 @@ def run_subcommand(args: list[str]) -> int:
         complain(str(error))
         return EXIT_CLUSTER
     except (typer.Abort, KeyboardInterrupt):
-        complain("interrupted")
-        return 130
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:  # `shoal nodes | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    if code == EXIT_INTERRUPTED:  # newer typers return it, too
+        complain("interrupted")
     return code if isinstance(code, int) else EXIT_OK
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -67,6 +68,33 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100),
     )
+
+
+class Bars:
+    """A bar for each step, on stderr. Nothing is shown before the first is painted, so that an error that
+    comes before stands alone. A context manager."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def paint(self, step: str, done: int, total: int, figures: str) -> None:
+        if self._bar is None:
+            self._bar = progress_bar()
+            self._bar.start()
+        if step not in self._tasks:
+            self._tasks[step] = self._bar.add_task(step, total=None, figures="")
+        # Of nothing, all is done.
+        self._bar.update(
+            self._tasks[step], total=max(total, 1), completed=done if total else 1, figures=figures
+        )
 
 
 def coloured(text: str, good: bool) -> Text:

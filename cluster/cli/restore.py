@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from cluster.backup.layout import Access, read_layout
 from cluster.backup.manifest import Manifest, digest_text, load, verify_files
-from cluster.backup.restoring import How, Restored, Restorer, entries_in, libraries_in, prepare
+from cluster.backup.restoring import (
+    How,
+    Restored,
+    Restorer,
+    entries_in,
+    libraries_in,
+    make_ready,
+    require_fit,
+)
 from cluster.backup.verifying import Verified, Verifier
 from cluster.cli.backup import Seed
 from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, UsageProblem, User, Yes, parse_address
-from cluster.cli.output import print_json, progress_bar, say
+from cluster.cli.output import Bars, print_json, say
 from cluster.operations.link import Credentials, OperationError
 from cluster.operations.server_info import keys_per_database
 from cluster.plans.backup import Layout
@@ -59,15 +66,17 @@ def restore(
     if flush and not yes:
         nodes = ", ".join(holder.address for holder in layout.holders)
         typer.confirm(f"Delete all keys of {nodes}?", abort=True)
+    how = How(replace, flush)
+    held = require_fit(manifest, access, layout, how)
     with _steps(quiet=json) as step:
         read = _counted(step("checking", sum(file.bytes for file in manifest.files)))
         verify_files(manifest, directory, read)
-        held = prepare(manifest, libraries_in(manifest, directory), access, layout, How(replace, flush))
+        make_ready(libraries_in(manifest, directory), access, layout, how)
         started = time.monotonic()
-        restored = _fill(manifest, directory, access, layout, How(replace, flush), step)
+        restored = _fill(manifest, directory, access, layout, how, step)
         seconds = time.monotonic() - started
         verified = _verify(manifest, directory, access, layout, step) if verify else None
-    if not held:
+    if flush or not held:
         _require_nothing_else(access, layout, restored)
     _report(manifest, restored, verified, seconds, json)
 
@@ -141,17 +150,16 @@ def _steps(quiet: bool) -> Iterator[Step]:
     if quiet:
         yield lambda name, total: lambda done: None
         return
-    with progress_bar() as bar:
-        yield lambda name, total: _painter(bar, name, total)
+    with Bars() as bars:
+        yield lambda name, total: _painter(bars, name, total)
 
 
-def _painter(bar: Progress, name: str, total: int) -> Callable[[int], None]:
-    task = bar.add_task(name, total=max(total, 1), figures="")
+def _painter(bars: Bars, name: str, total: int) -> Callable[[int], None]:
     started = time.monotonic()
 
     def paint(done: int) -> None:
         rate = done / max(time.monotonic() - started, 0.001)
-        bar.update(task, completed=done, figures=f"{done}/{total}, {rate:.0f}/s")
+        bars.paint(name, done, total, f"{done}/{total}, {rate:.0f}/s")
 
     return paint
 
