@@ -123,22 +123,22 @@ cdef size_t lzf_pack(const uint8_t* text, size_t length, uint8_t* out, size_t ro
 cdef bint lzf_unpack(const uint8_t* packed, size_t size, uint8_t* out, size_t length) noexcept nogil:
     """Unpack into exactly `length` bytes; False where the packed bytes do not make so many."""
     cdef const uint8_t* end = packed + size
-    cdef size_t done = 0
-    cdef size_t count, distance, i
+    cdef uint8_t* begin = out
+    cdef uint8_t* limit = out + length
+    cdef size_t count, distance
     while packed < end:
         count = packed[0]
+        packed += 1
         if count < LITERALS:
             count += 1
-            packed += 1
-            if count > <size_t>(end - packed) or count > length - done:
+            if count > <size_t>(end - packed) or count > <size_t>(limit - out):
                 return False
-            memcpy(out + done, packed, count)
+            copy(out, packed, count, <size_t>(end - packed) >= LITERALS and <size_t>(limit - out) >= LITERALS)
             packed += count
-            done += count
+            out += count
             continue
         distance = (count & 31) << 8
         count >>= 5
-        packed += 1
         if count == 7 and packed < end:
             count += packed[0]
             packed += 1
@@ -147,15 +147,39 @@ cdef bint lzf_unpack(const uint8_t* packed, size_t size, uint8_t* out, size_t le
         distance += <size_t>packed[0] + 1
         packed += 1
         count += 2
-        if distance > done or count > length - done:
+        if distance > <size_t>(out - begin) or count > <size_t>(limit - out):
             return False
-        if distance >= count:
-            memcpy(out + done, out + done - distance, count)
-        else:
-            for i in range(count):
-                out[done + i] = out[done + i - distance]
-        done += count
-    return done == length
+        repeat(out, distance, count, <size_t>(limit - out) >= LITERALS)
+        out += count
+    return out == limit
+
+
+cdef inline void copy(uint8_t* out, const uint8_t* text, size_t count, bint has_room) noexcept nogil:
+    """`count` bytes. `has_room`: LITERALS bytes may be read and written, so that short texts take two moves and no
+    call."""
+    if has_room and count <= LITERALS:
+        memcpy(out, text, LITERALS // 2)
+        if count > LITERALS // 2:
+            memcpy(out + LITERALS // 2, text + LITERALS // 2, LITERALS // 2)
+    else:
+        memcpy(out, text, count)
+
+
+cdef inline void repeat(uint8_t* out, size_t distance, size_t count, bint has_room) noexcept nogil:
+    """`count` of the bytes from `distance` before `out`, which may be among those that this puts out."""
+    cdef const uint8_t* text = out - distance
+    if distance >= LITERALS or distance >= count:
+        copy(out, text, count, has_room and distance >= LITERALS)
+        return
+    if distance == 1:
+        memset(out, text[0], count)
+        return
+    while count > distance:     # what there is to repeat doubles each time
+        memcpy(out, text, distance)
+        out += distance
+        count -= distance
+        distance *= 2
+    memcpy(out, text, count)
 
 
 def compress(bytes text not None, size_t room):

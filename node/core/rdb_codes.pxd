@@ -10,6 +10,8 @@ cdef enum:
     STRING_LZF = 0xC3
 
     OP_EXPIRE_MS = 252
+    OP_FREQ = 249
+    OP_IDLE = 248
 
     CODE_STRING = 0
     CODE_SET = 2

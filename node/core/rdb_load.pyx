@@ -1,8 +1,8 @@
-"""Decoding RDB into a database: the values that today's servers write, and runs of entries of them.
+"""Decoding RDB: the collections as today's servers write them.
 
-A string goes from the file's buffer into its entry, a collection's elements into its tables, and no Python object is
-made for any of them. What is rare is left to Python (node/persistence/rdb): the encodings of former versions, streams,
-fields that expire, and everything in a file that is no entry.
+Elements go from the file's buffer into tables, and no Python object is made for any of them. What is rare is left to
+Python (node/persistence/rdb): the encodings of former versions, streams, fields that expire. Entries are put into
+databases by rdb_fill.pyx.
 
 Whatever contradicts itself raises Malformed, which knows no place; a collection that is empty EmptyValue, because no
 server holds one. A count is only a claim, as lengths are (`rdb_source.pyx`): nothing is made for elements that have
@@ -10,13 +10,10 @@ not come.
 """
 
 from libc.math cimport isnan
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint64_t
 
-from node.core.database cimport Database
 from node.core.field_table cimport fields_set
 from node.core.hash cimport Hash, enlarge, put
-from node.core.keyspace cimport Key, key_from_bytes, make_key
 from node.core.list cimport List
 from node.core.rdb_codes cimport (
     CODE_HASH,
@@ -25,12 +22,10 @@ from node.core.rdb_codes cimport (
     CODE_SET,
     CODE_SET_INTSET,
     CODE_SET_LISTPACK,
-    CODE_STRING,
     CODE_ZSET_2,
     CODE_ZSET_LISTPACK,
     NODE_PACKED,
     NODE_PLAIN,
-    OP_EXPIRE_MS,
 )
 from node.core.rdb_source cimport (
     Source,
@@ -40,7 +35,6 @@ from node.core.rdb_source cimport (
     text_bytes,
 )
 from node.core.set cimport HASHTABLE, INTSET, Set, new_set, set_add
-from node.core.slot_table cimport Entry, entry_value, likely_cell, prefetch
 from node.core.sorted_set cimport ONLY_NEW, REFUSED, SortedSet, rank_all, zset_put
 
 from node.core.listpack import Malformed
@@ -52,19 +46,9 @@ COLLECTIONS = frozenset([
 ])  # fmt: skip
 """The type codes that `load_collection` knows. They mean the same in files of all versions."""
 
-cdef enum:
-    EXPIRY_SIZE = 9     # of OP_EXPIRE_MS with its moment
-    KNOWN_CODES = 32
-
 
 class EmptyValue(Malformed):
     """A collection without elements."""
-
-
-cdef bint is_known[KNOWN_CODES]
-is_known[CODE_STRING] = True
-for _code in COLLECTIONS:
-    is_known[<int>_code] = True
 
 
 # --- values --------------------------------------------------------------------------------------------------
@@ -169,95 +153,3 @@ cdef List load_list(Source source):
         made.adopt_node(node, kind == NODE_PLAIN)
     made.settle()
     return made
-
-
-# --- entries -------------------------------------------------------------------------------------------------
-
-
-cdef class Filler:
-    """Puts entries into databases, and counts them.
-
-    `drop_before`: Unix ms; entries that expired before it are dropped. 0 keeps all. `replaces`: a key that is there
-    already is no error.
-    """
-
-    cdef readonly int64_t loaded
-    cdef readonly int64_t expired
-    cdef readonly int64_t drop_before
-    cdef public bint replaces
-
-    def __cinit__(self, int64_t drop_before):
-        self.drop_before = drop_before
-
-    def put(self, Database db not None, bytes key not None, value not None, int64_t expire_at) -> bool:
-        """One entry; False if it was dropped. Raises Malformed if the key is there already."""
-        cdef Key k
-        key_from_bytes(&k, key)
-        if not self.wants(db, &k, expire_at):
-            return False
-        db.set(key, value, expire_at)
-        self.loaded += 1
-        return True
-
-    def run(self, Source source not None, Database db not None, Py_ssize_t most) -> int:
-        """Read and put up to `most` entries, of kinds known here; how many there were.
-
-        Fewer: what comes next is of another kind, or close to the end of the buffer, and Python's turn. Raises
-        RdbError, and Malformed and EmptyValue of the value of `source.last_key`, which has been read until there.
-        """
-        cdef Py_ssize_t done = 0
-        cdef int64_t expire_at
-        cdef int code
-        while done < most and next_entry(source, &expire_at, &code):
-            source_string(source, &source.key)
-            if code == CODE_STRING:
-                self.put_string(source, db, expire_at)
-            else:
-                self.put(db, source.last_key, load_collection(source, code), expire_at)
-            done += 1
-        return done
-
-    cdef bint wants(self, Database db, Key* key, int64_t expire_at) except -1:
-        if expire_at != 0 and expire_at < self.drop_before:
-            self.expired += 1
-            return False
-        if not self.replaces and db.find(key) != NULL:
-            raise Malformed("the same key twice")
-        return True
-
-    cdef int put_string(self, Source source, Database db, int64_t expire_at) except -1:
-        cdef Key key
-        cdef Entry* entry
-        make_key(&key, source.key.data, source.key.length)
-        prefetch(likely_cell(&db.tables[key.slot], key.hash))   # it arrives while the value is unpacked
-        source_string(source, &source.first)
-        if not self.wants(db, &key, expire_at):
-            return 0
-        if source.first.length > 0xFFFFFFFFU:
-            raise Malformed("string that is too long")
-        entry = db.new_entry(&key, 0, source.first.length, expire_at)
-        memcpy(entry_value(entry), source.first.data, source.first.length)
-        if self.replaces:
-            db.install(&key, entry)
-        else:
-            db.add(&key, entry)
-        self.loaded += 1
-        return 0
-
-
-cdef bint next_entry(Source source, int64_t* expire_at, int* code) noexcept:
-    """Go behind the type code of the next entry, if one of a known kind comes, whole that far in the buffer."""
-    cdef size_t at = source.at
-    expire_at[0] = 0
-    if at < source.end and source.data[at] == OP_EXPIRE_MS:
-        if at + EXPIRY_SIZE >= source.end:
-            return False
-        memcpy(expire_at, source.data + at + 1, sizeof(int64_t))
-        at += EXPIRY_SIZE
-    if at >= source.end:
-        return False
-    code[0] = source.data[at]
-    if code[0] >= KNOWN_CODES or not is_known[code[0]]:
-        return False
-    source.at = at + 1
-    return True

@@ -23,7 +23,7 @@ from node.core.field_table cimport FieldTable, field_due, field_value
 from node.core.hash cimport Hash, soonest_due
 from node.core.intset cimport intset_bytes
 from node.core.key_slot cimport SLOT_COUNT
-from node.core.keyspace cimport Keyspace
+from node.core.keyspace cimport CLOCK_MASK, Keyspace
 from node.core.list cimport List
 from node.core.listpack cimport canonical_number, pack_bytes
 from node.core.lzf cimport lzf_pack
@@ -51,6 +51,8 @@ from node.core.rdb_codes cimport (
     NODE_PACKED,
     NODE_PLAIN,
     OP_EXPIRE_MS,
+    OP_FREQ,
+    OP_IDLE,
     STRING_INT8,
     STRING_INT16,
     STRING_INT32,
@@ -84,7 +86,13 @@ cdef enum:
     COMPRESS_UP_TO = 1 << 30
     INTEGER_TEXT = 11            # the longest text of a number of 32 bits
     HEAD = 32                    # room for the head of any string
-    AHEAD = 2                    # cells by which entries are fetched before their turn
+    AHEAD = 16                   # entries by which memory is fetched before their turn
+    CACHE_LINE = 64
+
+cdef enum Clocks:                # what is kept of the entries' access clocks
+    NOT_KEPT
+    BY_IDLE_TIME
+    BY_FREQUENCY
 
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF     # `soonest_due` of a hash whose fields do not expire
 
@@ -128,6 +136,7 @@ cdef class RdbOutput:
     cdef object save_stream
     cdef bint compress
     cdef bint checksum
+    cdef Clocks clocks
     cdef readonly uint64_t crc      # of all bytes written so far, if there is to be a checksum
     cdef uint8_t* buffer
     cdef size_t used
@@ -165,27 +174,39 @@ cdef class RdbOutput:
         else:
             put_object(self, kind_of(value), <PyObject*>value)
 
-    def entries(self, Keyspace db not None) -> int:
-        """All live entries of a database; returns how many."""
-        cdef int slot
-        cdef uint32_t i, cells
-        cdef int64_t now = db.clock[0]
-        cdef SlotTable* table
+    def entries(self, Keyspace db not None, str policy not None="noeviction") -> int:
+        """All live entries of a database; returns how many. With what `policy`, of evictions, chooses by: how long a
+        key was not used, or how often it was.
+
+        They come in the order of their slots and lie anywhere in memory. So each waits for AHEAD others while it is
+        fetched, and halfway the object that it points to.
+        """
+        cdef Entry* waiting[AHEAD]
         cdef Entry* entry
+        cdef SlotTable* table
+        cdef uint64_t seen = 0
+        cdef uint64_t i
+        cdef int slot
+        cdef uint32_t cell
         cdef Py_ssize_t count = 0
+        self.clocks = BY_IDLE_TIME if "lru" in policy else BY_FREQUENCY if "lfu" in policy else NOT_KEPT
         for slot in range(SLOT_COUNT):
             table = &db.tables[slot]
-            cells = 1U << table.bits if table.used else 0
-            for i in range(cells):
-                if i + AHEAD < cells:
-                    prefetch(entry_of(table.cells[i + AHEAD]))
-                if table.cells[i] == 0:
+            if slot + 1 < SLOT_COUNT:
+                prefetch(db.tables[slot + 1].cells)
+            for cell in range(1U << table.bits if table.used else 0):
+                if table.cells[cell] == 0:
                     continue
-                entry = entry_of(table.cells[i])
-                if entry.flags & HAS_EXPIRY and now > entry_expiry(entry):
-                    continue
-                put_entry(self, entry)
-                count += 1
+                entry = entry_of(table.cells[cell])
+                prefetch(entry)
+                prefetch(<char*>entry + CACHE_LINE)
+                if seen >= AHEAD:
+                    count += put_if_live(self, db, waiting[seen % AHEAD])
+                    prefetch_object(waiting[(seen - AHEAD // 2) % AHEAD])
+                waiting[seen % AHEAD] = entry
+                seen += 1
+        for i in range(seen - min(seen, AHEAD), seen):
+            count += put_if_live(self, db, waiting[i % AHEAD])
         return count
 
     def flush(self) -> None:
@@ -281,13 +302,31 @@ cdef inline int put_pack(RdbOutput self, uint8_t* pack) except -1:
 # --- entries -------------------------------------------------------------------------------------------------
 
 
-cdef int put_entry(RdbOutput self, Entry* entry) except -1:
-    """What precedes the type code tells of the key: its expiry, and whatever else is to be kept of it."""
+cdef inline void prefetch_object(Entry* entry) noexcept nogil:
+    if entry.flags & IS_OBJECT:
+        prefetch(entry_object(entry)[0])
+
+
+cdef inline bint put_if_live(RdbOutput self, Keyspace db, Entry* entry) except -1:
+    if entry.flags & HAS_EXPIRY and db.clock[0] > entry_expiry(entry):
+        return False
+    put_entry(self, db, entry)
+    return True
+
+
+cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:
+    """What precedes the type code tells of the key: its expiry, and its access clock as configured."""
     cdef PyObject* value
     cdef int64_t expire_at = entry_expiry(entry)
     if expire_at:
         put_byte(self, OP_EXPIRE_MS)
         put(self, &expire_at, sizeof(int64_t))
+    if self.clocks == BY_IDLE_TIME:
+        put_byte(self, OP_IDLE)
+        put_length(self, (<uint32_t>(db.clock[0] // 1000) - entry.clock) & CLOCK_MASK)
+    elif self.clocks == BY_FREQUENCY:
+        put_byte(self, OP_FREQ)
+        put_byte(self, <uint8_t>db.decayed_counter(entry))
     if entry.flags & IS_OBJECT:
         value = <PyObject*>entry_object(entry)[0]
         put_byte(self, code_of(entry.type, value))

@@ -4,6 +4,10 @@ of which everything in RDB is made, and never trusts a length.
 A length found in the data is only a claim: memory is taken as bytes arrive, at most `READ_AHEAD` ahead, so a damaged
 file cannot make the reader allocate more than the file holds. The checksum covers what has been handed out, and is
 brought up to date once per buffer, not once per field.
+
+Nearly everything lies whole in the buffer, and who is in a hurry may look at it there (`find_length`, `find_string`)
+instead of having it copied. What is not all there, or not right, is not found; then the careful way reads on, or says
+what is wrong.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -290,3 +294,95 @@ cdef int unpacked(Source self, Text* text) except -1:
         raise self.error("damaged LZF data")
     text.length = length
     return 0
+
+
+cdef int keep_key(Source self, const char* key, size_t length) except -1:
+    """Make it the `last_key`."""
+    begin_text(&self.key)
+    make_room(&self.key, length)
+    memcpy(self.key.data, key, length)
+    self.key.length = length
+    return 0
+
+
+# --- what lies whole in the buffer -----------------------------------------------------------------------------
+
+
+cdef const uint8_t* find_length(const uint8_t* at, const uint8_t* end, uint64_t* length) noexcept nogil:
+    """Read a length of less than 4 GB at `at`; returns what follows it, NULL if it is not all there, or is none."""
+    if at >= end:
+        return NULL
+    if at[0] < 0x40:
+        length[0] = at[0]
+        return at + 1
+    if at[0] < 0x80:
+        if end - at < 2:
+            return NULL
+        length[0] = <uint64_t>(at[0] & 0x3F) << 8 | at[1]
+        return at + 2
+    if at[0] != LENGTH_32 or end - at < 5:
+        return NULL
+    length[0] = <uint64_t>at[1] << 24 | <uint64_t>at[2] << 16 | <uint64_t>at[3] << 8 | at[4]
+    return at + 5
+
+
+cdef const uint8_t* find_string(const uint8_t* at, const uint8_t* end, Piece* piece) noexcept nogil:
+    """The string at `at`; returns what follows it, NULL if it is not all there, or is none."""
+    cdef uint64_t size, length
+    if at < end and at[0] >= STRING_INT8:
+        if at[0] != STRING_LZF:
+            return find_number(at, end, piece)
+        at = find_length(at + 1, end, &size)
+        if at == NULL:
+            return NULL
+        at = find_length(at, end, &length)
+        if at == NULL or size > <uint64_t>(end - at) or length == 0 or (length - 1) // LZF_RATIO >= size:
+            return NULL
+        piece.packed = True
+    else:
+        at = find_length(at, end, &size)
+        if at == NULL or size > <uint64_t>(end - at):
+            return NULL
+        length = size
+        piece.packed = False
+    piece.data = at
+    piece.size = size
+    piece.length = length
+    return at + size
+
+
+cdef const uint8_t* find_number(const uint8_t* at, const uint8_t* end, Piece* piece) noexcept nogil:
+    cdef int8_t small
+    cdef int16_t middle
+    cdef int32_t number
+    cdef int width = 1 << (at[0] - STRING_INT8)
+    if at[0] > STRING_INT32 or end - at < 1 + width:
+        return NULL
+    if width == 1:
+        memcpy(&small, at + 1, sizeof(small))
+        number = small
+    elif width == 2:
+        memcpy(&middle, at + 1, sizeof(middle))
+        number = middle
+    else:
+        memcpy(&number, at + 1, sizeof(number))
+    piece.data = <uint8_t*>piece.digits
+    piece.size = piece.length = print_number(number, piece.digits)
+    piece.packed = False
+    return at + 1 + width
+
+
+cdef bint copy_piece(Piece* piece, char* out) noexcept nogil:
+    """The string, to `out`; False if its compressed data is damaged."""
+    if piece.packed:
+        return lzf_unpack(piece.data, piece.size, <uint8_t*>out, piece.length)
+    memcpy(out, piece.data, piece.length)
+    return True
+
+
+cdef int keep_packed_key(Source self, Piece* piece) except -1:
+    """Make it the `last_key`; returns False if its data is damaged."""
+    begin_text(&self.key)
+    make_room(&self.key, piece.length)
+    self.key.length = piece.length
+    return copy_piece(piece, self.key.data)

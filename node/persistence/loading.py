@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from node.core.rdb_load import Filler
+from node.core.rdb_fill import Filler
 from node.persistence.rdb import Entry, RdbError, RdbReader
 from node.persistence.rdb.format import Malformed
 

@@ -22,7 +22,7 @@ from node import errors
 from node.core.engine import GATE_LOADING
 from node.core.memory import used_bytes
 from node.errors import ReplyError
-from node.persistence.child import Children, Outcome, copied_bytes
+from node.persistence.child import Children, Outcome, copied_bytes, ensure_parent
 from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import RdbReader, write_rdb
@@ -158,6 +158,7 @@ class Snapshots:
             aux,
             functions=[library.code for library in self._worker.functions],
             rooms=self._worker.anteroom.rooms.values(),
+            policy=config.maxmemory_policy,
             compress=config.rdbcompression,
             checksum=config.rdbchecksum,
         )
@@ -188,7 +189,7 @@ class Snapshots:
 
     def _in_child(self) -> bytes:
         self._worker.log.role = "C"
-        self._write_file()
+        self._write_file(ensure_parent)
         copied = copied_bytes()
         self._worker.log.notice(f"Fork CoW for RDB: {copied >> 20} MB")
         return b"%d" % copied
@@ -225,12 +226,13 @@ class Snapshots:
     def _temporary(self, pid: int) -> str:
         return str(self._worker.config.path(f"temp-{pid}.rdb"))
 
-    def _write_file(self) -> None:
+    def _write_file(self, before_replacing: Callable[[], None] = lambda: None) -> None:
         temporary = self._temporary(os.getpid())
         try:
             with open(temporary, "wb", buffering=0) as file:
                 self.write_to(lambda chunk: write_fully(file.fileno(), chunk), self._replication_aux())
                 os.fsync(file.fileno())
+            before_replacing()
             os.rename(temporary, self.path)
         except BaseException:
             remove(temporary)

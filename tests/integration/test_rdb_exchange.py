@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness.servers import NotStarted, Oracle, Server, ShoalNode
-from tests.integration.datasets import content, fill
+from tests.harness.servers import NotStarted, Oracle, Server, ShoalNode, server
+from tests.harness.wait import eventually
+from tests.integration.datasets import FAR, content, fill
 
 ORACLES = ("redis", "valkey")
 # The encodings a real server would otherwise not choose, and the options of the writer.
@@ -60,6 +61,83 @@ def test_we_load_what_we_saved() -> None:
         hand_over(first, second)
         with second:
             assert content(second) == content(first)
+
+
+@pytest.mark.parametrize("kind", ORACLES)
+def test_files_of_clusters(kind: str) -> None:
+    """Theirs have hints about slots between the keys."""
+    node, oracle = ShoalNode(), Oracle(kind)
+    with Oracle(kind, cluster_enabled="yes") as member:
+        assert member.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383).text == "OK"
+        eventually(lambda: b"cluster_state:ok" in member.run("CLUSTER", "INFO"), "the cluster")
+        fill(member)
+        hand_over(member, node)
+        hint = b"slot-info" if kind == "valkey" else b"\xf4"
+        assert (node.directory / "dump.rdb").read_bytes().count(hint) > 20
+        with node:
+            assert content(node) == content(member)
+            hand_over(node, oracle)
+            with oracle:
+                assert content(oracle) == content(member)
+
+
+ACCESSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "allkeys-lru": (("IDLETIME", 5000), "IDLETIME"),
+    "volatile-lru": (("IDLETIME", 0), "IDLETIME"),
+    "allkeys-lfu": (("FREQ", 77), "FREQ"),
+}
+"""What a key is restored with under a policy of evictions, and what OBJECT tells of it then."""
+MANY = 300
+"""Keys of each type: more than are looked at together."""
+
+
+@pytest.mark.parametrize("policy", ACCESSED)
+@pytest.mark.parametrize("kinds", [(a, b) for kind in ORACLES for a, b in ((kind, "shoal"), ("shoal", kind))])
+def test_how_keys_were_used_is_told(kinds: tuple[str, str], policy: str) -> None:
+    """To whoever chooses by it, for strings and collections, with and without an expiry."""
+    settings: dict[str, Any] = {"maxmemory_policy": policy, "lfu_decay_time": 0}
+    source, target, careless = (server(kind, **settings) for kind in (*kinds, kinds[1]))
+    careless.config["maxmemory-policy"] = "noeviction"
+    given, asked = ACCESSED[policy]
+    with source:
+        restore_many(source, given)
+        hand_over(source, target)
+        hand_over(source, careless)
+    with target, careless:
+        with target.client() as client:
+            pipe = client.pipeline(transaction=False)
+            for key in client.keys("*"):
+                pipe.object(asked, key)
+            told = pipe.execute()
+        assert len(told) == 3 * MANY
+        assert all(given[1] <= value <= given[1] + 10 for value in told), told
+        assert careless.run("DBSIZE") == 3 * MANY
+        if asked == "IDLETIME":
+            assert given[1] <= careless.run("OBJECT", "IDLETIME", "string:1") <= given[1] + 10
+
+
+def restore_many(source: Server, options: tuple[Any, ...]) -> None:
+    with source.client() as client:
+        client.set("model", "a" * 50)
+        client.hset("model hash", mapping={"a": "1"})
+        string, table = client.dump("model"), client.dump("model hash")
+        client.delete("model", "model hash")
+        pipe = client.pipeline(transaction=False)
+        for number in range(MANY):
+            for name, ttl, payload in ("string", 0, string), ("volatile", FAR, string), ("hash", 0, table):
+                pipe.execute_command("RESTORE", f"{name}:{number}", ttl, payload, "ABSTTL", *options)
+        pipe.execute()
+
+
+def test_only_who_chooses_by_it_keeps_how_keys_were_used() -> None:
+    with ShoalNode() as node:
+        node.run("SET", "a", "1")
+        for policy, kept in (("noeviction", b""), ("volatile-lru", b"\xf8\0"), ("volatile-lfu", b"\xf9\x05")):
+            node.run("CONFIG", "SET", "maxmemory-policy", policy)
+            node.run("FLUSHALL")
+            node.run("SET", "a", "1")
+            node.run("SAVE")
+            assert b"\xfb\x01\0" + kept + b"\0\x01a\xc0\x01" in (node.directory / "dump.rdb").read_bytes()
 
 
 @pytest.mark.parametrize("kind", ORACLES)

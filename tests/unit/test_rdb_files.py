@@ -15,7 +15,6 @@ from node.core.crc64 import crc64
 from node.core.database import Database
 from node.core.rdb_source import Source
 from node.datatypes import Hash, List, Set, SortedSet
-from node.persistence.loading import Loader
 from node.persistence.rdb import Entry, RdbError, RdbReader, dump_value, write_rdb
 from node.persistence.rdb.values import load_value
 from tests.unit.rdb_bytes import encode_length, encode_string
@@ -305,43 +304,3 @@ def test_compressed_strings() -> None:
     assert len(raw) < 100
     assert lzf.decompress(raw[4:], 3000) == text
     assert encode_string(text, compress=False) == b"\x4b\xb8" + text
-
-
-class TestLoader:
-    def load(self, raw: bytes, databases: list[Database], drop_before: int = 0) -> Loader:
-        reader = RdbReader(io.BytesIO(raw), "test.rdb", [].append)
-        loader = Loader(reader, "test.rdb", databases, drop_before)
-        assert loader.load_slice(seconds=60)
-        return loader
-
-    def test_entries_arrive(self) -> None:
-        db = Database(0)
-        assert self.load(small_file(), [db]).loaded == 6
-        assert db.expiry(b"number") == 4_000_000_000_000
-        assert db.peek(b"text") == b"hello hello hello hello hello"
-
-    def test_a_primary_drops_what_has_expired(self) -> None:
-        db = Database(0)
-        loader = self.load(small_file(), [db], drop_before=4_000_000_000_001)
-        assert (loader.loaded, loader.expired) == (5, 1)
-
-    def test_databases_that_do_not_exist_are_refused(self) -> None:
-        with pytest.raises(RdbError, match="database 5"):
-            self.load(a_file(b"\xfe\x05\x00\x01k\x01v"), [Database(0)])
-
-    def test_a_key_twice_is_refused(self) -> None:
-        with pytest.raises(RdbError, match="twice"):
-            self.load(a_file(b"\x00\x01k\x01v\x00\x01k\x01v"), [Database(0)])
-
-    def test_a_slice_ends_before_the_file(self) -> None:
-        db = Database(0)
-        for number in range(1000):
-            db.set(b"%d" % number, b"value")
-        target = Database(0)
-        reader = RdbReader(io.BytesIO(written([db])), "test.rdb", [].append)
-        loader = Loader(reader, "test.rdb", [target])
-        slices = 1
-        while not loader.load_slice(seconds=0):
-            slices += 1
-        assert slices > 10
-        assert len(target) == 1000

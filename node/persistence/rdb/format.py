@@ -34,7 +34,8 @@ strings), or as one string that holds a packed encoding (listpack, ziplist, ints
 DUMP's payload is `type value uint16(version) uint64(crc64 of all before)`: see payload.py.
 
 Version 11 (Redis 7.2) is what we write: it is the last one that Redis and Valkey share. Only what holds
-hashes with expiring fields is of version 12 (Redis 7.4), which brought these.
+hashes with expiring fields is of version 12 (Redis 7.4), which brought these. It brought SLOT_INFO as well,
+which Redis 7.2 would refuse: our files go without that hint (Valkey's have it as AUX). SLOT_IMPORT is theirs.
 
 Facts from rdb.h and rdb.c of Redis and Valkey, and from files of redis-server 8.2.3 and valkey-server 9.1.2.
 """

@@ -6,7 +6,7 @@
     reader.aux, reader.offset
 
 A worker that loads a file lets `fill` put most entries into its databases without making any such object of
-them (node/core/rdb_load.pyx), and reads here what is left.
+them (node/core/rdb_fill.pyx), and reads here what is left.
 
 Nothing is held but the entry at hand, so a file of any size is read in little memory, and the consumer may
 stop between entries to let others work. Whatever is damaged, cut short or cannot be held raises RdbError
@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from node.core.rdb_load import EmptyValue, Filler
+from node.core.rdb_fill import Filler
+from node.core.rdb_load import EmptyValue
 from node.core.rdb_source import Source
 from node.errors import ReplyError
 from node.persistence.rdb import format as rdb

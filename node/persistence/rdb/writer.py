@@ -63,6 +63,7 @@ def write_rdb(
     *,
     functions: Iterable[bytes] = (),
     rooms: Iterable[Any] = (),
+    policy: str = "noeviction",
     compress: bool = True,
     checksum: bool = True,
 ) -> int:
@@ -70,6 +71,7 @@ def write_rdb(
 
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
     `functions`: the sources of libraries. `rooms`: what is on its way here (`node/keyspace/anteroom`).
+    `policy`: of evictions; what it chooses by is kept of each key.
     """
     out = RdbOutput(write, save_stream, compress, checksum)
     databases, rooms = list(databases), list(rooms)
@@ -95,7 +97,7 @@ def write_rdb(
         out.byte(rdb.OP_RESIZEDB)
         out.length(sum(map(len, group)))
         out.length(sum(db.volatile_count for db in group))
-        keys += sum(map(out.entries, group))
+        keys += sum(out.entries(db, policy) for db in group)
     out.byte(rdb.OP_EOF)
     out.flush()
     write((out.crc if checksum else 0).to_bytes(8, "little"))
