@@ -3,9 +3,9 @@
 The child sees the data as it was at the moment of the fork, for as long as it needs, while the parent
 serves on. Rules of such a child:
 
-- It is one thread and no event loop: it never touches asyncio, and it closes every descriptor but the few
-it was
-  told to keep, so that it neither holds a port nor a client's connection if the parent dies.
+- It is one thread and no event loop: it never touches asyncio, and it closes every descriptor but the few it
+  was told to keep, so that it neither holds a port nor a client's connection if the parent dies.
+- It replaces no file when its parent is gone (`ensure_parent`): the next worker may be at work there already.
 - It ends with os._exit: no cleanup handler of the parent may run twice.
 - The garbage collector stays off in it, because a collection would touch, and so copy, every page.
 
@@ -16,6 +16,7 @@ event loop watches, says that the child has ended. So nothing waits, and no sign
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -41,6 +42,20 @@ class Outcome(NamedTuple):
     @property
     def ok(self) -> bool:
         return self.code == 0
+
+
+class Orphaned(Exception):
+    """The parent is gone, and the work for nothing."""
+
+
+_parent = 0
+"""In a child: its parent's pid."""
+
+
+def ensure_parent() -> None:
+    """In a child: raises Orphaned if the parent has died."""
+    if os.getppid() != _parent:
+        raise Orphaned(f"parent {_parent} is gone")
 
 
 class ForkedChild:
@@ -87,12 +102,13 @@ def fork_child(
     the child needs. Raises OSError if the system cannot fork.
     """
     reading, writing = os.pipe()
+    parent = os.getpid()
     gc_was_on = gc.isenabled()
     gc.disable()
     try:
         pid = os.fork()
         if pid == 0:
-            _be_child(run, writing, keep)
+            _be_child(run, writing, keep, parent)
     except OSError:
         os.close(reading)
         raise
@@ -103,7 +119,9 @@ def fork_child(
     return ForkedChild(pid, reading, loop, done)
 
 
-def _be_child(run: Callable[[], bytes], pipe: int, keep: Collection[int]) -> None:
+def _be_child(run: Callable[[], bytes], pipe: int, keep: Collection[int], parent: int) -> None:
+    global _parent
+    _parent = parent
     code = 1
     try:
         # Shared with the parent otherwise: a signal to the child would wake the parent's event loop.
@@ -116,7 +134,8 @@ def _be_child(run: Callable[[], bytes], pipe: int, keep: Collection[int]) -> Non
             code = 0
         except Exception as error:
             report = (str(error) or repr(error)).encode("utf-8", "surrogateescape")
-        os.write(pipe, report[:REPORT_LIMIT])
+        with contextlib.suppress(BrokenPipeError):  # an orphan has nobody to tell
+            os.write(pipe, report[:REPORT_LIMIT])
     except BaseException:
         code = 1
         traceback.print_exc(file=sys.stderr)

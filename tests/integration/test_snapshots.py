@@ -112,6 +112,26 @@ def test_a_child_does_not_hold_the_port_of_a_worker_that_died() -> None:
         os.kill(child, signal.SIGKILL)
 
 
+def test_an_orphan_replaces_no_file() -> None:
+    """The worker that was started after its parent may have saved since."""
+    with ShoalNode() as node:
+        node.run("SET", "a", "old")
+        fill_strings(node, 100_000)
+        node.run("BGSAVE")
+        child = child_of(node)
+        temporary = node.directory / f"temp-{child}.rdb"
+        eventually(temporary.exists, "the child to be at work")
+        os.kill(child, signal.SIGSTOP)
+        node.kill()
+        node.start()
+        node.run("SET", "a", "new")
+        node.run("SAVE")
+        newer = (node.directory / "dump.rdb").read_bytes()
+        os.kill(child, signal.SIGCONT)
+        eventually(lambda: not temporary.exists(), "the end of the orphan")
+        assert (node.directory / "dump.rdb").read_bytes() == newer
+
+
 def test_save_points() -> None:
     with ShoalNode(save=["1", "3"]) as node:
         before = node.run("LASTSAVE")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from node.core.reply_writer import encode_command
 from node.errors import ReplyError
 from node.persistence.aof.commands import commands_of
-from node.persistence.child import Outcome, copied_bytes
+from node.persistence.child import Orphaned, Outcome, copied_bytes, ensure_parent
 from node.persistence.files import remove, write_fully
 
 PURPOSE: Final = "AOF"
@@ -144,7 +144,13 @@ class Rewrite:
 
     def _in_child(self) -> bytes:
         self._worker.log.role = "C"
-        self.write(self._temporary(os.getpid()))
+        path = self._temporary(os.getpid())
+        self.write(path)
+        try:
+            ensure_parent()
+        except Orphaned:
+            remove(path)
+            raise
         copied = copied_bytes()
         self._worker.log.notice(f"Fork CoW for AOF rewrite: {copied >> 20} MB")
         return b"%d" % copied
