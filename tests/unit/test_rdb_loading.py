@@ -10,7 +10,7 @@ from node.core.database import Database
 from node.persistence.loading import Loader
 from node.persistence.rdb import RdbError, RdbReader
 from tests.unit.rdb_bytes import encode_length
-from tests.unit.test_rdb_files import a_file, plain, small_file, string, written
+from tests.unit.test_rdb_files import a_file, plain, small_file, written
 
 
 def load(raw: bytes, databases: list[Database], drop_before: int = 0) -> Loader:
