@@ -62,7 +62,7 @@ def migrateslots(member: Member, ctx: Any, args: list[bytes]) -> str:
 @cluster_command("cluster|getslotmigrations")
 def getslotmigrations(member: Member, ctx: Any, args: list[bytes]) -> list[dict[bytes, Any]]:
     """The latest first, those that have ended included."""
-    return [job.view() for job in member.migrations.jobs]
+    return [job.view() for job in member.migrations.listed()]
 
 
 @cluster_command("cluster|cancelslotmigrations")

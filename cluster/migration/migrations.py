@@ -56,7 +56,13 @@ class Migrations:
         """Bitmap of the slots that are on their way here."""
         return _slots_of(job for job in self.jobs if isinstance(job, ImportJob) and job.in_progress)
 
+    def listed(self) -> list[Job]:
+        """All jobs, the latest first."""
+        self._find_rooms()
+        return self.jobs
+
     def find(self, name: str) -> Job | None:
+        self._find_rooms()
         return next((job for job in self.jobs if job.name == name), None)
 
     def import_of(self, session: Any) -> ImportJob | None:

@@ -1,0 +1,216 @@
+"""Whole slots move, and something breaks: each has one owner afterwards, and no key is lost or left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.slot_tags import tag_of
+from tests.harness.resp import Error
+from tests.harness.servers import Server, server
+from tests.harness.slot_moves import OK, Pair, moving_pair
+from tests.harness.wait import eventually
+
+SLOT = 100
+KEYS = [f"{{{tag_of(SLOT).decode()}}}{i}" for i in range(200)]
+
+
+@pytest.fixture(params=["shoal-shoal", "valkey-shoal", "shoal-valkey"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    source, target = request.param.split("-")
+    with moving_pair(source, target, appendonly="yes") as running:
+        fill(running.source)
+        yield running
+
+
+def fill(node: Server) -> None:
+    with node.client() as client:
+        client.mset(dict.fromkeys(KEYS, "v"))
+
+
+def count(node: Server) -> int:
+    """Keys of the slot, those on their way included."""
+    return int(node.run("CLUSTER", "COUNTKEYSINSLOT", SLOT))
+
+
+def held_before_pause(pair: Pair) -> None:
+    """A move that has brought everything and waits."""
+    pair.hold("pause", True)
+    pair.begin(SLOT, SLOT)
+    pair.await_state(pair.source, b"waiting-to-pause")
+    eventually(lambda: count(pair.target) == len(KEYS), "all keys have come")
+
+
+def serves(node: Server) -> bool:
+    return bool(node.run("GET", KEYS[0]) == b"v")
+
+
+def join(pair: Pair, late: Server, primary: Server) -> None:
+    """Make `late` a replica of one of the two."""
+    assert late.run("CLUSTER", "MEET", primary.host, primary.port) == OK
+    primary_id, late_id = pair.cluster.id_of(primary), pair.cluster.id_of(late)
+    eventually(lambda: late.run("CLUSTER", "REPLICATE", primary_id) == OK, "it knows its primary")
+    eventually(lambda: late.info("replication")["master_link_status"] == "up", "it follows")
+    for node in (late, pair.source, pair.target):
+        eventually(lambda node=node: late_id in pair.cluster.view(node), "all know it")
+        eventually(
+            lambda node=node: all(line.link == "connected" for line in pair.cluster.view(node).values()),
+            "all links are there",
+        )
+
+
+def test_processes_that_are_killed(pair: Pair) -> None:
+    source, target = pair.source, pair.target
+
+    held_before_pause(pair)
+    target.kill()
+    pair.await_state(source, b"failed")
+    assert pair.job(source)[b"message"].startswith(b"Connection lost to target")
+    assert pair.owns(source, SLOT) and source.run("DEL", KEYS[-1]) == 1
+    target.start()
+    assert count(target) == 0, "what it had of it went with the process, or is not its own"
+    pair.cluster.wait_settled()
+    assert serves(source) and count(source) == len(KEYS) - 1
+    fill(source)
+
+    held_before_pause(pair)
+    source.kill()
+    pair.await_state(target, b"failed")
+    assert pair.job(target)[b"message"].startswith(b"Connection lost to source")
+    assert count(target) == 0
+    source.start()
+    pair.cluster.wait_settled()
+    assert serves(source) and count(source) == len(KEYS)
+
+    pair.hold("failover", True)
+    pair.begin(SLOT, SLOT)
+    pair.await_state(source, b"failover-granted")
+    target.run("DEBUG", "SLOTMIGRATION", "PREVENT-FAILOVER", 0)
+    eventually(lambda: pair.owns(target, SLOT), "the target takes it")
+    target.kill()
+    target.start()
+    pair.cluster.wait_settled()
+    eventually(lambda: pair.owns(target, SLOT) and not pair.owns(source, SLOT), "it is the target's")
+    assert serves(target) and count(target) == len(KEYS)
+    eventually(lambda: count(source) == 0, "the source has dropped it")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Pair]:
+    """For tests after which both nodes are as they were."""
+    with moving_pair("shoal", "shoal") as running:
+        yield running
+
+
+@pytest.fixture
+def calm(shared: Pair) -> Iterator[Pair]:
+    fill(shared.source)
+    yield shared
+    for what in ("pause", "failover"):
+        shared.hold(what, False)
+
+
+@contextmanager
+def setting(node: Server, name: str, value: object) -> Iterator[None]:
+    before = node.run("CONFIG", "GET", name)[1]
+    assert node.run("CONFIG", "SET", name, str(value)) == OK
+    yield
+    assert node.run("CONFIG", "SET", name, before) == OK
+
+
+@pytest.mark.parametrize("silent", ["source", "target"])
+def test_one_that_is_silent_is_given_up(calm: Pair, silent: str) -> None:
+    silent_node, other = (calm.source, calm.target) if silent == "source" else (calm.target, calm.source)
+    held_before_pause(calm)
+    with setting(other, "repl-timeout", 1):
+        silent_node.pause()
+        calm.await_state(other, b"failed")
+        silent_node.resume()
+    assert calm.job(other)[b"message"] == b"Timed out after too long with no interaction"
+    calm.await_state(silent_node, b"failed")
+    eventually(lambda: count(calm.target) == 0, "nothing is left of it")
+    calm.cluster.wait_settled()
+    assert serves(calm.source) and count(calm.source) == len(KEYS)
+
+
+def test_a_target_that_never_takes_the_slots(calm: Pair) -> None:
+    calm.hold("failover", True)
+    with setting(calm.source, "cluster-manual-failover-timeout", 100):
+        calm.begin(SLOT, SLOT)
+        calm.await_state(calm.source, b"failover-granted")
+        calm.await_state(calm.source, b"failed")
+    assert calm.job(calm.source)[b"message"].startswith(b"Unpaused before migration completed")
+    calm.await_state(calm.target, b"failed")
+    assert calm.source.run("SET", KEYS[0], "v") == OK, "writes go on"
+    assert count(calm.target) == 0
+
+
+def test_a_target_that_asks_for_a_password(calm: Pair) -> None:
+    with calm.target.resp() as insider, setting(calm.source, "masterauth", "wrong"):
+        assert insider.command("CONFIG", "SET", "requirepass", "secret") == OK
+        calm.begin(SLOT, SLOT)
+        calm.await_state(calm.source, b"failed")
+        assert calm.job(calm.source)[b"message"].startswith(b"Failed to AUTH to target node: -WRONGPASS")
+        assert calm.source.run("CONFIG", "SET", "masterauth", "secret") == OK
+        calm.source.run("DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", 1)
+        calm.begin(SLOT, SLOT)
+        calm.await_state(calm.source, b"waiting-to-pause")
+        assert calm.source.run("CLUSTER", "CANCELSLOTMIGRATIONS") == OK
+        assert insider.command("CONFIG", "SET", "requirepass", "") == OK
+
+
+def test_a_target_without_memory(calm: Pair) -> None:
+    held_before_pause(calm)
+    with setting(calm.target, "maxmemory", 1):
+        fill(calm.source)
+        calm.await_state(calm.target, b"failed")
+    assert calm.job(calm.target)[b"message"] == b"Ran out of memory (OOM) during slot import"
+    calm.await_state(calm.source, b"failed")
+    assert count(calm.target) == 0 and count(calm.source) == len(KEYS)
+
+
+@pytest.mark.parametrize("kind", ["shoal", "valkey"])
+def test_a_replica_that_comes_in_the_middle(kind: str) -> None:
+    """It gets what is on its way with the snapshot, hides it, and follows to the end."""
+    with moving_pair("shoal", "shoal") as pair, server(kind, cluster_enabled="yes") as late:
+        fill(pair.source)
+        held_before_pause(pair)
+        join(pair, late, pair.target)
+        assert (late.run("DBSIZE"), count(late)) == (0, len(KEYS))
+        assert pair.state(late) == b"occurring-on-primary"
+        fill(pair.source)
+        pair.hold("pause", False)
+        pair.await_success()
+        pair.await_state(late, b"success")
+        assert late.run("DBSIZE") == len(KEYS)
+
+
+def test_a_failover_of_the_target() -> None:
+    with moving_pair("shoal", "shoal", "shoal") as pair:
+        fill(pair.source)
+        held_before_pause(pair)
+        assert pair.replica is not None
+        eventually(lambda: pair.replica and count(pair.replica) == len(KEYS), "the replica has them")
+        assert pair.replica.run("CLUSTER", "FAILOVER") == OK
+        for node in (pair.source, pair.target, pair.replica):
+            pair.await_state(node, b"failed")
+        assert pair.job(pair.replica)[b"message"] == b"A failover occurred during slot import"
+        for node in (pair.target, pair.replica):
+            eventually(lambda node=node: count(node) == 0, "nothing is left of it")
+        assert serves(pair.source)
+
+
+def test_a_failover_of_the_source() -> None:
+    with moving_pair("shoal", "shoal") as pair, server("shoal", cluster_enabled="yes") as heir:
+        fill(pair.source)
+        join(pair, heir, pair.source)
+        held_before_pause(pair)
+        assert heir.run("CLUSTER", "FAILOVER") == OK
+        pair.await_state(pair.source, b"failed")
+        pair.await_state(pair.target, b"failed")
+        eventually(lambda: serves(heir), "the heir serves the slot")
+        assert count(pair.target) == 0
+        refused = pair.source.run("GET", KEYS[0])
+        assert isinstance(refused, Error) and refused.prefix == "MOVED"
