@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 STEPS: Final = 26
 """Bits per coordinate of a score."""
@@ -156,6 +156,26 @@ def _along_meridian(one: float, other: float) -> float:
     return EARTH_RADIUS * abs(other * RADIANS - one * RADIANS)
 
 
+class Area(Protocol):
+    """What can be searched."""
+
+    is_wide: ClassVar[bool]
+    """It may be much wider than it reaches: around a pole."""
+
+    @property
+    def center(self) -> Place: ...
+    @property
+    def bounds(self) -> Bounds:
+        """A rectangle around it."""
+
+    @property
+    def reach(self) -> float:
+        """Metres to the farthest point."""
+
+    def measure(self, place: Place) -> float | None:
+        """Metres from the centre; None if the place is outside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Circle:
     center: Place
@@ -163,19 +183,17 @@ class Circle:
     """In units, as all sizes of an area."""
     unit: float
     """Metres."""
+    is_wide: ClassVar[bool] = False
 
     @property
-    def half_sizes(self) -> tuple[float, float]:
-        """Metres from the centre to the east, and to the north."""
-        return self.unit * self.radius, self.unit * self.radius
+    def bounds(self) -> Bounds:
+        return bounds_around(self.center, self.reach, self.reach)
 
     @property
     def reach(self) -> float:
-        """Metres to the farthest point."""
         return self.radius * self.unit
 
     def measure(self, place: Place) -> float | None:
-        """Metres from the centre; None if the place is outside."""
         found = distance(self.center, place)
         return None if found > self.radius * self.unit else found
 
@@ -186,10 +204,11 @@ class Box:
     width: float
     height: float
     unit: float
+    is_wide: ClassVar[bool] = False
 
     @property
-    def half_sizes(self) -> tuple[float, float]:
-        return self.unit * (self.width / 2), self.unit * (self.height / 2)
+    def bounds(self) -> Bounds:
+        return bounds_around(self.center, self.unit * (self.width / 2), self.unit * (self.height / 2))
 
     @property
     def reach(self) -> float:
@@ -206,18 +225,18 @@ class Box:
         return distance(self.center, place)
 
 
-Area = Circle | Box
-
-
 # ------------------------------------------------------------------------------------------------ searching
 
 
 def cells_to_search(area: Area) -> Iterator[Cell]:
     """The cells that cover an area, each once, in the order of Redis: centre, N, S, E, W, NE, NW, SE, SW."""
-    wanted = _bounds_of(area)
+    wanted = area.bounds
     steps = _steps_for(area)
     center = cell_of(area.center, steps)
     if steps > 1 and not _neighbours_cover(center, wanted):
+        steps -= 1
+        center = cell_of(area.center, steps)
+    while area.is_wide and steps > 1 and _edges_are_left_out(center, wanted):
         steps -= 1
         center = cell_of(area.center, steps)
     yield center
@@ -264,10 +283,23 @@ def _neighbours_cover(center: Cell, wanted: Bounds) -> bool:
     )
 
 
-def _bounds_of(area: Area) -> Bounds:
-    """The rectangle around an area. It is as wide as on the side of the pole, where degrees are shortest."""
-    longitude, latitude = area.center
-    width, height = area.half_sizes
+def _edges_are_left_out(center: Cell, wanted: Bounds) -> bool:
+    """Whether some of what is wanted, all on the map, is in none of the nine cells around the centre."""
+    last = (1 << center.steps) - 1
+    first = Cell(max(center.column - 1, 0), max(center.row - 1, 0), center.steps).bounds()
+    final = Cell(min(center.column + 1, last), min(center.row + 1, last), center.steps).bounds()
+    return (
+        first.west > wanted.west
+        or first.south > wanted.south
+        or final.east < wanted.east
+        or final.north < wanted.north
+    )
+
+
+def bounds_around(center: Place, width: float, height: float) -> Bounds:
+    """The rectangle that reaches so many metres to the east and to the north. It is as wide as on the side
+    of the pole, where degrees are shortest."""
+    longitude, latitude = center
     north = height / EARTH_RADIUS / RADIANS
     edge = latitude - north if latitude < 0 else latitude + north
     east = width / EARTH_RADIUS / _cosine(edge * RADIANS) / RADIANS

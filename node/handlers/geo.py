@@ -1,100 +1,48 @@
 """Geo commands: sorted sets whose scores are places. What a place is, `node/datatypes/geohash` says.
 
 GEOADD is a ZADD of other arguments, and is left to replicas and the AOF as one. Positions are replied as
-plain doubles, as Redis 8 does: Redis 7 and Valkey print the same numbers with 17 decimals.
-
-The six commands that search differ in syntax alone: each makes an `AreaRequest` of its arguments, `_search`
-finds the places, and they are replied or stored.
+plain doubles, as Redis 8 does: Redis 7 and Valkey print the same numbers with 17 decimals. Searching is in
+geo_search.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from node import errors
-from node.datatypes import SortedSet
-from node.datatypes.bounds import ScoreBound
-from node.datatypes.geohash import (
-    Area,
-    Box,
-    Circle,
-    Place,
-    as_signed,
-    cells_to_search,
-    distance,
-    place_of,
-    score_of,
-    text_of,
-)
+from node.datatypes.geohash import Place, distance, place_of, score_of, text_of
 from node.errors import ReplyError
-from node.handlers.arguments import Options, parse_float
+from node.handlers.arguments import parse_float
 from node.handlers.registry import command
 from node.handlers.sorted_sets import for_reading, zadd
-from node.keyspace import events
 from node.replies import NULL_ARRAY
 
 UNITS = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
 """In metres."""
 
 _BAD_UNIT = ReplyError("ERR unsupported unit provided. please use M, KM, FT, MI")
-_BAD_RADIUS = ReplyError("ERR need numeric radius")
-_BAD_WIDTH = ReplyError("ERR need numeric width")
-_BAD_HEIGHT = ReplyError("ERR need numeric height")
-_NEGATIVE_RADIUS = ReplyError("ERR radius cannot be negative")
-_NEGATIVE_BOX = ReplyError("ERR height or width cannot be negative")
-_NO_MEMBER = ReplyError("ERR could not decode requested zset member")
-_BAD_COUNT = ReplyError("ERR COUNT must be > 0")
-_ANY_NEEDS_COUNT = ReplyError("ERR the ANY argument requires COUNT argument")
 
 _ADD_OPTIONS = (b"NX", b"XX", b"CH")
 
 
-# --------------------------------------------------------------------------------------------- arguments
-
-
-def _unit(raw: bytes) -> float:
+def parse_unit(raw: bytes) -> float:
     unit = UNITS.get(raw.upper())
     if unit is None:
         raise _BAD_UNIT
     return unit
 
 
-def _place(longitude: bytes, latitude: bytes) -> Place:
+def parse_place(longitude: bytes, latitude: bytes) -> Place:
     place = Place(parse_float(longitude), parse_float(latitude))
     if not place.is_on_map:
         raise ReplyError(f"ERR invalid longitude,latitude pair {place.longitude:f},{place.latitude:f}")
     return place
 
 
-def _radius(raw: bytes, unit: bytes) -> tuple[float, float]:
-    radius = parse_float(raw, _BAD_RADIUS)
-    if radius < 0:
-        raise _NEGATIVE_RADIUS
-    return radius, _unit(unit)
-
-
-def _sizes(width: bytes, height: bytes, unit: bytes) -> tuple[float, float, float]:
-    sizes = parse_float(width, _BAD_WIDTH), parse_float(height, _BAD_HEIGHT)
-    if min(sizes) < 0:
-        raise _NEGATIVE_BOX
-    return *sizes, _unit(unit)
-
-
-def _place_of_member(value: SortedSet, member: bytes) -> Place:
-    score = value.score(member)
-    if score is None:
-        raise _NO_MEMBER
-    return place_of(score)
-
-
-def _distance_text(metres: float, unit: float) -> bytes:
+def distance_text(metres: float, unit: float) -> bytes:
     """Four decimals, halves to even."""
     scaled = round(metres / unit * 10_000)
     return b"%d.%04d" % divmod(scaled, 10_000)
-
-
-# ------------------------------------------------------------------------------------- adding and showing
 
 
 @command("geoadd")
@@ -109,7 +57,7 @@ def geoadd(ctx: Any, args: list[bytes]) -> int:
         raise errors.SYNTAX
     scored = [args[0], *options]
     for at in range(0, len(triples), 3):
-        place = _place(triples[at], triples[at + 1])
+        place = parse_place(triples[at], triples[at + 1])
         scored += (b"%d" % score_of(place), triples[at + 2])
     before = ctx.engine.dirty
     added: int = zadd(ctx, scored)
@@ -139,247 +87,6 @@ def geodist(ctx: Any, args: list[bytes]) -> bytes | None:
     """`key member member [unit]`"""
     if len(args) > 4:
         raise errors.SYNTAX
-    unit = _unit(args[3]) if len(args) == 4 else 1.0
+    unit = parse_unit(args[3]) if len(args) == 4 else 1.0
     one, other = _places(ctx, args[:3])
-    return None if one is None or other is None else _distance_text(distance(one, other), unit)
-
-
-# ---------------------------------------------------------------------------------------------- searching
-
-
-class Found(NamedTuple):
-    metres: float
-    member: bytes
-    score: float
-    place: Place
-
-
-@dataclass(slots=True)
-class AreaRequest:
-    """What to look for, and what to do with it. `center` and one of `radius` and `box` make the area."""
-
-    center: Place | None = None
-    radius: tuple[float, float] | None = None
-    """Radius and unit."""
-    box: tuple[float, float, float] | None = None
-    """Width, height and unit."""
-    from_member: bool = False
-    from_place: bool = False
-    with_distance: bool = False
-    with_hash: bool = False
-    with_place: bool = False
-    descending: bool | None = None
-    """None: in the order in which cells are searched."""
-    count: int = 0
-    """0: all."""
-    any: bool = False
-    """The first `count` places found will do, whether or not they are the nearest."""
-    store: bytes | None = None
-    store_distance: bool = False
-
-    @property
-    def shows_more(self) -> bool:
-        """More than members."""
-        return self.with_distance or self.with_hash or self.with_place
-
-    def area(self) -> Area:
-        assert self.center is not None  # the key is there, so whoever parsed has seen to it
-        if self.box is not None:
-            return Box(self.center, *self.box)
-        assert self.radius is not None
-        return Circle(self.center, *self.radius)
-
-
-def _common_option(request: AreaRequest, word: bytes, options: Options) -> bool:
-    """An option of all searches. False if it is none."""
-    match word:
-        case b"WITHDIST":
-            request.with_distance = True
-        case b"WITHHASH":
-            request.with_hash = True
-        case b"WITHCOORD":
-            request.with_place = True
-        case b"ANY":
-            request.any = True
-        case b"ASC":
-            request.descending = False
-        case b"DESC":
-            request.descending = True
-        case b"COUNT" if options.left:
-            request.count = options.integer()
-            if request.count <= 0:
-                raise _BAD_COUNT
-        case _:
-            return False
-    return True
-
-
-def _finish(request: AreaRequest, name: str) -> AreaRequest:
-    """The checks between options that all searches share. `name`: of whom storing is said."""
-    if request.store is not None and request.shows_more:
-        raise ReplyError(f"ERR {name} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
-    return request
-
-
-def _check_count(request: AreaRequest) -> None:
-    if request.any and not request.count:
-        raise _ANY_NEEDS_COUNT
-    if request.count and request.descending is None and not request.any:
-        request.descending = False
-
-
-def _execute(ctx: Any, value: SortedSet | None, request: AreaRequest) -> Any:
-    _check_count(request)
-    found = [] if value is None else _search(value, request)
-    unit = (request.box or request.radius or (1.0,))[-1]
-    if request.store is not None:
-        return _store(ctx, request, found, unit)
-    if not request.shows_more:
-        return [each.member for each in found]
-    return [_shown(each, request, unit) for each in found]
-
-
-def _search(value: SortedSet, request: AreaRequest) -> list[Found]:
-    area = request.area()
-    limit = request.count if request.any else 0
-    found: list[Found] = []
-    for cell in cells_to_search(area):
-        low, high = cell.scores()
-        ranks = value.ranks_by_score(ScoreBound(low), ScoreBound(high, exclusive=True))
-        for member, score in value.range(*ranks):
-            place = place_of(score)
-            metres = area.measure(place)
-            if metres is not None:
-                found.append(Found(metres, member, score, place))
-                if len(found) == limit:
-                    break
-        if limit and len(found) == limit:
-            break
-    if request.descending is not None:
-        found.sort(key=lambda each: each.metres, reverse=request.descending)
-    return found[: request.count] if request.count else found
-
-
-def _shown(found: Found, request: AreaRequest, unit: float) -> list[Any]:
-    shown: list[Any] = [found.member]
-    if request.with_distance:
-        shown.append(_distance_text(found.metres, unit))
-    if request.with_hash:
-        shown.append(as_signed(found.score))
-    if request.with_place:
-        shown.append(list(found.place))
-    return shown
-
-
-def _store(ctx: Any, request: AreaRequest, found: list[Found], unit: float) -> int:
-    key = request.store
-    if found:
-        pairs = (
-            (each.member, each.metres / unit if request.store_distance else each.score) for each in found
-        )
-        ctx.db.set(key, SortedSet(pairs))
-        event = events.GEOSEARCHSTORE if request.from_member or request.from_place else events.GEORADIUSSTORE
-        ctx.changed(key, event, len(found))
-    else:
-        ctx.discard(key)
-    return len(found)
-
-
-# ------------------------------------------------------------------------------- GEOSEARCH, GEOSEARCHSTORE
-
-
-@command("geosearch")
-def geosearch(ctx: Any, args: list[bytes]) -> Any:
-    value = for_reading(ctx, args[0])
-    return _execute(ctx, value, _parse_search(value, args[1:], None))
-
-
-@command("geosearchstore")
-def geosearchstore(ctx: Any, args: list[bytes]) -> Any:
-    """`destination source ...`"""
-    value = for_reading(ctx, args[1])
-    return _execute(ctx, value, _parse_search(value, args[2:], args[0]))
-
-
-def _parse_search(value: SortedSet | None, args: list[bytes], store: bytes | None) -> AreaRequest:
-    request = AreaRequest(store=store)
-    options = Options(args)
-    for word in options:
-        if _common_option(request, word, options):
-            continue
-        match word:
-            case b"STOREDIST" if store is not None:
-                request.store_distance = True
-            case b"FROMMEMBER" if options.left and not request.from_place:
-                member = options.value()
-                request.from_member = True
-                if value is not None:
-                    request.center = _place_of_member(value, member)
-            case b"FROMLONLAT" if options.left >= 2 and not request.from_member:
-                request.center = _place(options.value(), options.value())
-                request.from_place = True
-            case b"BYRADIUS" if options.left >= 2 and request.box is None:
-                request.radius = _radius(options.value(), options.value())
-            case b"BYBOX" if options.left >= 3 and request.radius is None:
-                request.box = _sizes(options.value(), options.value(), options.value())
-            case _:
-                raise errors.SYNTAX
-    name = "GEOSEARCH" if store is None else "GEOSEARCHSTORE"
-    _finish(request, name)
-    if not (request.from_member or request.from_place):
-        raise ReplyError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
-    if request.radius is None and request.box is None:
-        raise ReplyError(f"ERR exactly one of BYRADIUS and BYBOX can be specified for {name}")
-    return request
-
-
-# ------------------------------------------------------------------------------------- the GEORADIUS family
-
-
-@command("georadius")
-def georadius(ctx: Any, args: list[bytes]) -> Any:
-    return _around_place(ctx, args, may_store=True)
-
-
-@command("georadius_ro")
-def georadius_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _around_place(ctx, args, may_store=False)
-
-
-@command("georadiusbymember")
-def georadiusbymember(ctx: Any, args: list[bytes]) -> Any:
-    return _around_member(ctx, args, may_store=True)
-
-
-@command("georadiusbymember_ro")
-def georadiusbymember_ro(ctx: Any, args: list[bytes]) -> Any:
-    return _around_member(ctx, args, may_store=False)
-
-
-def _around_place(ctx: Any, args: list[bytes], *, may_store: bool) -> Any:
-    """`key longitude latitude radius unit ...`"""
-    value = for_reading(ctx, args[0])
-    request = AreaRequest(center=_place(args[1], args[2]), radius=_radius(args[3], args[4]))
-    return _execute(ctx, value, _parse_radius_options(request, args[5:], may_store))
-
-
-def _around_member(ctx: Any, args: list[bytes], *, may_store: bool) -> Any:
-    """`key member radius unit ...`. Without the key, nobody looks at radius and unit."""
-    value = for_reading(ctx, args[0])
-    request = AreaRequest()
-    if value is not None:
-        request.center = _place_of_member(value, args[1])
-        request.radius = _radius(args[2], args[3])
-    return _execute(ctx, value, _parse_radius_options(request, args[4:], may_store))
-
-
-def _parse_radius_options(request: AreaRequest, args: list[bytes], may_store: bool) -> AreaRequest:
-    options = Options(args)
-    for word in options:
-        if _common_option(request, word, options):
-            continue
-        if word not in (b"STORE", b"STOREDIST") or not may_store or not options.left:
-            raise errors.SYNTAX
-        request.store = options.value()
-        request.store_distance = word == b"STOREDIST"
-    return _finish(request, "STORE option in GEORADIUS")
+    return None if one is None or other is None else distance_text(distance(one, other), unit)

@@ -41,8 +41,6 @@ OPTIONS_TO_COME = {
     ),
     "cluster|replicate": "NO ONE",
     "cluster|setslot": "TIMEOUT",
-    "geosearch": "BYPOLYGON",
-    "geosearchstore": "BYPOLYGON",
     "hsetex": "NX XX",
     "shutdown": "SAFE FAILOVER",
 }

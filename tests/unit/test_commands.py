@@ -125,6 +125,8 @@ def test_no_command_is_missing_or_made_up(redis_server: Oracle, valkey_server: O
 
 
 DOCS_AS_VALKEYS = {
+    "geosearch": "BYPOLYGON",
+    "geosearchstore": "BYPOLYGON",
     "set": "IFEQ",
     "zscan": "NOSCORES",
 }

@@ -26,6 +26,7 @@ from node.datatypes.geohash import (
     score_of,
     text_of,
 )
+from node.datatypes.polygon import LEAST_CORNERS, Polygon
 
 places = st.builds(Place, st.floats(-180, 180), st.floats(-LATITUDE_MAX, LATITUDE_MAX))
 calm_places = st.builds(Place, st.floats(-100, 100), st.floats(-60, 60))
@@ -106,6 +107,34 @@ def test_the_cells_cover_the_area(search: tuple[Area, list[Place]]) -> None:
         score = score_of(place)
         if area.measure(place_of(score)) is not None:
             assert any(first <= score < end for first, end in ranges)
+
+
+@st.composite
+def polygons(draw: st.DrawFn) -> tuple[Polygon, list[Place]]:
+    """Anywhere, also around the poles, and places within their bounds."""
+    polygon = Polygon(tuple(draw(st.lists(places, min_size=LEAST_CORNERS, max_size=7))))
+    west, south, east, north = polygon.bounds
+    inside = st.builds(Place, st.floats(west, east), st.floats(south, north))
+    return polygon, draw(st.lists(inside, min_size=5, max_size=20))
+
+
+@given(polygons())
+def test_the_cells_cover_any_polygon(search: tuple[Polygon, list[Place]]) -> None:
+    polygon, within = search
+    ranges = [cell.scores() for cell in cells_to_search(polygon)]
+    assert len(set(ranges)) == len(ranges)
+    for place in within:
+        score = score_of(place)
+        if polygon.measure(place_of(score)) is not None:
+            assert any(first <= score < end for first, end in ranges)
+
+
+def test_a_polygon_around_a_pole_has_its_middle_on_the_map() -> None:
+    polygon = Polygon((Place(-90, 80), Place(0, 80), Place(90, 80), Place(180, 80)))
+    assert polygon.center.is_on_map
+    assert polygon.measure(Place(1, 79)) is None
+    lens = Polygon((Place(-170, 70), Place(0, 85), Place(170, 70), Place(0, 60)))
+    assert lens.measure(Place(0, 75)) == distance(lens.center, Place(0, 75))
 
 
 @pytest.mark.parametrize("radius", [0.0, 1e9, math.inf])

@@ -43,16 +43,20 @@ georadiusbymember_ro: Finds the members within a circle around a member.
     6.2.0     ANY.
     7.0.0     Units in capitals.
     replaced  6.2.0 by GEOSEARCH with BYRADIUS and FROMMEMBER
-geosearch: Finds the members within a circle or a box.
+geosearch: Finds the members within a circle, a box or a polygon.
     time      O(N+log(M))
-    syntax    key from=(FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude)) by=(circle=(BYRADIUS
-              radius unit=(M | KM | FT | MI)) | box=(BYBOX width height unit=(M | KM | FT | MI))) [order=(ASC
-              | DESC)] [count-block=(COUNT count [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]
+    syntax    key [from=(FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude))] by=(circle=(BYRADIUS
+              radius unit=(M | KM | FT | MI)) | box=(BYBOX width height unit=(M | KM | FT | MI)) |
+              polygon=(BYPOLYGON num-vertices:integer vertices=(longitude latitude) ...)@9.0.0) [order=(ASC |
+              DESC)] [count-block=(COUNT count [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]
     7.0.0     Units in capitals.
-geosearchstore: Stores the members within a circle or a box.
+    9.0.0     BYPOLYGON.
+geosearchstore: Stores the members within a circle, a box or a polygon.
     time      O(N+log(M))
-    syntax    destination source#1 from=(FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude))
+    syntax    destination source#1 [from=(FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude))]
               by=(circle=(BYRADIUS radius unit=(M | KM | FT | MI)) | box=(BYBOX width height unit=(M | KM | FT
-              | MI))) [order=(ASC | DESC)] [count-block=(COUNT count [ANY])] [STOREDIST]
+              | MI)) | polygon=(BYPOLYGON num-vertices:integer vertices=(longitude latitude) ...)@9.0.0)
+              [order=(ASC | DESC)] [count-block=(COUNT count [ANY])] [STOREDIST]
     7.0.0     Units in capitals.
+    9.0.0     BYPOLYGON.
 """
