@@ -49,7 +49,7 @@ class BuildCore(build_ext):
             Extension(
                 path.removesuffix(".pyx").replace(os.sep, "."),
                 [path],
-                extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wno-unused-function"],
+                extra_compile_args=["-O3", "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
             )
             for path in sources
         ]

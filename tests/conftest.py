@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
 from tests.harness.servers import Oracle, Server, ShoalNode
+from tests.harness.turns import turn
 
 # Tests share their cores with the servers they drive: what an example takes says nothing.
 settings.register_profile("shoal", deadline=None)
 settings.load_profile("shoal")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: two for each CPU, because most tests wait for servers half of their time."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ the tables used here are filled from it at import, so that there is one definiti
 Four bytes are taken at a time ("slicing"): ADVANCE[n][b] is what byte b adds when n more bytes follow it.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint16_t
-
 from libc.string cimport memchr
 
 import crcmod.predefined
@@ -50,8 +50,6 @@ cdef int slot_of(const char* key, size_t length) noexcept nogil:
     return crc & (SLOT_COUNT - 1)
 
 
-def key_slot(const unsigned char[::1] key not None) -> int:
-    """The hash slot, 0 to 16383, of a key given as bytes or any contiguous buffer."""
-    if key.shape[0] == 0:
-        return 0
-    return slot_of(<const char*>&key[0], key.shape[0])
+def key_slot(bytes key not None) -> int:
+    """The hash slot of a key, 0 to 16383."""
+    return slot_of(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))

@@ -4,6 +4,7 @@ Registers are taken as 16384 bytes, one for each; a dense string packs them into
 a byte on:  bbaaaaaa ccccbbbb ddddddcc. What a string with them looks like is in node/datatypes/hyperloglog.py.
 """
 
+from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -57,21 +58,25 @@ def place(bytes element not None) -> tuple[int, int]:
     return hashed & (REGISTERS - 1), trailing_zeros(rest) + 1
 
 
-def unpack(const uint8_t[::1] packed not None) -> bytes:
+def unpack(packed not None) -> bytes:
     """The registers of `packed`, the 12288 bytes of a dense string behind its header."""
-    cdef bytes made
-    cdef uint8_t* out
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, REGISTERS)
+    cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(made)
+    cdef const uint8_t* data
+    cdef Py_buffer lent
     cdef Py_ssize_t i
-    if packed.shape[0] != DENSE_BYTES:
+    PyObject_GetBuffer(packed, &lent, PyBUF_SIMPLE)
+    if lent.len != DENSE_BYTES:
+        PyBuffer_Release(&lent)
         raise ValueError("not as many bytes as registers need")
-    made = PyBytes_FromStringAndSize(NULL, REGISTERS)
-    out = <uint8_t*>PyBytes_AS_STRING(made)
+    data = <const uint8_t*>lent.buf
     for i in range(0, DENSE_BYTES, 3):
-        out[0] = packed[i] & 63
-        out[1] = packed[i] >> 6 | (packed[i + 1] & 15) << 2
-        out[2] = packed[i + 1] >> 4 | (packed[i + 2] & 3) << 4
-        out[3] = packed[i + 2] >> 2
+        out[0] = data[i] & 63
+        out[1] = data[i] >> 6 | (data[i + 1] & 15) << 2
+        out[2] = data[i + 1] >> 4 | (data[i + 2] & 3) << 4
+        out[3] = data[i + 2] >> 2
         out += 4
+    PyBuffer_Release(&lent)
     return made
 
 

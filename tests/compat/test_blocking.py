@@ -436,7 +436,6 @@ class Stage:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.onlooker = server.resp()
-        self.onlooker.command("CONFIG", "SET", "repl-diskless-sync-delay", 0)
         replica = server.resp(timeout=20)
         replica.send_command("SYNC")
         self.replica = replica

@@ -166,10 +166,10 @@ def comparable(words: list[bytes]) -> list[bytes]:
 
 
 def stream_of(server: Server, script: list[list[bytes]]) -> list[list[bytes]]:
-    """The commands that a replica receives while `script` is executed."""
+    """The commands that a replica receives while `script` is executed, and none of what time does."""
     with server.resp() as client, server.resp(timeout=20) as replica:
         client.command("FLUSHALL")
-        client.command("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+        client.command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
         replica.send_command("SYNC")
         stream = replica.socket.makefile("rb")
         skip_snapshot(stream)
@@ -179,6 +179,7 @@ def stream_of(server: Server, script: list[list[bytes]]) -> list[list[bytes]]:
         while True:
             words = read_command(stream)
             if END in words:
+                client.command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
                 return received
             if words[0].upper() not in ON_ITS_OWN:
                 received.append(comparable(words))

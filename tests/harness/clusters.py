@@ -115,13 +115,12 @@ class RunningCluster:
 
     def slot_owners(self, seen_by: Server) -> tuple[tuple[int, int, str], ...]:
         """((first, last, id of the primary), ...) in order of slots."""
-        rows = []
-        for node_id, line in self.view(seen_by).items():
-            rows += [(first, last, node_id) for first, last in line.slots]
-        return tuple(sorted(rows))
+        return _owners(self.view(seen_by))
 
     def is_settled(self) -> bool:
-        """Every running node is ok, all name the same owners of all slots, and all replicas are linked."""
+        """Every running node is ok, all replicas are linked, and all name the same owners of all slots and
+        the same primaries of all running replicas."""
+        ids = [self.id_of(node) for node in self.running]
         views = set()
         for node in self.running:
             with node.client() as client:
@@ -130,13 +129,21 @@ class RunningCluster:
                 replication: dict[str, Any] = client.info("replication")  # type: ignore[assignment]
                 if replication["role"] == "slave" and replication["master_link_status"] != "up":
                     return False
-            views.add(self.slot_owners(node))
+            view = self.view(node)
+            views.add((_owners(view), tuple(view[each].primary_id for each in ids)))
         if len(views) != 1:
             return False
-        return sum(last - first + 1 for first, last, _ in views.pop()) == 16384
+        owners, _ = views.pop()
+        return sum(last - first + 1 for first, last, _ in owners) == 16384
 
     def wait_settled(self, timeout: float = 30.0) -> None:
         eventually(self.is_settled, f"cluster {self.nodes} settled", timeout=timeout)
+
+
+def _owners(view: dict[str, NodeLine]) -> tuple[tuple[int, int, str], ...]:
+    """((first, last, id of the primary), ...) in order of slots."""
+    rows = ((first, last, line.id) for line in view.values() for first, last in line.slots)
+    return tuple(sorted(rows))
 
 
 @contextmanager

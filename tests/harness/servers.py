@@ -56,9 +56,14 @@ def die_with_parent() -> None:
 
 
 def source_environment() -> dict[str, str]:
-    """The environment in which `python -m ...` finds this source tree from any directory."""
+    """The environment in which `python -m ...` finds this source tree from any directory.
+
+    It keeps its bytecode, whatever holds for the tests themselves: a run starts hundreds of workers, and to
+    compile the sources takes each of them three times what the rest of its start does.
+    """
     inherited = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)}
+    path = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+    return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class Process:
@@ -211,12 +216,13 @@ class Server(Process):
             "dir": str(self.directory),
             "save": "",
             "enable-debug-command": "yes",
+            # A primary would wait 5 s for more replicas to come before it sends its data to the first.
+            "repl-diskless-sync-delay": 0,
         }
         self.config.update({name.replace("_", "-"): value for name, value in config.items()})
 
     def follow(self, primary: Server) -> None:
-        """Become its replica, and wait until its data is here. The primary does not wait for others."""
-        primary.run("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+        """Become its replica, and wait until its data is here."""
         self.run("REPLICAOF", primary.host, primary.port)
         eventually(
             lambda: self.info("replication")["master_link_status"] == "up", f"{self!r} follows {primary!r}"

@@ -15,7 +15,7 @@ REPLICA_RIGHTS = ("on", ">secret", "+psync", "+replconf", "+ping")
 def test_a_replica_logs_in_as_a_user_of_its_own(primary_kind: str, replica_kind: str) -> None:
     settings = {"masteruser": "replica", "masterauth": "secret"}
     with (
-        server(primary_kind, repl_diskless_sync_delay=0) as primary,
+        server(primary_kind) as primary,
         server(replica_kind, **settings) as replica,
     ):
         primary.run("ACL", "SETUSER", "replica", *REPLICA_RIGHTS)

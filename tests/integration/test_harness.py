@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+from pathlib import Path
+
 import pytest
 
 from tests.harness.clusters import cluster_of
 from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
 from tests.harness.resp import NULL, NULL_ARRAY, NULL_BULK, Error, Map, Simple
 from tests.harness.servers import NotStarted, Oracle
+from tests.harness.turns import turn
 from tests.harness.wait import StillFalse, eventually
 
 
@@ -54,6 +60,36 @@ def test_a_port_is_leased_once() -> None:
 def test_eventually_reports_what_it_waited_for() -> None:
     with pytest.raises(StillFalse, match="the sky to fall"):
         eventually(lambda: False, "the sky to fall", timeout=0.02)
+
+
+def test_who_is_alone_waits_for_others_and_later_ones_for_it(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.touch()
+    came: list[bool] = []
+
+    def come(alone: bool) -> None:
+        with turn(alone, room):
+            came.append(alone)
+
+    def gate_is_shut() -> bool:
+        gate = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(gate)
+        return False
+
+    alone, another = (threading.Thread(target=come, args=(kind,)) for kind in (True, False))
+    with turn(False, room), turn(False, room):
+        alone.start()
+        eventually(gate_is_shut, "it waits for the two to leave")
+        another.start()
+        assert came == []
+    alone.join()
+    another.join()
+    assert came == [True, False]
 
 
 def test_a_mixed_cluster_forms() -> None:

@@ -24,13 +24,13 @@ NODE_TIMEOUT = 2000
 ALLOWED = NODE_TIMEOUT / 1000 + 2
 COUNT = scaled(8_000, 100_000)
 
-pytestmark = pytest.mark.timeout(scaled(120, 900))
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(scaled(120, 900))]
 
 
 @pytest.fixture(scope="module")
 def formed() -> Iterator[RunningCluster]:
     """3 + 3; every test kills one and leaves it a replica."""
-    with cluster_of(3, replicas=1, node_timeout=NODE_TIMEOUT, repl_diskless_sync_delay=0) as running:
+    with cluster_of(3, replicas=1, node_timeout=NODE_TIMEOUT) as running:
         yield running
 
 

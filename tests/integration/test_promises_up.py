@@ -30,7 +30,7 @@ HEALED_WITHIN = 4.0
 STOPPED_WITHIN = 10.0
 COUNT = scaled(3_000, 50_000)
 
-pytestmark = pytest.mark.timeout(scaled(120, 600))
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(scaled(120, 600))]
 
 
 @pytest.fixture

@@ -23,13 +23,8 @@ from tests.harness.wait import eventually
 from tests.integration.datasets import content, fill, fill_strings
 
 PAIRS = [("shoal", "redis"), ("shoal", "valkey"), ("redis", "shoal"), ("valkey", "shoal"), ("shoal", "shoal")]
-QUICK: dict[str, Any] = {"repl_diskless_sync_delay": 0}
 
 pairs = pytest.mark.parametrize(("primary_kind", "replica_kind"), PAIRS)
-
-
-def made(kind: str, **config: Any) -> Server:
-    return server(kind, **{**QUICK, **config})
 
 
 def follow(replica: Server, primary: Server) -> None:
@@ -103,7 +98,7 @@ def writing(primary: Server) -> Iterator[None]:
 
 @pairs
 def test_full_synchronization_under_a_writer(primary_kind: str, replica_kind: str) -> None:
-    with made(primary_kind) as primary, made(replica_kind) as replica:
+    with server(primary_kind) as primary, server(replica_kind) as replica:
         fill(primary)
         fill_strings(primary, 20_000)
         replica.run("SET", "to be forgotten", "1")
@@ -117,7 +112,7 @@ def test_full_synchronization_under_a_writer(primary_kind: str, replica_kind: st
 
 @pairs
 def test_a_cut_link_is_mended_from_the_backlog(primary_kind: str, replica_kind: str) -> None:
-    with made(primary_kind) as primary, made(replica_kind) as replica:
+    with server(primary_kind) as primary, server(replica_kind) as replica:
         fill(primary)
         follow(replica, primary)
         wait_settled(primary, replica)
@@ -130,7 +125,7 @@ def test_a_cut_link_is_mended_from_the_backlog(primary_kind: str, replica_kind: 
 
 @pairs
 def test_a_replica_beyond_the_backlog_starts_anew(primary_kind: str, replica_kind: str) -> None:
-    with made(primary_kind, repl_backlog_size="16kb") as primary, made(replica_kind) as replica:
+    with server(primary_kind, repl_backlog_size="16kb") as primary, server(replica_kind) as replica:
         follow(replica, primary)
         wait_settled(primary, replica)
         replica.pause()
@@ -143,7 +138,7 @@ def test_a_replica_beyond_the_backlog_starts_anew(primary_kind: str, replica_kin
 
 @pairs
 def test_expiry_is_the_primarys_business(primary_kind: str, replica_kind: str) -> None:
-    with made(primary_kind) as primary, made(replica_kind) as replica:
+    with server(primary_kind) as primary, server(replica_kind) as replica:
         follow(replica, primary)
         wait_settled(primary, replica)
         primary.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")
@@ -161,7 +156,7 @@ def test_expiry_is_the_primarys_business(primary_kind: str, replica_kind: str) -
 
 @pytest.mark.parametrize("kind", ["redis", "valkey", "shoal"])
 def test_a_promoted_replica_is_followed_without_a_full_synchronization(kind: str) -> None:
-    with made(kind) as primary, made("shoal") as heir, made(kind) as fellow:
+    with server(kind) as primary, server("shoal") as heir, server(kind) as fellow:
         fill(primary)
         follow(heir, primary)
         follow(fellow, primary)
@@ -182,7 +177,7 @@ def test_a_promoted_replica_is_followed_without_a_full_synchronization(kind: str
 
 @pytest.mark.parametrize("kind", ["redis", "valkey", "shoal"])
 def test_a_demoted_primary_goes_on_where_its_heir_took_over(kind: str) -> None:
-    with made("shoal") as first, made(kind) as heir:
+    with server("shoal") as first, server(kind) as heir:
         fill(first)
         follow(heir, first)
         wait_settled(first, heir)
@@ -195,7 +190,7 @@ def test_a_demoted_primary_goes_on_where_its_heir_took_over(kind: str) -> None:
 
 @pytest.mark.parametrize(("head", "tail"), [("redis", "redis"), ("valkey", "valkey"), ("shoal", "shoal")])
 def test_a_chain_carries_one_stream(head: str, tail: str) -> None:
-    with made(head) as primary, made("shoal") as middle, made(tail) as last:
+    with server(head) as primary, server("shoal") as middle, server(tail) as last:
         fill(primary)
         follow(middle, primary)
         wait_settled(primary, middle)
@@ -221,7 +216,7 @@ def test_fields_that_expire_are_in_the_snapshot(kind: str) -> None:
 
 
 def test_databases_are_replicated_each() -> None:
-    with made("shoal") as primary, made("redis") as replica:
+    with server("shoal") as primary, server("redis") as replica:
         with primary.resp() as client:
             client.pipeline(("SET", "a", "0"), ("SELECT", 3), ("SET", "a", "3"))
         follow(replica, primary)
@@ -236,7 +231,7 @@ def test_databases_are_replicated_each() -> None:
 
 @pytest.mark.parametrize("kind", ["redis", "valkey", "shoal"])
 def test_wait(kind: str) -> None:
-    with made("shoal") as primary, made(kind) as replica:
+    with server("shoal") as primary, server(kind) as replica:
         assert primary.run("WAIT", 0, 0) == 0
         assert primary.run("WAIT", 1, 50) == 0
         follow(replica, primary)
@@ -252,7 +247,7 @@ def test_wait(kind: str) -> None:
 
 
 def test_what_a_replica_refuses() -> None:
-    with made("shoal") as primary, made("shoal") as replica, Resp(replica.port) as client:
+    with server("shoal") as primary, server("shoal") as replica, Resp(replica.port) as client:
         follow(replica, primary)
         wait_settled(primary, replica)
         assert client.command("SET", "a", "1") == Error(
@@ -272,7 +267,7 @@ def test_what_a_replica_refuses() -> None:
 
 
 def test_min_replicas_to_write() -> None:
-    with made("shoal", min_replicas_to_write=1) as primary, made("redis") as replica:
+    with server("shoal", min_replicas_to_write=1) as primary, server("redis") as replica:
         refusal = Error("NOREPLICAS Not enough good replicas to write.")
         assert primary.run("SET", "a", "1") == refusal
         follow(replica, primary)
@@ -283,7 +278,7 @@ def test_min_replicas_to_write() -> None:
 
 @pytest.mark.parametrize("kind", ["redis", "shoal"])
 def test_a_restarted_replica_goes_on_from_its_snapshot(kind: str) -> None:
-    with made(kind) as primary, made("shoal", save=["3600", "1"]) as replica:
+    with server(kind) as primary, server("shoal", save=["3600", "1"]) as replica:
         fill(primary)
         replica.config["replicaof"] = [primary.host, str(primary.port)]
         replica.restart()
@@ -298,7 +293,7 @@ def test_a_restarted_replica_goes_on_from_its_snapshot(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["redis", "shoal"])
 def test_a_restarted_primary_keeps_its_replicas(kind: str) -> None:
-    with made("shoal", save=["3600", "1"]) as primary, made(kind) as replica:
+    with server("shoal", save=["3600", "1"]) as primary, server(kind) as replica:
         fill(primary)
         follow(replica, primary)
         wait_settled(primary, replica)
@@ -308,24 +303,27 @@ def test_a_restarted_primary_keeps_its_replicas(kind: str) -> None:
 
 
 def test_with_passwords() -> None:
-    with made("redis", requirepass="secret") as primary, made("shoal", masterauth="secret") as replica:
+    with server("redis", requirepass="secret") as primary, server("shoal", masterauth="secret") as replica:
         follow(replica, primary)
         eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
-    with made("shoal", requirepass="secret") as primary, made("redis", masterauth="secret") as replica:
+    with server("shoal", requirepass="secret") as primary, server("redis", masterauth="secret") as replica:
         follow(replica, primary)
         eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
 
 
 def test_a_snapshot_from_the_primarys_disk() -> None:
     """Which comes with its size instead of a mark."""
-    with made("redis", repl_diskless_sync="no") as primary, made("shoal") as replica:
+    with server("redis", repl_diskless_sync="no") as primary, server("shoal") as replica:
         fill(primary)
         follow(replica, primary)
         assert_same(primary, replica)
 
 
 def test_who_knows_no_mark_is_told_the_size() -> None:
-    with made("shoal") as primary, socket.create_connection((primary.host, primary.port), timeout=10) as raw:
+    with (
+        server("shoal") as primary,
+        socket.create_connection((primary.host, primary.port), timeout=10) as raw,
+    ):
         fill(primary)
         raw.sendall(b"SYNC\r\n")
         stream = raw.makefile("rb")
@@ -341,7 +339,7 @@ def test_who_knows_no_mark_is_told_the_size() -> None:
 
 
 def test_redis_cli_takes_a_snapshot(tmp_path: Any) -> None:
-    with made("shoal") as primary:
+    with server("shoal") as primary:
         fill(primary)
         redis_cli("-p", primary.port, "--rdb", str(tmp_path / "taken.rdb"))
         with (tmp_path / "taken.rdb").open("rb") as file:
@@ -350,7 +348,7 @@ def test_redis_cli_takes_a_snapshot(tmp_path: Any) -> None:
 
 
 def test_a_primary_that_talks_nonsense_costs_nothing() -> None:
-    with made("shoal") as replica, socket.create_server(("127.0.0.1", 0)) as impostor:
+    with server("shoal") as replica, socket.create_server(("127.0.0.1", 0)) as impostor:
         replica.run("SET", "kept", "1")
         impostor.settimeout(10)
         replica.run("REPLICAOF", "127.0.0.1", impostor.getsockname()[1])
@@ -380,7 +378,7 @@ def test_a_primary_that_talks_nonsense_costs_nothing() -> None:
 
 def test_a_damaged_snapshot_is_not_served() -> None:
     """Its own data was given up for it, so the replica is empty, says so, and tries again."""
-    with made("shoal") as replica, socket.create_server(("127.0.0.1", 0)) as impostor:
+    with server("shoal") as replica, socket.create_server(("127.0.0.1", 0)) as impostor:
         replica.run("SET", "old", "1")
         impostor.settimeout(10)
         replica.run("REPLICAOF", "127.0.0.1", impostor.getsockname()[1])

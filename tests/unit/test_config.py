@@ -22,7 +22,7 @@ from node.version import REDIS_VERSION
 from tests.harness.servers import Oracle
 
 # What the harness itself sets when it starts an oracle.
-SET_BY_HARNESS = {"port", "bind", "dir", "save", "enable-debug-command"}
+SET_BY_HARNESS = {"port", "bind", "dir", "save", "enable-debug-command", "repl-diskless-sync-delay"}
 
 
 def written(directory: Path, *lines: str) -> str:
