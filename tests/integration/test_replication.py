@@ -207,7 +207,7 @@ def test_a_chain_carries_one_stream(head: str, tail: str) -> None:
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])
 def test_fields_that_expire_are_in_the_snapshot(kind: str) -> None:
-    with made(kind) as primary, made("shoal") as replica:
+    with server(kind) as primary, server("shoal") as replica:
         primary.run("HSET", "hash", "a", "1", "b", "2")
         primary.run("HPEXPIREAT", "hash", 4_000_000_000_000, "FIELDS", 1, "a")
         follow(replica, primary)

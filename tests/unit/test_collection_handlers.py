@@ -37,6 +37,10 @@ class Context:
         self.changed(key, events.DEL, 0)
         return True
 
+    def discard(self, key: bytes) -> None:
+        if self.db.discard(key):
+            self.changed(key, events.DEL)
+
     def run(self, command: str) -> Any:
         """Carry out one command; `log` and `propagated` are then about it alone."""
         name, *args = command.encode().split()
