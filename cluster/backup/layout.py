@@ -18,6 +18,8 @@ from cluster.plans.check import check
 from cluster.slots import ALL_SLOTS, format_ranges
 
 _OBSTACLES = ("disagreement", "contested", "open-slot")
+PATIENCE_SECONDS = 30.0
+"""For what a failover or the end of a reshard may take."""
 _PAUSE = 0.5
 
 
@@ -50,9 +52,9 @@ def read_layout(access: Access, settled: bool = True) -> Layout:
     return _layout_of(*access.addresses[-1], access, settled)
 
 
-def await_layout(access: Access, patience: float) -> Layout:
-    """`read_layout`, again and again for up to `patience` seconds while it fails."""
-    deadline = time.monotonic() + patience
+def await_layout(access: Access) -> Layout:
+    """`read_layout`, again and again while it fails, for up to PATIENCE_SECONDS."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return read_layout(access)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from cluster.backup.layout import Access, await_layout, read_layout
+from cluster.backup.layout import Access, await_layout
 from cluster.backup.ledger import Ledger
 from cluster.backup.manifest import MANIFEST, Manifest, SnapshotFile, digest_text, save
 from cluster.backup.snapshot import BrokenOff, SnapshotStream
@@ -32,8 +32,6 @@ from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.rdb import RdbError, RdbReader
 
 ROUNDS = 4
-PATIENCE_SECONDS = 30.0
-"""For what a failover or the end of a reshard may take."""
 _PAINT_SECONDS = 0.1
 _UNFINISHED = ".part"
 
@@ -44,9 +42,12 @@ Progress = Callable[[int, int, int], object]
 class Taker:
     """One backup. `warnings`, once it is done: what could not be kept, such as data of modules, in words."""
 
-    def __init__(self, directory: Path, access: Access, parallel: int, on_progress: Progress) -> None:
+    def __init__(
+        self, directory: Path, access: Access, layout: Layout, parallel: int, on_progress: Progress
+    ) -> None:
         self._directory = directory
         self._access = access
+        self._layout = layout
         self._parallel = parallel
         self._on_progress = on_progress
         self._stopping = threading.Event()
@@ -56,11 +57,10 @@ class Taker:
 
     def take(self) -> Manifest:
         """Raises OperationError; then, and when interrupted, nothing is left."""
-        layout = read_layout(self._access)
         try:
             made = self._make_directory()
             try:
-                manifest = self._take(layout)
+                manifest = self._take()
                 save(manifest, self._directory)
             except BaseException:
                 self._clean_up(made)
@@ -87,8 +87,9 @@ class Taker:
         if remove_directory:
             self._directory.rmdir()
 
-    def _take(self, layout: Layout) -> Manifest:
+    def _take(self) -> Manifest:
         started = _now()
+        layout = self._layout
         taken: dict[Holder, SnapshotFile] = {}
         trouble = "slots went on changing their owners"
         for _ in range(ROUNDS):
@@ -96,7 +97,7 @@ class Taker:
             files, lost = self._take_all(plan_backup(taken, layout).take)
             taken |= files
             trouble = str(lost) if lost else trouble
-            layout = await_layout(self._access, PATIENCE_SECONDS)
+            layout = await_layout(self._access)
             plan = plan_backup(taken, layout)
             for holder in plan.discard:
                 remove(str(self._directory / taken.pop(holder).name))

@@ -10,17 +10,12 @@ from typing import Annotated
 
 import typer
 
-from cluster.backup.layout import Access
 from cluster.backup.manifest import Manifest, as_json
 from cluster.backup.taking import Taker
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, User, parse_address
+from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, User, open_layout
 from cluster.cli.output import Bars, complain, human_bytes, print_json, print_table, say
-from cluster.operations.link import DEFAULT_TIMEOUT, Credentials
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Where the backup goes.")]
-Seed = Annotated[
-    str, typer.Argument(metavar="HOST:PORT", help="Any member of the cluster, or a server alone.")
-]
 Parallel = Annotated[
     int, typer.Option("--parallel", "-p", min=1, help="Primaries that send at the same time.")
 ]
@@ -39,10 +34,10 @@ def backup(
     Works with shoal, Redis and Valkey, while clients go on. Each primary's snapshot is of a moment of its
     own. The directory must be empty, or not there yet.
     """
-    access = Access((parse_address(address),), Credentials(user, password), DEFAULT_TIMEOUT)
+    access, layout = open_layout(address, user, password)
     started = time.monotonic()
     with _painting(quiet=json) as paint:
-        taker = Taker(directory, access, parallel, paint)
+        taker = Taker(directory, access, layout, parallel, paint)
         manifest = taker.take()
     seconds = time.monotonic() - started
     for warning in taker.warnings:

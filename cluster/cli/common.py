@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from cluster.backup.layout import Access, read_layout
 from cluster.operations.link import DEFAULT_TIMEOUT, Credentials, Unreachable
 from cluster.operations.survey import Survey
+from cluster.plans.backup import Layout
 
 DEFAULT_ADDRESS = "127.0.0.1:7001"
 """the first worker of `shoal up`"""
@@ -18,6 +20,9 @@ class UsageProblem(Exception):
 
 
 Address = Annotated[str, typer.Argument(metavar="HOST:PORT", help="Any member of the cluster.")]
+Seed = Annotated[
+    str, typer.Argument(metavar="HOST:PORT", help="Any member of the cluster, or a server alone.")
+]
 User = Annotated[str | None, typer.Option("--user", help="User name to log in with.")]
 Password = Annotated[
     str | None,
@@ -42,6 +47,21 @@ def parse_address(text: str) -> tuple[str, int]:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageProblem(f"{text!r} is not an address like 127.0.0.1:7001")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def open_layout(
+    address: str, user: str | None, password: str | None, timeout: float = DEFAULT_TIMEOUT
+) -> tuple[Access, Layout]:
+    """How to get into the cluster that `address` belongs to, or that server alone, and who holds which slots.
+
+    When nobody is there, that is a problem of the call.
+    """
+    access = Access((parse_address(address),), Credentials(user, password), timeout)
+    try:
+        layout = read_layout(access)
+    except Unreachable as error:
+        raise UsageProblem(str(error)) from error
+    return access.widened(layout), layout
 
 
 def open_survey(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.backup.layout import Access, read_layout
+from cluster.backup.layout import Access, await_layout
 from cluster.backup.manifest import Manifest, digest_text, load, verify_files
 from cluster.backup.restoring import (
     How,
@@ -22,10 +22,9 @@ from cluster.backup.restoring import (
     require_fit,
 )
 from cluster.backup.verifying import Verified, Verifier
-from cluster.cli.backup import Seed
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, UsageProblem, User, Yes, parse_address
+from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, UsageProblem, User, Yes, open_layout
 from cluster.cli.output import Bars, print_json, say
-from cluster.operations.link import Credentials, OperationError
+from cluster.operations.link import OperationError
 from cluster.operations.server_info import keys_per_database
 from cluster.plans.backup import Layout
 
@@ -60,9 +59,8 @@ def restore(
         raise UsageProblem(
             "--replace and --flush exclude each other: a target that is empty has nothing to replace"
         )
-    access = Access((parse_address(address),), Credentials(user, password), REPLY_SECONDS)
     manifest = load(directory)
-    layout = read_layout(access)
+    access, layout = open_layout(address, user, password, REPLY_SECONDS)
     if flush and not yes:
         nodes = ", ".join(holder.address for holder in layout.holders)
         typer.confirm(f"Delete all keys of {nodes}?", abort=True)
@@ -77,7 +75,7 @@ def restore(
         seconds = time.monotonic() - started
         verified = _verify(manifest, directory, access, layout, step) if verify else None
     if flush or not held:
-        _require_nothing_else(access, layout, restored)
+        _require_nothing_else(access, restored)
     _report(manifest, restored, verified, seconds, json)
 
 
@@ -112,10 +110,10 @@ def _verify(manifest: Manifest, directory: Path, access: Access, layout: Layout,
     return found
 
 
-def _require_nothing_else(access: Access, layout: Layout, restored: Restored) -> None:
+def _require_nothing_else(access: Access, restored: Restored) -> None:
     """The target was empty: what it holds beyond the backup is somebody else's."""
     held = 0
-    for holder in layout.holders:
+    for holder in await_layout(access).holders:
         with closing(access.link(holder)) as link:
             held += sum(keys_per_database(link).values())
     if held > restored.keys:

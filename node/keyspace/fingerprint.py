@@ -25,6 +25,8 @@ from typing import Any, Final
 from node.datatypes import Hash, List, Set, SortedSet, Stream, stream_id
 
 BYTES: Final = 16
+_LONG: Final = 4096
+"""Strings above are not copied to be hashed; of short ones a copy is cheaper than a second call."""
 
 _SCORE = struct.Struct("<d")
 
@@ -34,6 +36,10 @@ def fingerprint(database: int, key: bytes, value: Any, expire_at: int, as_of: in
 
     `as_of`: fields of hashes that expire until then are taken to be gone; None if nothing is left.
     """
+    if isinstance(value, bytes) and len(value) > _LONG:
+        whole = hashlib.sha256(b"%d %d string %d:%b" % (database, expire_at, len(key), key))
+        whole.update(value)
+        return int.from_bytes(whole.digest()[:BYTES], "big")
     if isinstance(value, bytes):
         return _number(b"%d %d string %d:%b%b" % (database, expire_at, len(key), key, value))
     content = _content(value, as_of)

@@ -259,6 +259,8 @@ class TestErrors:
         ("args", "words"),
         [
             (["info", "127.0.0.1:1"], "127.0.0.1:1 does not answer: connection refused; is it running?"),
+            (["backup", "/tmp/never", "127.0.0.1:1"], "127.0.0.1:1 does not answer: connection refused"),
+            (["restore", "/tmp/never"], "'/tmp/never' does not exist"),
             (["info", "nowhere"], "'nowhere' is not an address like 127.0.0.1:7001"),
             (["reshard"], "Missing option '--to'"),
             (["frobnicate"], "No such command 'frobnicate'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ def stream(group: bytes | None = None, read_at: int = 0) -> Stream:
 def test_a_known_one() -> None:
     """SHA-256 of `0 0 string 1:kv`. Manifests hold them, so the scheme must not change unnoticed."""
     assert of(b"v") == 0x648723143EC697CC684FB8D26A1F9F0B
+
+
+def test_long_strings_are_hashed_the_same() -> None:
+    value = bytes(5000)
+    expected = hashlib.sha256(b"0 0 string 1:k" + value).digest()[:16]
+    assert of(value) == int.from_bytes(expected, "big")
 
 
 @pytest.mark.parametrize(
