@@ -52,7 +52,6 @@ class Taker:
         self._on_progress = on_progress
         self._stopping = threading.Event()
         self._transfers: list[_Transfer] = []
-        self._expected: dict[str, int] = {}
         self.warnings: list[str] = []
 
     def take(self) -> Manifest:
@@ -81,9 +80,10 @@ class Taker:
         return False
 
     def _clean_up(self, remove_directory: bool) -> None:
+        for name in (MANIFEST, f"{MANIFEST}{_UNFINISHED}"):
+            remove(str(self._directory / name))
         for transfer in self._transfers:
             transfer.discard()
-        remove(str(self._directory / f"{MANIFEST}{_UNFINISHED}"))
         if remove_directory:
             self._directory.rmdir()
 
@@ -114,22 +114,21 @@ class Taker:
     ) -> tuple[dict[Holder, SnapshotFile], OperationError | None]:
         """The snapshots that could be had, and why not, where the connection or the server was lost. Raises
         OperationError for everything that trying again would not mend."""
-        for holder in holders:
-            with closing(self._access.link(holder)) as link:
-                self._expected[holder.id] = sum(keys_per_database(link).values())
         done: dict[Holder, SnapshotFile] = {}
         lost: OperationError | None = None
         with ThreadPoolExecutor(self._parallel) as pool:
             try:
-                running = {pool.submit(self._transfer(holder).run): holder for holder in holders}
+                transfers = [self._transfer(holder) for holder in holders]
+                running = {pool.submit(transfer.run): transfer for transfer in transfers}
                 while running:
                     ended, _ = wait(running, timeout=_PAINT_SECONDS, return_when=FIRST_COMPLETED)
                     self._paint()
                     for future in ended:
-                        holder = running.pop(future)
+                        transfer = running.pop(future)
                         try:
-                            done[holder] = future.result()
+                            done[transfer.holder] = future.result()
                         except (Unreachable, BrokenOff) as error:
+                            transfer.discard()
                             lost = error
             except BaseException:
                 self._stop(pool)
@@ -153,7 +152,7 @@ class Taker:
     def _paint(self) -> None:
         keys = sum(transfer.ledger.total for transfer in self._transfers)
         size = sum(transfer.size for transfer in self._transfers)
-        self._on_progress(keys, sum(self._expected.values()), size)
+        self._on_progress(keys, sum(transfer.expected for transfer in self._transfers), size)
 
 
 class _Transfer:
@@ -162,6 +161,8 @@ class _Transfer:
     def __init__(self, holder: Holder, access: Access, directory: Path, stopping: threading.Event) -> None:
         self.holder = holder
         self.ledger = Ledger()
+        self.expected = 0
+        """How many keys the server says it has."""
         self.size = 0
         self.warnings: list[str] = []
         self._access = access
@@ -176,6 +177,7 @@ class _Transfer:
     def run(self) -> SnapshotFile:
         with closing(self._access.link(self.holder)) as link:
             version = server_version(read_info(link))
+            self.expected = sum(keys_per_database(link).values())
         stream = SnapshotStream(self.holder, self._access.credentials)
         with closing(stream) as self._stream, self._part.open("wb", buffering=0) as self._file:
             reader = self._read_all()

@@ -89,7 +89,7 @@ def digest(*nodes: Server) -> int:
     return reduce(xor, (each ^ database for each in found if each))
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", ["redis", "valkey"])
 def test_everything_comes_through_and_back(
     name: str, clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path], tmp_path: Path
 ) -> None:
@@ -121,17 +121,19 @@ def test_everything_comes_through_and_back(
         assert again.run("FCALL", "answer", 0) == 42
 
 
-def test_from_one_layout_to_another(clusters: dict[str, RunningCluster], tmp_path: Path) -> None:
+def test_from_one_layout_to_another(
+    clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path], tmp_path: Path
+) -> None:
+    node, directory = origin
     source, target = clusters["shoal"], clusters["shoal, another layout"]
     empty(source)
-    empty(target)
-    with source.client() as client:
-        for number in range(500):
-            client.set(f"key:{number}", number)
+    shoal("restore", directory, source.addresses[0], "--json")
     shoal("backup", tmp_path / "b", source.addresses[1])
     shown = shoal("restore", tmp_path / "b", target.addresses[0]).out
-    assert "restored 500 keys" in shown and "verified: 500 keys" in shown
-    assert digest(*target.nodes) == digest(*source.nodes)
+    keys = node.run("DBSIZE")
+    assert f"restored {keys} keys" in shown and f"verified: {keys} keys" in shown
+    assert digest(*target.nodes) == digest(*source.nodes) == digest(node)
+    assert everything(target) == content(node)
 
 
 def test_a_target_with_keys(clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path]) -> None:

@@ -113,6 +113,14 @@ def test_what_a_change_touched_is_taken_anew(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, MANIFEST])
 
 
+def test_what_a_server_sent_before_it_died_is_dropped(world: World, tmp_path: Path) -> None:
+    world.layouts = [AFTER_A_FAILOVER]
+    world.troubles = {"a": [BrokenOff("a broke off")]}
+    manifest = taker(tmp_path).take()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.rdb", "c.rdb", MANIFEST]
+    assert load(tmp_path) == manifest
+
+
 def test_a_snapshot_that_breaks_off_is_taken_again(world: World, tmp_path: Path) -> None:
     world.troubles = {"b": [BrokenOff("b broke off")]}
     assert taker(tmp_path).take().keys == 2
