@@ -268,16 +268,18 @@ class Member:
         worker = self._worker
         match effect:
             case fx.BecomeReplicaOf():
+                worker.departures.finish()
                 self.migrations.demoted()
                 worker.replication.follow(effect.ip, effect.port)
             case fx.BecomePrimary():
                 worker.replication.promote()
                 self.migrations.promoted("A failover occurred during slot import")
             case fx.DeleteKeys():
-                self.delete_keys(effect.slots)
+                worker.departures.leave(list(ranges(effect.slots)))
             case fx.EmptyDatabase():
                 worker.replication.empty()
             case fx.PauseWrites():
+                worker.departures.finish()  # the replica that takes over must have heard of it
                 worker.pause.begin(PAUSE_REASON, effect.until, writes_only=True)
             case fx.ResumeWrites():
                 worker.pause.end(PAUSE_REASON)
@@ -301,6 +303,8 @@ class Member:
         served = redirection.served_slots(self.coordinator)
         changed = (served ^ self._served) & slots
         self._served ^= changed
+        if changed & served:
+            self._worker.departures.finish()  # some of them may be back
         states = self._worker.engine.slot_states
         for part, state in ((changed & served, SLOT_SERVED), (changed & ~served, SLOT_ASK)):
             for first, last in ranges(part):

@@ -27,6 +27,7 @@ from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
 from node.keyspace.anteroom import Anteroom
+from node.keyspace.departures import Departures
 from node.keyspace.eviction import Eviction
 from node.keyspace.expiry import ActiveExpiry
 from node.keyspace.field_expiry import FieldExpiry
@@ -120,6 +121,7 @@ class Worker:
         self.replication = Replication(self)
         self.graveyard = Graveyard(self)
         self.anteroom = Anteroom(self)
+        self.departures = Departures(self)
         self.eviction = Eviction(self)
         config.on_change("import-mode", lambda _: self.choose_expiry())
         self.choose_expiry()

@@ -87,6 +87,7 @@ class Migrations:
 
     def accept(self, name: str, ranges: Ranges, source: Node, link: Any) -> ImportJob:
         """SYNCSLOTS ESTABLISH of a source, on the connection `link`."""
+        self._worker.departures.finish()
         job = ImportJob(name, ranges, source.id, self._member.coordinator.myself.id, self._now)
         self.jobs.insert(0, job)
         room = self._worker.anteroom.open(name.encode(), ranges)

@@ -38,7 +38,8 @@ cdef int transfer(Database source, Database target, int slot) except -1:
     source.volatile_count -= table.volatiles
     target.size += table.used
     target.volatile_count += table.volatiles
-    await_fields(target, table)
+    if source.field_index is not None:
+        await_fields(target, table)
     return table.used
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from node.core.reply_writer import encode_command
+from node.core.slot_output import SlotOutput
 from node.persistence.aof.commands import commands_of_key
 from node.persistence.child import Outcome, copied_bytes
 from node.persistence.files import write_fully
+from node.persistence.rdb import dump_payload
 
 PURPOSE: Final = "SLOT-MIGRATION"
 PIECE: Final = 256 * 1024
+PACKED: Final = frozenset(("listpack", "intset"))
+"""Encodings that are one small block."""
 POLL_SECONDS: Final = 0.002
 """How soon to look again whether more is taken."""
 
@@ -120,17 +123,21 @@ def write_slots(
     databases: Sequence[Any], ranges: Sequence[tuple[int, int]], write: Callable[[bytes], object]
 ) -> None:
     """All live keys of these slots, database by database, as commands."""
-    pending = bytearray()
+    out = SlotOutput(write, _commands_of)
     for db in databases:
         if not len(db):
             continue
-        pending += encode_command([b"SELECT", b"%d" % db.index])
+        out.command([b"SELECT", b"%d" % db.index])
         for first, last in ranges:
             for slot in range(first, last + 1):
-                for key, value, expire_at in db.entries(slot):
-                    for command in commands_of_key(key, value, expire_at):
-                        pending += encode_command(command)
-                        if len(pending) >= PIECE:
-                            write(bytes(pending))
-                            pending.clear()
-    write(bytes(pending))
+                out.slot(db, slot)
+    out.flush()
+
+
+def _commands_of(key: bytes, value: Any, expire_at: int) -> Iterable[list[bytes]]:
+    """A small collection travels as it stands, in one piece; a large one, and one whose fields expire (which
+    Valkey keeps in another form than Redis), some elements at a time."""
+    if value.encoding in PACKED:
+        yield [b"RESTORE", key, b"%d" % expire_at, dump_payload(value, compress=False), b"ABSTTL"]
+    else:
+        yield from commands_of_key(key, value, expire_at)

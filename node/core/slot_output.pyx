@@ -1,0 +1,93 @@
+"""The keys of a slot as the commands that make them, for whoever takes the slot over.
+
+Strings, which most keys are, are written as SET from where they lie, without making an object of them; what any
+other key takes is asked of `others`. It runs in a forked child (node/persistence/slot_snapshot.py), which shares all
+memory with its parent as long as neither writes to it.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint32_t
+from libc.stdio cimport snprintf
+
+from node.core.database cimport Database
+from node.core.keyspace cimport key_of, value_of
+from node.core.reply_writer cimport ReplyWriter
+from node.core.slot_table cimport (
+    HAS_EXPIRY,
+    IS_OBJECT,
+    Entry,
+    SlotTable,
+    entry_expiry,
+    entry_key,
+    entry_of,
+    entry_value,
+    prefetch,
+)
+
+from node.core.reply_writer import encode_command
+
+cdef enum:
+    CHUNK = 256 * 1024
+    AHEAD = 2                    # cells by which entries are fetched before their turn
+
+
+cdef class SlotOutput:
+    """Hands chunks of RESP to `write`, the last one on `flush`. `others(key, value, expire_at)` gives the commands,
+    lists of bytes, that make a key which is no string; `expire_at` is Unix ms, 0 for never."""
+
+    cdef object write
+    cdef object others
+    cdef ReplyWriter out
+
+    def __cinit__(self, write, others):
+        self.write = write
+        self.others = others
+        self.out = ReplyWriter()
+
+    def command(self, list argv not None) -> None:
+        data = encode_command(argv)
+        self.out.raw(data, len(data))
+        self.flush_if_large()
+
+    def slot(self, Database db not None, int slot) -> None:
+        """All live keys of a slot."""
+        cdef SlotTable* table = &db.tables[slot]
+        cdef uint32_t cells = 1U << table.bits if table.used else 0
+        cdef uint32_t i
+        cdef Entry* entry
+        for i in range(cells):
+            if i + AHEAD < cells:
+                prefetch(entry_of(table.cells[i + AHEAD]))
+            if table.cells[i] == 0:
+                continue
+            entry = entry_of(table.cells[i])
+            if entry.flags & HAS_EXPIRY and db.clock[0] > entry_expiry(entry):
+                continue
+            if entry.flags & IS_OBJECT:
+                for argv in self.others(key_of(entry), value_of(entry), entry_expiry(entry)):
+                    self.command(argv)
+            else:
+                self.string(entry)
+
+    def flush(self) -> None:
+        """Hand over what has gathered."""
+        if self.out.length:
+            self.write(PyBytes_FromStringAndSize(self.out.data, self.out.length))
+            self.out.length = 0
+            self.out.shrink()
+
+    cdef int flush_if_large(self) except -1:
+        if self.out.length >= CHUNK:
+            self.flush()
+        return 0
+
+    cdef int string(self, Entry* entry) except -1:
+        cdef char digits[32]
+        cdef int64_t expire_at = entry_expiry(entry)
+        self.out.raw(b"*5\r\n$3\r\nSET\r\n" if expire_at else b"*3\r\n$3\r\nSET\r\n", 13)
+        self.out.bulk(entry_key(entry), entry.key_length)
+        self.out.bulk(entry_value(entry), entry.value_length)
+        if expire_at:
+            self.out.raw(b"$4\r\nPXAT\r\n", 10)
+            self.out.bulk(digits, snprintf(digits, sizeof(digits), b"%lld", <long long>expire_at))
+        return self.flush_if_large()

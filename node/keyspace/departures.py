@@ -1,0 +1,83 @@
+"""Keys of slots that are not ours any more, on their way to being deleted.
+
+A slot that has left may hold any number of keys, and each must be deleted at our replicas and in our log,
+too. So the slot's tables leave the databases at once (nobody may see these keys, wherever the slot is now),
+and the keys are told of and freed in pieces, BUDGET seconds in each turn of the loop. Slots of few keys are
+not worth that.
+
+Should a slot come back meanwhile, `finish` first: what the replicas are told must not concern its new keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from node.core.database import Database
+from node.core.slot_transfer import transfer_slots
+from node.keyspace import events
+
+if TYPE_CHECKING:
+    from node.worker import Worker
+
+FEW: Final = 1000
+"""Keys that are deleted on the spot."""
+BUDGET: Final = 0.001
+KEYS_AT_ONCE: Final = 100
+
+
+class Departures:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._session = worker.internal_session()
+        self._leaving: list[Iterator[None]] = []
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._leaving)
+
+    def leave(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """The slots of these ranges, first and last of each, are not ours."""
+        for db in self._worker.databases:
+            gone = Database(db.index)
+            gone.on_left = db.on_left
+            keys = sum(transfer_slots(db, gone, first, last) for first, last in ranges)
+            if keys:
+                self._leaving.append(self._delete(gone, ranges))
+                if keys <= FEW:
+                    self._work(float("inf"))
+        self._work_later()
+
+    def finish(self) -> None:
+        """Be done with all of them."""
+        self._work(float("inf"))
+
+    def _delete(self, db: Any, ranges: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Piece by piece."""
+        session, trail = self._session, self._worker.trail
+        for first, last in ranges:
+            for slot in range(first, last + 1):
+                while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):
+                    session.db = db
+                    for key in keys:
+                        db.delete(key, True)
+                        session.changed(key, events.DEL)
+                        trail.add(db.index, [b"DEL", key])
+                    yield
+
+    def _work(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._leaving and time.monotonic() < until:
+            if next(self._leaving[0], self) is self:
+                self._leaving.pop(0)
+
+    def _work_later(self) -> None:
+        if self._leaving:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._work(BUDGET)
+        self._worker.trail.flush()
+        self._work_later()
