@@ -250,6 +250,17 @@ class Oracle(Server):
         return [str(oracle_binary(self.kind))]
 
 
+class OldRedis(Oracle):
+    """redis-server 7.0.15 as Debian 12 has it: for files of a version before ours."""
+
+    def __init__(self, port: int | None = None, **config: Setting) -> None:
+        super().__init__("redis-7.0", port, **config)
+
+    def program(self) -> list[str]:
+        """The package redis-tools brings the server, too, which goes by the name it is called by."""
+        return ["bash", "-c", 'exec -a redis-server redis-check-rdb "$@"', "redis-server"]
+
+
 class ShoalNode(Server):
     """One of our workers, from this source tree."""
 

@@ -41,7 +41,7 @@ def a_ziplist(*entries: bytes) -> bytes:
     return b"%b%b%b%b\xff" % (
         total.to_bytes(4, "little"),
         tail.to_bytes(4, "little"),
-        len(entries).to_bytes(2, "little"),
+        min(len(entries), 0xFFFF).to_bytes(2, "little"),
         bytes(body),
     )
 
