@@ -220,10 +220,10 @@ def zrangestore(ctx: Any, args: list[bytes]) -> int:
 
 
 def _stored(pairs: Pairs, options: RangeOptions) -> SortedSet:
-    """One after the other, their number being known beforehand only of ranks: until it has to be a large one
-    it is a small one, which loses the sign of -0."""
+    """One after the other, in the order of the range, their number being known beforehand only of ranks:
+    until it has to be a large one it is a small one, which loses the sign of -0."""
     made = SortedSet.sized(len(pairs) if options.kind == "rank" else 0, 0)
-    for member, score in pairs:
+    for member, score in reversed(pairs) if options.reverse else pairs:
         made.set(member, score)
     return made
 
