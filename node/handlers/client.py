@@ -184,8 +184,11 @@ def list_(ctx: Any, args: list[bytes]) -> Verbatim:
 
 
 def _open_sessions(ctx: Any) -> Iterator[Any]:
-    """Sessions with a connection that is not being closed, oldest first."""
-    return (session for session in list(ctx.worker.clients.values()) if not session.link.is_closing)
+    """Sessions with a connection that is not being closed, oldest first; our primary's is one of them."""
+    found = list(ctx.worker.clients.values())
+    if ctx.worker.replication.primary_client is not None:
+        found = sorted([*found, ctx.worker.replication.primary_client], key=lambda session: session.id)
+    return (session for session in found if not session.link.is_closing)
 
 
 def _client_type(word: bytes) -> str:

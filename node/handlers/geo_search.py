@@ -222,17 +222,19 @@ def _store(ctx: Any, request: AreaRequest, found: list[Found], unit: float) -> i
 @command("geosearch")
 def geosearch(ctx: Any, args: list[bytes]) -> Any:
     value = for_reading(ctx, args[0])
-    return _execute(ctx, value, _parse_search(value, args[1:], None))
+    return _execute(ctx, value, _parse_search(ctx, value, args[1:], None))
 
 
 @command("geosearchstore")
 def geosearchstore(ctx: Any, args: list[bytes]) -> Any:
     """`destination source ...`"""
     value = for_reading(ctx, args[1])
-    return _execute(ctx, value, _parse_search(value, args[2:], args[0]))
+    return _execute(ctx, value, _parse_search(ctx, value, args[2:], args[0]))
 
 
-def _parse_search(value: SortedSet | None, args: list[bytes], store: bytes | None) -> AreaRequest:
+def _parse_search(
+    ctx: Any, value: SortedSet | None, args: list[bytes], store: bytes | None
+) -> AreaRequest:
     request = AreaRequest(store=store)
     options = Options(args)
     for word in options:
@@ -259,15 +261,19 @@ def _parse_search(value: SortedSet | None, args: list[bytes], store: bytes | Non
                 request.box = _sizes(options.value(), options.value(), options.value())
             case _:
                 raise errors.SYNTAX
-    name = "GEOSEARCH" if store is None else "GEOSEARCHSTORE"
-    _finish(request, name)
+    _finish(request, "GEOSEARCHSTORE")
     if request.polygon is not None:
         return request
     if not (request.from_member or request.from_place):
-        raise ReplyError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
+        raise _not_exactly_one(ctx, "FROMMEMBER or FROMLONLAT")
     if request.radius is None and request.box is None:
-        raise ReplyError(f"ERR exactly one of BYRADIUS and BYBOX can be specified for {name}")
+        raise _not_exactly_one(ctx, "BYRADIUS and BYBOX")
     return request
+
+
+def _not_exactly_one(ctx: Any, options: str) -> ReplyError:
+    name = ctx.spelled.decode("latin-1")
+    return ReplyError(f"ERR exactly one of {options} can be specified for {name}")
 
 
 # ------------------------------------------------------------------------------------- the GEORADIUS family

@@ -77,7 +77,8 @@ def _listeners(config: Any) -> Fields:
 def clients(worker: Any) -> Fields:
     sessions = [session for session in worker.clients.values() if not session.link.is_closing]
     return {
-        "connected_clients": sum(session.kind != "replica" for session in sessions),
+        "connected_clients": sum(session.kind != "replica" for session in sessions)
+        + (worker.replication.primary_client is not None),
         "maxclients": worker.config.maxclients,
         "client_recent_max_input_buffer": max((s.link.pending_input for s in sessions), default=0),
         "client_recent_max_output_buffer": max((s.link.pending_output for s in sessions), default=0),

@@ -24,10 +24,12 @@ from node.errors import ReplyError
 from node.persistence.files import sync_directory
 from node.persistence.rdb import RdbError
 from node.replication import replica as events
+from node.replication.primary_as_client import PrimaryConnection
 from node.replication.replica import Event, Introduction, ReplicaProtocol
 
 if TYPE_CHECKING:
     from node.replication.roles import Replication
+    from node.session.session import Session
 
 KEEPALIVE_SECONDS: Final = 1.0
 KEEPALIVE: Final = b"\n"
@@ -47,8 +49,10 @@ class PrimaryLink(asyncio.Protocol):
         self._port = port
         self._protocol = ReplicaProtocol(introduction)
         self._session = worker.internal_session()
+        self._session.kind = "master"
         self._session.db = worker.databases[replication.stream_db]
         self._transport: asyncio.Transport | None = None
+        self._connection: PrimaryConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._spool: IO[bytes] | None = None
@@ -98,6 +102,11 @@ class PrimaryLink(asyncio.Protocol):
         return self._session.db.index  # type: ignore[no-any-return]
 
     @property
+    def client(self) -> Session | None:
+        """The primary as a client, once commands come from it."""
+        return self._session if self._protocol.state == "stream" else None
+
+    @property
     def is_loading(self) -> bool:
         return self._loading is not None
 
@@ -110,9 +119,9 @@ class PrimaryLink(asyncio.Protocol):
             log = self._worker.append_only
             if log.state == "on":
                 words += [b"FACK", b"%d" % log.recorder.synced_offset]
-            self._transport.write(encode_command(words))
+            self._write(encode_command(words))
         elif self._protocol.state == "loading":
-            self._transport.write(KEEPALIVE)
+            self._write(KEEPALIVE)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -133,6 +142,7 @@ class PrimaryLink(asyncio.Protocol):
             self._transport.abort()
             return
         self._worker.log.notice("Non blocking connect for SYNC fired the event.")
+        self._session.link = self._connection = PrimaryConnection(self._transport, self._session.engine.now)
         self.last_io = time.monotonic()
         for event in self._protocol.connected():
             self._perform(event)
@@ -142,6 +152,8 @@ class PrimaryLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_io = time.monotonic()
+        assert self._connection is not None
+        self._connection.received(len(data), self._session.engine.now)
         if not self._closed:
             self._go_on(self._protocol.receive(data))
 
@@ -165,6 +177,10 @@ class PrimaryLink(asyncio.Protocol):
                 return
         self._hold_reading()
         asyncio.get_running_loop().call_soon(self._go_on, received)
+
+    def _write(self, data: bytes) -> None:
+        assert self._connection is not None
+        self._connection.write(data)
 
     def _hold_reading(self) -> None:
         assert self._transport is not None
@@ -192,8 +208,7 @@ class PrimaryLink(asyncio.Protocol):
             case events.SnapshotPart():
                 self._store(event.data)
             case events.Send():
-                assert self._transport is not None
-                self._transport.write(event.data)
+                self._write(event.data)
             case events.FullResync():
                 self._full_resync = event
                 self._worker.log.notice(f"Full resync from master: {event.id}:{event.offset}")
@@ -209,6 +224,8 @@ class PrimaryLink(asyncio.Protocol):
     def _apply(self, command: events.Command) -> None:
         argv = command.argv
         name = argv[0].upper()
+        assert self._connection is not None
+        self._connection.commands += 1
         if name == b"REPLCONF":
             self._replication.record(command.raw, False)
             if len(argv) > 1 and argv[1].upper() == b"GETACK":

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
 from node.errors import ReplyError
@@ -31,6 +31,9 @@ from node.replication.primary_link import PrimaryLink
 from node.replication.replica import Introduction
 from node.replication.sync_planner import SyncPlanner
 from node.replication.waits import Waits
+
+if TYPE_CHECKING:
+    from node.session.session import Session
 
 NOT_CONNECTED: Final = ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
 PENDING_OUTPUT: Final = ReplyError("ERR SYNC and PSYNC are invalid with pending output")
@@ -209,6 +212,11 @@ class Replication:
         self.link = PrimaryLink(self, self._worker, host, port, introduction)
         self.link.open()
         self._worker.log.notice("MASTER <-> REPLICA sync started")
+
+    @property
+    def primary_client(self) -> Session | None:
+        """Our primary, as the client that sends its stream; None while it does not."""
+        return self.link.client if self.link is not None else None
 
     def _drop_link(self) -> None:
         if self.link is not None:

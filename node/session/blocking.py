@@ -101,7 +101,8 @@ class Blocking:
 
     @staticmethod
     def may_wait(session: Session) -> bool:
-        return session.link is not None and not session.in_transaction
+        """Commands of our primary never wait: what they would wait for has happened there."""
+        return session.link is not None and not session.in_transaction and not session.is_privileged
 
     def wait(
         self,

@@ -107,6 +107,9 @@ geosearch Sicily FROMMEMBER nobody BYRADIUS 1 m
 geosearchstore d Sicily FROMMEMBER nobody BYRADIUS 1 m
 georadiusbymember Sicily nobody 1 m
 georadiusbymember Sicily nobody x y
+geosearch Sicily FROMMEMBER Palermo ASC ASC ASC
+geoSearch Sicily ASC ASC ASC ASC ASC
+geosearchstore d Sicily ASC ASC ASC ASC ASC
 GEOSEARCH Sicily FROMMEMBER Palermo ASC ASC ASC
 GEOSEARCH nokey FROMLONLAT 1 1 ASC ASC
 GEOSEARCHSTORE d nokey FROMLONLAT 1 1 ASC ASC

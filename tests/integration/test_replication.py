@@ -397,3 +397,28 @@ def test_a_damaged_snapshot_is_not_served() -> None:
         assert replica.run("DBSIZE") == 0
         assert isinstance(replica, ShoalNode)
         assert replica.running
+
+
+@pairs
+def test_a_primary_is_a_client_of_its_replica(primary_kind: str, replica_kind: str) -> None:
+    with made(primary_kind) as primary, made(replica_kind) as replica:
+        assert replica.run("CLIENT", "LIST", "TYPE", "master") == b""
+        follow(replica, primary)
+        wait_settled(primary, replica)
+        primary.run("SET", "a", "b")
+        wait_settled(primary, replica)
+        line = replica.run("CLIENT", "LIST", "TYPE", "master").decode()
+        shown = dict(field.split("=", 1) for field in line.split())
+        assert {name: shown[name] for name in ("addr", "flags", "cmd", "user", "db")} == {
+            "addr": primary.address, "flags": "M", "cmd": "set", "user": "(superuser)", "db": "0",
+        }  # fmt: skip
+        assert int(shown["tot-net-in"]) > 0 < int(shown["tot-cmds"])
+        with replica.resp() as client:
+            assert client.command("CLIENT", "LIST").count(b" flags=M ") == 1
+            assert client.command("CLIENT", "LIST", "ID", shown["id"]).split()[1] == line.split()[1].encode()
+            assert client.command("CLIENT", "KILL", "ID", shown["id"]) == 1
+        primary.run("SET", "a", "c")
+        assert_same(primary, replica)
+        again = replica.run("CLIENT", "LIST", "TYPE", "master").decode()
+        assert again
+        assert again.split()[2] != line.split()[2]
