@@ -1,8 +1,8 @@
 """Our primary as one of our clients.
 
-In Redis' eyes whoever sends commands is a client, a primary too: CLIENT LIST shows it with the flag `M`, CLIENT
-KILL cuts it off (and we connect again), INFO counts it. The commands of the stream are applied by a session
-without a connection (`primary_link.py`); this is what that session shows as one.
+In Redis' eyes whoever sends commands is a client, a primary too: CLIENT LIST shows it with the flag `M`,
+CLIENT KILL cuts it off (and we connect again), INFO counts it. The commands of the stream are applied by a
+session without a connection (`primary_link.py`); this is what that session shows as one.
 """
 
 from __future__ import annotations
