@@ -232,9 +232,7 @@ def geosearchstore(ctx: Any, args: list[bytes]) -> Any:
     return _execute(ctx, value, _parse_search(ctx, value, args[2:], args[0]))
 
 
-def _parse_search(
-    ctx: Any, value: SortedSet | None, args: list[bytes], store: bytes | None
-) -> AreaRequest:
+def _parse_search(ctx: Any, value: SortedSet | None, args: list[bytes], store: bytes | None) -> AreaRequest:
     request = AreaRequest(store=store)
     options = Options(args)
     for word in options:

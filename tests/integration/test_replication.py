@@ -401,7 +401,7 @@ def test_a_damaged_snapshot_is_not_served() -> None:
 
 @pairs
 def test_a_primary_is_a_client_of_its_replica(primary_kind: str, replica_kind: str) -> None:
-    with made(primary_kind) as primary, made(replica_kind) as replica:
+    with server(primary_kind) as primary, server(replica_kind) as replica:
         assert replica.run("CLIENT", "LIST", "TYPE", "master") == b""
         follow(replica, primary)
         wait_settled(primary, replica)
