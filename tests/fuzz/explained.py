@@ -85,7 +85,6 @@ REPLIES = (
         b".*-ERR unknown type name",
         "Redis finds no such key",
     ),
-    Replies("valkey", rb"(eval.*)?xread .*\+", b".*[*_$]", b".*[*_$]", "+ is the last id, not an entry's"),
     Replies("valkey", rb"eval.*xinfo ", b".*lag", b"(?!.*lag)", "it knows the lag more rarely"),
 )
 

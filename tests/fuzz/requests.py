@@ -33,7 +33,7 @@ MAKERS = (
 
 SOON_MS = 60_000
 
-NOT_IN_REDIS = {"IFEQ", "NOSCORES"}
+NOT_IN_REDIS = {"BYPOLYGON", "IFEQ", "NOSCORES"}
 """Options of Valkey that Redis 8.2 has not."""
 
 NOT_IN_VALKEY = {
