@@ -59,7 +59,10 @@ NOT_SPOILT = {"srandmember", "hrandfield", "zrandmember", "lset"}
 """Commands in which a stray number could ask for billions of members, or be cut to 32 bits by Redis."""
 
 SLIPS = 0.07
-COUNTS = {"numkeys", "numfields", "numids"}
+FEW = (1, 1, 2, 2, 3)
+COUNTS = {"numkeys": FEW, "numfields": FEW, "numids": FEW, "num-vertices": (2, 3, 3, 4, 6)}
+"""Arguments that say how many others follow."""
+
 LONELY = ("nosuchcommand", "ge\x00t", "", "object nosuch", "xinfo nosuch x", "xgroup nosuch", "config nosuch")
 
 
@@ -192,7 +195,9 @@ class Requests:
         return any(map(self._is_known, arms)) if arms else self._is_known(argument)
 
     def _is_known(self, argument: Argument) -> bool:
-        return argument.get("token") not in self.without
+        """To both servers; a block is known by the word that begins it."""
+        begin = argument["arguments"][0] if argument["type"] == "block" else argument
+        return begin.get("token") not in self.without
 
     def _shuffled(self, options: list[list[Part]]) -> list[Part]:
         if len(options) > 1 and self.chance.random() < 0.5:
@@ -240,7 +245,7 @@ class Requests:
                 self.count = self.chance.choice((1, 1, 2))
             return self._sequence(argument["arguments"])
         if name in COUNTS:
-            self.count = self.chance.choice((1, 1, 2, 2, 3))
+            self.count = self.chance.choice(COUNTS[name])
             return [b"%d" % self.count if self.chance.random() < 0.95 else self.words.integer()]
         return [Blank(name, kind)]
 
