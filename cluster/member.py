@@ -239,6 +239,8 @@ class Member:
     def _perform(self, effects: list[Effect]) -> None:
         if any(isinstance(effect, fx.SlotsChanged) for effect in effects):
             self.migrations.slots_changed()  # before the keys of slots that have left are deleted
+        if any(isinstance(effect, fx.DeleteKeys) for effect in effects):
+            effects = self._save_after_departures(effects)
         for effect in effects:
             match effect:
                 case fx.Send():
@@ -263,6 +265,18 @@ class Member:
                     deliver(effect.channel, effect.message)
                 case _:
                     self._perform_on_data(effect)
+
+    def _save_after_departures(self, effects: list[Effect]) -> list[Effect]:
+        """Put the saving off until the keys of lost slots are deleted, in the log, too; returns the other
+        effects.
+
+        Who dies in between starts with the slots as they were, is told anew that they are lost, and deletes
+        the keys again. With the loss on disk it would take them for keys that an operator has to look at. It
+        is a claim of another node that is saved here, never a vote of ours.
+        """
+        if any(isinstance(effect, fx.SaveConfig) for effect in effects):
+            self._worker.departures.when_done(lambda: self._react(Coordinator.save_config))
+        return [effect for effect in effects if not isinstance(effect, fx.SaveConfig)]
 
     def _perform_on_data(self, effect: Effect) -> None:
         worker = self._worker

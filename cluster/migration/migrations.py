@@ -22,6 +22,7 @@ from cluster.migration.importer import Importer
 from cluster.migration.job import Job
 from cluster.slots import NO_SLOTS
 from cluster.topology.node import Node
+from node.core.engine import GATE_BUSY
 
 if TYPE_CHECKING:
     from cluster.member import Member
@@ -120,6 +121,8 @@ class Migrations:
     def tick(self) -> None:
         """Ten times a second."""
         self._find_rooms()
+        if self._member.coordinator.myself.is_primary:
+            self.promoted("Process restarted")  # if it was made to load a snapshot that tells of moves
         timeout = self._worker.config.repl_timeout * 1000
         for job in self._going_on():
             self._perform(job, job.tick(self._now, timeout))
@@ -176,7 +179,8 @@ class Migrations:
             end.close()
 
     def _may_pause(self) -> bool:
-        return not self.prevents_pause
+        """Not in the middle of a script that may go on writing."""
+        return not self.prevents_pause and not self._worker.engine.gate & GATE_BUSY
 
     def _take_if_granted(self, job: ImportJob) -> None:
         if not self.prevents_failover:
@@ -184,10 +188,13 @@ class Migrations:
 
     def _find_rooms(self) -> None:
         """What the stream, the log or a snapshot told of."""
-        known = {job.name for job in self.jobs}
-        for name, room in self._worker.anteroom.rooms.items():
-            if name.decode() not in known:
+        known = {job.name: job for job in self.jobs}
+        for name, room in list(self._worker.anteroom.rooms.items()):
+            job = known.get(name.decode())
+            if job is None:
                 self.jobs.insert(0, ImportJob(name.decode(), room.ranges, "", "", self._now))
+            elif not job.in_progress:  # what was loaded is older than its end
+                self._worker.anteroom.dismiss(name, told=self._member.coordinator.myself.is_primary)
 
     def _going_on(self) -> list[ExportJob | ImportJob]:
         return [job for job in self.jobs if isinstance(job, ExportJob | ImportJob) and job.in_progress]

@@ -69,7 +69,7 @@ def restore(ctx: Any, args: list[bytes]) -> str:
         raise _BAD_TTL
     value = load_payload(payload)
     expire_at = ttl if options.absolute or not ttl else ttl + ctx.now
-    if expire_at and expire_at <= ctx.now:
+    if expire_at and expire_at <= ctx.now and not db.hides_expired:
         if exists:
             db.delete(key)
             ctx.changed(key, events.DEL)

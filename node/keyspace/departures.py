@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.database import Database
@@ -33,6 +33,8 @@ class Departures:
         self._worker = worker
         self._session = worker.internal_session()
         self._leaving: list[Iterator[None]] = []
+        self._scheduled = False
+        self._after: list[Callable[[], None]] = []
 
     @property
     def pending(self) -> bool:
@@ -48,6 +50,11 @@ class Departures:
                 self._leaving.append(self._delete(gone, ranges))
                 if keys <= FEW:
                     self._work(float("inf"))
+        self._work_later()
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Call once, when nothing is left and the log has been told."""
+        self._after.append(call)
         self._work_later()
 
     def finish(self) -> None:
@@ -74,10 +81,17 @@ class Departures:
                 self._leaving.pop(0)
 
     def _work_later(self) -> None:
-        if self._leaving:
+        if not self._scheduled and (self._leaving or self._after):
+            self._scheduled = True
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        self._work(BUDGET)
-        self._worker.trail.flush()
+        self._scheduled = False
+        if self._leaving:
+            self._work(BUDGET)
+            self._worker.trail.flush()
+        else:
+            after, self._after = self._after, []
+            for call in after:
+                call()
         self._work_later()
