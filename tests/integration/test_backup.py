@@ -46,10 +46,22 @@ def formed(kind: str, layout: list[Ranges]) -> Iterator[RunningCluster]:
         yield cluster
 
 
+class Clusters(dict[str, RunningCluster]):
+    """One for each of LAYOUTS, formed when it is asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        super().__init__()
+        self._stack = stack
+
+    def __missing__(self, name: str) -> RunningCluster:
+        self[name] = self._stack.enter_context(formed(*LAYOUTS[name]))
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def clusters() -> Iterator[dict[str, RunningCluster]]:
+def clusters() -> Iterator[Clusters]:
     with ExitStack() as stack:
-        yield {name: stack.enter_context(formed(*layout)) for name, layout in LAYOUTS.items()}
+        yield Clusters(stack)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +103,7 @@ def digest(*nodes: Server) -> int:
 
 @pytest.mark.parametrize("name", ["redis", "valkey"])
 def test_everything_comes_through_and_back(
-    name: str, clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path], tmp_path: Path
+    name: str, clusters: Clusters, origin: tuple[ShoalNode, Path], tmp_path: Path
 ) -> None:
     node, directory = origin
     cluster = clusters[name]
@@ -122,7 +134,7 @@ def test_everything_comes_through_and_back(
 
 
 def test_from_one_layout_to_another(
-    clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path], tmp_path: Path
+    clusters: Clusters, origin: tuple[ShoalNode, Path], tmp_path: Path
 ) -> None:
     node, directory = origin
     source, target = clusters["shoal"], clusters["shoal, another layout"]
@@ -136,7 +148,7 @@ def test_from_one_layout_to_another(
     assert everything(target) == content(node)
 
 
-def test_a_target_with_keys(clusters: dict[str, RunningCluster], origin: tuple[ShoalNode, Path]) -> None:
+def test_a_target_with_keys(clusters: Clusters, origin: tuple[ShoalNode, Path]) -> None:
     node, directory = origin
     cluster = clusters["redis"]
     empty(cluster)
@@ -187,7 +199,7 @@ def test_a_backup_that_is_not_whole_touches_nothing(
 
 
 @pytest.mark.parametrize("kind", ["valkey", "shoal"])
-def test_writers_go_on(kind: str, clusters: dict[str, RunningCluster], tmp_path: Path) -> None:
+def test_writers_go_on(kind: str, clusters: Clusters, tmp_path: Path) -> None:
     """What was there before is in the backup, with the value it had at some moment since."""
     source, target = clusters[kind], clusters["redis"]
     empty(source)
@@ -221,7 +233,7 @@ def test_writers_go_on(kind: str, clusters: dict[str, RunningCluster], tmp_path:
             assert before[number] <= int(found) <= after[number] + 1
 
 
-def test_databases_and_passwords(clusters: dict[str, RunningCluster], tmp_path: Path) -> None:
+def test_databases_and_passwords(clusters: Clusters, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"repl_diskless_sync_delay": 0, "requirepass": "secret"}
     with server("valkey", **settings) as source, server("redis", requirepass="secret") as target:
         for database in (0, 3):
