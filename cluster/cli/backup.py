@@ -12,7 +12,7 @@ import typer
 
 from cluster.backup.manifest import Manifest, as_json
 from cluster.backup.taking import Taker
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, User, open_layout
+from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, User, go_through_keys, open_layout
 from cluster.cli.output import Bars, complain, human_bytes, print_json, print_table, say
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Where the backup goes.")]
@@ -34,6 +34,7 @@ def backup(
     Works with shoal, Redis and Valkey, while clients go on. Each primary's snapshot is of a moment of its
     own. The directory must be empty, or not there yet.
     """
+    go_through_keys()
     access, layout = open_layout(address, user, password)
     started = time.monotonic()
     with _painting(quiet=json) as paint:

@@ -22,7 +22,17 @@ from cluster.backup.restoring import (
     require_fit,
 )
 from cluster.backup.verifying import Verified, Verifier
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, UsageProblem, User, Yes, open_layout
+from cluster.cli.common import (
+    DEFAULT_ADDRESS,
+    Json,
+    Password,
+    Seed,
+    UsageProblem,
+    User,
+    Yes,
+    go_through_keys,
+    open_layout,
+)
 from cluster.cli.output import Bars, print_json, say
 from cluster.operations.link import OperationError
 from cluster.operations.server_info import keys_per_database
@@ -59,6 +69,7 @@ def restore(
         raise UsageProblem(
             "--replace and --flush exclude each other: a target that is empty has nothing to replace"
         )
+    go_through_keys()
     manifest = load(directory)
     access, layout = open_layout(address, user, password, REPLY_SECONDS)
     if flush and not yes:

@@ -70,11 +70,6 @@ class Digest:
                 self.mix(b"%d.%d" % stream_id.split(entry_id))
                 for part in parts:
                     self.mix(part)
-        elif isinstance(value, Stream):
-            for entry_id, pairs in value.entries():
-                self.mix(b"%d.%d" % stream_id.split(entry_id))
-                for part in pairs:
-                    self.mix(part)
         return self.add(_EXPIRES) if expires else self
 
     def add_element(self, parts: Iterable[bytes], mark: bytes | None = None) -> None:
