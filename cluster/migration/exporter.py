@@ -57,6 +57,7 @@ class Exporter(asyncio.Protocol):
         self._kept_bytes = 0
         self._line = b""
         self._reader = RequestReader()
+        self._waits_for_child = False
         self._look_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -158,7 +159,7 @@ class Exporter(asyncio.Protocol):
     # --- the snapshot and what follows
 
     def _begin_snapshot(self) -> None:
-        """If no other child is running; else the next tick asks again, as does the end of that child."""
+        """If no other child is running; else when that one ends."""
         trail, children = self._worker.trail, self._worker.snapshots.children
         snapshot = SlotSnapshot(
             self._worker, self._job.ranges, self._write, self._is_congested, self._snapshot_ended
@@ -166,7 +167,9 @@ class Exporter(asyncio.Protocol):
         try:
             snapshot.start()
         except ChildBusy:
-            children.when_free(self._child_is_free)
+            if not self._waits_for_child:
+                self._waits_for_child = True
+                children.when_free(self._child_is_free)
             return
         except OSError as error:
             self._worker.log.warning(
@@ -183,6 +186,7 @@ class Exporter(asyncio.Protocol):
         self._tell(self._job.snapshot_began(self._now))
 
     def _child_is_free(self) -> None:
+        self._waits_for_child = False
         if not self._closed and self._snapshot is None:
             self._begin_snapshot()
 

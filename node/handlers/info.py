@@ -82,7 +82,7 @@ def clients(worker: Any) -> Fields:
         "maxclients": worker.config.maxclients,
         "client_recent_max_input_buffer": max((s.link.pending_input for s in sessions), default=0),
         "client_recent_max_output_buffer": max((s.link.pending_output for s in sessions), default=0),
-        "blocked_clients": sum(session.suspended for session in sessions),
+        "blocked_clients": sum(session.suspended and not session.sends_slots for session in sessions),
         "tracking_clients": len(worker.tracking.sessions),
         "pubsub_clients": sum(session.kind == "pubsub" for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),

@@ -414,6 +414,11 @@ class Session(Client):
         self.engine.finish_command()
 
     @property
+    def sends_slots(self) -> bool:
+        """It turned out to be a server from which slots move here."""
+        return self.link is not None and self.link.is_diverted
+
+    @property
     def in_transaction(self) -> bool:
         """Between MULTI and EXEC, or being executed by EXEC: then nothing may block."""
         return self.queue is not None

@@ -10,14 +10,14 @@ import pytest
 from cluster.slot_tags import tag_of
 from tests.harness.resp import Error
 from tests.harness.servers import Server, server
-from tests.harness.slot_moves import OK, Pair, moving_pair
+from tests.harness.slot_moves import OK, Pair, jobs, moving_pair
 from tests.harness.wait import eventually
 
 SLOT = 100
 KEYS = [f"{{{tag_of(SLOT).decode()}}}{i}" for i in range(200)]
 
 
-@pytest.fixture(params=["shoal-shoal", "valkey-shoal", "shoal-valkey"])
+@pytest.fixture(params=["valkey-shoal", "shoal-valkey"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     source, target = request.param.split("-")
     with moving_pair(source, target, appendonly="yes") as running:
@@ -62,6 +62,7 @@ def join(pair: Pair, late: Server, primary: Server) -> None:
 
 
 def test_processes_that_are_killed(pair: Pair) -> None:
+    """Two of ours are killed by tests/chaos/test_slot_moves.py."""
     source, target = pair.source, pair.target
 
     held_before_pause(pair)
@@ -100,7 +101,7 @@ def test_processes_that_are_killed(pair: Pair) -> None:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Pair]:
     """For tests after which both nodes are as they were."""
-    with moving_pair("shoal", "shoal") as running:
+    with moving_pair("shoal", "shoal", cluster_databases=3) as running:
         yield running
 
 
@@ -169,6 +170,36 @@ def test_a_target_without_memory(calm: Pair) -> None:
     assert calm.job(calm.target)[b"message"] == b"Ran out of memory (OOM) during slot import"
     calm.await_state(calm.source, b"failed")
     assert count(calm.target) == 0 and count(calm.source) == len(KEYS)
+
+
+def test_numbered_databases_and_clients_that_are_servers(calm: Pair) -> None:
+    elsewhere = KEYS[0]
+    with calm.source.resp() as client:
+        for command in (("SELECT", 2), ("SET", elsewhere, "in 2"), ("SELECT", 0)):
+            assert client.command(*command) == OK
+        held_before_pause(calm)
+        listed = calm.target.run("CLIENT", "LIST").decode().splitlines()
+        assert ["flags=i" in line for line in listed if "cmd=cluster|syncslots" in line] == [True]
+        assert calm.target.info("clients")["blocked_clients"] == 0
+        assert client.command("COPY", KEYS[1], elsewhere, "DB", 1) == 1
+        assert client.command("MOVE", KEYS[2], 2) == 1
+        for node in (calm.source, calm.target):
+            assert node.run("CONFIG", "SET", "cluster-slot-migration-log-max-len", 0) == OK
+        calm.hold("pause", False)
+        eventually(lambda: calm.owns(calm.target, SLOT) and not calm.owns(calm.source, SLOT), "it moves")
+    with calm.target.resp() as client:
+        for number, expected in enumerate(
+            ({KEYS[0]: b"v"}, {elsewhere: b"v"}, {elsewhere: b"in 2", KEYS[2]: b"v"})
+        ):
+            assert client.command("SELECT", number) == OK
+            assert {key: client.command("GET", key) for key in expected} == expected
+        assert client.command("CLUSTER", "COUNTKEYSINSLOT", SLOT) == 2
+    for node in (calm.source, calm.target):
+        eventually(lambda node=node: jobs(node) == [], "no record is kept")
+        assert node.run("CONFIG", "SET", "cluster-slot-migration-log-max-len", 1000) == OK
+    source_id = calm.cluster.id_of(calm.source)
+    assert calm.target.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", SLOT, SLOT, "NODE", source_id) == OK
+    eventually(lambda: calm.owns(calm.source, SLOT) and not calm.owns(calm.target, SLOT), "it moves back")
 
 
 @pytest.mark.parametrize("kind", ["shoal", "valkey"])
