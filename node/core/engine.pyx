@@ -224,6 +224,8 @@ cdef class Engine:
                 row.mask |= MASK_WRITE
             elif command.may_replicate:
                 row.mask |= GATE_PAUSED_WRITES
+            if command.name == "ping":
+                row.mask |= GATE_DISK_ERROR     # who asks how it goes is told, as by Redis
             if "denyoom" in command.flags:
                 row.mask |= MASK_DENYOOM
             name = called.upper().encode()

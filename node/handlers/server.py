@@ -33,6 +33,7 @@ def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
 @command("flushall")
 def flushall(ctx: Any, args: list[bytes]) -> str:
     _flush(ctx, ctx.engine.databases, _flushes_lazily(ctx, args))
+    ctx.worker.snapshots.emptied()
     ctx.propagate([b"FLUSHALL", *args])
     return OK
 

@@ -73,8 +73,10 @@ class ForkedChild:
         loop.add_reader(pipe, self._on_readable)
 
     def kill(self) -> None:
-        """End it now; `done` is told as always. SIGKILL, because it has nothing to clean up itself."""
+        """End it now, with SIGKILL, because it has nothing to clean up itself; waits until it does nothing
+        any more. `done` is told as always."""
         os.kill(self.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
     def _on_readable(self) -> None:
         part = os.read(self._pipe, REPORT_LIMIT)

@@ -64,6 +64,8 @@ class Snapshots:
         self.loading_started = 0
         self._dirty_at_fork = 0
         self._scheduled = False
+        self._given_up = False
+        """The child under way was killed on purpose, which is no failure."""
         worker.config.on_change("stop-writes-on-bgsave-error", lambda _: state_changed())
         worker.config.on_change("save", lambda _: state_changed())
         worker.cron_jobs.append(self.tick)
@@ -85,11 +87,24 @@ class Snapshots:
         try:
             self._write_file()
         except OSError as error:
+            # As in Redis, this keeps nobody from writing: who asked for it is told.
             self._worker.log.warning(f"Error trying to save the DB, can't save it: {error}")
-            self.last_ok = False
-            self._state_changed()
             raise ReplyError("ERR") from None
         self._succeeded(self._worker.engine.dirty)
+        self.saves += 1
+
+    def emptied(self) -> None:
+        """After FLUSHALL: with save points, the file is as empty as the data from now on. A background save
+        of what was there is given up."""
+        self.stop()
+        if not self._worker.config.save:
+            return
+        try:
+            self._write_file()
+        except OSError as error:
+            self._worker.log.warning(f"Error trying to save the DB, can't save it: {error}")
+        else:
+            self._succeeded(self._worker.engine.dirty)
 
     def background_save(self, schedule: bool = False) -> str:
         """BGSAVE: start a child, or remember to. Returns the status line; raises ReplyError."""
@@ -135,6 +150,7 @@ class Snapshots:
         if self.in_progress and self.children.current is not None:
             self._worker.log.warning("There is a child saving an .rdb. Killing it!")
             pid = self.children.current.pid
+            self._given_up = True
             self.children.kill()
             remove(self._temporary(pid))
 
@@ -197,23 +213,25 @@ class Snapshots:
     def _child_ended(self, outcome: Outcome) -> None:
         log = self._worker.log
         self.last_seconds = int(time.time() - self.last_attempt)
+        given_up, self._given_up = self._given_up, False
         if outcome.ok:
             self.last_copied = int(outcome.report)
             log.notice("Background saving terminated with success")
             self._succeeded(self._dirty_at_fork)
+            self.saves += 1
             return
         if outcome.signal is not None:
             log.warning(f"Background saving terminated by signal {outcome.signal}")
         else:
             log.warning(f"Background saving error: {outcome.report.decode('utf-8', 'surrogateescape')}")
-        self.last_ok = False
-        self._state_changed()
+        if not given_up:
+            self.last_ok = False
+            self._state_changed()
 
     def _succeeded(self, dirty: int) -> None:
         self._worker.engine.dirty -= dirty
         self.last_save = int(time.time())
         self.last_ok = True
-        self.saves += 1
         self._state_changed()
 
     @property

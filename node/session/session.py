@@ -256,9 +256,9 @@ class Session(Client):
         if gate & GATE_OUT_OF_MEMORY and self._may_take_memory(command):
             raise errors.OOM
         writes = self._may_write(command)
+        if gate & GATE_DISK_ERROR and (writes or command.name == "ping"):
+            raise self.worker.durability.refusal
         if writes:
-            if gate & GATE_DISK_ERROR:
-                raise self.worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
             if gate & GATE_READ_ONLY:

@@ -112,6 +112,28 @@ def test_a_child_does_not_hold_the_port_of_a_worker_that_died() -> None:
         os.kill(child, signal.SIGKILL)
 
 
+def test_flushall_empties_the_file_and_gives_up_a_save_under_way() -> None:
+    with ShoalNode(save=["3600", "1000000"]) as node:
+        fill_strings(node, 100_000)
+        node.run("SAVE")
+        node.run("BGSAVE")
+        os.kill(child_of(node), signal.SIGSTOP)
+        assert node.run("FLUSHALL").text == "OK"
+        eventually(lambda: saved_in_background(node), "the end of the save")
+        found = persistence(node)
+        assert (found["rdb_last_bgsave_status"], found["rdb_changes_since_last_save"]) == ("ok", 0)
+        node.kill()
+        node.start()
+        assert node.run("DBSIZE") == 0
+    with ShoalNode() as node:
+        node.run("SET", "a", "1")
+        node.run("SAVE")
+        node.run("FLUSHALL")
+        node.kill()
+        node.start()
+        assert node.run("DBSIZE") == 1  # nobody asked for snapshots
+
+
 def test_an_orphan_replaces_no_file() -> None:
     """The worker that was started after its parent may have saved since."""
     with ShoalNode() as node:

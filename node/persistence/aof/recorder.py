@@ -62,6 +62,11 @@ class Recorder:
             return None
         return ReplyError(f"MISCONF Errors writing to the AOF file: {error.strerror}")
 
+    @property
+    def breaks_its_word(self) -> bool:
+        """With `always`: whether replies are held that must not go, as what they acknowledge is not kept."""
+        return self.error is not None and self._worker.config.appendfsync == "always"
+
     def switch(self, file: LogFile | None) -> None:
         """Write what there is to the old file, and all that follows to `file`."""
         trail = self._worker.trail
@@ -109,7 +114,7 @@ class Recorder:
         """The end of the turn: write, and let the replies go."""
         if self._worker.engine.holds_output:
             self.flush()
-            if self._worker.config.appendfsync == "always" and self.error:
+            if self.breaks_its_word:
                 return  # the worker ends, and what it could not keep stays unsaid
             self._worker.engine.release_output()
 
