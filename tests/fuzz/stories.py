@@ -129,7 +129,9 @@ def transaction(requests: Requests, chance: random.Random) -> Unit:
     watched = [[b"WATCH", requests.words.key("")]] if chance.random() < 0.3 else []
     inside: Unit = []
     for _ in range(chance.randrange(1, 7)):
-        inside += settled(argv := drawn(requests), argv)
+        argv = drawn(requests)
+        if argv[:1] != [b"exec"]:  # with arguments it ends the transaction, and XREAD would wait
+            inside += settled(argv, argv)
     return [*watched, [b"MULTI"], *inside, [b"DISCARD"] if chance.random() < 0.1 else [b"EXEC"]]
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import pytest
 
 from node.commands.docs.syntax import Argument
-from tests.fuzz.duel import Duel, shared_commands, tell
+from tests.fuzz.duel import Duel, Silence, shared_commands, tell
 from tests.fuzz.requests import NOT_IN_REDIS, NOT_IN_VALKEY, Requests, rows
 from tests.fuzz.stories import story
 from tests.fuzz.words import Words
@@ -49,7 +49,10 @@ def test_every_reply_is_that_of_the_oracle(kind: str, report: Callable[[str], No
         duel = Duel(ours, theirs)
         while sent < COMMANDS:
             told = story(seed, names, without)
-            found = duel.fight(told)
+            try:
+                found = duel.fight(told)
+            except Silence as silence:
+                pytest.fail(f"seed {seed}: {silence}")
             if found is not None:
                 found = duel.shorten(told, found)
                 pytest.fail(tell(told, found, f"seed {seed}, {sent} commands were answered alike before"))
