@@ -144,6 +144,9 @@ class Member:
     def data_flushed(self) -> None:
         self.migrations.data_flushed()
 
+    def data_replaced(self) -> None:
+        self.migrations.data_replaced()
+
     def info(self) -> dict[str, Any]:
         return {"cluster_enabled": 1}
 

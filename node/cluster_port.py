@@ -30,7 +30,10 @@ class ClusterPort(Protocol):
         """Let the other members, or those of our shard, give a message to their subscribers."""
 
     def data_flushed(self) -> None:
-        """All keys of a database, or of several, are about to go."""
+        """A client flushes a database, or several."""
+
+    def data_replaced(self) -> None:
+        """All data is about to go, to be loaded from elsewhere."""
 
     def info(self) -> dict[str, Any]:
         """Fields of INFO's Cluster section."""
@@ -54,6 +57,9 @@ class Standalone:
         return
 
     def data_flushed(self) -> None:
+        return
+
+    def data_replaced(self) -> None:
         return
 
     def info(self) -> dict[str, Any]:

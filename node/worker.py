@@ -336,7 +336,6 @@ class Worker:
             self.watches.touch_all(db.index)
             self.blocking.database_changed(db.index)
         self.tracking.database_emptied()
-        self.cluster.data_flushed()
 
     # --- chores --------------------------------------------------------------------------------------
 

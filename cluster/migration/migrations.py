@@ -148,7 +148,7 @@ class Migrations:
             self._perform(job, job.owned_by(owner, coordinator.myself.id, self._now))
 
     def data_flushed(self) -> None:
-        """All keys go, or those of a database. Imports of our primary's are over for us, too."""
+        """FLUSHALL or FLUSHDB. Imports of our primary's are over for us, too."""
         for job in self._going_on():
             if isinstance(job, ExportJob):
                 self._perform(job, job.flushed(self._now))
@@ -156,6 +156,15 @@ class Migrations:
                 self._perform(job, job.finished(self._now, success=False, message="Data was flushed"))
             else:
                 self._perform(job, job.fail("Data was flushed", self._now))
+
+    def data_replaced(self) -> None:
+        """All keys go, and what is loaded in their place tells itself of our primary's imports."""
+        self.jobs = [job for job in self.jobs if not (job.in_progress and job.only_tracked)]
+        for job in self._going_on():
+            reason = "A new RDB is being loaded"
+            self._perform(
+                job, job.flushed(self._now) if isinstance(job, ExportJob) else job.fail(reason, self._now)
+            )
 
     def demoted(self) -> None:
         """This node becomes a replica."""

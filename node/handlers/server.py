@@ -78,6 +78,7 @@ def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
     """Each key is a change. The command is replicated even if there was none: a replica may hold something
     all the same."""
     ctx.worker.databases_emptied(databases)
+    ctx.worker.cluster.data_flushed()
     for db in databases:
         ctx.engine.dirty += len(db)
         ctx.worker.graveyard.empty(db, lazily)

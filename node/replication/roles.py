@@ -287,6 +287,7 @@ class Replication:
 
     def empty(self) -> None:
         self._worker.databases_emptied(self._worker.databases)
+        self._worker.cluster.data_replaced()
         for db in self._worker.databases:
             self._worker.graveyard.empty(db, self._worker.config.replica_lazy_flush)
         self._worker.anteroom.clear()

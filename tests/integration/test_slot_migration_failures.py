@@ -218,6 +218,43 @@ def test_a_replica_that_comes_in_the_middle(kind: str) -> None:
         assert late.run("DBSIZE") == len(KEYS)
 
 
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_a_replica_that_restarts_in_the_middle(preamble: str) -> None:
+    """Its append-only file, rewritten at that, tells of the move; a full synchronization does so again."""
+    with moving_pair("shoal", "shoal", "shoal", appendonly="yes", aof_use_rdb_preamble=preamble) as pair:
+        replica = pair.replica
+        assert replica is not None
+        fill(pair.source)
+        held_before_pause(pair)
+        eventually(lambda: count(replica) == len(KEYS), "it has them")
+        for node in (pair.target, replica):
+            node.run("BGREWRITEAOF")
+            eventually(lambda node=node: not node.info("persistence")["aof_rewrite_in_progress"], "rewritten")
+        fill(pair.source)
+        replica.kill()
+        replica.start()
+        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "it follows")
+        assert (replica.run("DBSIZE"), count(replica)) == (0, len(KEYS))
+        assert pair.state(replica) == b"occurring-on-primary"
+        pair.hold("pause", False)
+        pair.await_success()
+        pair.await_state(replica, b"success")
+        assert replica.run("DBSIZE") == len(KEYS)
+        pair.target.kill()
+        pair.target.start()
+        pair.cluster.wait_settled()
+        assert serves(pair.target) and count(pair.target) == len(KEYS)
+
+
+def test_a_target_that_loads_its_data_anew(calm: Pair) -> None:
+    held_before_pause(calm)
+    assert calm.target.run("DEBUG", "RELOAD") == OK
+    calm.await_state(calm.target, b"failed")
+    assert calm.job(calm.target)[b"message"] == b"A new RDB is being loaded"
+    calm.await_state(calm.source, b"failed")
+    eventually(lambda: count(calm.target) == 0, "nothing is left of it")
+
+
 def test_a_failover_of_the_target() -> None:
     with moving_pair("shoal", "shoal", "shoal") as pair:
         fill(pair.source)
