@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from node.core.slot_transfer import transfer_slots
 from node.datatypes import Hash, Set
 from node.keyspace.departures import FEW
 from node.log import Log
+from node.persistence.rdb import RdbReader
 from node.persistence.slot_snapshot import write_slots
 from node.worker import Worker
 
@@ -119,6 +121,24 @@ def test_what_was_loaded_goes_to_its_room(worker: Worker, clustered: bool) -> No
     assert list(worker.databases[1].keys()) == [OTHER]
     assert list(room.databases[1].keys()) == ([KEY] if clustered else [])
     assert list(worker.anteroom.rooms.values()) == ([room] if clustered else [])
+
+
+def test_snapshots_have_what_is_on_its_way(worker: Worker) -> None:
+    """Under Valkey's signature, since no other server knows such a section. A mere reader leaves it out."""
+    worker.databases[0].set(OTHER, b"v")
+    ranges = [(SLOT, SLOT), (SLOT + 2, SLOT + 3)]
+    worker.anteroom.open(NAME, ranges).databases[1].set(KEY, b"v")
+    chunks: list[bytes] = []
+    assert worker.snapshots.write_to(chunks.append, {}) == 2
+    content = b"".join(chunks)
+    assert content.startswith(b"VALKEY080")
+    reader = RdbReader(io.BytesIO(content), "test", print)
+    found = []
+    while (entry := reader.read_entry()) is not None:
+        found.append((entry.database, entry.key))
+    assert found == [(0, OTHER), (1, KEY)]
+    assert reader.arrivals == [(NAME, ranges)]
+    assert [entry.key for entry in RdbReader(io.BytesIO(content), "test", print)] == [OTHER]
 
 
 def test_slots_change_hands_with_everything_in_them(worker: Worker) -> None:

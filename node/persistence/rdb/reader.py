@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from node.core.key_slot import key_slot
 from node.core.rdb_fill import Filler
 from node.core.rdb_load import EmptyValue
 from node.core.rdb_source import Source
@@ -80,8 +81,14 @@ class RdbReader:
         return self._source.rest()
 
     def __iter__(self) -> Iterator[Entry]:
+        """All entries but those that were still on their way to the writer: they are another server's."""
         while (entry := self.read_entry()) is not None:
-            yield entry
+            if not (self.arrivals and self._arrives(entry.key)):
+                yield entry
+
+    def _arrives(self, key: bytes) -> bool:
+        slot = key_slot(key)
+        return any(first <= slot <= last for _, ranges in self.arrivals for first, last in ranges)
 
     def fill(self, filler: Filler, databases: Sequence[Any], most: int) -> int:
         """Let `filler` put up to `most` entries that come next into their database; returns how many came.
