@@ -138,6 +138,7 @@ cdef class RdbOutput:
     cdef bint checksum
     cdef Clocks clocks
     cdef readonly uint64_t crc      # of all bytes written so far, if there is to be a checksum
+    cdef readonly Py_ssize_t keys   # of databases, written so far
     cdef uint8_t* buffer
     cdef size_t used
     cdef size_t room
@@ -174,8 +175,8 @@ cdef class RdbOutput:
         else:
             put_object(self, kind_of(value), <PyObject*>value)
 
-    def entries(self, Keyspace db not None, str policy not None="noeviction") -> int:
-        """All live entries of a database; returns how many. With what `policy`, of evictions, chooses by: how long a
+    def entries(self, Keyspace db not None, str policy not None="noeviction") -> None:
+        """All live entries of a database. With what `policy`, of evictions, chooses by: how long a
         key was not used, or how often it was.
 
         They come in the order of their slots and lie anywhere in memory. So each waits for AHEAD others while it is
@@ -188,7 +189,6 @@ cdef class RdbOutput:
         cdef uint64_t i
         cdef int slot
         cdef uint32_t cell
-        cdef Py_ssize_t count = 0
         self.clocks = BY_IDLE_TIME if "lru" in policy else BY_FREQUENCY if "lfu" in policy else NOT_KEPT
         for slot in range(SLOT_COUNT):
             table = &db.tables[slot]
@@ -201,13 +201,12 @@ cdef class RdbOutput:
                 prefetch(entry)
                 prefetch(<char*>entry + CACHE_LINE)
                 if seen >= AHEAD:
-                    count += put_if_live(self, db, waiting[seen % AHEAD])
+                    put_if_live(self, db, waiting[seen % AHEAD])
                     prefetch_object(waiting[(seen - AHEAD // 2) % AHEAD])
                 waiting[seen % AHEAD] = entry
                 seen += 1
         for i in range(seen - min(seen, AHEAD), seen):
-            count += put_if_live(self, db, waiting[i % AHEAD])
-        return count
+            put_if_live(self, db, waiting[i % AHEAD])
 
     def flush(self) -> None:
         """Hand over what has gathered."""
@@ -307,11 +306,11 @@ cdef inline void prefetch_object(Entry* entry) noexcept nogil:
         prefetch(entry_object(entry)[0])
 
 
-cdef inline bint put_if_live(RdbOutput self, Keyspace db, Entry* entry) except -1:
+cdef inline int put_if_live(RdbOutput self, Keyspace db, Entry* entry) except -1:
     if entry.flags & HAS_EXPIRY and db.clock[0] > entry_expiry(entry):
-        return False
-    put_entry(self, db, entry)
-    return True
+        return 0
+    self.keys += 1
+    return put_entry(self, db, entry)
 
 
 cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:

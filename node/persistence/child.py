@@ -26,6 +26,8 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
+from node.persistence.progress import Progress
+
 REPORT_LIMIT: Final = 64 * 1024
 """What a report may hold: as much as a pipe takes without a reader."""
 
@@ -168,7 +170,9 @@ class Children:
     Whoever found it taken may ask to be called when it is free (`when_free`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count_keys: Callable[[], int]) -> None:
+        self._count_keys = count_keys
+        self.progress = Progress()
         self.current: ForkedChild | None = None
         self.purpose = ""
         self.last_fork_us = 0
@@ -190,17 +194,24 @@ class Children:
         def ended(outcome: Outcome) -> None:
             self.current = None
             self.purpose = ""
+            self.progress.end()
             done(outcome)
             waiting, self._waiting = self._waiting, []
             for call in waiting:
                 call()
 
+        self.progress.begin(self._count_keys())
         before = time.perf_counter()
         self.current = fork_child(run, ended, asyncio.get_running_loop(), keep)
         self.last_fork_us = int((time.perf_counter() - before) * 1e6)
         self.total_forks += 1
         self.purpose = purpose
         return self.current
+
+    def tell(self, keys: int) -> None:
+        """In a child, as often as it likes: so many keys are written. Nothing elsewhere."""
+        if _parent:
+            self.progress.note(keys)
 
     def when_free(self, call: Callable[[], None]) -> None:
         """Call once, after the child that is running has ended."""
@@ -209,12 +220,3 @@ class Children:
     def kill(self) -> None:
         if self.current is not None:
             self.current.kill()
-
-
-def copied_bytes() -> int:
-    """Memory that this process does not share with its parent any more; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/smaps_rollup", "rb") as rollup:
-            return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith(b"Private_Dirty:"))
-    except OSError:
-        return 0

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from node.core.slot_output import SlotOutput
 from node.persistence.aof.commands import commands_of_key
-from node.persistence.child import Outcome, copied_bytes
+from node.persistence.child import Outcome
 from node.persistence.files import write_fully
+from node.persistence.progress import copied_bytes
 from node.persistence.rdb import dump_payload
 
 PURPOSE: Final = "SLOT-MIGRATION"

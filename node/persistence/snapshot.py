@@ -22,9 +22,10 @@ from node import errors
 from node.core.engine import GATE_LOADING
 from node.core.memory import used_bytes
 from node.errors import ReplyError
-from node.persistence.child import Children, Outcome, copied_bytes, ensure_parent
+from node.persistence.child import Children, Outcome, ensure_parent
 from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.loading import Loader, Loading
+from node.persistence.progress import copied_bytes
 from node.persistence.rdb import RdbReader, write_rdb
 from node.version import REDIS_VERSION
 
@@ -45,7 +46,7 @@ class Snapshots:
     def __init__(self, worker: Any, state_changed: Callable[[], None]) -> None:
         self._worker = worker
         self._state_changed = state_changed
-        self.children = Children()
+        self.children = Children(lambda: sum(map(len, worker.engine.databases)))
         self.last_save = int(time.time())
         """Unix time of the last successful save, or of the start."""
         self.last_ok = True
@@ -175,6 +176,7 @@ class Snapshots:
             functions=[library.code for library in self._worker.functions],
             rooms=self._worker.anteroom.rooms.values(),
             policy=config.maxmemory_policy,
+            tell=self.children.tell,
             compress=config.rdbcompression,
             checksum=config.rdbchecksum,
         )
@@ -328,12 +330,7 @@ class Snapshots:
         """The fields of INFO's Persistence section that concern snapshots."""
         child = self.children.current if self.in_progress else None
         return {
-            "current_cow_peak": 0,
-            "current_cow_size": 0,
-            "current_cow_size_age": 0,
-            "current_fork_perc": "0.00",
-            "current_save_keys_processed": 0,
-            "current_save_keys_total": 0,
+            **self.children.progress.info(),
             "rdb_changes_since_last_save": self._worker.engine.dirty,
             "rdb_bgsave_in_progress": int(child is not None),
             "rdb_last_save_time": self.last_save,

@@ -56,9 +56,12 @@ def test_the_worker_serves_while_its_child_saves() -> None:
             client.command("BGSAVE")
             os.kill(child_of(node), signal.SIGSTOP)
             assert client.command("SET", "during", "1").text == "OK"
-            assert persistence(node)["rdb_bgsave_in_progress"] == 1
+            found = persistence(node)
+            assert found["rdb_bgsave_in_progress"] == 1
+            assert 0 <= found["current_save_keys_processed"] <= found["current_save_keys_total"] == 100_000
             os.kill(child_of(node), signal.SIGCONT)
         eventually(lambda: saved_in_background(node), "the end of the save")
+        assert persistence(node)["current_save_keys_total"] == 0
 
 
 def test_a_saving_child_copies_almost_nothing() -> None:

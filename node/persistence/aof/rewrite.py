@@ -15,8 +15,9 @@ from typing import Any, Final
 from node.core.reply_writer import encode_command
 from node.errors import ReplyError
 from node.persistence.aof.commands import commands_of
-from node.persistence.child import Orphaned, Outcome, copied_bytes, ensure_parent
+from node.persistence.child import Orphaned, Outcome, ensure_parent
 from node.persistence.files import remove, write_fully
+from node.persistence.progress import copied_bytes
 
 PURPOSE: Final = "AOF"
 PATIENCE: Final = 3

@@ -64,6 +64,7 @@ def write_rdb(
     functions: Iterable[bytes] = (),
     rooms: Iterable[Any] = (),
     policy: str = "noeviction",
+    tell: Callable[[int], Any] | None = None,
     compress: bool = True,
     checksum: bool = True,
 ) -> int:
@@ -71,9 +72,16 @@ def write_rdb(
 
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
     `functions`: the sources of libraries. `rooms`: what is on its way here (`node/keyspace/anteroom`).
-    `policy`: of evictions; what it chooses by is kept of each key.
+    `policy`: of evictions; what it chooses by is kept of each key. `tell` is told now and then how many keys
+    are written.
     """
-    out = RdbOutput(write, save_stream, compress, checksum)
+
+    def write_and_tell(chunk: bytes) -> None:
+        write(chunk)
+        if tell is not None:
+            tell(out.keys)
+
+    out = RdbOutput(write_and_tell, save_stream, compress, checksum)
     databases, rooms = list(databases), list(rooms)
     everything = [(db, *(room.databases[at] for room in rooms)) for at, db in enumerate(databases)]
     expiring = any(db.expiring_hashes for group in everything for db in group)
@@ -88,7 +96,6 @@ def write_rdb(
         _put_function(out, code)
     for room in rooms:
         _put_room(out, room)
-    keys = 0
     for group in everything:
         if not any(map(len, group)):
             continue
@@ -97,8 +104,9 @@ def write_rdb(
         out.byte(rdb.OP_RESIZEDB)
         out.length(sum(map(len, group)))
         out.length(sum(db.volatile_count for db in group))
-        keys += sum(out.entries(db, policy) for db in group)
+        for db in group:
+            out.entries(db, policy)
     out.byte(rdb.OP_EOF)
     out.flush()
     write((out.crc if checksum else 0).to_bytes(8, "little"))
-    return keys
+    return out.keys
