@@ -113,15 +113,16 @@ def _check_unit(args: list[bytes]) -> None:
 
 @command("bitcount")
 def bitcount(ctx: Any, args: list[bytes]) -> int:
+    """`key [start [end [BYTE | BIT]]]`; that the end may be left out is Valkey's."""
     key, *range_args = args
-    if len(range_args) not in (0, 2, 3):
+    if len(range_args) > 3:
         raise errors.SYNTAX
     ends = [parse_int(raw) for raw in range_args[:2]]
     _check_unit(range_args)
     data = string_view(ctx.db, key)
     if data is None:
         return 0
-    if ends and ends[1] < ends[0] < 0:
+    if len(ends) == 2 and ends[1] < ends[0] < 0:
         return 0
     wanted = BitRange.parse(range_args, len(data))
     return 0 if wanted.first > wanted.last else wanted.count(data)

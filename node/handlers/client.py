@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from node import errors
 from node.core.engine import GATE_NO_TOUCH
 from node.errors import ReplyError, one_line
-from node.handlers.arguments import as_int, parse_int
+from node.handlers.arguments import parse_int
+from node.handlers.client_filters import parse_filters
 from node.handlers.registry import command
 from node.replies import NO_REPLY, OK, Verbatim
-from node.session.description import address, describe, local_address
+from node.session.description import address, describe
 
-CLIENT_TYPES = {
-    b"normal": "normal",
-    b"master": "master",
-    b"primary": "master",
-    b"replica": "replica",
-    b"slave": "replica",
-    b"pubsub": "pubsub",
-}
 PAUSE_REASON = "client"
 
 _BAD_NAME = ReplyError("ERR Client names cannot contain spaces, newlines or special characters.")
 _NO_SUCH_CLIENT = ReplyError("ERR No such client")
-_BAD_CLIENT_ID = ReplyError("ERR Invalid client ID")
-_CLIENT_ID_TOO_LOW = ReplyError("ERR client-id should be greater than 0")
-_MAXAGE_NOT_AN_INTEGER = ReplyError("ERR maxage is not an integer or out of range")
-_MAXAGE_TOO_LOW = ReplyError("ERR maxage should be greater than 0")
 _BAD_TIMEOUT = ReplyError("ERR timeout is not an integer or out of range")
 _NEGATIVE_TIMEOUT = ReplyError("ERR timeout is negative")
 _BAD_PAUSE_MODE = ReplyError("ERR CLIENT PAUSE mode must be WRITE or ALL")
@@ -58,17 +47,17 @@ HELP = [
     "    A line about this connection.",
     "KILL <ip:port>",
     "    Close the connection from this address.",
-    "KILL <option> <value> [<option> <value> ...]",
-    "    Close all connections for which every option holds:",
-    "    * ADDR (<ip:port>|<unixsocket>:0)",
-    "    * LADDR (<ip:port>|<unixsocket>:0)",
-    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-    "    * USER <username>",
-    "    * ID <client-id>",
-    "    * MAXAGE <seconds>",
+    "KILL <filter> <value> [<filter> <value> ...]",
+    "    Close all connections for which every filter holds:",
+    "    * ADDR (<ip:port>|<unixsocket>:0), LADDR (<ip:port>|<unixsocket>:0), IP <ip>",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB), FLAGS <letters of the field flags>, CAPA <r, for REDIRECT>",
+    "    * USER <username>, NAME <name>, LIB-NAME <name>, LIB-VER <version>",
+    "    * ID <client-id> [<client-id> ...], DB <number>",
+    "    * any of these with NOT- before it",
+    "    * MAXAGE <seconds>, IDLE <seconds>: at least so long",
     "    * SKIPME (YES|NO), by default yes",
-    "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <client-id> [<client-id> ...]]",
-    "    A line about each connection.",
+    "LIST [<filter> <value> ...]",
+    "    A line about each connection, or about those for which every filter of KILL holds.",
     "NO-EVICT (ON|OFF)",
     "    Keep this connection when memory for connections runs out.",
     "NO-TOUCH (ON|OFF)",
@@ -169,18 +158,8 @@ def info(ctx: Any, args: list[bytes]) -> Verbatim:
 
 @command("client|list")
 def list_(ctx: Any, args: list[bytes]) -> Verbatim:
-    sessions = _open_sessions(ctx)
-    if args:
-        option = args[0].upper()
-        if option == b"TYPE" and len(args) == 2:
-            kind = _client_type(args[1])
-            sessions = (session for session in sessions if session.kind == kind)
-        elif option == b"ID" and len(args) > 1:
-            wanted = {parse_int(arg, _BAD_CLIENT_ID) for arg in args[1:]}
-            sessions = (session for session in sessions if session.id in wanted)
-        else:
-            raise errors.SYNTAX
-    return Verbatim(b"".join(describe(session) + b"\n" for session in sessions))
+    chosen = parse_filters(ctx, args, listing=True)
+    return Verbatim(b"".join(describe(session) + b"\n" for session in _open_sessions(ctx) if chosen(session)))
 
 
 def _open_sessions(ctx: Any) -> Iterator[Any]:
@@ -189,13 +168,6 @@ def _open_sessions(ctx: Any) -> Iterator[Any]:
     if ctx.worker.replication.primary_client is not None:
         found = sorted([*found, ctx.worker.replication.primary_client], key=lambda session: session.id)
     return (session for session in found if not session.link.is_closing)
-
-
-def _client_type(word: bytes) -> str:
-    kind = CLIENT_TYPES.get(word.lower())
-    if kind is None:
-        raise ReplyError(f"ERR Unknown client type '{one_line(word)}'")
-    return kind
 
 
 @command("client|reply")
@@ -224,9 +196,6 @@ def no_touch(ctx: Any, args: list[bytes]) -> str:
     return OK
 
 
-Condition = Callable[[Any], bool]
-
-
 @command("client|kill")
 def kill(ctx: Any, args: list[bytes]) -> Any:
     if len(args) == 1:
@@ -236,65 +205,11 @@ def kill(ctx: Any, args: list[bytes]) -> Any:
             raise _NO_SUCH_CLIENT
         _close(ctx, found[0])
         return OK
-    conditions, skip_me = _kill_conditions(ctx, args)
-    found = [
-        session
-        for session in _open_sessions(ctx)
-        if not (skip_me and session is ctx) and all(holds(session) for holds in conditions)
-    ]
+    chosen = parse_filters(ctx, args, listing=False)
+    found = [session for session in _open_sessions(ctx) if chosen(session)]
     for session in found:
         _close(ctx, session)
     return len(found)
-
-
-def _kill_conditions(ctx: Any, args: list[bytes]) -> tuple[list[Condition], bool]:
-    """What a session must fulfil to be closed, and whether the caller is spared."""
-    conditions: dict[bytes, Condition] = {}
-    skip_me = True
-    for option, value in _pairs(args):
-        if option != b"SKIPME":
-            conditions[option] = _kill_condition(ctx, option, value)
-        elif value.upper() in (b"YES", b"NO"):
-            skip_me = value.upper() == b"YES"
-        else:
-            raise errors.SYNTAX
-    return list(conditions.values()), skip_me
-
-
-def _kill_condition(ctx: Any, option: bytes, value: bytes) -> Condition:
-    text = value.decode("utf-8", "replace")
-    match option:
-        case b"ID":
-            number = as_int(value)
-            if number is None or number < 1:
-                raise _CLIENT_ID_TOO_LOW
-            return lambda session: session.id == number
-        case b"TYPE":
-            kind = _client_type(value)
-            return lambda session: session.kind == kind
-        case b"ADDR":
-            return lambda session: address(session) == text
-        case b"LADDR":
-            return lambda session: local_address(session) == text
-        case b"USER":
-            user = ctx.worker.access.users.get(value)
-            if user is None:
-                raise ReplyError(f"ERR No such user '{one_line(value)}'")
-            return lambda session: session.user is user
-        case b"MAXAGE":
-            age = parse_int(value, _MAXAGE_NOT_AN_INTEGER)
-            if age < 1:
-                raise _MAXAGE_TOO_LOW
-            oldest = ctx.engine.now - age * 1000
-            return lambda session: session.created_at <= oldest
-    raise errors.SYNTAX
-
-
-def _pairs(args: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for at in range(0, len(args), 2):
-        if at + 1 == len(args):
-            raise errors.SYNTAX
-        yield args[at].upper(), args[at + 1]
 
 
 def _close(ctx: Any, session: Any) -> None:

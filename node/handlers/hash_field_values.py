@@ -131,6 +131,9 @@ class _SetOptions:
 
     def __init__(self, ctx: Any, args: list[bytes]) -> None:
         self.condition = b""
+        """FXX or FNX."""
+        self.key_condition = b""
+        """XX or NX: whether the key must be there, or must not. Valkey's."""
         self.expiry = b""
         """KEEPTTL or a word of EXPIRE_UNITS."""
         self.moment = 0
@@ -150,6 +153,10 @@ class _SetOptions:
                 if self.condition:
                     raise _TWO_CONDITIONS
                 self.condition = word
+            elif word in (b"XX", b"NX"):
+                if self.key_condition not in (b"", word):
+                    raise errors.SYNTAX
+                self.key_condition = word
             else:
                 raise ReplyError(f"ERR unknown argument: {errors.one_line(args[at])}")
             at += 1
@@ -182,6 +189,8 @@ def hsetex(ctx: Any, args: list[bytes]) -> int:
     key = args[0]
     options = _SetOptions(ctx, args)
     value = for_writing(ctx, key)
+    if options.key_condition == (b"XX" if value is None else b"NX"):
+        return 0
     if value is None:
         if options.condition == b"FXX":
             return 0

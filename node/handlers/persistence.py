@@ -17,10 +17,14 @@ def save(ctx: Any, args: list[bytes]) -> str:
 
 @command("bgsave")
 def bgsave(ctx: Any, args: list[bytes]) -> str:
-    """BGSAVE [SCHEDULE]"""
-    if args and (len(args) > 1 or args[0].upper() != b"SCHEDULE"):
-        raise errors.SYNTAX
-    return str(ctx.worker.snapshots.background_save(schedule=bool(args)))
+    """BGSAVE [SCHEDULE | CANCEL], the latter Valkey's."""
+    snapshots = ctx.worker.snapshots
+    match [arg.upper() for arg in args]:
+        case [] | [b"SCHEDULE"]:
+            return str(snapshots.background_save(schedule=bool(args)))
+        case [b"CANCEL"]:
+            return str(snapshots.cancel())
+    raise errors.SYNTAX
 
 
 @command("lastsave")

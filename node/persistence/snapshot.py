@@ -37,6 +37,7 @@ CHILD_ACTIVE = ReplyError(
     "ERR Another child process is active (AOF?): can't BGSAVE right now. "
     "Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
 )
+NOTHING_TO_CANCEL = ReplyError("ERR Background saving is currently not in progress or scheduled")
 
 
 class Snapshots:
@@ -64,6 +65,8 @@ class Snapshots:
         self.loading_total = 0
         self.loading_started = 0
         self._dirty_at_fork = 0
+        self._child_pid = 0
+        self._cancelled = False
         self._scheduled = False
         self._given_up = False
         """The child under way was killed on purpose, which is no failure."""
@@ -118,6 +121,20 @@ class Snapshots:
             return "Background saving scheduled"
         self._start()
         return "Background saving started"
+
+    def cancel(self) -> str:
+        """BGSAVE CANCEL: give up the background save under way, or the one that waits. Returns the status
+        line; raises NOTHING_TO_CANCEL. The file and the outcome of the last save stay as they were."""
+        if self.in_progress:
+            self._worker.log.notice("Background saving will be aborted due to user request")
+            self._cancelled = True
+            self.children.kill()
+            return "Background saving cancelled"
+        if self._scheduled:
+            self._worker.log.notice("Scheduled background saving will be cancelled due to user request")
+            self._scheduled = False
+            return "Scheduled background saving cancelled"
+        raise NOTHING_TO_CANCEL
 
     def tick(self) -> None:
         """Start a background save when a save point is due. Called some times a second."""
@@ -187,6 +204,8 @@ class Snapshots:
             self.children.when_free(self._start_scheduled)
 
     def _start_scheduled(self) -> None:
+        if not self._scheduled:
+            return  # and cancelled
         self._scheduled = False
         with contextlib.suppress(ReplyError):  # logged
             self._start()
@@ -202,6 +221,8 @@ class Snapshots:
             self.last_ok = False
             self._state_changed()
             raise ReplyError("ERR") from None
+        self._child_pid = child.pid
+        self._cancelled = False
         self._worker.slowness.note("fork", time.monotonic() - began)
         self._worker.log.notice(f"Background saving started by pid {child.pid}")
 
@@ -224,6 +245,9 @@ class Snapshots:
             return
         if outcome.signal is not None:
             log.warning(f"Background saving terminated by signal {outcome.signal}")
+            remove(self._temporary(self._child_pid))
+            if self._cancelled:
+                return  # that is no failure
         else:
             log.warning(f"Background saving error: {outcome.report.decode('utf-8', 'surrogateescape')}")
         if not given_up:

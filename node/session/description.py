@@ -29,6 +29,12 @@ def local_address(session: Session) -> str:
     return _shown(session, "sockname")
 
 
+def host(session: Session) -> str:
+    """The IP address of the client; empty for a Unix socket."""
+    name = None if is_unix(session) else _extra(session, "peername")
+    return str(name[0]) if name else ""
+
+
 def is_local(session: Session) -> bool:
     """Whether the client is on this machine: a Unix socket, or the loopback interface."""
     if is_unix(session):

@@ -40,7 +40,6 @@ bitcount b -100 100
 bitcount b 3 1
 bitcount b 100 200
 bitcount b 0 -9223372036854775808
-@redis bitcount b 0
 bitcount b 0 1 foo
 bitcount b x 1
 bitcount b 0 x BIT

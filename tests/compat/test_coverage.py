@@ -30,18 +30,8 @@ STILL_TO_COME: set[str] = set()
 """Names or patterns of what is being built."""
 
 OPTIONS_TO_COME = {
-    "bgsave": "CANCEL",
-    "client|kill": (
-        "CAPA DB FLAGS IDLE IP LIB-NAME LIB-VER NAME PRIMARY NOT-ADDR NOT-CAPA NOT-DB NOT-FLAGS NOT-ID "
-        "NOT-IP NOT-LADDR NOT-LIB-NAME NOT-LIB-VER NOT-NAME NOT-TYPE NOT-USER"
-    ),
-    "client|list": (
-        "ADDR CAPA DB FLAGS IDLE IP LADDR LIB-NAME LIB-VER MAXAGE NAME NO SKIPME USER YES NOT-ADDR NOT-CAPA "
-        "NOT-DB NOT-FLAGS NOT-ID NOT-IP NOT-LADDR NOT-LIB-NAME NOT-LIB-VER NOT-NAME NOT-TYPE NOT-USER"
-    ),
     "cluster|replicate": "NO ONE",
     "cluster|setslot": "TIMEOUT",
-    "hsetex": "NX XX",
     "shutdown": "SAFE FAILOVER",
 }
 """Words of commands that only Valkey knows, and that are refused here as Redis refuses them."""

@@ -1,4 +1,5 @@
-"""What only Valkey has, beside valkey-server: SET … IFEQ, DELIFEQ, MSETEX, ZSCAN … NOSCORES."""
+"""What only Valkey has, beside valkey-server: SET … IFEQ, DELIFEQ, MSETEX, ZSCAN … NOSCORES, HSETEX … NX,
+BITCOUNT without an end, BGSAVE CANCEL."""
 
 from __future__ import annotations
 
@@ -10,6 +11,39 @@ from tests.compat.test_propagation import stream_of
 from tests.harness.servers import Oracle, ShoalNode
 
 REPLIES = """
+hsetex h xx fields 1 a b
+exists h
+hsetex h nx fields 1 a b
+hsetex h nx fields 1 a c
+hsetex h NX nx fields 1 a c
+hsetex h xx fields 1 a d
+hsetex h xx fxx fields 1 a e
+hsetex h xx fnx fields 1 a f
+hsetex h xx fnx ex 100 fields 1 q f
+hmget h a q
+httl h fields 2 a q
+hsetex h nx xx fields 1 a b
+hsetex h2 xx px 100 fields 1 a b
+hsetex h fields 1 nx xx
+set s 1
+hsetex s nx fields 1 a b
+hsetex s xx fields 1 a b
+set bits "\x01\xff\x0f"
+bitcount bits 0
+bitcount bits 1
+bitcount bits 1 BYTE
+bitcount bits -1
+bitcount bits -9
+bitcount bits 3
+bitcount none 1
+bitcount bits x
+bitcount bits 1 bit
+bitcount bits 1 2 bit
+bitcount bits 1 2 bit 3
+bgsave cancel
+bgsave cancel cancel
+bgsave cancel schedule
+bgsave nonsense
 zadd z 1 a 2 b
 zscan z 0 noscores
 zscan z 0 count 5 noscores match a

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from tests.harness.resp import Error
+from tests.harness.resp import Error, Simple
 from tests.harness.servers import Oracle, ShoalNode
 from tests.harness.wait import eventually
 from tests.integration.datasets import content, fill, fill_strings
@@ -21,6 +21,11 @@ def saved_in_background(node: ShoalNode) -> bool:
     return not persistence(node)["rdb_bgsave_in_progress"]
 
 
+def digest(node: ShoalNode) -> bytes:
+    with node.resp(timeout=60) as client:
+        return client.command("DEBUG", "DIGEST")  # type: ignore[no-any-return]
+
+
 def child_of(node: ShoalNode) -> int:
     """The pid that the log names last as a saving child."""
     return int(node.log.rpartition("Background saving started by pid ")[2].split()[0])
@@ -30,7 +35,7 @@ def test_a_background_save_is_a_snapshot_of_its_beginning() -> None:
     with ShoalNode() as node:
         fill(node)
         fill_strings(node, 100_000)
-        before = node.run("DEBUG", "DIGEST")
+        before = digest(node)
         with node.resp() as client:
             replies = client.pipeline(("BGSAVE",), ("SET", "later", "1"), ("BGSAVE",), ("SAVE",))
         assert replies[0].text == "Background saving started"
@@ -46,7 +51,7 @@ def test_a_background_save_is_a_snapshot_of_its_beginning() -> None:
             assert line in node.log
         node.kill()
         node.start()
-        assert node.run("DEBUG", "DIGEST") == before
+        assert digest(node) == before
 
 
 def test_the_worker_serves_while_its_child_saves() -> None:
@@ -206,3 +211,38 @@ def test_expired_keys_are_not_loaded() -> None:
         assert node.run("KEYS", "*") == [b"later"]
         assert node.run("PEXPIRETIME", "later") == 4_000_000_000_000
         assert persistence(node)["rdb_last_load_keys_expired"] == 1
+
+
+def test_a_cancelled_save_leaves_the_old_file_and_is_no_failure() -> None:
+    with ShoalNode(save=["3600", "1000000"]) as node:
+        node.run("SET", "a", "1")
+        node.run("SAVE")
+        old = (node.directory / "dump.rdb").read_bytes()
+        fill_strings(node, 20_000)
+        with node.resp() as client:
+            client.command("BGSAVE")
+            child = child_of(node)
+            os.kill(child, signal.SIGSTOP)
+            assert client.command("BGSAVE", "CANCEL") == Simple("Background saving cancelled")
+            os.kill(child, signal.SIGCONT)
+        eventually(lambda: saved_in_background(node), "the child's end")
+        assert "Background saving will be aborted due to user request" in node.log
+        assert persistence(node)["rdb_last_bgsave_status"] == "ok"
+        assert (node.directory / "dump.rdb").read_bytes() == old
+        assert not list(node.directory.glob("temp*"))
+        assert node.run("BGSAVE", "CANCEL").prefix == "ERR"
+
+
+def test_a_scheduled_save_can_be_cancelled() -> None:
+    with ShoalNode(appendonly="yes") as node:
+        fill_strings(node, 20_000)
+        with node.resp() as client:
+            client.command("BGREWRITEAOF")
+            rewriting = int(node.log.rpartition("rewriting started by pid ")[2].split()[0])
+            os.kill(rewriting, signal.SIGSTOP)
+            assert client.command("BGSAVE", "SCHEDULE") == Simple("Background saving scheduled")
+            assert client.command("BGSAVE", "CANCEL") == Simple("Scheduled background saving cancelled")
+            os.kill(rewriting, signal.SIGCONT)
+        eventually(lambda: not persistence(node)["aof_rewrite_in_progress"], "the end of the rewriting")
+        assert persistence(node)["rdb_bgsave_in_progress"] == 0
+        assert "Background saving started" not in node.log

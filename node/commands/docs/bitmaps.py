@@ -3,8 +3,9 @@
 TEXT = """
 bitcount: Counts the bits set in a string or a part of it.
     time      O(N)
-    syntax    key [range=(start end [unit=(BYTE | BIT)]@7.0.0)]
+    syntax    key [range=(start [end-unit-block=(end [unit=(BYTE | BIT)]@7.0.0)])]
     7.0.0     BYTE and BIT.
+    8.0.0     Without an end, up to the last byte.
 bitfield: Reads and changes integers of any width inside a string.
     time      O(1)
     syntax    key [operation=(GET get-block=(encoding offset) | write=([OVERFLOW overflow-block=(WRAP | SAT |

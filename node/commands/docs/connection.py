@@ -28,27 +28,44 @@ client info: Describes this connection.
     time      O(1)
 client kill: Closes connections that match.
     time      O(N)
-    syntax    filter=(old-format/ip:port~2.8.12 | new-format=([ID client-id]@2.8.12 | [TYPE
-              client-type=(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB)]@2.8.12 | [USER username] |
-              [ADDR addr/ip:port] | [LADDR laddr/ip:port]@6.2.0 | [SKIPME skipme=(YES | NO)] | [MAXAGE
-              maxage]@7.4.0) ...)
+    syntax    filter=(old-format/ip:port~2.8.12 | new-format=([ID client-id ...]@2.8.12 | [TYPE
+              client-type=(NORMAL | MASTER@3.2.0 | PRIMARY@8.0.0 | SLAVE | REPLICA@5.0.0 | PUBSUB)]@2.8.12 |
+              [USER username] | [ADDR addr/ip:port] | [LADDR laddr/ip:port]@6.2.0 | [SKIPME skipme=(YES | NO)]
+              | [MAXAGE maxage]@8.0.0 | [NAME name]@9.0.0 | [IDLE idle:integer]@9.0.0 | [FLAGS flags]@9.0.0 |
+              [LIB-NAME lib-name]@9.0.0 | [LIB-VER lib-ver]@9.0.0 | [DB db]@9.0.0 | [CAPA capa]@9.0.0 | [IP
+              ip]@9.0.0 | [NOT-TYPE not-client-type=(NORMAL | MASTER | PRIMARY | SLAVE | REPLICA |
+              PUBSUB)]@9.0.0 | [NOT-ID not-client-id:integer ...]@9.0.0 | [NOT-USER not-username]@9.0.0 |
+              [NOT-ADDR not-addr/ip:port]@9.0.0 | [NOT-LADDR not-laddr/ip:port]@9.0.0 | [NOT-NAME
+              not-name]@9.0.0 | [NOT-FLAGS not-flags]@9.0.0 | [NOT-LIB-NAME not-lib-name]@9.0.0 | [NOT-LIB-VER
+              not-lib-ver]@9.0.0 | [NOT-DB not-db:integer]@9.0.0 | [NOT-CAPA not-capa]@9.0.0 | [NOT-IP
+              not-ip]@9.0.0) ...)
     2.8.12    Filters, of which ID is the first.
     3.2.0     TYPE master.
     5.0.0     TYPE replica.
     6.2.0     LADDR.
-    7.4.0     MAXAGE.
-client list: Describes all connections.
+    8.0.0     MAXAGE; TYPE primary.
+    8.1.0     ID takes several.
+    9.0.0     NAME, IDLE, FLAGS, LIB-NAME, LIB-VER, DB, CAPA and IP, and filters with NOT-.
+client list: Describes all connections, or those that match.
     time      O(N)
-    syntax    [TYPE client-type=(NORMAL | MASTER | REPLICA | PUBSUB)]@5.0.0 [ID client-id ...]@6.2.0
+    syntax    [TYPE client-type=(NORMAL | MASTER | REPLICA | PUBSUB)]@5.0.0 [ID client-id ...]@6.2.0 [USER
+              username]@8.1.0 [ADDR addr/ip:port]@8.1.0 [LADDR laddr/ip:port]@8.1.0 [SKIPME skipme=(YES |
+              NO)]@8.1.0 [MAXAGE maxage]@8.1.0 [NAME name]@9.0.0 [IDLE idle:integer]@9.0.0 [FLAGS flags]@9.0.0
+              [LIB-NAME lib-name]@9.0.0 [LIB-VER lib-ver]@9.0.0 [DB db]@9.0.0 [CAPA capa]@9.0.0 [IP ip]@9.0.0
+              [NOT-TYPE not-client-type=(NORMAL | MASTER | REPLICA | PUBSUB)]@9.0.0 [NOT-ID
+              not-client-id:integer ...]@9.0.0 [NOT-USER not-username]@9.0.0 [NOT-ADDR not-addr/ip:port]@9.0.0
+              [NOT-LADDR not-laddr/ip:port]@9.0.0 [NOT-NAME not-name]@9.0.0 [NOT-FLAGS not-flags]@9.0.0
+              [NOT-LIB-NAME not-lib-name]@9.0.0 [NOT-LIB-VER not-lib-ver]@9.0.0 [NOT-DB not-db:integer]@9.0.0
+              [NOT-CAPA not-capa]@9.0.0 [NOT-IP not-ip]@9.0.0
     2.8.12    Field id.
     5.0.0     TYPE.
     6.0.0     Field user.
     6.2.0     ID; fields argv-mem, tot-mem, laddr, redir.
     7.0.0     Fields resp, multi-mem, rbs, rbp.
     7.0.3     Field ssub.
-    7.2.0     Fields lib-name, lib-ver.
-    7.4.0     Field watch.
-    8.0.0     Field io-thread.
+    8.0.0     TYPE primary.
+    8.1.0     USER, ADDR, LADDR, SKIPME and MAXAGE.
+    9.0.0     NAME, IDLE, FLAGS, LIB-NAME, LIB-VER, DB, CAPA and IP, and filters with NOT-.
 client no-evict: Spares the connection when memory of clients runs short.
     time      O(1)
     syntax    enabled=(ON | OFF)

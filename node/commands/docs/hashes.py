@@ -76,8 +76,9 @@ hset: Sets fields.
     4.0.0     Several fields.
 hsetex: Sets fields together with when they expire.
     time      O(N)
-    syntax    key [condition=(FNX | FXX)] [expiration=(EX seconds | PX milliseconds | EXAT unix-time-seconds |
-              PXAT unix-time-milliseconds | KEEPTTL)] FIELDS fields=(numfields data=(field value) ...)
+    syntax    key [key-condition=(NX | XX)] [fields-condition=(FNX | FXX)] [expiration=(EX seconds |
+              PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL)]
+              FIELDS fields=(numfields#0 data=(field value) ...)
 hsetnx: Sets a field unless it exists.
     time      O(1)
     syntax    key field value

@@ -45,8 +45,9 @@ bgrewriteaof: Rewrites the append-only file in the background.
     time      O(1)
 bgsave: Writes a snapshot to disk in the background.
     time      O(1)
-    syntax    [SCHEDULE]@3.2.2
+    syntax    [operation=(SCHEDULE@3.2.2 | CANCEL@8.1.0)]
     3.2.2     SCHEDULE.
+    8.1.0     CANCEL.
 command: Describes all commands.
     time      O(N)
 command count: Counts the commands.
