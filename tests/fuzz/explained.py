@@ -65,13 +65,13 @@ REPLIES = (
         rb".*-ERR One or more",
         "it looks at the errno of an earlier command",
     ),
+    Replies("redis", rb"(eval.*)?bitcount", b".*[:-]", b".*-ERR syntax", "Valkey lets the end be left out"),
     Replies("redis", ENCODING, b".*embstr", b".*raw", "8.2 counts the key into what it embeds, 7.2 does not"),
     Replies("redis", rb"(eval.*)?xautoclaim", b"[*]", b".*-ERR Insufficient", "what its machine has free"),
     Replies("redis", ENCODING, b".*int", b".*embstr", "INCRBYFLOAT leaves a whole number as text"),
     Replies(
         "valkey", ENCODING, b".*(raw|embstr|int)", b".*(raw|embstr)", "it embeds more, and numbers of scripts"
     ),
-    Replies("valkey", rb"(eval.*)?bitcount", b".*-ERR", b".*[:-]", "the end may be left out"),
     Replies(
         "valkey", rb"(eval.*)?sort", b"[*:]", b".*-ERR One or more", "an empty string is no number there"
     ),

@@ -33,8 +33,8 @@ MAKERS = (
 
 SOON_MS = 60_000
 
-NOT_IN_REDIS = {"BYPOLYGON", "IFEQ", "NOSCORES"}
-"""Options of Valkey that Redis 8.2 has not."""
+NOT_IN_REDIS = {"BYPOLYGON", "IFEQ", "NOSCORES", "key-condition"}
+"""Options of Valkey that Redis 8.2 has not; the last is NX or XX of HSETEX."""
 
 NOT_IN_VALKEY = {
     "KEEPREF",
@@ -115,7 +115,7 @@ Part = bytes | Blank
 class Requests:
     """Random requests out of the commands `names` (in lower case, subcommands as `container|sub`).
 
-    `without` are tokens that the servers do not both know.
+    `without` are tokens, and names of arguments, that the servers do not both know.
     """
 
     def __init__(self, names: Collection[str], words: Words, without: Collection[str] = ()) -> None:
@@ -189,7 +189,7 @@ class Requests:
         return made + self._shuffled(options)
 
     def _wanted(self, argument: Argument) -> bool:
-        if self.chance.random() >= 0.4:
+        if self.chance.random() >= 0.4 or argument["name"] in self.without:
             return False
         arms = argument.get("arguments") if argument["type"] == "oneof" else None
         return any(map(self._is_known, arms)) if arms else self._is_known(argument)
