@@ -65,8 +65,6 @@ class Snapshots:
         self.loading_total = 0
         self.loading_started = 0
         self._dirty_at_fork = 0
-        self._child_pid = 0
-        self._cancelled = False
         self._scheduled = False
         self._given_up = False
         """The child under way was killed on purpose, which is no failure."""
@@ -127,8 +125,7 @@ class Snapshots:
         line; raises NOTHING_TO_CANCEL. The file and the outcome of the last save stay as they were."""
         if self.in_progress:
             self._worker.log.notice("Background saving will be aborted due to user request")
-            self._cancelled = True
-            self.children.kill()
+            self._give_up()
             return "Background saving cancelled"
         if self._scheduled:
             self._worker.log.notice("Scheduled background saving will be cancelled due to user request")
@@ -165,12 +162,16 @@ class Snapshots:
 
     def stop(self) -> None:
         """End a background save under way; the file stays as it was."""
-        if self.in_progress and self.children.current is not None:
+        if self.in_progress:
             self._worker.log.warning("There is a child saving an .rdb. Killing it!")
-            pid = self.children.current.pid
-            self._given_up = True
-            self.children.kill()
-            remove(self._temporary(pid))
+            self._give_up()
+
+    def _give_up(self) -> None:
+        assert self.children.current is not None
+        pid = self.children.current.pid
+        self._given_up = True
+        self.children.kill()
+        remove(self._temporary(pid))
 
     def write_to(
         self, write: Callable[[bytes], Any], replication: dict[str, str | int], *, aof_base: bool = False
@@ -221,8 +222,6 @@ class Snapshots:
             self.last_ok = False
             self._state_changed()
             raise ReplyError("ERR") from None
-        self._child_pid = child.pid
-        self._cancelled = False
         self._worker.slowness.note("fork", time.monotonic() - began)
         self._worker.log.notice(f"Background saving started by pid {child.pid}")
 
@@ -245,9 +244,6 @@ class Snapshots:
             return
         if outcome.signal is not None:
             log.warning(f"Background saving terminated by signal {outcome.signal}")
-            remove(self._temporary(self._child_pid))
-            if self._cancelled:
-                return  # that is no failure
         else:
             log.warning(f"Background saving error: {outcome.report.decode('utf-8', 'surrogateescape')}")
         if not given_up:
