@@ -15,6 +15,8 @@ class PrimaryConnection:
 
     pending_input = 0
     input_capacity = 0
+    is_diverted = False
+    """It sends commands all the time."""
 
     def __init__(self, transport: asyncio.Transport, now: int) -> None:
         self.transport = transport
