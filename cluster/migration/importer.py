@@ -34,6 +34,7 @@ class Importer:
         self._replay = Replay(room.session)
         self._closed = False
         link.divert(self._received)
+        link.client.sends_slots = True
 
     def is_of(self, session: Any) -> bool:
         return session is self._room.session

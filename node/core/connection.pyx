@@ -516,10 +516,6 @@ cdef class Connection:
         self.taker = taker
         self.loop.call_soon(self.divert_rest)
 
-    @property
-    def is_diverted(self) -> bool:
-        return self.taker is not None
-
     def divert_rest(self) -> None:
         """Hand over what had arrived already."""
         if self.own != NULL and not self.gone:

@@ -90,6 +90,7 @@ class Session(Client):
         "readonly",
         "redirects",
         "reply_mode",
+        "sends_slots",
         "subscriptions",
         "tracking",
         "user",
@@ -118,6 +119,8 @@ class Session(Client):
         """CLIENT CAPA redirect: it can be sent from a replica to its primary. Set by `be_particular`."""
         self.imports = False
         """CLIENT IMPORT-SOURCE: to it, no key is too old. Set by `be_particular`."""
+        self.sends_slots = False
+        """It turned out to be a server from which slots move here."""
         self.asking = False
         """ASKING preceded the command that is being executed."""
         self.reply_mode = "on"
@@ -412,11 +415,6 @@ class Session(Client):
             self.suspended = True
             self.link.resume(value)
         self.engine.finish_command()
-
-    @property
-    def sends_slots(self) -> bool:
-        """It turned out to be a server from which slots move here."""
-        return self.link is not None and self.link.is_diverted
 
     @property
     def in_transaction(self) -> bool:
