@@ -42,7 +42,13 @@ def forget(member: Member, ctx: Any, args: list[bytes]) -> str:
 
 @cluster_command("cluster|replicate")
 def replicate(member: Member, ctx: Any, args: list[bytes]) -> str:
-    member.command(lambda coordinator, now: coordinator.replicate(text(args[0]), now))
+    """REPLICATE node-id, or NO ONE"""
+    if len(args) == 1:
+        member.command(lambda coordinator, now: coordinator.replicate(text(args[0]), now))
+    elif [word.upper() for word in args] == [b"NO", b"ONE"]:
+        member.command(lambda coordinator, now: coordinator.replicate_no_one(now))
+    else:
+        raise misused("replicate")
     return OK
 
 

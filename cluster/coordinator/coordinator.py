@@ -200,6 +200,9 @@ class Coordinator:
     def replicate(self, node_id: str, now: int) -> list[Effect]:
         return self._turn(now, lambda state: node_commands.replicate(state, node_id))
 
+    def replicate_no_one(self, now: int) -> list[Effect]:
+        return self._turn(now, node_commands.replicate_no_one)
+
     def failover(self, mode: str, now: int) -> list[Effect]:
         """`mode`: "default", "force" or "takeover"."""
         return self._turn(now, lambda state: node_commands.failover(state, mode))

@@ -64,6 +64,21 @@ def replicate(state: State, node_id: str) -> None:
     become_replica_of(state, node)
 
 
+def replicate_no_one(state: State) -> None:
+    """Leave the primary and its shard: from now on an empty primary in a shard of its own. Valkey's."""
+    myself = state.myself
+    if myself.is_primary:
+        return
+    state.log("notice", "Stop replication and turning myself into empty primary.")
+    state.topology.set_primary(myself, None)
+    become_primary(state)
+    state.emit(EmptyDatabase())
+    state.topology.set_shard_id(myself, state.new_id())
+    reset_manual_failover(state)
+    state.save_later(sync=True)
+    state.todo.update_state = True
+
+
 def failover(state: State, mode: str) -> None:
     """Take the primary's place: "default" as agreed with it, "force" without it, "takeover" without votes."""
     if mode not in ("default", "force", "takeover"):

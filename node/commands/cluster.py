@@ -36,7 +36,7 @@ COMMANDS = group(
         Command("myshardid",             "7.2.0",  2, "stale",                        varies="output"),
         Command("nodes",                 "3.0.0",  2, "stale",                        varies="output"),
         Command("replicas",              "5.0.0",  3, "admin stale",                  varies="output"),
-        Command("replicate",             "3.0.0",  3, "admin stale no_async_loading"),
+        Command("replicate",             "3.0.0", -3, "admin stale no_async_loading"),
         Command("reset",                 "3.0.0", -2, "admin noscript stale"),
         Command("saveconfig",            "3.0.0",  2, "admin stale no_async_loading"),
         Command("set-config-epoch",      "3.0.0",  3, "admin stale no_async_loading"),

@@ -30,7 +30,6 @@ STILL_TO_COME: set[str] = set()
 """Names or patterns of what is being built."""
 
 OPTIONS_TO_COME = {
-    "cluster|replicate": "NO ONE",
     "cluster|setslot": "TIMEOUT",
     "shutdown": "SAFE FAILOVER",
 }

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness.clusters import cluster_of
 from tests.harness.resp import Error, Map, Resp, Simple
 from tests.harness.servers import Oracle, ShoalNode
+from tests.harness.wait import eventually
 
 OK = Simple("OK")
 NOBODY = "a" * 40
@@ -159,3 +161,26 @@ def test_hello_and_info_tell_the_mode(ours: ShoalNode) -> None:
         assert isinstance(hello, Map)
         assert (b"mode", b"cluster") in hello.pairs
     assert ours.info("cluster") == {"cluster_enabled": 1}
+
+
+@pytest.mark.parametrize("kind", ["shoal", "valkey"])
+def test_a_replica_leaves_its_primary_and_is_empty(kind: str) -> None:
+    """As in Valkey: CLUSTER REPLICATE NO ONE."""
+    with cluster_of(2, kind=kind, form=False) as cluster:
+        primary, replica = cluster.nodes
+        primary.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        primary.run("CLUSTER", "MEET", replica.host, replica.port)
+        primary_id = cluster.id_of(primary)
+        eventually(lambda: replica.run("CLUSTER", "REPLICATE", primary_id) == OK, "they know each other")
+        cluster.wait_settled()
+        eventually(lambda: primary.run("SET", "a", "1") == OK, "it takes writes")
+        eventually(lambda: replica.run("DBSIZE") == 1, "the replica has the key")
+        assert replica.run("CLUSTER", "REPLICATE", "NO", "TWO").prefix == "ERR"
+        assert replica.run("CLUSTER", "REPLICATE", "no", "one") == OK
+        assert replica.run("DBSIZE") == 0
+        assert primary.run("DBSIZE") == 1
+        eventually(lambda: "master" in cluster.line_of(replica, primary).flags, "the other sees it, too")
+        assert cluster.line_of(replica).slots == []
+        assert len({node.run("CLUSTER", "MYSHARDID") for node in cluster.nodes}) == 2
+        assert primary.run("CLUSTER", "REPLICATE", "NO", "ONE") == OK
+        assert cluster.line_of(primary).slots == [(0, 16383)]

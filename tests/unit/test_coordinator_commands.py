@@ -92,6 +92,17 @@ def test_replicate(rig: Rig, replica: Rig) -> None:
     assert not replica.node("c").replicas
 
 
+def test_replicate_no_one(rig: Rig, replica: Rig) -> None:
+    shard = replica.me.shard_id
+    replica.command("replicate_no_one")
+    assert replica.me.is_primary and not replica.me.slots
+    assert replica.me.shard_id != shard
+    assert not replica.node("c").replicas and replica.node("c").slots
+    shard = rig.me.shard_id
+    rig.command("replicate_no_one")
+    assert rig.me.slots and rig.me.shard_id == shard, "a primary stays what it is"
+
+
 def test_failover(rig: Rig, replica: Rig) -> None:
     refuses(rig, "You should send CLUSTER FAILOVER to a replica", "failover", "default")
     refuses(replica, "syntax error", "failover", "now")

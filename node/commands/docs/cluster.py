@@ -69,9 +69,10 @@ cluster nodes: Shows all members, in the form of the node configuration file.
 cluster replicas: Describes the replicas of a primary.
     time      O(N)
     syntax    node-id
-cluster replicate: Makes this node a replica of another.
+cluster replicate: Makes this node a replica of another, or an empty primary.
     time      O(1)
-    syntax    node-id
+    syntax    args=(node-id | no-one=(NO, ONE)@9.0.0)
+    9.0.0     NO ONE.
 cluster reset: Makes this node forget the cluster.
     time      O(N)
     syntax    [reset-type=(HARD | SOFT)]
