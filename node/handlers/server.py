@@ -82,6 +82,8 @@ def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
     for db in databases:
         ctx.engine.dirty += len(db)
         ctx.worker.graveyard.empty(db, lazily)
+    if not lazily:
+        ctx.worker.memory.emptied()
 
 
 @command("shutdown")

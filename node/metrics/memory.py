@@ -111,6 +111,12 @@ class MemoryUse:
             self.trim()
         self._before = counted
 
+    def emptied(self) -> None:
+        """Databases were emptied while everybody waited. As in Redis, what that left goes back to the system at
+        once: new data would fill the places of the old, which lie anywhere."""
+        if self._highest - self.counted > TRIM_LEAST:
+            self.trim()
+
     def trim(self) -> bool:
         """Have the allocator give free memory back to the system; returns whether it had any."""
         began = time.monotonic()

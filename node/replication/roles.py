@@ -288,8 +288,11 @@ class Replication:
     def empty(self) -> None:
         self._worker.databases_emptied(self._worker.databases)
         self._worker.cluster.data_replaced()
+        lazily = self._worker.config.replica_lazy_flush
         for db in self._worker.databases:
-            self._worker.graveyard.empty(db, self._worker.config.replica_lazy_flush)
+            self._worker.graveyard.empty(db, lazily)
+        if not lazily:
+            self._worker.memory.emptied()
         self._worker.anteroom.clear()
         self._worker.functions.flush()
 
