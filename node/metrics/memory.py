@@ -112,8 +112,8 @@ class MemoryUse:
         self._before = counted
 
     def emptied(self) -> None:
-        """Databases were emptied while everybody waited. As in Redis, what that left goes back to the system at
-        once: new data would fill the places of the old, which lie anywhere."""
+        """Databases were emptied while everybody waited. As in Redis, what that left goes back to the system
+        at once: new data would fill the places of the old, which lie anywhere."""
         if self._highest - self.counted > TRIM_LEAST:
             self.trim()
 
