@@ -20,7 +20,7 @@ from cluster.coordinator.announce import apply_settings, build_header
 from cluster.coordinator.cluster_state import judge
 from cluster.coordinator.effects import Effect, LinkId
 from cluster.coordinator.elections import run_election
-from cluster.coordinator.epochs import bump_without_consensus
+from cluster.coordinator.epochs import bump_past_a_secret, bump_without_consensus
 from cluster.coordinator.failure_detector import failure_report_count, share_suspicions, suspect_if_silent
 from cluster.coordinator.heartbeat import (
     RANDOM_PING_PERIOD,
@@ -249,6 +249,10 @@ class Coordinator:
     def take_slots(self, slots: int, now: int) -> list[Effect]:
         """A whole migration ends: this node owns the slots of this bitmap."""
         return self._turn(now, lambda state: slot_commands.take_slots(state, slots))
+
+    def outbid(self, now: int) -> list[Effect]:
+        """A node that is gone may have claimed slots of ours, and told nobody: make our claim the greater."""
+        return self._turn(now, bump_past_a_secret)
 
     def save_config(self, now: int) -> list[Effect]:
         """CLUSTER SAVECONFIG, and the last call before the worker ends."""

@@ -61,6 +61,11 @@ class TakeSlots:
 
 
 @dataclass(frozen=True, slots=True)
+class Outbid:
+    """The slots are ours, under a config epoch that beats one which the dead target may have taken."""
+
+
+@dataclass(frozen=True, slots=True)
 class Admit:
     """Our primary has taken the slots: their keys become visible here, too."""
 
@@ -95,6 +100,7 @@ Effect = (
     | HoldWrites
     | ResumeWrites
     | TakeSlots
+    | Outbid
     | Admit
     | Dismiss
     | Propagate

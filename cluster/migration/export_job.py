@@ -13,8 +13,9 @@
 
 Until FAILOVER-GRANTED leaves, whatever goes wrong ends the job and nothing else: the slots are served here
 all the time. Afterwards the target may or may not have taken them, so writes are held until the cluster
-tells, or until the pause is over; who then goes on without having heard may lose what it accepts, and says
-so.
+tells, or until the pause is over. Who then goes on without having heard may lose what it accepts, and says
+so: the target could come back with its claim. If the cluster finds the target dead, nobody was served by it,
+and we take a config epoch that beats that claim (`settle_doubt`).
 
 The words and times are those of Valkey 9, so that each end may be a Valkey server: facts from its
 cluster_migrateslots.c.
@@ -32,6 +33,7 @@ from cluster.migration.effects import (
     Hangup,
     HoldWrites,
     Log,
+    Outbid,
     ResumeWrites,
     Send,
     Snapshot,
@@ -59,6 +61,8 @@ class ExportJob(Job):
         self.state = State.CONNECTING
         self.held_until = 0
         """Unix ms until which writes are held, 0 while they are not."""
+        self.doubtful = False
+        """The slots were granted, and it is not known what became of that."""
 
     # --- the beginning
 
@@ -190,7 +194,19 @@ class ExportJob(Job):
         quiet = self.reads_lines or self.state is State.SNAPSHOTTING
         return [] if quiet or now - self.ack_sent_at < ACK_PERIOD else [self._ack(now)]
 
+    def settle_doubt(self, *, ours: bool, target_heard_at: int, target_failed: bool) -> list[Effect]:
+        """Some times a second, when the job has ended. `ours`: all the slots. `target_heard_at`: Unix ms of
+        its last pong; one that does not claim the slots has not taken them."""
+        if not self.doubtful or (ours and target_heard_at <= self.changed_at and not target_failed):
+            return []
+        self.doubtful = False
+        if not ours or target_heard_at > self.changed_at:
+            return []
+        told = f"Slot migration {self.description()}: the target failed without a word. Keeping the slots."
+        return [Log("warning", told), Outbid()]
+
     def _give_up_waiting(self, now: int) -> list[Effect]:
+        self.doubtful = True
         return [
             Log(
                 "warning",

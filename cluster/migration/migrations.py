@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from cluster.coordinator.coordinator import Coordinator
 from cluster.migration import effects as fx
 from cluster.migration.effects import Effect
 from cluster.migration.export_job import ExportJob
@@ -123,6 +124,7 @@ class Migrations:
         self._find_rooms()
         if self._member.coordinator.myself.is_primary:
             self.promoted("Process restarted")  # if it was made to load a snapshot that tells of moves
+        self._settle_doubts()
         timeout = self._worker.config.repl_timeout * 1000
         for job in self._going_on():
             self._perform(job, job.tick(self._now, timeout))
@@ -135,8 +137,20 @@ class Migrations:
         for old in reversed(self.jobs):
             if len(self.jobs) <= most:
                 break
-            if not old.in_progress:
+            if not (old.in_progress or (isinstance(old, ExportJob) and old.doubtful)):
                 self.jobs.remove(old)
+
+    def _settle_doubts(self) -> None:
+        topology = self._member.coordinator.topology
+        for job in self.jobs:
+            if isinstance(job, ExportJob) and job.doubtful:
+                target = topology.nodes.get(job.target)
+                effects = job.settle_doubt(
+                    ours=target is not None and not job.slots & ~topology.myself.slots,
+                    target_heard_at=target.pong_received if target is not None else 0,
+                    target_failed=target is not None and target.failed,
+                )
+                self._perform(job, effects)
 
     def slots_changed(self) -> None:
         """Some slots have new owners."""
@@ -221,6 +235,8 @@ class Migrations:
                 case fx.HoldWrites():
                     self._worker.pause.hold_slots(job.name, effect.until, job.slots)
                     self._worker.trail.flush()
+                case fx.Outbid():
+                    self._member.turn(Coordinator.outbid)
                 case fx.ResumeWrites():
                     self._worker.pause.end(job.name)
                 case fx.TakeSlots() | fx.Admit() | fx.Dismiss() | fx.Propagate():

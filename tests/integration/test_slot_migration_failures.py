@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from cluster.slot_tags import tag_of
+from tests.harness.clusters import cluster_of
 from tests.harness.resp import Error
 from tests.harness.servers import Server, server
 from tests.harness.slot_moves import OK, Pair, jobs, moving_pair
@@ -253,6 +254,45 @@ def test_a_target_that_loads_its_data_anew(calm: Pair) -> None:
     assert calm.job(calm.target)[b"message"] == b"A new RDB is being loaded"
     calm.await_state(calm.source, b"failed")
     eventually(lambda: count(calm.target) == 0, "nothing is left of it")
+
+
+def test_a_target_that_took_the_slots_in_secret_and_died() -> None:
+    """Nobody heard of it: the source goes on, and what it accepts is there when the target comes back."""
+    with cluster_of(3, node_timeout=1000, cluster_manual_failover_timeout=500) as cluster:
+        pair = Pair(cluster)
+        fill(pair.source)
+        pair.hold("failover", True)
+        pair.begin(SLOT, SLOT)
+        pair.await_state(pair.source, b"failover-granted")
+        target, source = cluster.line_of(pair.target), cluster.line_of(pair.source)
+        epoch = max(line.epoch for line in cluster.view(pair.source).values()) + 1
+        pair.target.kill()
+        claim(pair.target, source.id, target.id, epoch)
+        pair.await_state(pair.source, b"failed")
+        assert pair.job(pair.source)[b"message"].startswith(b"Unpaused before migration completed")
+        eventually(lambda: cluster.line_of(pair.source).epoch > epoch, "it outbids the dead target")
+        assert pair.source.run("CONFIG", "SET", "cluster-require-full-coverage", "no") == OK
+        eventually(lambda: pair.source.run("SET", KEYS[0], "accepted since") == OK, "writes go on")
+        pair.target.start()
+        cluster.wait_settled()
+        assert pair.owns(pair.source, SLOT) and not pair.owns(pair.target, SLOT)
+        assert pair.source.run("GET", KEYS[0]) == b"accepted since"
+
+
+def claim(node: Server, owner: str, claimer: str, epoch: int) -> None:
+    """Let nodes.conf of a node that is down say that it has taken SLOT under that epoch."""
+    path = node.directory / "nodes.conf"
+    lines = []
+    for line in path.read_text().splitlines():
+        if line.startswith(owner):
+            line = line.replace(" 0-", f" 0-{SLOT - 1} {SLOT + 1}-")
+        elif line.startswith(claimer):
+            words = line.split()
+            line = " ".join([*words[:6], str(epoch), *words[7:], str(SLOT)])
+        elif line.startswith("vars"):
+            line = f"vars currentEpoch {epoch} lastVoteEpoch 0"
+        lines.append(line)
+    path.write_text("\n".join(lines) + "\n")
 
 
 def test_a_failover_of_the_target() -> None:

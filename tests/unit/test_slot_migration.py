@@ -182,6 +182,28 @@ def test_a_grant_holds_writes_until_the_news_can_be_here() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ours", "heard", "failed", "settled", "outbids"),
+    [
+        (True, 0, False, False, False),
+        (True, 0, True, True, True),
+        (True, 1, True, True, False),
+        (True, 1, False, True, False),
+        (False, 0, True, True, False),
+    ],
+    ids=["no news", "it failed", "it was heard and failed", "it was heard", "it has them"],
+)
+def test_a_grant_of_which_nothing_was_heard(
+    ours: bool, heard: int, failed: bool, settled: bool, outbids: bool
+) -> None:
+    job = exporting(State.GRANTED)
+    job.tick(job.held_until, TIMEOUT)
+    assert job.doubtful and not job.in_progress
+    effects = job.settle_doubt(ours=ours, target_heard_at=job.changed_at + heard, target_failed=failed)
+    assert (deeds(effects) == [fx.Outbid()], job.doubtful) == (outbids, not settled)
+    assert job.settle_doubt(ours=True, target_heard_at=0, target_failed=True) == [] or not settled
+
+
+@pytest.mark.parametrize(
     ("unsent", "limit", "pauses"),
     [(0, 0, True), (1, 0, False), (9, 9, True), (10, 9, False), (1 << 40, -1, True)],
 )
