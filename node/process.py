@@ -24,6 +24,7 @@ from node.errors import ReplyError
 from node.listeners import ListenError
 from node.log import Log
 from node.persistence.aof.reader import AofError
+from node.persistence.files import StoreError
 from node.persistence.rdb import RdbError
 from node.worker import MakeCluster, Worker
 
@@ -43,7 +44,7 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
     _write_pid_file(config, log)
     try:
         return uvloop.run(_life(config, log, make_cluster if config.cluster_enabled else None))
-    except (AclFileError, AofError, ListenError, RdbError, OSError) as error:
+    except (AclFileError, AofError, ListenError, RdbError, StoreError, OSError) as error:
         for line in str(error).splitlines():
             log.warning(line)
         return 1

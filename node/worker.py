@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node import errors, log
 from node.cluster_port import ClusterPort, Standalone
@@ -58,7 +58,19 @@ from node.session.watch import Watches
 MAX_ERROR_PREFIXES = 128
 """Scripts can make up prefixes; those beyond these are not counted."""
 
+if TYPE_CHECKING:
+    from node.storage.tier import DiskTier
+
 MakeCluster = Callable[["Worker"], ClusterPort]
+
+
+def make_tier(worker: Worker) -> DiskTier | None:
+    """What stands behind memory, if anything does."""
+    if worker.config.storage_engine != "disk":
+        return None
+    from node.storage.tier import DiskTier  # and with it LMDB, which others need not load
+
+    return DiskTier(worker)
 
 
 class Worker:
@@ -115,6 +127,7 @@ class Worker:
         self.slowness = Slowness(self)
         self.large_commands = LargeCommands(self)
         self.memory = MemoryUse(self)
+        self.tier = make_tier(self)
         self.durability = Durability(self)
         self.snapshots = self.durability.snapshots
         self.append_only = self.durability.append_only

@@ -69,7 +69,10 @@ class Config:
         command_line = sources.parse_command_line(list(argv))
         if command_line.file is not None:
             config.file = os.path.abspath(command_line.file)
-        _Loader(config).load(sources.read_all(command_line, config.file))
+        loader = _Loader(config)
+        loader.load(sources.read_all(command_line, config.file))
+        if config.storage_engine == "disk" and not loader.save_seen:
+            config.__dict__["save"] = []  # the store is on the disk already
         config._check_whole()
         return config
 

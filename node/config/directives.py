@@ -259,6 +259,9 @@ _add("aof-use-rdb-preamble", BOOL, True)
 _add("aof-timestamp-enabled", BOOL, False)
 _add("aof-rewrite-incremental-fsync", BOOL, True, "inert")
 _add("aof-disable-auto-gc", BOOL, False, "hidden")
+# Ours: where the dataset is
+_add("storage-engine", Choice("memory", "disk"), "memory", "immutable", "hidden")
+_add("storage-dir", Text(checks.base_name("storage-dir", "dirname")), "store", "immutable", "hidden")
 
 # Replication
 _add("replicaof", PrimaryAddress(), None, "immutable", also="slaveof")

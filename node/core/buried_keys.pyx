@@ -47,6 +47,8 @@ def bury_keys(Database db not None) -> BuriedKeys:
     """Take all keys from `db`, which is empty from here on."""
     cdef BuriedKeys buried = BuriedKeys.__new__(BuriedKeys)
     buried.swap(db)
+    if db.cold is not None:
+        db.cold.clear()
     buried.on_left = db.on_left
     db.field_index = None
     return buried

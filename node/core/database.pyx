@@ -17,6 +17,7 @@ from node.core.keyspace cimport CLOCK_MASK, Key, key_from_bytes, key_of, value_o
 from node.core.listpack cimport canonical_number
 from node.core.slot_table cimport (
     HAS_EXPIRY,
+    IN_FLIGHT,
     IS_OBJECT,
     WAS_EDITED,
     Entry,
@@ -250,6 +251,7 @@ cdef class Database(Keyspace):
         if (entry.flags & HAS_EXPIRY != 0) == (at_ms != 0):
             if at_ms:
                 (<int64_t*>(entry + 1))[0] = at_ms
+                self.soil(&k, entry)
             return True
         # The layout changes: the entry moves to a new allocation, the object it owns moves with it.
         moved = self.new_entry(&k, entry.flags & ~<uint32_t>HAS_EXPIRY, entry.value_length, at_ms)
@@ -307,6 +309,12 @@ cdef class Database(Keyspace):
         return -1
 
     # --- fields that expire --------------------------------------------------------------------------
+
+    def allow_field_expiry(self, bytes key not None, Hash value not None) -> None:
+        """The hash at `key` makes room for moments, which changes its form even if none is set."""
+        if not value.timed:
+            value.allow_expiry()
+            self.changed(key)
 
     def await_fields(self, bytes key not None, Hash value not None) -> None:
         """The hash at `key` has, perhaps, fields that expire: `due_hash` will know of them."""
@@ -384,6 +392,11 @@ cdef class Database(Keyspace):
         cdef uint32_t i
         cdef uint64_t size
         cdef Entry* entry
+        for slot in range(SLOT_COUNT) if self.cold is not None else ():
+            for _, record in self.cold_records(slot):
+                value = self.cold.codec.value_in(record)[0]
+                name = "string" if type(value) is bytes else value.type_name
+                counts[name][len(value).bit_length()] += 1
         for slot in range(SLOT_COUNT) if self.size else ():
             for i in range(1U << self.tables[slot].bits if self.tables[slot].used else 0):
                 if self.tables[slot].cells[i] == 0:
@@ -397,11 +410,93 @@ cdef class Database(Keyspace):
                 (<list>counts[TYPE_NAMES[entry.type]])[step] += 1
         return counts
 
+    # --- what lies in the store only -----------------------------------------------------------------
+
+    def changed(self, bytes key not None) -> None:
+        """The value of `key` was changed in place: the store, if there is one, has to be told."""
+        cdef Key k
+        cdef uint64_t* cell
+        if self.cold is None:
+            return
+        key_from_bytes(&k, key)
+        cell = table_find(&self.tables[k.slot], k.hash, k.data, k.length)
+        if cell != NULL:
+            self.soil(&k, entry_of(cell[0]))
+
+    def landed(self) -> None:
+        """The store has committed all that was in flight."""
+        cdef Key k
+        cdef uint64_t* cell
+        cdef bytes name
+        for name in self.cold.in_flight:
+            key_from_bytes(&k, name)
+            cell = table_find(&self.tables[k.slot], k.hash, k.data, k.length)
+            if cell != NULL:
+                entry_of(cell[0]).flags &= ~<uint32_t>IN_FLIGHT
+        self.cold.in_flight.clear()
+
+    def lost(self) -> None:
+        """What was in flight did not arrive: the store has yet to be told of it, or of its end."""
+        cdef bytes name
+        cdef set keys = self.cold.in_flight.copy()
+        self.landed()
+        self.cold.dirty |= keys
+        for name in keys:
+            self.changed(name)
+
+    @property
+    def expiring(self) -> int:
+        """How many keys have an expiry."""
+        return self.volatile_count + (self.cold.volatile_count if self.cold is not None else 0)
+
+    def totals(self, int slot) -> tuple:
+        """(keys, those with an expiry) of a slot."""
+        cdef SlotTable* table = &self.tables[slot]
+        if self.cold is None:
+            return table.used, table.volatiles
+        return table.used + self.cold.keys[slot], table.volatiles + self.cold.volatiles[slot]
+
+    cdef bint is_past(self, int64_t expire_at) noexcept:
+        return expire_at != 0 and self.clock[0] > expire_at
+
+    cdef int add_cold(self, list found, int slot, Py_ssize_t limit, bint with_values) except -1:
+        """Add the live ones of the slot's cold keys to `found`, up to `limit` in all."""
+        for key, record in self.cold_records(slot):
+            if len(found) >= limit:
+                break
+            if with_values:
+                value, expire_at = self.cold.codec.value_in(record)
+                if not self.is_past(expire_at):
+                    found.append((key, value, expire_at))
+            elif not self.is_past(self.cold.codec.expiry_in(record)):
+                found.append(key)
+        return 0
+
+    cdef uint64_t scan_cold(self, int slot, uint32_t start, uint64_t end, Py_ssize_t count, list keys) except? 0:
+        """Add the slot's cold keys with hashes from `start` on to `keys`: all below the hash that is returned, which
+        is `end` unless there are more than `count` of them."""
+        cdef uint32_t last = start
+        cdef Py_ssize_t met = 0
+        cdef bytes key
+        cdef Key k
+        for key, record in self.cold_records(slot, start):
+            key_from_bytes(&k, key)
+            if k.hash >= end:
+                return end
+            if met >= count and k.hash != last:
+                return k.hash
+            last = k.hash
+            met += 1
+            if not self.is_past(self.cold.codec.expiry_in(record)):
+                keys.append(key)
+        return end
+
     # --- many keys -----------------------------------------------------------------------------------
 
     def swap_with(self, Database other not None) -> None:
         """SWAPDB: each has the other's keys from here on, under its own number."""
         self.swap(other)
+        self.cold, other.cold = other.cold, self.cold
         self.field_index, other.field_index = other.field_index, self.field_index
         if self.field_index is not None:
             self.field_index.soonest = self.soonest_field
@@ -409,7 +504,7 @@ cdef class Database(Keyspace):
             other.field_index.soonest = other.soonest_field
 
     def __len__(self):
-        return self.size
+        return self.size + (self.cold.size if self.cold is not None else 0)
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT: forget the hits, misses and expired keys counted so far."""
@@ -417,13 +512,15 @@ cdef class Database(Keyspace):
 
     def count_in_slot(self, int slot) -> int:
         """Keys of the slot, counting those that have expired and were not met yet, as Redis does."""
-        return self.tables[slot].used
+        return self.totals(slot)[0]
 
     cdef list live_entries(self, int slot, Py_ssize_t limit, bint with_values):
         cdef SlotTable* table = &self.tables[slot]
         cdef Entry* entry
         cdef list found = []
         cdef uint32_t i
+        if self.cold is not None and self.cold.keys[slot]:
+            self.add_cold(found, slot, limit, with_values)
         if table.cells == NULL:
             return found
         for i in range(1U << table.bits):
@@ -439,6 +536,10 @@ cdef class Database(Keyspace):
             else:
                 found.append(key_of(entry))
         return found
+
+    cdef bint holds(self, int slot) noexcept:
+        """Whether the slot has any keys."""
+        return self.tables[slot].used != 0 or (self.cold is not None and self.cold.keys[slot] != 0)
 
     def table_memory(self) -> tuple:
         """Bytes of the tables that find keys, (for all of them, for those with an expiry)."""
@@ -456,15 +557,15 @@ cdef class Database(Keyspace):
         """Iterate over all live keys. Keys may be removed meanwhile; those of a slot are taken at once."""
         cdef int slot
         for slot in range(SLOT_COUNT):
-            if self.tables[slot].used:
-                yield from self.live_entries(slot, self.size, False)
+            if self.holds(slot):
+                yield from self.live_entries(slot, len(self), False)
 
     def entries(self, slot=None):
         """Iterate over (key, value, expiry in Unix ms or 0) of all live keys, or of one slot's."""
         cdef int i
         for i in range(SLOT_COUNT) if slot is None else (slot,):
-            if self.tables[i].used:
-                yield from self.live_entries(i, self.size, True)
+            if self.holds(i):
+                yield from self.live_entries(i, len(self), True)
 
     def scan(self, uint64_t cursor, Py_ssize_t count) -> tuple:
         """(next cursor, keys): at least `count` keys unless the end is reached; next cursor 0 at the end.
@@ -476,37 +577,41 @@ cdef class Database(Keyspace):
         cdef int slot = <int>min(cursor >> 32, <uint64_t>SLOT_COUNT)
         cdef uint32_t start = <uint32_t>cursor
         cdef uint32_t home, homes, found, i
+        cdef uint64_t end
         cdef SlotTable* table
         cdef Entry** batch
         cdef list keys = []
         cdef list stale = []
         while slot < SLOT_COUNT:
             table = &self.tables[slot]
-            if table.used == 0:
+            if not self.holds(slot):
                 slot += 1
                 start = 0
                 continue
-            home = start >> (32 - table.bits)
+            home = start >> (32 - table.bits) if table.bits else 0
             homes = min(16U, (1U << table.bits) - home)
-            found = table_walk(table, home, homes, NULL)
+            end = <uint64_t>(home + homes) << (32 - table.bits)
+            if self.cold is not None and self.cold.keys[slot]:
+                end = self.scan_cold(slot, start, end, max(1, count - len(keys)), keys)
+            found = table_walk(table, home, homes, NULL) if table.used else 0
             batch = <Entry**>malloc(max(found, 1U) * sizeof(Entry*))
             if batch == NULL:
                 raise MemoryError
-            table_walk(table, home, homes, batch)
+            if found:
+                table_walk(table, home, homes, batch)
             for i in range(found):
-                if batch[i].hash < start:
-                    continue  # the table shrank since: an earlier call returned this one
+                if batch[i].hash < start or batch[i].hash >= end:
+                    continue  # the table shrank since, and an earlier call returned this one; or a later one will
                 if batch[i].flags & HAS_EXPIRY and self.clock[0] > entry_expiry(batch[i]):
                     stale.append(key_of(batch[i]))
                 else:
                     keys.append(key_of(batch[i]))
             free(batch)
-            home += homes
-            if home >> table.bits:
+            if end >> 32:
                 slot += 1
                 start = 0
             else:
-                start = home << (32 - table.bits)
+                start = <uint32_t>end
             if len(keys) >= count:
                 break
         for name in stale:
@@ -523,6 +628,8 @@ cdef class Database(Keyspace):
         cdef SlotTable* table
         cdef Entry* entry
         for attempt in range(100):
+            if self.cold is not None and self.random() % <uint64_t>max(1, len(self)) >= <uint64_t>self.size:
+                return self.random_cold_key()
             if self.size == 0:
                 return None
             nth = self.random() % <uint64_t>self.size
@@ -543,6 +650,22 @@ cdef class Database(Keyspace):
             if self.hides_expired:
                 continue
             self.delete_stale(key_of(entry))
+        return None
+
+    cdef bytes random_cold_key(self):
+        """A key that is in the store only: any slot as likely as it has many, then whatever hash comes next."""
+        cdef int slot = 0
+        cdef int64_t nth
+        if self.cold.size == 0:
+            return None
+        nth = self.random() % <uint64_t>self.cold.size
+        while nth >= self.cold.keys[slot]:
+            nth -= self.cold.keys[slot]
+            slot += 1
+        for start in (<uint32_t>self.random(), 0):
+            for key, record in self.cold_records(slot, start):
+                if not self.is_past(self.cold.codec.expiry_in(record)):
+                    return key
         return None
 
     cdef int delete_stale(self, bytes key) except -1:

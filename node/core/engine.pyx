@@ -114,6 +114,8 @@ cdef class Client:
         """A command modified `key`. Call once per key: marks the dataset dirty, touches WATCHers, and
         publishes the keyspace event."""
         self.engine.dirty += dirty
+        if self.db.cold is not None:
+            self.db.changed(key)
         if self.engine.observed:
             for observer in self.engine.observers:
                 observer(self, key, event)

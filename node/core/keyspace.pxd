@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from node.core.cold cimport Cold
 from node.core.slot_table cimport IS_OBJECT, Entry, SlotTable, entry_key, entry_object, entry_value
 
 cdef struct Key:
@@ -49,16 +50,20 @@ cdef class Keyspace:
     cdef public object on_left        # called with a value that may be freed piece by piece, or None: see graveyard
     cdef public bint leaves_expired   # free values of expired keys so
     cdef public bint leaves_replaced  # free values that go in passing so, or are replaced
+    cdef public Cold cold             # what lies in the store only, or None where there is no store
     cdef readonly uint64_t hits
     cdef readonly uint64_t misses
     cdef readonly uint64_t expired
     cdef uint64_t random_state
 
     # for compiled handlers
-    cdef Entry* find(self, Key* key)
-    cdef Entry* find_for_read(self, Key* key)
+    cdef Entry* find(self, Key* key) except? NULL
+    cdef Entry* find_for_read(self, Key* key) except? NULL
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
     cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL
+    cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL
+    cdef int admit(self, Key* key, Entry* entry) except -1
+    cdef int soil(self, Key* key, Entry* entry) except -1
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1
     cdef void drop(self, Key* key, uint64_t* cell, bint lazily)
     cdef void touch_entry(self, Entry* entry) noexcept
@@ -73,9 +78,12 @@ cdef class Keyspace:
     cdef void account(self, Entry* entry, int sign) noexcept
     cdef void release(self, Entry* entry, bint lazily)
     cdef void expire(self, Key* key, uint64_t* cell)
-    cdef uint64_t* place_of(self, Key* key)
+    cdef uint64_t* place_of(self, Key* key) except? NULL
+    cdef uint64_t* fetch(self, Key* key) except? NULL
+    cdef int bury(self, Key* key, Entry* entry) except -1
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
     cdef int make_tables(self) except -1
     cdef int own_tables(self) except -1
+    cdef int clear_table(self, int slot)
     cdef int add(self, Key* key, Entry* entry) except -1
     cdef int install(self, Key* key, Entry* entry) except -1

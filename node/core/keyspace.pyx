@@ -7,11 +7,14 @@ compiled handlers use these methods directly and make no object.
 
 Expiry: an expired key looks absent to every method. A primary drops it when it comes across it (`find`) and
 tells `on_expired`; a replica only hides it (`hides_expired`) and waits for its primary's DEL, except from the
-commands of that primary (`shows_expired`). Time is the engine's clock, which stands still while a command, script
+commands of that primary (`shows_expired`). Where memory holds only a part of the keys, the rest is `cold` (cold.pyx):
+what is not found is looked for there, and every change makes a key dirty. Time is the engine's clock, which stands still while a command, script
 or transaction runs, so that each sees one instant.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+import os
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -19,15 +22,20 @@ from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport SLOT_COUNT, slot_of
 from node.core.memory cimport malloc_usable_size, release, resize, take, take_zeroed
+from node.core.siphash cimport siphash
 from node.core.slot_table cimport (
     HAS_EXPIRY,
+    IN_FLIGHT,
     IS_OBJECT,
+    STORED,
     TYPE_HASH,
     TYPE_LIST,
     TYPE_SET,
     TYPE_STREAM,
     TYPE_STRING,
     TYPE_ZSET,
+    UNSAVED,
+    USED,
     WAS_EDITED,
     entry_expiry,
     entry_key,
@@ -45,16 +53,6 @@ from node.errors import STRING_TOO_LONG, WRONGTYPE
 cdef extern from "<Python.h>":
     Py_ssize_t Py_REFCNT(PyObject* held)
 
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX >= 0x030E0000
-    #define SHOAL_HASH(p, n) Py_HashBuffer(p, n)
-    #else
-    #define SHOAL_HASH(p, n) _Py_HashBytes(p, n)
-    #endif
-    """
-    Py_ssize_t keyed_hash "SHOAL_HASH"(const void* data, Py_ssize_t length) nogil
-
 cdef enum:
     LFU_INITIAL = 5     # as Redis: a new key is not the first to go
 
@@ -66,10 +64,24 @@ cdef dict TYPE_CODES = {
 }
 
 
+cdef uint64_t secret[2]
+"""Of the hash of keys. Another one for each process, unless the data in the store was laid out by an older one."""
+
+
+def set_hash_secret(bytes words not None) -> None:
+    """Hash keys by these 16 bytes. No database may hold a key yet."""
+    if len(words) != sizeof(secret):
+        raise ValueError("the secret has 16 bytes")
+    memcpy(secret, PyBytes_AS_STRING(words), sizeof(secret))
+
+
+set_hash_secret(os.urandom(sizeof(secret)))
+
+
 cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
     key.data = data
     key.length = length
-    key.hash = <uint32_t>(<uint64_t>keyed_hash(data, length) >> 32)
+    key.hash = <uint32_t>(siphash(secret, data, length) >> 32)
     key.slot = slot_of(data, length)
 
 
@@ -83,8 +95,10 @@ cdef class Keyspace:
         self.clock = &self.own_clock
 
     def __dealloc__(self):
+        cdef int slot
         if self.tables != NO_TABLES:
-            self.clear()
+            for slot in range(SLOT_COUNT):
+                self.clear_table(slot)
             release(self.tables)
 
     cdef void follow_clock(self, int64_t* clock, owner):
@@ -103,12 +117,16 @@ cdef class Keyspace:
 
     # --- finding -------------------------------------------------------------------------------------
 
-    cdef Entry* find(self, Key* key):
+    cdef Entry* find(self, Key* key) except? NULL:
         """The live entry of `key`, or NULL. Drops it if it has expired (unless expired keys are hidden)."""
         cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
         cdef Entry* entry
         if cell == NULL:
-            return NULL
+            if self.cold is None or self.cold.keys[key.slot] == 0:
+                return NULL
+            cell = self.fetch(key)
+            if cell == NULL:
+                return NULL
         entry = entry_of(cell[0])
         if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry) and not self.shows_expired:
             if not self.hides_expired:
@@ -116,7 +134,18 @@ cdef class Keyspace:
             return NULL
         return entry
 
-    cdef Entry* find_for_read(self, Key* key):
+    cdef uint64_t* fetch(self, Key* key) except? NULL:
+        """Bring a key that is not in memory from the store; NULL where it is not there either."""
+        cdef bytes name = PyBytes_FromStringAndSize(key.data, key.length)
+        if self.cold.is_superseded(name):
+            return NULL
+        record = self.cold.store.get(self.cold.place(key.slot, key.hash, name))
+        if record is None:
+            return NULL
+        self.cold.codec.thaw(self, name, record)
+        return table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+
+    cdef Entry* find_for_read(self, Key* key) except? NULL:
         """`find`, counted as a hit or a miss, with the access clock touched."""
         cdef Entry* entry = self.find(key)
         if entry == NULL:
@@ -133,7 +162,7 @@ cdef class Keyspace:
         if self.keeps_clocks:
             return
         if not self.tracks_frequency:
-            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
+            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK | USED
             return
         counter = self.decayed_counter(entry)
         if counter < 255 and (
@@ -141,7 +170,7 @@ cdef class Keyspace:
             or self.random() % (<uint64_t>(counter - LFU_INITIAL) * self.lfu_log_factor + 1) == 0
         ):
             counter += 1
-        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
+        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter | USED
 
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
         """The LFU counter, less one for each `lfu_decay_time` minutes since the last access."""
@@ -156,6 +185,33 @@ cdef class Keyspace:
         self.random_state ^= self.random_state >> 7
         self.random_state ^= self.random_state << 17
         return self.random_state
+
+    def cold_records(self, int slot, uint32_t start=0):
+        """Iterate over (key, record) of the slot's keys that are in the store only, in the order of their hashes, from
+        `start` on. Nothing may be changed meanwhile."""
+        cdef uint32_t hash
+        cdef bytes key
+        for hash, key, record in self.cold.walk(slot, start):
+            if table_find(&self.tables[slot], hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) == NULL:
+                yield key, record
+
+    # --- what the store does not know yet --------------------------------------------------------------
+
+    cdef int soil(self, Key* key, Entry* entry) except -1:
+        """The entry has changed."""
+        if self.cold is not None and not entry.flags & UNSAVED:
+            entry.flags |= UNSAVED
+            self.cold.dirty.add(PyBytes_FromStringAndSize(key.data, key.length))
+        return 0
+
+    cdef int bury(self, Key* key, Entry* entry) except -1:
+        """The entry is about to go. What was never told of need not be told of now."""
+        name = PyBytes_FromStringAndSize(key.data, key.length)
+        if entry.flags & STORED:
+            self.cold.dirty.add(name)
+        else:
+            self.cold.dirty.discard(name)
+        return 0
 
     # --- storing -------------------------------------------------------------------------------------
 
@@ -180,6 +236,8 @@ cdef class Keyspace:
 
     cdef void drop(self, Key* key, uint64_t* cell, bint lazily):
         cdef Entry* entry = entry_of(cell[0])
+        if self.cold is not None:
+            self.bury(key, entry)
         table_remove(&self.tables[key.slot], cell)
         self.release(entry, lazily)
 
@@ -190,12 +248,16 @@ cdef class Keyspace:
         if self.on_expired is not None:
             self.on_expired(self, name)
 
-    cdef uint64_t* place_of(self, Key* key):
+    cdef uint64_t* place_of(self, Key* key) except? NULL:
         """Where `key` is, for storing: NULL if it is not, or was there but had expired."""
         cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
         cdef Entry* entry
         if cell == NULL:
-            return NULL
+            if self.cold is None or self.cold.keys[key.slot] == 0:
+                return NULL
+            cell = self.fetch(key)
+            if cell == NULL:
+                return NULL
         entry = entry_of(cell[0])
         if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
             if not self.shows_expired and not self.hides_expired:
@@ -226,12 +288,18 @@ cdef class Keyspace:
         memcpy(entry_key(entry), key.data, key.length)
         return entry
 
-    cdef int add(self, Key* key, Entry* entry) except -1:
-        """Put `entry` where no entry of `key` is."""
+    cdef int admit(self, Key* key, Entry* entry) except -1:
+        """Have `entry` in memory, where no entry of `key` is."""
         if self.tables == NO_TABLES:
             self.make_tables()
         table_add(&self.tables[key.slot], entry)
         self.account(entry, 1)
+        return 0
+
+    cdef int add(self, Key* key, Entry* entry) except -1:
+        """Put `entry` where no entry of `key` is."""
+        self.admit(key, entry)
+        self.soil(key, entry)
         if self.on_added is not None:
             self.on_added(self, PyBytes_FromStringAndSize(key.data, key.length))
         return 0
@@ -254,6 +322,8 @@ cdef class Keyspace:
         if entry.flags & HAS_EXPIRY:
             table.volatiles += 1
         self.account(entry, 1)
+        entry.flags |= old.flags & (STORED | UNSAVED | IN_FLIGHT)
+        self.soil(key, entry)
         self.release(old, self.leaves_replaced)
         return 0
 
@@ -280,6 +350,7 @@ cdef class Keyspace:
                         (<int64_t*>(entry + 1))[0] = expiry
                     memcpy(entry_value(entry), value, length)
                     self.touch_entry(entry)
+                    self.soil(key, entry)
                     return entry
         elif expiry == -1:
             expiry = 0
@@ -291,16 +362,19 @@ cdef class Keyspace:
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1:
         """Store a datatype object, replacing whatever is there."""
         cdef Entry* old
-        cdef Entry* entry
         if expiry == -1:
             old = self.find(key)
             expiry = entry_expiry(old) if old != NULL else 0
-        entry = self.new_entry(key, IS_OBJECT, 0, expiry)
+        self.install(key, self.object_entry(key, value, 0, expiry))
+        return 0
+
+    cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL:
+        """`new_entry` of a datatype object."""
+        cdef Entry* entry = self.new_entry(key, flags | IS_OBJECT, 0, expiry)
         entry.type = <uint32_t>TYPE_CODES[value.type_name]
         Py_INCREF(value)
         entry_object(entry)[0] = <void*>value
-        self.install(key, entry)
-        return 0
+        return entry
 
     cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL:
         """The string at `key`, grown with zero bytes to at least `length`, ready to be written into.
@@ -320,6 +394,7 @@ cdef class Keyspace:
         if entry.flags & IS_OBJECT:
             raise WRONGTYPE
         self.touch_entry(entry)
+        self.soil(key, entry)
         entry.flags |= WAS_EDITED
         if length <= entry.value_length:
             return entry
@@ -357,6 +432,11 @@ cdef class Keyspace:
 
     def clear_slot(self, int slot) -> int:
         """Drop every key of a slot; returns how many."""
+        cdef int cold = self.cold.clear_slot(slot) if self.cold is not None else 0
+        return cold + self.clear_table(slot)
+
+    cdef int clear_table(self, int slot):
+        """Drop those that are in memory."""
         cdef SlotTable* table = &self.tables[slot]
         cdef SlotTable old = table[0]
         cdef uint32_t i
@@ -373,7 +453,10 @@ cdef class Keyspace:
         """Drop every key; returns how many."""
         cdef Py_ssize_t dropped = self.size
         cdef int slot
-        if dropped:
+        if self.size:
             for slot in range(SLOT_COUNT):
-                self.clear_slot(slot)
+                self.clear_table(slot)
+        if self.cold is not None:
+            dropped += self.cold.size
+            self.cold.clear()
         return dropped

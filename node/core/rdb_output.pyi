@@ -6,6 +6,7 @@ from typing import Any
 from node.core.database import Database
 
 class RdbOutput:
+    compress: bool
     @property
     def crc(self) -> int: ...
     @property

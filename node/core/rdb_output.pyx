@@ -32,6 +32,7 @@ from node.core.memory cimport release, resize, take
 from node.core.ordered_index cimport Place, key_of, score_of, tree_at, tree_next
 from node.core.quicklist_node cimport Node
 from node.core.ranking cimport Ranking
+from node.core.record_head cimport Head, read_head
 from node.core.rdb_codes cimport (
     CODE_HASH,
     CODE_HASH_LISTPACK,
@@ -89,11 +90,6 @@ cdef enum:
     AHEAD = 16                   # entries by which memory is fetched before their turn
     CACHE_LINE = 64
 
-cdef enum Clocks:                # what is kept of the entries' access clocks
-    NOT_KEPT
-    BY_IDLE_TIME
-    BY_FREQUENCY
-
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF     # `soonest_due` of a hash whose fields do not expire
 
 
@@ -131,17 +127,6 @@ cdef inline size_t integer_at(uint8_t* out, int64_t number) noexcept nogil:
 cdef class RdbOutput:
     """Hands chunks of encoded bytes to `write`, the last one on `flush`. `save_stream` encodes a stream's body
     through this object's methods."""
-
-    cdef object write
-    cdef object save_stream
-    cdef bint compress
-    cdef bint checksum
-    cdef Clocks clocks
-    cdef readonly uint64_t crc      # of all bytes written so far, if there is to be a checksum
-    cdef readonly Py_ssize_t keys   # of databases, written so far
-    cdef uint8_t* buffer
-    cdef size_t used
-    cdef size_t room
 
     def __cinit__(self, write, save_stream, bint compress=True, bint checksum=True):
         self.write = write
@@ -207,6 +192,9 @@ cdef class RdbOutput:
                 seen += 1
         for i in range(seen - min(seen, AHEAD), seen):
             put_if_live(self, db, waiting[i % AHEAD])
+        for slot in range(SLOT_COUNT) if db.cold is not None else ():
+            for key, record in db.cold_records(slot):
+                put_record(self, key, record, db.clock[0])
 
     def flush(self) -> None:
         """Hand over what has gathered."""
@@ -320,12 +308,7 @@ cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:
     if expire_at:
         put_byte(self, OP_EXPIRE_MS)
         put(self, &expire_at, sizeof(int64_t))
-    if self.clocks == BY_IDLE_TIME:
-        put_byte(self, OP_IDLE)
-        put_length(self, (<uint32_t>(db.clock[0] // 1000) - entry.clock) & CLOCK_MASK)
-    elif self.clocks == BY_FREQUENCY:
-        put_byte(self, OP_FREQ)
-        put_byte(self, <uint8_t>db.decayed_counter(entry))
+    put_clock(self, (<uint32_t>(db.clock[0] // 1000) - entry.clock) & CLOCK_MASK, db.decayed_counter(entry))
     if entry.flags & IS_OBJECT:
         value = <PyObject*>entry_object(entry)[0]
         put_byte(self, code_of(entry.type, value))
@@ -389,6 +372,34 @@ cdef int put_object(RdbOutput self, uint32_t kind, PyObject* value) except -1:
     if kind == TYPE_LIST:
         return put_list(self, <List>value)
     self.save_stream(<object>value, self)
+    return 0
+
+
+cdef int put_clock(RdbOutput self, uint32_t idle, uint32_t frequency) except -1:
+    """What is kept of an access clock: seconds without access, or the counter of accesses."""
+    if self.clocks == BY_IDLE_TIME:
+        put_byte(self, OP_IDLE)
+        put_length(self, idle)
+    elif self.clocks == BY_FREQUENCY:
+        put_byte(self, OP_FREQ)
+        put_byte(self, <uint8_t>frequency)
+    return 0
+
+
+cdef int put_record(RdbOutput self, bytes key, bytes record, int64_t now) except -1:
+    """An entry that lies in the store only, where its value is encoded already, unless it has expired."""
+    cdef Head head
+    read_head(&head, record)
+    if head.expire_at:
+        if now > head.expire_at:
+            return 0
+        put_byte(self, OP_EXPIRE_MS)
+        put(self, &head.expire_at, sizeof(int64_t))
+    put_clock(self, (now // 1000 - head.clock) & CLOCK_MASK, head.clock & 0xFF)
+    put_byte(self, head.code)
+    put_string(self, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+    put(self, PyBytes_AS_STRING(record) + head.body, head.end - head.body)
+    self.keys += 1
     return 0
 
 

@@ -68,6 +68,20 @@ cdef class SlotOutput:
                     self.command(argv)
             else:
                 self.string(entry)
+        if db.cold is not None:
+            self.cold_keys(db, slot)
+
+    def cold_keys(self, Database db not None, int slot) -> None:
+        """Those that are in the store only."""
+        for key, record in db.cold_records(slot):
+            value, expire_at = db.cold.codec.value_in(record)
+            if expire_at and db.clock[0] > expire_at:
+                continue
+            if type(value) is not bytes:
+                for argv in self.others(key, value, expire_at):
+                    self.command(argv)
+            else:
+                self.command([b"SET", key, value, *((b"PXAT", b"%d" % expire_at) if expire_at else ())])
 
     def flush(self) -> None:
         """Hand over what has gathered."""

@@ -12,6 +12,12 @@ cdef enum:
     HAS_EXPIRY = 1    # an int64 of Unix ms follows the header
     IS_OBJECT = 2     # a PyObject* (owned) follows; there is no inline value
     WAS_EDITED = 4    # the string was changed in place: OBJECT ENCODING says raw
+    STORED = 8        # the store has the key, or has been told of it
+    UNSAVED = 16      # and has yet to be told of its value: it is among Cold.dirty
+    IN_FLIGHT = 32    # and was told of its value, but has not committed it: it is among Cold.in_flight
+
+cdef enum:
+    USED = 1 << 24    # in the access clock: accessed since the sweep last passed (sweep.pyx)
 
 cdef enum:            # Redis' object type codes
     TYPE_STRING = 0
@@ -24,8 +30,8 @@ cdef enum:            # Redis' object type codes
 
 cdef struct Entry:
     uint32_t hash         # upper half of the key's 64-bit hash
-    uint32_t clock        # access clock: seconds, or LFU minutes and counter; 24 bits used
-    uint32_t flags        # 3 bits, above
+    uint32_t clock        # access clock: seconds, or LFU minutes and counter: 24 bits; and USED
+    uint32_t flags        # 6 bits, above
     uint32_t key_length
     uint32_t value_length # of an inline string
     uint32_t type         # Redis' object type code, so that TYPE need not touch the value

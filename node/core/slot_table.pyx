@@ -14,7 +14,7 @@ the tag tells foreign entries apart without touching their memory, and walking h
 hashes in order, whatever the table's size: that makes SCAN stateless and safe over resizes
 (`Database.scan`). Removal shifts the following entries back, so there are no tombstones.
 
-The hash is CPython's keyed one (SipHash), so that keys cannot be chosen to collide.
+The hash is a keyed one (siphash.pxd), so that keys cannot be chosen to collide.
 """
 
 from libc.string cimport memcmp

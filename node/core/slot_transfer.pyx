@@ -11,17 +11,33 @@ from node.core.database cimport Database
 from node.core.hash cimport Hash
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport key_of
-from node.core.slot_table cimport IS_OBJECT, TYPE_HASH, Entry, SlotTable, entry_object, entry_of
+from node.core.slot_table cimport (
+    IN_FLIGHT,
+    IS_OBJECT,
+    STORED,
+    TYPE_HASH,
+    UNSAVED,
+    Entry,
+    SlotTable,
+    entry_object,
+    entry_of,
+)
 
 
-def transfer_slots(Database source not None, Database target not None, int first, int last) -> int:
+def transfer_slots(
+    Database source not None, Database target not None, int first, int last, bint keeps=True
+) -> int:
     """Let `target` have all keys of the slots first..last that `source` holds; returns how many. What `target`
-    held of a slot that `source` has keys of is dropped."""
+    held of a slot that `source` has keys of is dropped. Keys that `source` has in its store only (cold.pyx) leave it;
+    `target`, which has none, gets them in memory, unless it does not keep what it gets."""
     cdef int slot
     cdef int moved = 0
-    if source.size == 0:
-        return 0
     for slot in range(max(first, 0), min(last, SLOT_COUNT - 1) + 1):
+        if source.cold is not None:
+            if keeps:
+                for key, record in list(source.cold_records(slot)):
+                    source.cold.codec.thaw(source, key, record)
+            moved += source.cold.clear_slot(slot)
         if source.tables[slot].used:
             moved += transfer(source, target, slot)
     return moved
@@ -38,9 +54,24 @@ cdef int transfer(Database source, Database target, int slot) except -1:
     source.volatile_count -= table.volatiles
     target.size += table.used
     target.volatile_count += table.volatiles
+    own_entries(target, table)
     if source.field_index is not None:
         await_fields(target, table)
     return table.used
+
+
+cdef int own_entries(Database target, SlotTable* table) except -1:
+    """The entries are in nobody's store but, soon, in that of their new database."""
+    cdef uint32_t i
+    cdef Entry* entry
+    for i in range(1U << table.bits):
+        if table.cells[i] != 0:
+            entry = entry_of(table.cells[i])
+            entry.flags &= ~<uint32_t>(STORED | UNSAVED | IN_FLIGHT)
+            if target.cold is not None:
+                entry.flags |= UNSAVED
+                target.cold.dirty.add(key_of(entry))
+    return 0
 
 
 cdef int await_fields(Database target, SlotTable* table) except -1:

@@ -17,6 +17,7 @@ from node.replies import NO_REPLY, OK, Verbatim
 
 _NOT_LOADED = ReplyError("ERR Error trying to load the RDB dump, check server logs.")
 _NOT_LOADED_FROM_LOG = ReplyError("ERR Error trying to load the AOF files, check server logs.")
+_NOT_THE_WHOLE = ReplyError("ERR the append-only file has only what the store of the disk tier has not")
 _TAKES_TIME = ReplyError("ERR DEBUG LOADAOF takes time: neither transactions nor scripts can wait for it")
 _NO_SUCH_DATABASE = ReplyError("ERR Out of range database")
 _NO_TABLE = ReplyError("ERR The value stored at the specified key is not represented using an hash table")
@@ -48,6 +49,8 @@ def load_aof(ctx: Any, args: list[bytes]) -> Any:
     """LOADAOF: bring the append-only file to the disk, and become what it says."""
     if ctx.in_transaction or ctx.link is None:
         raise _TAKES_TIME
+    if ctx.worker.tier is not None:
+        raise _NOT_THE_WHOLE
     ctx.suspend()
     asyncio.get_running_loop().create_task(_reload(ctx))
     return NO_REPLY
@@ -83,9 +86,7 @@ def htstats(ctx: Any, args: list[bytes]) -> Verbatim:
         raise _NO_SUCH_DATABASE
     db = ctx.engine.databases[number]
     used = sum(1 for slot in range(SLOTS) if db.count_in_slot(slot)) if len(db) else 0
-    return Verbatim(
-        f"[Dictionary HT]\n{_table(len(db), used)}[Expires HT]\n{_table(db.volatile_count, used)}"
-    )
+    return Verbatim(f"[Dictionary HT]\n{_table(len(db), used)}[Expires HT]\n{_table(db.expiring, used)}")
 
 
 def _table(elements: int, tables: int) -> str:

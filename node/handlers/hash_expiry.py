@@ -106,7 +106,7 @@ def _expire(ctx: Any, args: list[bytes], unit: ExpireUnit, name: str) -> list[in
     fields = parse_fields(args[2 + len(words) :], _BAD_EXPIRE_COUNT)
     if value is None:
         return [NO_FIELD] * len(fields)
-    value.allow_expiry()
+    ctx.db.allow_field_expiry(key, value)
     condition = condition if words else b""
     outcomes = [set_or_delete(ctx, value, field, moment, condition) for field in fields]
     updated = [field for field, outcome in zip(fields, outcomes, strict=True) if outcome == DONE]

@@ -91,7 +91,7 @@ def _get_and_expire(
 ) -> list[bytes | None]:
     """`moment`: Unix ms, NO_EXPIRY to end the expiry, or _AS_IT_IS."""
     if moment != _AS_IT_IS:
-        value.allow_expiry()
+        ctx.db.allow_field_expiry(key, value)
     found: list[bytes | None] = []
     told: list[list[bytes]] = []
     updated = deleted = 0
@@ -207,7 +207,7 @@ def hsetex(ctx: Any, args: list[bytes]) -> int:
     rewritten = [b"HSETEX", *args]
     if options.moment_at:
         rewritten[options.moment_at : options.moment_at + 2] = [b"PXAT", b"%d" % options.moment]
-        value.allow_expiry()
+        ctx.db.allow_field_expiry(key, value)
         outcomes = [set_or_delete(ctx, value, field, options.moment) for field in fields]
         ctx.db.await_fields(key, value)
         deleted = [field for field, outcome in zip(fields, outcomes, strict=True) if outcome == DELETED]

@@ -199,7 +199,7 @@ def cluster(worker: Any) -> Fields:
 
 def keyspace(worker: Any) -> Fields:
     return {
-        f"db{db.index}": f"keys={len(db)},expires={db.volatile_count},avg_ttl={cycle.average_ttl},"
+        f"db{db.index}": f"keys={len(db)},expires={db.expiring},avg_ttl={cycle.average_ttl},"
         f"subexpiry={db.expiring_hashes}"
         for db, cycle in zip(worker.databases, worker.expiry, strict=True)
         if len(db)
@@ -236,6 +236,10 @@ def size_label(step: int) -> str:
     return f"{1 << rest}{['', 'K', 'M', 'G', 'T', 'P', 'E'][tens]}"
 
 
+def storage(worker: Any) -> Fields:
+    return worker.tier.info()  # type: ignore[no-any-return]
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Any], Fields]]] = {
     "server": ("Server", server),
     "clients": ("Clients", clients),
@@ -250,6 +254,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Any], Fields]]] = {
     "latencystats": ("Latencystats", latency_stats),
     "cluster": ("Cluster", cluster),
     "keyspace": ("Keyspace", keyspace),
+    "storage": ("Storage", storage),
     "keysizes": ("Keysizes", key_sizes),
 }
 """Section → its heading and what fills it, in the order in which they are shown."""
@@ -267,6 +272,8 @@ def render(worker: Any, wanted: Iterable[str]) -> str:
     names: set[str] = set()
     for name in wanted:
         names |= GROUPS.get(name, {name})
+    if worker.tier is None:
+        names.discard("storage")
     parts = []
     for name, (heading, fill) in SECTIONS.items():
         if name in names:

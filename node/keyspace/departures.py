@@ -45,7 +45,7 @@ class Departures:
         for db in self._worker.databases:
             gone = Database(db.index)
             gone.on_left = db.on_left
-            keys = sum(transfer_slots(db, gone, first, last) for first, last in ranges)
+            keys = sum(transfer_slots(db, gone, first, last, keeps=False) for first, last in ranges)
             if keys:
                 self._leaving.append(self._delete(gone, ranges))
                 if keys <= FEW:

@@ -13,6 +13,9 @@ The engine compares the memory in use with a ceiling before each command, which 
 commands that could need memory are refused. A command is not kept waiting for long: after the time that
 `maxmemory-eviction-tenacity` allows, it runs all the same and the rest is done between commands.
 
+Where there is a disk tier (node/storage), keys are spilled to it instead, whatever the policy's scope:
+nothing is lost, nobody is told, and if there is nothing that can be spilled yet, writers wait.
+
 Replicas leave it to their primary (`replica-ignore-maxmemory`), whose evictions come as DEL. Nothing is
 evicted while clients are paused, because that is promised to be a time without changes, nor during loading.
 
@@ -98,6 +101,8 @@ class Eviction:
         config = self._worker.config
         if not config.maxmemory:
             return False
+        if self._worker.tier is not None:
+            return True  # it costs no data
         return not (config.replica_ignore_maxmemory and self._worker.replication.role == "slave")
 
     @property
@@ -121,6 +126,9 @@ class Eviction:
         """Bring the memory in use below the limit, as far as it can be done in the time allowed."""
         engine = self._engine
         paused = engine.gate & (GATE_LOADING | GATE_PAUSED_ALL | GATE_PAUSED_WRITES)
+        if self._worker.tier is not None and self.applies:
+            self._worker.tier.spill(self.excess)
+            return
         if paused or not self.applies or self.excess <= 0:
             self._relieved()
             return

@@ -24,7 +24,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Collection
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from node.persistence.progress import Progress
 
@@ -163,6 +163,14 @@ class ChildBusy(Exception):
         self.purpose = purpose
 
 
+class Companion(Protocol):
+    """What a child must not simply inherit."""
+
+    def accompany(self, run: Callable[[], bytes]) -> tuple[Callable[[], bytes], int, Callable[[], None]]:
+        """A child is about to be forked to execute `run`: what it shall execute instead, a descriptor it
+        needs for that, and whom to call when it has ended."""
+
+
 class Children:
     """A worker's one place for a child: two at a time would double what writes copy, so there is never a
     second.
@@ -175,6 +183,8 @@ class Children:
         self.progress = Progress()
         self.current: ForkedChild | None = None
         self.purpose = ""
+        self.companion: Companion | None = None
+        """Who has to know of forks."""
         self.last_fork_us = 0
         """How long the last fork took: the parent stands still for it."""
         self.total_forks = 0
@@ -191,7 +201,13 @@ class Children:
         if self.current is not None:
             raise ChildBusy(self.purpose)
 
+        part: Callable[[], None] = lambda: None  # noqa: E731 (nobody has to know)
+        if self.companion is not None:
+            run, descriptor, part = self.companion.accompany(run)
+            keep = (*keep, descriptor)
+
         def ended(outcome: Outcome) -> None:
+            part()
             self.current = None
             self.purpose = ""
             self.progress.end()
@@ -202,7 +218,11 @@ class Children:
 
         self.progress.begin(self._count_keys())
         before = time.perf_counter()
-        self.current = fork_child(run, ended, asyncio.get_running_loop(), keep)
+        try:
+            self.current = fork_child(run, ended, asyncio.get_running_loop(), keep)
+        except OSError:
+            part()
+            raise
         self.last_fork_us = int((time.perf_counter() - before) * 1e6)
         self.total_forks += 1
         self.purpose = purpose

@@ -12,6 +12,8 @@ from typing import Any
 from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
 from node.errors import ReplyError
 from node.persistence.aof.append_only import AppendOnly
+from node.persistence.files import StoreError
+from node.persistence.loading import turn_loop
 from node.persistence.snapshot import Snapshots
 
 
@@ -25,7 +27,8 @@ class Durability:
 
     def check(self) -> None:
         """Something that can fail has failed, or works again."""
-        self.error = self.snapshots.error or self.append_only.recorder.error
+        tier = self._worker.tier
+        self.error = self.snapshots.error or self.append_only.recorder.error or (tier and tier.error)
         if self.error is not None:
             self._worker.engine.gate |= GATE_DISK_ERROR
         else:
@@ -37,17 +40,37 @@ class Durability:
         assert self.error is not None
         return self.error
 
+    @property
+    def is_loading(self) -> bool:
+        return bool(self._worker.engine.gate & GATE_LOADING)
+
+    async def breathe(self) -> None:
+        """Between two slices of loading: the event loop turns, and memory is kept to its limit where there
+        is a disk tier."""
+        if self._worker.tier is None:
+            await turn_loop()
+        else:
+            await self._worker.tier.keep_up()
+
     async def load(self) -> None:
-        """Read the data at the start. Raises RdbError, AofError and OSError."""
+        """Read the data at the start. Raises RdbError, AofError, StoreError and OSError."""
         worker = self._worker
-        if not worker.config.appendonly:
+        tier = worker.tier
+        if tier is not None:
+            tier.open()
+        if worker.config.appendonly:
+            started = time.monotonic()
+            if await self.append_only.load():
+                worker.log.notice(
+                    f"DB loaded from append only file: {time.monotonic() - started:.3f} seconds"
+                )
+            worker.engine.dirty = 0
+        elif tier is None or not tier.holds_data:
             await self.snapshots.load()
-            return
-        started = time.monotonic()
-        if await self.append_only.load():
-            worker.log.notice(f"DB loaded from append only file: {time.monotonic() - started:.3f} seconds")
-        worker.engine.dirty = 0
-        self.append_only.open()
+        if tier is not None:
+            tier.loaded(self.append_only.next_position if worker.config.appendonly else None)
+        if worker.config.appendonly:
+            self.append_only.open()
 
     async def reload_log(self) -> None:
         """Drop the data and read the append-only file, on the disk by then, as at a start. Raises AofError,
@@ -87,3 +110,8 @@ class Durability:
             self.append_only.close()
         except OSError as error:
             self._worker.log.warning(f"Fail to fsync the AOF file: {error.strerror}")
+        if self._worker.tier is not None:
+            try:
+                self._worker.tier.close()
+            except (StoreError, OSError) as error:
+                self._worker.log.warning(f"Fail to bring the store up to date: {error}")

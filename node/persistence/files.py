@@ -6,6 +6,10 @@ import contextlib
 import os
 
 
+class StoreError(Exception):
+    """The store of the disk tier cannot be used; the text says why, with its path."""
+
+
 def write_fully(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of `data`, however little the descriptor takes at once."""
     view = memoryview(data)

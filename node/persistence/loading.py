@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from node.core.rdb_fill import Filler
@@ -22,6 +22,14 @@ from node.persistence.rdb.format import Malformed
 
 SLICE_SECONDS: Final = 0.02
 _CHECK_CLOCK_EVERY: Final = 64
+
+
+Breathe = Callable[[], Awaitable[None]]
+
+
+async def turn_loop() -> None:
+    """Let the event loop turn once."""
+    await asyncio.sleep(0)
 
 
 class Loading(NamedTuple):
@@ -35,14 +43,22 @@ class Loading(NamedTuple):
 class Loader:
     """Puts the entries of `reader` into `databases`.
 
-    `drop_before`: Unix ms; entries that expired before it are dropped. 0 keeps all.
-    """
+    `drop_before`: Unix ms; entries that expired before it are dropped. 0 keeps all. `breathe` is awaited
+    between slices."""
 
-    def __init__(self, reader: RdbReader, name: str, databases: Sequence[Any], drop_before: int = 0) -> None:
+    def __init__(
+        self,
+        reader: RdbReader,
+        name: str,
+        databases: Sequence[Any],
+        drop_before: int = 0,
+        breathe: Breathe = turn_loop,
+    ) -> None:
         self.reader = reader
         self._name = name
         self._databases = databases
         self._filler = Filler(drop_before)
+        self._breathe = breathe
 
     @property
     def loaded(self) -> int:
@@ -79,7 +95,7 @@ class Loader:
     async def load(self) -> None:
         """Load all, letting the event loop turn between the slices."""
         while not self.load_slice():
-            await asyncio.sleep(0)
+            await self._breathe()
 
     def _put(self, entry: Entry) -> None:
         if entry.database >= len(self._databases):

@@ -324,7 +324,13 @@ class Snapshots:
         try:
             with open(path, "rb", buffering=0) as file:
                 reader = RdbReader(file, name, log.warning, self._worker.functions.load_from_file)
-                self.loader = Loader(reader, name, engine.databases, 0 if keep_expired else engine.tick())
+                self.loader = Loader(
+                    reader,
+                    name,
+                    engine.databases,
+                    0 if keep_expired else engine.tick(),
+                    self._worker.durability.breathe,
+                )
                 yield self.loader
                 self.loaded_aux = reader.aux
                 self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired

@@ -22,6 +22,9 @@ from tests.harness.servers import Server
 
 T = TypeVar("T")
 
+Explained = Callable[[Sequence[bytes], bytes, bytes], bool]
+"""Whether there is a reason for these replies, ours and theirs, to a command."""
+
 CHANGES = re.compile(rb"(rdb_changes_since_last_save:)(\d+)")
 
 END = b"the story ends here"
@@ -57,6 +60,7 @@ class Silence(AssertionError):
 class Duel:
     def __init__(self, ours: Server, theirs: Server) -> None:
         self.ours, self.theirs = ours, theirs
+        self.explained: Explained = functools.partial(explained, theirs.kind)
 
     def fight(self, story: Story, patience: float = PATIENCE) -> Difference | None:
         """The first unexplained difference, if there is one."""
@@ -75,7 +79,7 @@ class Duel:
     def _unexplained(
         self, units: list[Unit], commands: list[list[bytes]], ours: bytes, theirs: bytes
     ) -> Difference | None:
-        found = Judge(functools.partial(explained, self.theirs.kind)).first_difference(commands, ours, theirs)
+        found = Judge(self.explained).first_difference(commands, ours, theirs)
         if found is None:
             return None
         index, mine, other = found

@@ -23,6 +23,7 @@ from node.persistence.aof.manifest import SUFFIX, Manifest, ManifestError, parse
 from node.persistence.aof.reader import AofError, AofReader
 from node.persistence.aof.recorder import Recorder
 from node.persistence.aof.rewrite import Rewrite
+from node.persistence.aof.store_rewrite import StoreRewrite
 from node.persistence.files import remove, replace_file, sync_directory
 from node.persistence.loading import Loading
 
@@ -38,7 +39,8 @@ class AppendOnly:
         self.manifest = Manifest(worker.config.appendfilename)
         self._background = Background()
         self.recorder = Recorder(worker, self._background, state_changed)
-        self.rewrite = Rewrite(worker, self._begin_rewrite, self._finish_rewrite, self._rewrite_failed)
+        make_rewrite = Rewrite if worker.tier is None else StoreRewrite
+        self.rewrite = make_rewrite(worker, self._begin_rewrite, self._finish_rewrite, self._rewrite_failed)
         self.reader: AofReader | None = None
         self._retry_at = 0.0
         self._resumes = False
@@ -75,7 +77,7 @@ class AppendOnly:
         self._read_manifest()
         if not self.manifest.parts:
             return False
-        self.reader = AofReader(self._worker, self.directory, self.manifest)
+        self.reader = AofReader(self._worker, self.directory, self.manifest, self._start())
         try:
             self.reader.measure()
             await self.reader.read()
@@ -83,18 +85,57 @@ class AppendOnly:
             self.reader = None
         return True
 
+    def _start(self) -> tuple[int, int] | None:
+        """From where on the increments are to be read, if the rest is in the store. Raises AofError."""
+        tier = self._worker.tier
+        if self.manifest.continues_store:
+            if tier is None or not tier.holds_data:
+                raise AofError(
+                    f"The AOF in {self.directory} continues the store of one with `storage-engine disk`, "
+                    "which is not here."
+                )
+            return tier.log_position or self.next_position
+        if tier is not None and tier.holds_data:
+            if tier.log_position == self.next_position:
+                return tier.log_position  # it has been taken over, and nothing was recorded since
+            raise AofError(
+                f"There is data in the store, and the AOF in {self.directory} is another dataset: "
+                "remove one of them."
+            )
+        return None
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """(sequence, offset) in the increments from where on this moment's data goes on; None while nothing
+        is recorded. What follows there begins with its database's number."""
+        file = self.recorder.file
+        if file is None:
+            return None
+        self._worker.trail.flush()
+        sequence = self.manifest.increment_sequence + (1 if self.state == "waiting" else 0)
+        offset = file.size + self.recorder.buffered
+        self.recorder.select_database()
+        return sequence, offset
+
+    @property
+    def next_position(self) -> tuple[int, int]:
+        """The beginning of the increment that is made next."""
+        return self.manifest.increment_sequence + 1, 0
+
     def open(self) -> None:
         """Begin to record. The data has been loaded; where there was no file, it is its base. Raises
         OSError."""
         log = self._worker.log
         os.makedirs(self.directory, exist_ok=True)
         manifest = self.manifest
-        if manifest.base is None and not manifest.increments:
-            manifest = manifest.with_base(0, as_rdb=self._worker.config.aof_use_rdb_preamble)
+        taken_over = self._worker.tier is not None and not manifest.continues_store
+        if (manifest.base is None and not manifest.increments) or taken_over:
+            manifest = manifest.with_base(0, self.rewrite.suffix)
             assert manifest.base is not None
             log.notice(f"Creating AOF base file {manifest.base.name} on server start")
             self.rewrite.write(self.path(manifest.base.name))
-        fresh = not manifest.increments
+        # What is in the store may be more than what reached the last increment's file.
+        fresh = not manifest.increments or self._worker.tier is not None
         if fresh:
             manifest = manifest.with_increment()
             log.notice(f"Creating AOF incr file {manifest.increments[-1].name} on server start")
@@ -198,9 +239,7 @@ class AppendOnly:
             self._record_to(file)
 
     def _finish_rewrite(self, path: str) -> None:
-        manifest = self.manifest.with_base(
-            1 if self.state == "on" else 0, as_rdb=self._worker.config.aof_use_rdb_preamble
-        )
+        manifest = self.manifest.with_base(1 if self.state == "on" else 0, self.rewrite.suffix)
         assert manifest.base is not None
         os.rename(path, self.path(manifest.base.name))
         if self.state == "waiting":

@@ -22,6 +22,8 @@ from node.words import UnbalancedQuotes, quote, split_words
 
 LONGEST_LINE: Final = 1024
 SUFFIX: Final = ".manifest"
+STORE: Final = "store"
+"""The suffix of a base that only says that the data is in the store of the disk tier."""
 
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -66,6 +68,11 @@ class Manifest:
         return self.name + SUFFIX
 
     @property
+    def continues_store(self) -> bool:
+        """Whether what the increments continue is in a store rather than in the base."""
+        return self.base is not None and self.base.name.endswith(f".base.{STORE}")
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """What is to be read, in order."""
         return ((self.base,) if self.base else ()) + self.increments
@@ -80,10 +87,11 @@ class Manifest:
         part = Part(f"{self.name}.{sequence}.incr.aof", sequence, "i")
         return replace(self, increments=(*self.increments, part), increment_sequence=sequence)
 
-    def with_base(self, kept: int, *, as_rdb: bool) -> Manifest:
-        """A new base instead of the old one and of all increments but the last `kept`."""
+    def with_base(self, kept: int, suffix: str) -> Manifest:
+        """A new base instead of the old one and of all increments but the last `kept`. `suffix`: rdb, aof, or
+        STORE."""
         sequence = self.base_sequence + 1
-        base = Part(f"{self.name}.{sequence}.base.{'rdb' if as_rdb else 'aof'}", sequence, "b")
+        base = Part(f"{self.name}.{sequence}.base.{suffix}", sequence, "b")
         split = len(self.increments) - kept
         old = ((self.base,) if self.base else ()) + self.increments[:split]
         return replace(

@@ -13,7 +13,6 @@ Source: aof.c of Redis 7, loadAppendOnlyFiles and loadSingleAppendOnlyFile.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import time
@@ -37,12 +36,15 @@ class AofError(Exception):
 
 class AofReader:
     """Reads the parts of `manifest` in `directory` into a worker. `position` is how far it is, in bytes of
-    all."""
+    all. `start`: an increment and an offset in it; what is before is in the worker's store."""
 
-    def __init__(self, worker: Any, directory: str, manifest: Manifest) -> None:
+    def __init__(
+        self, worker: Any, directory: str, manifest: Manifest, start: tuple[int, int] | None = None
+    ) -> None:
         self._worker = worker
         self._directory = directory
         self._manifest = manifest
+        self._start = start
         self.started = int(time.time())
         self.position = 0
         self.total = 0
@@ -64,10 +66,14 @@ class AofReader:
     async def read(self) -> None:
         """Execute everything; the event loop turns meanwhile. Raises AofError, RdbError and OSError."""
         parts = self._manifest.parts
+        sequence, offset = self._start or (0, 0)
+        if self._start is not None:
+            parts = tuple(part for part in self._manifest.increments if part.sequence >= sequence)
         with _nothing_expires(self._worker.engine.databases):
             for part in parts:
                 started = time.monotonic()
-                await self._read_part(part.name, is_last=part is parts[-1])
+                start = offset if part.kind == "i" and part.sequence == sequence else 0
+                await self._read_part(part.name, start, is_last=part is parts[-1])
                 kind = "base" if part.kind == "b" else "incr"
                 self._worker.log.notice(
                     f"DB loaded from {kind} file {part.name}: {time.monotonic() - started:.3f} seconds"
@@ -77,11 +83,10 @@ class AofReader:
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
 
-    async def _read_part(self, name: str, *, is_last: bool) -> None:
+    async def _read_part(self, name: str, start: int, *, is_last: bool) -> None:
         path = self._path(name)
         with open(path, "rb", buffering=0) as file:
-            start = 0
-            if file.read(max(map(len, SNAPSHOT_MAGICS))).startswith(SNAPSHOT_MAGICS):
+            if not start and file.read(max(map(len, SNAPSHOT_MAGICS))).startswith(SNAPSHOT_MAGICS):
                 file.seek(0)
                 start = await self._read_snapshot(file, name)
             file.seek(start)
@@ -99,7 +104,7 @@ class AofReader:
         loader = Loader(reader, name, self._worker.engine.databases)
         while not loader.load_slice():
             self.position = self._before + reader.offset
-            await asyncio.sleep(0)
+            await self._worker.durability.breathe()
         for move in reader.arrivals:
             self._worker.anteroom.open(*move)
         return reader.offset
@@ -114,7 +119,7 @@ class AofReader:
                 replay.feed(chunk)
                 if time.monotonic() > deadline:
                     self.position = self._before + start + replay.done
-                    await asyncio.sleep(0)
+                    await self._worker.durability.breathe()
                     deadline = time.monotonic() + SLICE_SECONDS
         except Damaged as damage:
             raise AofError(

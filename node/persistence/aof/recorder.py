@@ -96,6 +96,13 @@ class Recorder:
             self._worker.trail.flush()
             self.record(encode_command([b"SELECT", b"%d" % database]))
 
+    def select_database(self) -> None:
+        """Say in the file which database what follows is for, whatever came before."""
+        replicated = self._worker.replication.stream_database
+        database = self._worker.trail.selected_db if replicated is None else replicated
+        if database >= 0:
+            self.record(encode_command([b"SELECT", b"%d" % database]))
+
     def record(self, chunk: bytes) -> None:
         """More of the stream; it begins and ends between commands."""
         if self._worker.config.aof_timestamp_enabled:

@@ -58,6 +58,11 @@ class Rewrite:
         self._started = 0.0
 
     @property
+    def suffix(self) -> str:
+        """What the name of a base ends with."""
+        return "rdb" if self._worker.config.aof_use_rdb_preamble else "aof"
+
+    @property
     def in_progress(self) -> bool:
         return self._worker.snapshots.children.purpose == PURPOSE  # type: ignore[no-any-return]
 
@@ -163,21 +168,29 @@ class Rewrite:
         if outcome.ok:
             log.notice("Background AOF rewrite terminated with success")
             self.last_copied = int(outcome.report)
-            try:
-                self._finish(path)
-            except OSError as error:
-                log.warning(f"Error trying to put the rewritten AOF in its place: {error}")
-            else:
-                self.last_ok = True
-                self.failures = 0
-                self.count += 1
-                log.notice("Background AOF rewrite finished successfully")
-                return
-        elif outcome.signal is not None:
+            self._conclude(path)
+            return
+        if outcome.signal is not None:
             log.warning(f"Background AOF rewrite terminated by signal {outcome.signal}")
         else:
             reason = outcome.report.decode("utf-8", "surrogateescape")
             log.warning(f"Background AOF rewrite terminated with error: {reason}")
+        self._give_up(path)
+
+    def _conclude(self, path: str) -> None:
+        """The new base is in `path`."""
+        try:
+            self._finish(path)
+        except OSError as error:
+            self._worker.log.warning(f"Error trying to put the rewritten AOF in its place: {error}")
+            self._give_up(path)
+            return
+        self.last_ok = True
+        self.failures = 0
+        self.count += 1
+        self._worker.log.notice("Background AOF rewrite finished successfully")
+
+    def _give_up(self, path: str) -> None:
         remove(path)
         self._count_failure()
         self._failed()

@@ -103,7 +103,7 @@ def write_rdb(
         out.length(group[0].index)
         out.byte(rdb.OP_RESIZEDB)
         out.length(sum(map(len, group)))
-        out.length(sum(db.volatile_count for db in group))
+        out.length(sum(db.expiring for db in group))
         for db in group:
             out.entries(db, policy)
     out.byte(rdb.OP_EOF)
