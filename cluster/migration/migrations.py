@@ -103,9 +103,13 @@ class Migrations:
         self._find_rooms()
 
     def finish(self, job: Job, *, success: bool, message: str) -> None:
-        """SYNCSLOTS FINISH."""
-        if isinstance(job, ImportJob) and job.in_progress:
+        """SYNCSLOTS FINISH. What does not happen elsewhere can only be given up by it."""
+        if not isinstance(job, ImportJob) or not job.in_progress:
+            return
+        if job.only_tracked:
             self._perform(job, job.finished(self._now, success=success, message=message))
+        else:
+            self._perform(job, job.fail(message, self._now))
 
     def heard(self, job: ImportJob, word: str) -> None:
         """CLUSTER SYNCSLOTS `word`, of the source."""

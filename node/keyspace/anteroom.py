@@ -92,7 +92,7 @@ class Anteroom:
                 for slot in room.slots():
                     db.clear_slot(slot)
         for db in room.databases:
-            for key in list(db.keys()) if told else ():
+            for key in list(db.keys()) if told and self._worker.trail.enabled else ():
                 self._worker.trail.add(db.index, [b"DEL", key])
             self._worker.graveyard.empty(db, True)
 
