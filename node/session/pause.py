@@ -57,10 +57,12 @@ class Pause:
         """Whether a pause for this reason is not over."""
         return reason in self._reasons or reason in self._held
 
-    def concerns(self, keys: list[bytes]) -> bool:
-        """While writes pause: whether one of these keys, or without keys of any, has to wait."""
-        if self._reasons or not keys:
+    def concerns(self, name: str, keys: list[bytes]) -> bool:
+        """While writes pause: whether a command that writes these keys, or without keys any, has to wait."""
+        if self._reasons:
             return True
+        if not keys:
+            return name != "publish"
         slots = [key_slot(key) for key in keys]
         return any(held >> slot & 1 for _, held in self._held.values() for slot in slots)
 

@@ -195,7 +195,7 @@ class Session(Client):
         paused = gate & GATE_PAUSED_ALL or (
             gate & GATE_PAUSED_WRITES
             and self._waits_with_writes(command, argv)
-            and self.worker.pause.concerns(self._keys_of(command, argv))
+            and self.worker.pause.concerns(command.name, self._keys_of(command, argv))
         )
         if paused and self.link is not None and not self.is_privileged:
             self.worker.pause.wait(self, argv)

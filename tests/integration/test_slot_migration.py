@@ -181,6 +181,7 @@ def test_writes_wait_for_the_change_and_find_the_new_owner(pair: Pair) -> None:
     assert pair.source.run("GET", key) == b"old"
     if pair.source.kind == "shoal":
         assert pair.source.run("SET", tagged(other, "k"), "v") == OK, "other slots are written meanwhile"
+        assert pair.source.run("PUBLISH", "channel", "message") == 0
     assert not replies
     pair.hold("failover", False)
     pair.await_success()
