@@ -117,7 +117,8 @@ class Worker:
 
         registry.load_all()
         self.commands = registry.served_commands(config.renamed_commands)
-        self.engine.load(registry.rows(self.commands), config.cluster_enabled)
+        sessions_ask = config.cluster_enabled or config.storage_engine == "disk"
+        self.engine.load(registry.rows(self.commands), sessions_ask)
         install_hot_strings(self.engine)
         self.engine.on_bug = self._log_bug
         self.engine.on_error = self.count_error

@@ -423,6 +423,20 @@ cdef class Database(Keyspace):
         if cell != NULL:
             self.soil(&k, entry_of(cell[0]))
 
+    def may_be_cold(self, bytes key not None) -> bool:
+        """Whether only the store can tell if there is such a key."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        if self.cold is None or self.cold.keys[k.slot] == 0 or self.cold.is_superseded(key):
+            return False
+        return table_find(&self.tables[k.slot], k.hash, k.data, k.length) == NULL
+
+    def bring(self, bytes key not None) -> None:
+        """Have `key` in memory, if there is such a key."""
+        cdef Key k
+        key_from_bytes(&k, key)
+        self.find(&k)
+
     def landed(self) -> None:
         """The store has committed all that was in flight."""
         cdef Key k

@@ -102,7 +102,6 @@ cdef class Engine:
     cdef Request batch[64]
     cdef Limits limits
     cdef uint8_t states[16384]           # per slot: 0 served here, else ask the cluster port
-    cdef bint clustered
     cdef Row* rows
     cdef int row_count
     cdef int* index                      # open addressing: name hash -> row number + 1

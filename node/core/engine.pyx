@@ -194,16 +194,15 @@ cdef class Engine:
 
     # --- set up --------------------------------------------------------------------------------------
 
-    def load(self, commands, bint clustered) -> None:
+    def load(self, commands, bint looks_at_keys) -> None:
         """Fill the rows from (name, Command, handler).
 
-        The name is what clients call it by, "" for subcommands, which the session resolves. `clustered`:
+        The name is what clients call it by, "" for subcommands, which the session resolves. `looks_at_keys`:
         commands with several keys go through the session's slot check.
         """
         commands = list(commands)
         cdef Row* row
         cdef int i
-        self.clustered = clustered
         self.rows = <Row*>calloc(len(commands), sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
@@ -237,7 +236,7 @@ cdef class Engine:
             movable = "movablekeys" in command.flags
             row.key_index = command.first_key if one_key and not movable else 0
             keyless = command.first_key == 0 and not movable
-            row.is_direct = not command.subcommands and (keyless or row.key_index > 0 or not clustered)
+            row.is_direct = not command.subcommands and (keyless or row.key_index > 0 or not looks_at_keys)
             row.name_length = len(name)
             for j in range(len(name)):
                 row.name[j] = name[j]

@@ -36,6 +36,7 @@ from node.core.sweep import Sweep
 from node.errors import ReplyError
 from node.persistence.files import StoreError
 from node.persistence.rdb import dump_functions, load_functions
+from node.storage.bringing import Bringing
 from node.storage.link import ScribeLink
 from node.storage.store import MOMENT, Store
 
@@ -102,6 +103,7 @@ class DiskTier:
         self.log_position: tuple[int, int] | None = None
         """The append-only file's increment and offset from where on it is not in the store, as found at the
         start."""
+        self.bringing = Bringing()
         self._sweeps = [Sweep(db) for db in worker.databases]
         worker.config.on_change("rdbcompression", self._compress)
         self._compress(worker.config.rdbcompression)

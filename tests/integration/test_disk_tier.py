@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.harness.resp import Error
+from tests.harness.resp import Error, encode
 from tests.harness.servers import NotStarted, Oracle, Server, ShoalNode, server
 from tests.harness.wait import eventually
 from tests.integration.datasets import content, fill, fill_strings
@@ -106,7 +106,7 @@ def test_a_scan_finds_what_is_loaded_and_spilled_meanwhile() -> None:
 @pytest.mark.parametrize("way", ["kill", "stop"])
 @pytest.mark.parametrize("log", ["no", "yes"])
 def test_a_dataset_outlives_the_process(way: str, log: str) -> None:
-    with disk_node(appendonly=log) as node:
+    with disk_node(appendonly=log, appendfsync="always") as node:
         fill_everything(node)
         node.run("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 7 end)")
         written(node)
@@ -265,7 +265,12 @@ def test_a_log_is_taken_over() -> None:
         fill(memory)
         before = digest(memory)
         memory.stop()
-        config = {"storage_engine": "disk", "appendonly": "yes", "dir": str(memory.directory)}
+        config = {
+            "storage_engine": "disk",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "dir": str(memory.directory),
+        }
         for _ in range(2):
             with ShoalNode(**config) as node:
                 assert digest(node) == before
@@ -275,7 +280,7 @@ def test_a_log_is_taken_over() -> None:
 
 
 def test_a_log_is_rewritten_by_a_commit() -> None:
-    with disk_node(appendonly="yes") as node, node.client() as client:
+    with disk_node(appendonly="yes", appendfsync="always") as node, node.client() as client:
         fill_strings(node, 2000)
         client.bgrewriteaof()
         eventually(lambda: client.info("persistence")["aof_rewrites"] == 1, "the end of the rewrite")
@@ -314,6 +319,30 @@ def test_more_than_memory_holds() -> None:
         assert client.info("stats")["evicted_keys"] == 0
         for number in range(0, 100_000, 997):
             assert client.get(f"key:{number}").startswith(str(number).encode())
+
+
+def test_commands_with_many_keys_let_others_in_between() -> None:
+    with disk_node() as node, node.client() as client, node.resp() as other:
+        keys = [f"key:{number}" for number in range(20_000)]
+        client.mset({key: key * 20 for key in keys})
+        spill(node)
+        with node.resp() as many:
+            many.send(encode("MGET", *keys))
+            answered = 0
+            while not storage_is_whole(node, len(keys)):
+                assert other.command("PING").text == "PONG"
+                answered += 1
+            assert [value.decode() for value in many.read()] == [key * 20 for key in keys]
+        assert answered > 2
+        with client.pipeline(transaction=True) as transaction:
+            spill(node)
+            for key in keys[:50]:
+                transaction.getrange(key, 0, 0)
+            assert transaction.execute() == [b"k"] * 50
+
+
+def storage_is_whole(node: Server, keys: int) -> bool:
+    return int(storage(node)["storage_keys_in_memory"]) == keys
 
 
 def test_a_scribe_that_dies_is_replaced() -> None:
