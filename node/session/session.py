@@ -203,15 +203,15 @@ class Session(Client):
         if self.queue is not None and command.name not in NOT_QUEUED:
             self.queue.append((command, argv))
             return QUEUED
-        if self.worker.tier is not None and self._waits_for_keys(command, argv):
+        if self._waits_for_keys(command, argv):
             return NO_REPLY
         return self.run(command, argv, args)
 
     def _waits_for_keys(self, command: Command, argv: list[bytes]) -> bool:
-        if self.link is None or self.is_privileged:
+        tier = self.worker.tier
+        if tier is None or self.link is None or self.is_privileged:
             return False
-        bringing = self.worker.tier.bringing
-        return bringing.postpones(self, argv, self._keys_of(command, argv))
+        return tier.bringing.postpones(self, argv, self._keys_of(command, argv))
 
     def _refuse_cross_protocol(self) -> Any:
         """A web browser was made to talk to us: hang up before it gets to its request's body."""

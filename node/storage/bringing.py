@@ -1,5 +1,4 @@
-"""Commands with several keys wait until those are in memory, which are brought there one in each turn of the
-loop.
+"""Commands with several keys wait until those are in memory, where one is brought in each turn of the loop.
 
 So nobody else waits for longer than one read, however many keys a command names. A command with one key
 reads by itself, in its own turn. So does whatever a script comes across, and keys that left memory again
