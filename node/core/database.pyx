@@ -1,19 +1,18 @@
 """One numbered database: the keyspace with Python's face.
 
 Keys are `bytes`, values `bytes` (strings) or datatype objects (node/datatypes); nobody above this file knows of
-entries and tables. What all methods have in common, expiry above all, is told in keyspace.pyx.
+entries and tables. What is here is asked of a key that is named; which keys there are, the catalogue knows
+(catalogue.pyx). What all methods have in common, expiry above all, is told in keyspace.pyx.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from node.core.hash cimport Hash, soonest_due
-from node.core.key_slot cimport SLOT_COUNT
-from node.core.keyspace cimport CLOCK_MASK, Key, key_from_bytes, key_of, value_of
+from node.core.keyspace cimport CLOCK_MASK, TYPE_NAMES, Key, key_from_bytes, value_of
 from node.core.listpack cimport canonical_number
 from node.core.slot_table cimport (
     HAS_EXPIRY,
@@ -21,13 +20,11 @@ from node.core.slot_table cimport (
     IS_OBJECT,
     WAS_EDITED,
     Entry,
-    SlotTable,
     entry_expiry,
     entry_object,
     entry_of,
     entry_value,
     table_find,
-    table_walk,
 )
 
 from node.core.hash import NEVER
@@ -40,8 +37,6 @@ KEEP_TTL = -1
 cdef enum:
     EMBSTR_LIMIT = 44
 
-cdef list TYPE_NAMES = ["string", "list", "set", "zset", "hash", "module", "stream"]
-
 
 cdef Entry* string_at(Database db, bytes key, bint counted) except? NULL:
     cdef Key k
@@ -52,7 +47,7 @@ cdef Entry* string_at(Database db, bytes key, bint counted) except? NULL:
     return entry
 
 
-cdef class Database(Keyspace):
+cdef class Database(Catalogue):
     def set(self, bytes key not None, value not None, int64_t expire_at=0):
         """Store `value` (bytes or a datatype object) at `key`, replacing any type.
 
@@ -269,45 +264,6 @@ cdef class Database(Keyspace):
         """Take the expiry away. False if there was none."""
         return self.expiry(key) >= 0 and self.set_expiry(key, 0)
 
-    def expire_cycle(self, int slot, int limit) -> tuple:
-        """Drop up to `limit` expired keys of one slot; returns (dropped, volatile keys seen, ms that those not
-        dropped have left, in total)."""
-        cdef int64_t left = 0
-        cdef SlotTable* table = &self.tables[slot]
-        cdef uint32_t seen = 0
-        cdef uint32_t i
-        cdef Entry* entry
-        cdef list stale
-        cdef bytes name
-        cdef Key k
-        if table.volatiles == 0:
-            return 0, 0, 0
-        stale = []
-        for i in range(1U << table.bits):
-            if table.cells[i] == 0:
-                continue
-            entry = entry_of(table.cells[i])
-            if entry.flags & HAS_EXPIRY:
-                seen += 1
-                if self.clock[0] > entry_expiry(entry):
-                    stale.append(key_of(entry))
-                    if len(stale) >= limit:
-                        break
-                else:
-                    left += entry_expiry(entry) - self.clock[0]
-        for name in stale:
-            key_from_bytes(&k, name)
-            self.find(&k)
-        return len(stale), seen, left
-
-    def next_volatile_slot(self, int start) -> int:
-        """The first slot at or after `start` that holds keys with an expiry, or -1."""
-        cdef int slot
-        for slot in range(start, SLOT_COUNT):
-            if self.tables[slot].volatiles:
-                return slot
-        return -1
-
     # --- fields that expire --------------------------------------------------------------------------
 
     def allow_field_expiry(self, bytes key not None, Hash value not None) -> None:
@@ -384,32 +340,6 @@ cdef class Database(Keyspace):
         memcpy(entry_value(entry) + old, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         return entry.value_length
 
-    def sizes(self) -> dict:
-        """Type → list of counts: how many keys have a size of 0, of 1, from 2, from 4, from 8 ... on. Bytes for
-        strings, members for others. Looks at every key."""
-        cdef dict counts = {name: [0] * 64 for name in TYPE_NAMES}
-        cdef int slot, step
-        cdef uint32_t i
-        cdef uint64_t size
-        cdef Entry* entry
-        for slot in range(SLOT_COUNT) if self.cold is not None else ():
-            for _, record in self.cold_records(slot):
-                value = self.cold.codec.value_in(record)[0]
-                name = "string" if type(value) is bytes else value.type_name
-                counts[name][len(value).bit_length()] += 1
-        for slot in range(SLOT_COUNT) if self.size else ():
-            for i in range(1U << self.tables[slot].bits if self.tables[slot].used else 0):
-                if self.tables[slot].cells[i] == 0:
-                    continue
-                entry = entry_of(self.tables[slot].cells[i])
-                size = len(value_of(entry)) if entry.flags & IS_OBJECT else entry.value_length
-                step = 0
-                while size:
-                    size >>= 1
-                    step += 1
-                (<list>counts[TYPE_NAMES[entry.type]])[step] += 1
-        return counts
-
     # --- what lies in the store only -----------------------------------------------------------------
 
     def changed(self, bytes key not None) -> None:
@@ -458,54 +388,7 @@ cdef class Database(Keyspace):
         for name in keys:
             self.changed(name)
 
-    @property
-    def expiring(self) -> int:
-        """How many keys have an expiry."""
-        return self.volatile_count + (self.cold.volatile_count if self.cold is not None else 0)
-
-    def totals(self, int slot) -> tuple:
-        """(keys, those with an expiry) of a slot."""
-        cdef SlotTable* table = &self.tables[slot]
-        if self.cold is None:
-            return table.used, table.volatiles
-        return table.used + self.cold.keys[slot], table.volatiles + self.cold.volatiles[slot]
-
-    cdef bint is_past(self, int64_t expire_at) noexcept:
-        return expire_at != 0 and self.clock[0] > expire_at
-
-    cdef int add_cold(self, list found, int slot, Py_ssize_t limit, bint with_values) except -1:
-        """Add the live ones of the slot's cold keys to `found`, up to `limit` in all."""
-        for key, record in self.cold_records(slot):
-            if len(found) >= limit:
-                break
-            if with_values:
-                value, expire_at = self.cold.codec.value_in(record)
-                if not self.is_past(expire_at):
-                    found.append((key, value, expire_at))
-            elif not self.is_past(self.cold.codec.expiry_in(record)):
-                found.append(key)
-        return 0
-
-    cdef uint64_t scan_cold(self, int slot, uint32_t start, uint64_t end, Py_ssize_t count, list keys) except? 0:
-        """Add the slot's cold keys with hashes from `start` on to `keys`: all below the hash that is returned, which
-        is `end` unless there are more than `count` of them."""
-        cdef uint32_t last = start
-        cdef Py_ssize_t met = 0
-        cdef bytes key
-        cdef Key k
-        for key, record in self.cold_records(slot, start):
-            key_from_bytes(&k, key)
-            if k.hash >= end:
-                return end
-            if met >= count and k.hash != last:
-                return k.hash
-            last = k.hash
-            met += 1
-            if not self.is_past(self.cold.codec.expiry_in(record)):
-                keys.append(key)
-        return end
-
-    # --- many keys -----------------------------------------------------------------------------------
+    # --- all keys at once ----------------------------------------------------------------------------
 
     def swap_with(self, Database other not None) -> None:
         """SWAPDB: each has the other's keys from here on, under its own number."""
@@ -517,173 +400,6 @@ cdef class Database(Keyspace):
         if other.field_index is not None:
             other.field_index.soonest = other.soonest_field
 
-    def __len__(self):
-        return self.size + (self.cold.size if self.cold is not None else 0)
-
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT: forget the hits, misses and expired keys counted so far."""
         self.hits = self.misses = self.expired = 0
-
-    def count_in_slot(self, int slot) -> int:
-        """Keys of the slot, counting those that have expired and were not met yet, as Redis does."""
-        return self.totals(slot)[0]
-
-    cdef list live_entries(self, int slot, Py_ssize_t limit, bint with_values):
-        cdef SlotTable* table = &self.tables[slot]
-        cdef Entry* entry
-        cdef list found = []
-        cdef uint32_t i
-        if self.cold is not None and self.cold.keys[slot]:
-            self.add_cold(found, slot, limit, with_values)
-        if table.cells == NULL:
-            return found
-        for i in range(1U << table.bits):
-            if len(found) >= limit:
-                break
-            if table.cells[i] == 0:
-                continue
-            entry = entry_of(table.cells[i])
-            if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
-                continue
-            if with_values:
-                found.append((key_of(entry), value_of(entry), entry_expiry(entry)))
-            else:
-                found.append(key_of(entry))
-        return found
-
-    cdef bint holds(self, int slot) noexcept:
-        """Whether the slot has any keys."""
-        return self.tables[slot].used != 0 or (self.cold is not None and self.cold.keys[slot] != 0)
-
-    def table_memory(self) -> tuple:
-        """Bytes of the tables that find keys, (for all of them, for those with an expiry)."""
-        cdef int64_t cells = 0
-        cdef int slot
-        for slot in range(SLOT_COUNT):
-            if self.tables[slot].cells != NULL:
-                cells += <int64_t>sizeof(uint64_t) << self.tables[slot].bits
-        return SLOT_COUNT * sizeof(SlotTable) + cells, self.volatile_count * sizeof(int64_t)
-
-    def keys_in_slot(self, int slot, Py_ssize_t limit) -> list:
-        return self.live_entries(slot, limit, False)
-
-    def keys(self):
-        """Iterate over all live keys. Keys may be removed meanwhile; those of a slot are taken at once."""
-        cdef int slot
-        for slot in range(SLOT_COUNT):
-            if self.holds(slot):
-                yield from self.live_entries(slot, len(self), False)
-
-    def entries(self, slot=None):
-        """Iterate over (key, value, expiry in Unix ms or 0) of all live keys, or of one slot's."""
-        cdef int i
-        for i in range(SLOT_COUNT) if slot is None else (slot,):
-            if self.holds(i):
-                yield from self.live_entries(i, len(self), True)
-
-    def scan(self, uint64_t cursor, Py_ssize_t count) -> tuple:
-        """(next cursor, keys): at least `count` keys unless the end is reached; next cursor 0 at the end.
-
-        A cursor is `slot << 32 | hash`: everything before that hash in that slot has been returned. It
-        means the same whatever happens to the table's size in between, so a key that is there
-        throughout is returned, and returned once. Keys on the way that have expired are dropped.
-        """
-        cdef int slot = <int>min(cursor >> 32, <uint64_t>SLOT_COUNT)
-        cdef uint32_t start = <uint32_t>cursor
-        cdef uint32_t home, homes, found, i
-        cdef uint64_t end
-        cdef SlotTable* table
-        cdef Entry** batch
-        cdef list keys = []
-        cdef list stale = []
-        while slot < SLOT_COUNT:
-            table = &self.tables[slot]
-            if not self.holds(slot):
-                slot += 1
-                start = 0
-                continue
-            home = start >> (32 - table.bits) if table.bits else 0
-            homes = min(16U, (1U << table.bits) - home)
-            end = <uint64_t>(home + homes) << (32 - table.bits)
-            if self.cold is not None and self.cold.keys[slot]:
-                end = self.scan_cold(slot, start, end, max(1, count - len(keys)), keys)
-            found = table_walk(table, home, homes, NULL) if table.used else 0
-            batch = <Entry**>malloc(max(found, 1U) * sizeof(Entry*))
-            if batch == NULL:
-                raise MemoryError
-            if found:
-                table_walk(table, home, homes, batch)
-            for i in range(found):
-                if batch[i].hash < start or batch[i].hash >= end:
-                    continue  # the table shrank since, and an earlier call returned this one; or a later one will
-                if batch[i].flags & HAS_EXPIRY and self.clock[0] > entry_expiry(batch[i]):
-                    stale.append(key_of(batch[i]))
-                else:
-                    keys.append(key_of(batch[i]))
-            free(batch)
-            if end >> 32:
-                slot += 1
-                start = 0
-            else:
-                start = <uint32_t>end
-            if len(keys) >= count:
-                break
-        for name in stale:
-            self.delete_stale(name)
-        if slot >= SLOT_COUNT:
-            return 0, keys
-        return (<uint64_t>slot << 32) | start, keys
-
-    def random_key(self) -> bytes | None:
-        """A key, each equally likely; None when there is none."""
-        cdef int slot, attempt
-        cdef int64_t nth
-        cdef uint32_t i, index
-        cdef SlotTable* table
-        cdef Entry* entry
-        for attempt in range(100):
-            if self.cold is not None and self.random() % <uint64_t>max(1, len(self)) >= <uint64_t>self.size:
-                return self.random_cold_key()
-            if self.size == 0:
-                return None
-            nth = self.random() % <uint64_t>self.size
-            slot = 0
-            while nth >= self.tables[slot].used:
-                nth -= self.tables[slot].used
-                slot += 1
-            table = &self.tables[slot]
-            index = 0
-            for i in range(1U << table.bits):
-                if table.cells[i] != 0:
-                    if index == nth:
-                        break
-                    index += 1
-            entry = entry_of(table.cells[i])
-            if not (entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry)):
-                return key_of(entry)
-            if self.hides_expired:
-                continue
-            self.delete_stale(key_of(entry))
-        return None
-
-    cdef bytes random_cold_key(self):
-        """A key that is in the store only: any slot as likely as it has many, then whatever hash comes next."""
-        cdef int slot = 0
-        cdef int64_t nth
-        if self.cold.size == 0:
-            return None
-        nth = self.random() % <uint64_t>self.cold.size
-        while nth >= self.cold.keys[slot]:
-            nth -= self.cold.keys[slot]
-            slot += 1
-        for start in (<uint32_t>self.random(), 0):
-            for key, record in self.cold_records(slot, start):
-                if not self.is_past(self.cold.codec.expiry_in(record)):
-                    return key
-        return None
-
-    cdef int delete_stale(self, bytes key) except -1:
-        cdef Key k
-        key_from_bytes(&k, key)
-        self.find(&k)
-        return 0

@@ -16,6 +16,8 @@ cdef struct Key:
 cdef enum:
     CLOCK_MASK = 0xFFFFFF
 
+cdef list TYPE_NAMES
+
 cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil
 
 cdef inline void key_from_bytes(Key* key, bytes data):

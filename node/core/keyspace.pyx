@@ -64,6 +64,10 @@ cdef dict TYPE_CODES = {
 }
 
 
+cdef list TYPE_NAMES = ["string", "list", "set", "zset", "hash", "module", "stream"]
+"""By the type codes of entries."""
+
+
 cdef uint64_t secret[2]
 """Of the hash of keys. Another one for each process, unless the data in the store was laid out by an older one."""
 
@@ -185,15 +189,6 @@ cdef class Keyspace:
         self.random_state ^= self.random_state >> 7
         self.random_state ^= self.random_state << 17
         return self.random_state
-
-    def cold_records(self, int slot, uint32_t start=0):
-        """Iterate over (key, record) of the slot's keys that are in the store only, in the order of their hashes, from
-        `start` on. Nothing may be changed meanwhile."""
-        cdef uint32_t hash
-        cdef bytes key
-        for hash, key, record in self.cold.walk(slot, start):
-            if table_find(&self.tables[slot], hash, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) == NULL:
-                yield key, record
 
     # --- what the store does not know yet --------------------------------------------------------------
 
