@@ -196,6 +196,9 @@ class Worker:
         if self.append_only.is_beginning and not force:
             self.log.warning("Writing initial AOF, can't exit")
             raise errors.SHUTDOWN_FAILED
+        if self.tier is not None and self.tier.error is not None and not force:
+            self.log.warning("The store of the disk tier is behind and cannot be written, can't exit")
+            raise errors.SHUTDOWN_FAILED
         if save and not self.snapshots.save_before_exit() and not force:
             raise errors.SHUTDOWN_FAILED
         if not self.stopping.done():

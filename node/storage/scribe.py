@@ -31,6 +31,8 @@ HEAD: Final = struct.Struct("<BHI")
 NUMBER: Final = struct.Struct("<Q")
 PIECE: Final = 1 << 20
 LOCK: Final = "owner"
+MOST_CHANGES: Final = 20_000
+MOST_BYTES: Final = 16 << 20
 
 
 class Scribe:
@@ -42,9 +44,12 @@ class Scribe:
         self._changes: dict[tuple[Any, bytes], bytes | None] = {}
         """What is to be put, None to be deleted: carried out in order of places, which touches each page
         once."""
+        self._gathered = 0
+        """Bytes of that."""
         self._transaction: Any = None
 
     def carry_out(self, op: int, place: bytes, body: bytes) -> None:
+        self._gathered += len(body)
         if op == PUT:
             self._changes[self._records, place] = body
         elif op == DELETE:
@@ -69,6 +74,7 @@ class Scribe:
     def _apply(self) -> None:
         transaction = self._begin()
         changes, self._changes = self._changes, {}
+        self._gathered = 0
         for (table, place), body in sorted(changes.items(), key=_by_place):
             if body is None:
                 transaction.delete(place, db=table)
@@ -83,7 +89,7 @@ class Scribe:
 
     def relieve(self) -> None:
         """Carry out what has gathered, once it is much."""
-        if len(self._changes) > 20_000:
+        if len(self._changes) > MOST_CHANGES or self._gathered > MOST_BYTES:
             self._apply()
 
     def commit(self) -> None:

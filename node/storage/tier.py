@@ -55,8 +55,10 @@ SLICE_KEYS: Final = 100
 SLICE_BYTES: Final = 256 * 1024
 MOST_UNSENT: Final = 8 << 20
 """Bytes that may wait for the scribe before it gets more."""
-MOST_DUE: Final = 200
-"""Awaited moments that are looked at in one tick."""
+DUE_AT_ONCE: Final = 200
+"""Awaited moments that are looked at between two looks at the clock."""
+EXPIRE_SECONDS: Final = 0.01
+"""What a tick may spend on them."""
 RETRY_SECONDS: Final = 1.0
 LEAST_SPILLED: Final = 64 * 1024
 SPILLED_SHARE: Final = 500
@@ -398,13 +400,18 @@ class DiskTier:
         if worker.databases[0].hides_expired or not worker.active_expiry or worker.durability.is_loading:
             return
         by_number = {db.cold.number: db for db in worker.databases}
-        for entry in self.store.awaited(self._awaited_after, worker.engine.now - 1, MOST_DUE):
-            place = entry[MOMENT:]
-            key = key_at(place, self.store)
-            if key is not None:
-                by_number[int.from_bytes(place[:2], "big")].exists(key)
-            self._link.put(frame(FORGET, entry))
-            self._awaited_after = entry
+        until = time.monotonic() + EXPIRE_SECONDS
+        while time.monotonic() < until:
+            due = self.store.awaited(self._awaited_after, worker.engine.now - 1, DUE_AT_ONCE)
+            if not due:
+                return
+            for entry in due:
+                place = entry[MOMENT:]
+                key = key_at(place, self.store)
+                if key is not None:
+                    by_number[int.from_bytes(place[:2], "big")].exists(key)
+                self._link.put(frame(FORGET, entry))
+            self._awaited_after = due[-1]
 
     # --- figures -------------------------------------------------------------------------------------
 

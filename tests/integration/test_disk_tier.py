@@ -375,6 +375,7 @@ def test_a_store_without_room() -> None:
         eventually(lambda: refused(node), "no more room", timeout=30)
         assert "MISCONF Errors writing to the store" in node.run("SET", "more", "1").text
         assert node.run("GET", "key:0") == b"x" * 50_000
+        assert "Errors trying to SHUTDOWN" in node.run("SHUTDOWN").text
         keys = node.run("DBSIZE")
         node.make_room()
         eventually(lambda: not isinstance(node.run("SET", "more", "1"), Error), "room again", timeout=30)
