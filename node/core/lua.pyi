@@ -1,32 +1,9 @@
 """What Python sees of a Lua state (lua.pyx)."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-class Null: ...
-
-NULL_VALUE: Final[Null]
-
-class Table:
-    type_name: str
-    pairs: list[tuple[Any, Any]]
-    def __init__(self, pairs: list[tuple[Any, Any]]) -> None: ...
-
-class Opaque:
-    type_name: str
-    def __init__(self, type_name: str) -> None: ...
-
-class Ref:
-    type_name: str
-
-class Function:
-    def __init__(
-        self,
-        callable: Callable[..., Any] | None,
-        depth: int = 1,
-        too_deep: str | None = None,
-        takes_functions: bool = False,
-    ) -> None: ...
+from node.core.lua_values import Function, Ref
 
 class Lua:
     memory: int

@@ -1,12 +1,10 @@
-"""A Lua state, and values across its border.
+"""A Lua state: what runs in it, and within what limits.
 
 Lua reports errors by longjmp, which skips whatever C is on its way. So wherever Lua may raise, no frame owns a
 Python object: Python is called first, its result kept in `pending`, its frame left; only then is anything pushed, from
 borrowed references. Everything else runs inside `lua_cpcall`. The interpreter is never released meanwhile.
 
-Python values for Lua: None, bool, int, float, bytes, list (None in it is false), dict, NULL_VALUE (the empty
-light userdata), Ref, Function. Lua values for Python are the same; a table is a `Table` of as many levels as were
-asked for, and a function, unless a Ref of it was wanted, an `Opaque` that knows its type.
+What values become on the other side is told in lua_values.pyx, for results of scripts in lua_reply.pyx.
 
 Two limits hold while a script runs: its state may not grow beyond `memory_limit` (Lua raises "not enough memory"),
 and every HOOK_COUNT instructions `on_interrupt()` is called once `interrupt_at` has passed; the bytes it returns
@@ -14,7 +12,7 @@ become an error that cannot be caught for long: the hook then strikes at each li
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -22,119 +20,46 @@ cdef extern from "<malloc.h>" nogil:
     int malloc_trim(size_t keep)
 
 from node.core.lua_api cimport *
+from node.core.lua_reply cimport ResultReader, load_for_replies
+from node.core.lua_values cimport (
+    LARGEST_COPY,
+    PY_NONE,
+    Function,
+    PyTuple_CheckExact,
+    Ref,
+    State,
+    bytes_size,
+    bytes_text,
+    load_for_values,
+    number_of,
+    owner,
+    push_bytes,
+    push_error_table,
+    push_value,
+    reference,
+    spend,
+    text_at,
+    tuple_item,
+    tuple_size,
+    value_at,
+)
 from node.core.memory cimport release, resize
 from node.core.timing cimport monotonic_ns
 
-import math
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 
-from node.errors import ReplyError, one_line
-from node.replies import BigNumber, PairsReply, SetReply, Verbatim
-from node.scripting.conversion import format_number, to_lua, truncated
+from node.errors import ReplyError
+from node.scripting.conversion import format_number, to_lua
 from node.scripting.errors import BAD_ARGUMENTS, NO_COMMAND, CallError, LuaError
-
-cdef extern from "<Python.h>":
-    bint PyBytes_CheckExact(PyObject*)
-    bint PyLong_CheckExact(PyObject*)
-    bint PyFloat_CheckExact(PyObject*)
-    bint PyList_CheckExact(PyObject*)
-    bint PyTuple_CheckExact(PyObject*)
-    bint PyDict_CheckExact(PyObject*)
-    bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**)
-    char* bytes_text "PyBytes_AS_STRING"(PyObject*)
-    Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject*)
-    double PyFloat_AS_DOUBLE(PyObject*)
-    double long_as_double "PyLong_AsDouble"(PyObject*)
-    PyObject* list_item "PyList_GET_ITEM"(PyObject*, Py_ssize_t)
-    Py_ssize_t list_size "PyList_GET_SIZE"(PyObject*)
-    PyObject* tuple_item "PyTuple_GET_ITEM"(PyObject*, Py_ssize_t)
-    Py_ssize_t tuple_size "PyTuple_GET_SIZE"(PyObject*)
-    Py_ssize_t dict_size "PyDict_Size"(PyObject*)
-    void* type_of "(void *)Py_TYPE"(PyObject*)
-    PyObject* PY_NONE "Py_None"
-    PyObject* PY_TRUE "Py_True"
-    PyObject* PY_FALSE "Py_False"
-    void PyErr_Clear()
 
 cdef enum:
     HOOK_COUNT = 10_000      # instructions between two looks at the clock: one may be a call of C that takes long
-    REPLY_SLOTS = 7995       # levels of a result: where Redis finds Lua's stack full
-    REPLY_ENDS = 1000        # of that kind, before the whole result is refused
     C_STACK = 8000           # slots a C function of Lua may have
-    LARGEST_COPY = 1 << 30   # bytes that arguments or a result may become in Python
-    NODE_COST = 64
     FAILED_TABLE = 1         # how a call of Python ended: an error for a field `err`,
     FAILED_TEXT = 2          # one for a string,
     DONE = 0                 # or a value
-    PLAIN = 0                # what a Function is: any callable,
-    CALL = 1                 # redis.call,
-    PCALL = 2                # redis.pcall
 
-STACK_LIMIT = "reached lua stack limit"
-cdef object ARRAY = object()
-
-
-class NeedsRoom(Exception):
-    """A result is more deeply nested than the stack was prepared for."""
-
-
-@cython.final
-cdef class Null:
-    """Lua's NULL as a light userdata: cjson.null."""
-
-NULL_VALUE = Null()
-
-
-@cython.final
-cdef class Table:
-    """What a Lua table holds: (key, value) in Lua's own order. Empty where it lies too deep."""
-    cdef readonly list pairs
-    type_name = "table"
-
-    def __init__(self, list pairs not None):
-        self.pairs = pairs
-
-
-@cython.final
-cdef class Opaque:
-    """A Lua value that does not cross the border, by the name of its type."""
-    cdef readonly str type_name
-
-    def __init__(self, str type_name):
-        self.type_name = type_name
-
-
-@cython.final
-cdef class Ref:
-    """A Lua function that Python keeps."""
-    cdef Lua lua
-    cdef int number
-    type_name = "function"
-
-    def __dealloc__(self):
-        if self.lua is not None and self.lua.state != NULL_STATE:
-            luaL_unref(self.lua.state, REGISTRY, self.number)
-
-
-@cython.final
-cdef class Function:
-    """A callable for Lua. `depth`: levels of tables it is given, LuaError beyond if `too_deep` words one.
-    `takes_functions`: as Refs."""
-    cdef object callable
-    cdef int depth
-    cdef object too_deep
-    cdef bint takes_functions
-    cdef int kind
-
-    def __init__(self, callable, int depth=1, too_deep=None, bint takes_functions=False):
-        self.callable = callable
-        self.depth = depth
-        self.too_deep = too_deep
-        self.takes_functions = takes_functions
-
-
-cdef lua_State* NULL_STATE = NULL
 cdef bint _loaded = False
 
 
@@ -147,7 +72,12 @@ cdef int load_library() except -1:
     spec = PathFinder.find_spec("lua51", folders)
     if spec is None:
         raise ImportError("lupa has no Lua 5.1")
-    missing = lua_load(spec.origin.encode())
+    path = spec.origin.encode()
+    missing = lua_load(path)
+    if missing == NULL:
+        missing = load_for_values(path)
+    if missing == NULL:
+        missing = load_for_replies(path)
     if missing != NULL:
         raise ImportError(f"Lua 5.1 of lupa ({spec.origin}): {missing.decode()}")
     _loaded = True
@@ -169,12 +99,6 @@ cdef void* allocate(void* ud, void* block, size_t before, size_t size) noexcept:
     return moved
 
 
-cdef inline void* owner(lua_State* L) noexcept:
-    cdef void* ud
-    lua_getallocf(L, &ud)
-    return ud
-
-
 cdef void on_count(lua_State* L, lua_Debug* ar) noexcept:
     """The hook: look whether the script has run long enough to be interrupted, or is to end."""
     cdef Lua lua = <Lua>owner(L)
@@ -191,125 +115,6 @@ cdef void on_count(lua_State* L, lua_Debug* ar) noexcept:
     lua_error(L)
 
 
-cdef void push_bytes(lua_State* L, PyObject* text) noexcept:
-    lua_pushlstring(L, bytes_text(text), bytes_size(text))
-
-
-cdef void push_error_table(lua_State* L, PyObject* text) noexcept:
-    lua_createtable(L, 0, 2)
-    lua_pushlstring(L, b"err", 3)
-    push_bytes(L, text)
-    lua_rawset(L, -3)
-    lua_pushlstring(L, b"ignore_error_stats_update", 25)
-    lua_pushboolean(L, True)
-    lua_rawset(L, -3)
-
-
-cdef void push_value(lua_State* L, PyObject* value) noexcept:
-    """Push a Python value; raises in Lua if there is no room for it. Owns no reference."""
-    cdef Py_ssize_t i = 0
-    cdef PyObject* key
-    cdef PyObject* item
-    if PyBytes_CheckExact(value):
-        push_bytes(L, value)
-    elif PyLong_CheckExact(value):
-        lua_pushnumber(L, long_as_double(value))
-    elif value == PY_NONE:
-        lua_pushnil(L)
-    elif value == PY_TRUE or value == PY_FALSE:
-        lua_pushboolean(L, value == PY_TRUE)
-    elif PyFloat_CheckExact(value):
-        lua_pushnumber(L, PyFloat_AS_DOUBLE(value))
-    elif PyList_CheckExact(value):
-        make_room(L)
-        lua_createtable(L, <int>list_size(value), 0)
-        for i in range(list_size(value)):
-            item = list_item(value, i)
-            if item == PY_NONE:
-                lua_pushboolean(L, False)
-            else:
-                push_value(L, item)
-            lua_rawseti(L, -2, <int>i + 1)
-    elif PyDict_CheckExact(value):
-        make_room(L)
-        lua_createtable(L, 0, <int>dict_size(value))
-        while PyDict_Next(value, &i, &key, &item):
-            push_value(L, key)
-            push_value(L, item)
-            lua_rawset(L, -3)
-    elif type_of(value) == <void*>Table:
-        make_room(L)
-        lua_createtable(L, 0, 0)
-        push_pairs(L, <PyObject*>(<Table>value).pairs)
-    elif type_of(value) == <void*>Function:
-        lua_pushlightuserdata(L, value)
-        lua_pushcclosure(L, call_python if (<Function>value).kind == PLAIN else call_command, 1)
-    elif type_of(value) == <void*>Ref:
-        lua_rawgeti(L, REGISTRY, (<Ref>value).number)
-    elif value == <PyObject*>NULL_VALUE:
-        lua_pushlightuserdata(L, <void*>0)
-    else:
-        lua_pushnil(L)
-
-
-cdef void push_pairs(lua_State* L, PyObject* pairs) noexcept:
-    """Into the table on top. Lua raises for keys that are nil or NaN."""
-    cdef Py_ssize_t i
-    for i in range(list_size(pairs)):
-        push_value(L, tuple_item(list_item(pairs, i), 0))
-        push_value(L, tuple_item(list_item(pairs, i), 1))
-        lua_rawset(L, -3)
-
-
-cdef inline void make_room(lua_State* L) noexcept:
-    if not lua_checkstack(L, 4):
-        lua_pushlstring(L, b"stack overflow", 14)
-        lua_error(L)
-
-
-cdef bytes text_at(lua_State* L, int index):
-    """Of a string; a number must not come here, which Lua would turn into a string in its place."""
-    cdef size_t length = 0
-    cdef const char* text = lua_tolstring(L, index, &length)
-    return PyBytes_FromStringAndSize(text, length)
-
-
-cdef object number_of(double value):
-    if -9223372036854775808.0 <= value < 9223372036854775808.0 and value == <double><int64_t>value:
-        return <int64_t>value
-    return value
-
-
-cdef object value_at(lua_State* L, int index, int depth, Function function, size_t* budget):
-    """The Python value of a Lua value; tables are copied `depth` levels deep."""
-    cdef int kind = lua_type(L, index)
-    if kind <= LUA_TNIL:
-        return None
-    if kind == LUA_TBOOLEAN:
-        return lua_toboolean(L, index)
-    if kind == LUA_TNUMBER:
-        return number_of(lua_tonumber(L, index))
-    if kind == LUA_TSTRING:
-        text = text_at(L, index)
-        spend(budget, PyBytes_GET_SIZE(text))
-        return text
-    if kind == LUA_TTABLE:
-        return table_at(L, index, depth, function, budget)
-    if kind == LUA_TLIGHTUSERDATA and lua_touserdata(L, index) == <void*>0:
-        return NULL_VALUE
-    if kind == LUA_TFUNCTION and function.takes_functions:
-        lua_pushvalue(L, index)
-        return reference(<Lua>owner(L), luaL_ref(L, REGISTRY))
-    return Opaque(lua_typename(L, kind).decode())
-
-
-cdef Ref reference(Lua lua, int number):
-    cdef Ref made = Ref.__new__(Ref)
-    made.lua = lua
-    made.number = number
-    return made
-
-
 cdef bint all_plain(list items):
     """Whether they need no conversion."""
     for item in items:
@@ -317,33 +122,6 @@ cdef bint all_plain(list items):
         if kind is not bytes and kind is not int and item is not None:
             return False
     return True
-
-
-cdef int spend(size_t* budget, size_t cost) except -1:
-    if budget[0] < cost:
-        raise LuaError("not enough memory")
-    budget[0] -= cost
-    return 0
-
-
-cdef Table table_at(lua_State* L, int index, int depth, Function function, size_t* budget):
-    cdef Table table = Table.__new__(Table)
-    table.pairs = []
-    if depth <= 0:
-        if function.too_deep is not None:
-            raise LuaError(function.too_deep)
-        return table
-    if not lua_checkstack(L, 4):
-        raise LuaError("stack overflow")
-    lua_pushvalue(L, index)
-    lua_pushnil(L)
-    while lua_next(L, -2):
-        spend(budget, NODE_COST)
-        key = value_at(L, -2, 0, function, budget)
-        table.pairs.append((key, value_at(L, lua_gettop(L), depth - 1, function, budget)))
-        lua_settop(L, -2)
-    lua_settop(L, -2)
-    return table
 
 
 cdef int call_python(lua_State* L) noexcept:
@@ -374,14 +152,23 @@ cdef int call_python(lua_State* L) noexcept:
 
 
 cdef int call_command(lua_State* L) noexcept:
-    """redis.call, redis.pcall."""
-    cdef Function function = <Function>lua_touserdata(L, FIRST_UPVALUE)
+    """redis.call"""
     cdef Lua lua = <Lua>owner(L)
     if lua.ask_command(L) == DONE:
         push_value(L, <PyObject*>lua.pending)
         return 1
     push_error_table(L, <PyObject*>lua.pending)
-    return 1 if function.kind == PCALL else lua_error(L)
+    return lua_error(L)
+
+
+cdef int call_command_protected(lua_State* L) noexcept:
+    """redis.pcall"""
+    cdef Lua lua = <Lua>owner(L)
+    if lua.ask_command(L) == DONE:
+        push_value(L, <PyObject*>lua.pending)
+    else:
+        push_error_table(L, <PyObject*>lua.pending)
+    return 1
 
 
 cdef int protected_load(lua_State* L) noexcept:
@@ -440,23 +227,22 @@ cdef int protected_run(lua_State* L) noexcept:
     if lua.status:
         lua.take_result(L, lua.keeper)
     elif lua_type(L, -1) != LUA_TTABLE:
-        lua.take_reply(L)
+        lua.take_reply(L, False)
     else:
         lua_replace(L, 1)
         lua_settop(L, 1)
         lua_checkstack(L, 64)
-        lua.take_reply(L)
-        if lua.needs_room:
+        lua.take_reply(L, False)
+        if lua.results.needs_room:
             lua_checkstack(L, C_STACK - lua_gettop(L))
-            lua.take_reply(L)
+            lua.take_reply(L, True)
     return 0
 
 
 @cython.final
-cdef class Lua:
+cdef class Lua(State):
     """One Lua state. `memory_limit` in bytes; `on_interrupt()` returns None, or the text the script ends with."""
 
-    cdef lua_State* state
     cdef readonly int64_t memory
     cdef int64_t memory_limit
     cdef int64_t collect_above
@@ -467,11 +253,8 @@ cdef class Lua:
     cdef readonly bint failed            # the last script has
     cdef bint limited                    # a script is running
     cdef readonly bint killed            # the script is to end: its error is on the way
-    cdef bint needs_room
-    cdef int room
     cdef int status
-    cdef int ends
-    cdef size_t budget                   # bytes a result may still take
+    cdef ResultReader results
     cdef object kill_text
     cdef object pending
     cdef object pending_args
@@ -486,9 +269,10 @@ cdef class Lua:
         self.on_command = on_command
         self.resp = 2
         self.functions = []
+        self.results = ResultReader()
         self.keeper = Function(None, depth=8, takes_functions=True)
         self.state = lua_newstate(allocate, <void*>self)
-        if self.state == NULL_STATE:
+        if self.state == NULL:
             raise MemoryError
         luaL_openlibs(self.state)
         lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
@@ -500,27 +284,27 @@ cdef class Lua:
         """Give back all memory at once: who refers to whom in here only a garbage collection would find out.
         Nothing may be called afterwards."""
         cdef lua_State* state = self.state
-        self.state = NULL_STATE
-        if state != NULL_STATE:
+        self.state = NULL
+        if state != NULL:
             lua_close(state)
 
     # --- for Python ----------------------------------------------------------------------------------
 
     def function(self, callable, **options):
         """A Function that lives as long as this state."""
-        made = Function(callable, **options)
-        self.functions.append(made)
-        return made
+        return self.keep(Function(callable, **options))
 
     def keep(self, Function function not None):
         """The same Function, which from now on lives as long as this state."""
+        if function.entry == NULL:
+            function.entry = call_python
         self.functions.append(function)
         return function
 
     def command_function(self, bint protected):
         """redis.call, or redis.pcall."""
         cdef Function made = self.function(None)
-        made.kind = PCALL if protected else CALL
+        made.entry = call_command_protected if protected else call_command
         return made
 
     def globals(self):
@@ -548,9 +332,7 @@ cdef class Lua:
         """
         self.resp = 2
         self.pending = (handler, function, keys, args, globals_)
-        self.room = 56
         result = self.protected(protected_run)
-        self.room = 0
         if self.killed:
             self.killed = False
             lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
@@ -658,131 +440,7 @@ cdef class Lua:
             self.pending = str(bug).encode()
         return 0
 
-    cdef int take_reply(self, lua_State* L) noexcept:
+    cdef int take_reply(self, lua_State* L, bint again) noexcept:
         """The script's result, on top of the stack, as a reply value."""
-        cdef int top = lua_gettop(L)
-        self.needs_room = False
-        self.ends = 0
-        self.budget = LARGEST_COPY
-        try:
-            self.pending = self.reply_at_top(L, 0)
-        except NeedsRoom:
-            self.needs_room = True
-            self.room = REPLY_SLOTS + 1
-        except LuaError as error:
-            error.__traceback__ = None
-            self.pending = ReplyError("ERR " + one_line(error.text))
-        except BaseException as bug:
-            self.pending = ReplyError(f"ERR internal error: {type(bug).__name__}")
-        lua_settop(L, top)
+        self.pending = self.results.read(L, self.resp, again)
         return 0
-
-    cdef object reply_at_top(self, lua_State* L, int used):
-        """The reply value of the Lua value on top, which is popped. `used`: slots that Redis would have used."""
-        cdef int kind
-        cdef int i
-        kind = lua_type(L, -1)
-        if used >= REPLY_SLOTS:
-            self.ends += 1
-            if self.ends > REPLY_ENDS:
-                raise LuaError(STACK_LIMIT)
-            made = ReplyError("ERR " + STACK_LIMIT)
-        elif kind == LUA_TSTRING:
-            made = text_at(L, -1)
-            spend(&self.budget, PyBytes_GET_SIZE(made))
-        elif kind == LUA_TNUMBER:
-            made = truncated(lua_tonumber(L, -1))
-        elif kind == LUA_TBOOLEAN:
-            made = lua_toboolean(L, -1)
-            if self.resp == 2:
-                made = 1 if made else None
-        elif kind == LUA_TTABLE:
-            if used >= self.room:
-                raise NeedsRoom
-            made = self.special_reply(L, used)
-            if made is ARRAY:
-                made = []
-                i = 1
-                lua_rawgeti(L, -1, i)
-                while lua_type(L, -1) != LUA_TNIL:
-                    spend(&self.budget, NODE_COST)
-                    (<list>made).append(self.reply_at_top(L, used + 1))
-                    i += 1
-                    lua_rawgeti(L, -1, i)
-                lua_settop(L, -2)
-        else:
-            made = None
-        lua_settop(L, -2)
-        return made
-
-    cdef int field(self, lua_State* L, const char* name, size_t length) noexcept:
-        """Push a field of the table on top, metamethods aside; the type of its value."""
-        lua_pushlstring(L, name, length)
-        lua_rawget(L, -2)
-        return lua_type(L, -1)
-
-    cdef object special_reply(self, lua_State* L, int used):
-        """What the table on top, which stays, says it is by the first field of a known name and type, or ARRAY."""
-        made = ARRAY
-        if self.field(L, b"err", 3) == LUA_TSTRING:
-            text = one_line(text_at(L, -1).replace(b"\0", b""))
-            lua_settop(L, -2)
-            counted = self.field(L, b"ignore_error_stats_update", 25) == LUA_TBOOLEAN and lua_toboolean(L, -1)
-            lua_settop(L, -2)
-            return ReplyError(text, counted=counted)
-        lua_settop(L, -2)
-        if self.field(L, b"ok", 2) == LUA_TSTRING:
-            made = one_line(text_at(L, -1).replace(b"\0", b""))
-        lua_settop(L, -2)
-        if made is not ARRAY:
-            return made
-        if self.field(L, b"double", 6) == LUA_TNUMBER:
-            made = lua_tonumber(L, -1)
-        lua_settop(L, -2)
-        if made is not ARRAY:
-            return made
-        if self.field(L, b"map", 3) == LUA_TTABLE:
-            made = PairsReply(self.pairs_at_top(L, used, True))
-        lua_settop(L, -2)
-        if made is not ARRAY:
-            return made
-        if self.field(L, b"set", 3) == LUA_TTABLE:
-            made = SetReply(self.pairs_at_top(L, used, False))
-        lua_settop(L, -2)
-        if made is not ARRAY:
-            return made
-        if self.field(L, b"big_number", 10) == LUA_TSTRING:
-            made = BigNumber(one_line(text_at(L, -1)))
-        lua_settop(L, -2)
-        if made is not ARRAY:
-            return made
-        if self.field(L, b"verbatim_string", 15) == LUA_TTABLE:
-            made = self.verbatim_at_top(L)
-        lua_settop(L, -2)
-        return made
-
-    cdef object pairs_at_top(self, lua_State* L, int used, bint with_values):
-        """(key, value), or keys alone, of the table on top."""
-        cdef list pairs = []
-        lua_pushnil(L)
-        while lua_next(L, -2):
-            spend(&self.budget, NODE_COST)
-            if with_values:
-                lua_pushvalue(L, -2)
-                key = self.reply_at_top(L, used + 4)
-                pairs.append((key, self.reply_at_top(L, used + 3)))
-            else:
-                lua_settop(L, -2)
-                lua_pushvalue(L, -1)
-                pairs.append(self.reply_at_top(L, used + 3))
-        return pairs
-
-    cdef object verbatim_at_top(self, lua_State* L):
-        made = ARRAY
-        if self.field(L, b"string", 6) == LUA_TSTRING:
-            lua_pushvalue(L, -2)
-            if self.field(L, b"format", 6) == LUA_TSTRING:
-                made = Verbatim(text_at(L, -3), text_at(L, -1).decode("latin-1"))
-            lua_settop(L, -3)
-        lua_settop(L, -2)
-        return made

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from node.core.lua import NULL_VALUE, Function, Table
+from node.core.lua_values import NULL_VALUE, Function, Table
 from node.scripting.arguments import text_at, type_name
 from node.scripting.errors import LuaError, bad_argument
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from node.core.lua import Function, Table
+from node.core.lua_values import Function, Table
 from node.scripting.arguments import as_number, text_at
 from node.scripting.errors import LuaError, bad_argument
 

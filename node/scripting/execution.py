@@ -107,7 +107,7 @@ class Execution:
 
     def sandbox(self, register: Callable[..., None] | None = None) -> Sandbox:
         """A Lua state: for functions with what redis.register_function calls, otherwise for scripts."""
-        from node.core.lua import Function
+        from node.core.lua_values import Function
         from node.scripting.api import RedisApi
         from node.scripting.calls import Calls
         from node.scripting.sandbox import Sandbox

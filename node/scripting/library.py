@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from node.core.lua import Ref, Table
+from node.core.lua_values import Ref, Table
 from node.errors import ReplyError, one_line
 from node.scripting.errors import CallError
 from node.scripting.execution import FLAGS, Runnable

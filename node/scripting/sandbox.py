@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from node.core.lua import Function, Lua, Ref
+from node.core.lua import Lua
+from node.core.lua_values import Function, Ref
 from node.scripting import bit, cjson, cmsgpack, struct_
 from node.scripting.errors import Raised
 
