@@ -7,7 +7,8 @@ store last heard of it. A key is in one of three states:
 - in memory and clean: the store has the same. It may leave memory at any time, and is cold then.
 - *cold*: only in the store. Whoever looks for it brings it back (`Keyspace.fetch`).
 
-`dirty` names keys to be told to the store; those that are not in memory are to be deleted there. `in_flight` names
+`dirty` names keys to be told to the store; those that are not in memory are to be deleted there, and stay to be
+told of if they come back and go again before that. `in_flight` names
 those that it has been told of and has not committed yet: what it would answer for them is still the old value, so
 they neither leave memory nor are asked for. A slot that has no cold keys is not asked for at all.
 
@@ -143,4 +144,4 @@ def long_key(bytes record not None) -> bytes:
     """The key that a record begins with, if its place has no room for it: u32 length and the key, at its end."""
     cdef uint32_t length
     memcpy(&length, PyBytes_AS_STRING(record) + PyBytes_GET_SIZE(record) - 4, 4)
-    return record[len(record) - 4 - length:-4]
+    return record[len(record) - 4 - length:len(record) - 4]

@@ -196,7 +196,11 @@ cdef class Keyspace:
         """The entry has changed."""
         if self.cold is not None and not entry.flags & UNSAVED:
             entry.flags |= UNSAVED
-            self.cold.dirty.add(PyBytes_FromStringAndSize(key.data, key.length))
+            name = PyBytes_FromStringAndSize(key.data, key.length)
+            if name in self.cold.dirty:
+                entry.flags |= STORED    # the store has not heard yet that the key it knows was deleted
+            else:
+                self.cold.dirty.add(name)
         return 0
 
     cdef int bury(self, Key* key, Entry* entry) except -1:

@@ -82,6 +82,7 @@ class _Claim:
     def tell(self, entry_id: int) -> None:
         self.told.append(claim_words(self.key, self.name, self.group, entry_id))
         self.ctx.engine.dirty += 1
+        self.ctx.db.changed(self.key)
 
     def drop(self, entry_id: int) -> None:
         """A pending entry that the stream no longer has."""
@@ -133,6 +134,7 @@ def xclaim(ctx: Any, args: list[bytes]) -> list[Any]:
     if moved and not claim.told:
         claim.told.append(set_id_words(key, name, group))
         ctx.engine.dirty += 1
+        ctx.db.changed(key)
     ctx.propagate(*claim.told)
     return replies
 

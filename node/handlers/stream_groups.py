@@ -172,7 +172,9 @@ def xack(ctx: Any, args: list[bytes]) -> int:
         return 0
     ids = [parse_id(raw) for raw in args[2:]]
     acknowledged = sum(group.acknowledge(entry_id) for entry_id in ids)
-    ctx.engine.dirty += acknowledged  # Redis publishes no event, and disturbs no WATCH
+    if acknowledged:
+        ctx.engine.dirty += acknowledged  # Redis publishes no event, and disturbs no WATCH
+        ctx.db.changed(args[0])
     return acknowledged
 
 

@@ -228,6 +228,7 @@ class _Delivery:
         if replies:
             self._told.append(set_id_words(self._key, self._group_name, group))
         self._ctx.engine.dirty += 1
+        self._ctx.db.changed(self._key)
         return replies
 
     def history(self, after: int) -> list[list[Any]]:

@@ -105,6 +105,7 @@ def _remove(
         changes += changed
     if deleted:
         ctx.changed(key, events.XDEL, changes)
-    else:
+    elif changes:
         ctx.engine.dirty += changes
+        ctx.db.changed(key)
     return became

@@ -36,7 +36,7 @@ class ScribeLink:
         self._committed = committed
         self._drained = drained
         self._lost = lost
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[memoryview] = deque()
         self.unsent = 0
         """Bytes that were put and have not left yet."""
         self._writing = False
@@ -60,7 +60,7 @@ class ScribeLink:
     def put(self, frames: bytes) -> None:
         """Frames for the scribe, to leave with the next `send`."""
         if frames:
-            self._unsent.append(frames)
+            self._unsent.append(memoryview(frames))
             self.unsent += len(frames)
 
     def send(self) -> None:

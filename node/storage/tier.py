@@ -96,12 +96,19 @@ class DiskTier:
         """Of which it has totals."""
         self._cleared_frames: list[bytes] = []
         self._committing_cleared: list[bytes] = []
-        self._noted_functions: list[bytes] = []
+        self._noted: tuple[list[bytes], list[int]] | None = None
+        """The functions and the numbers of databases that the store knows; None while that is uncertain."""
+        self._secret = b""
         self._awaited_after = b""
         self.error: ReplyError | None = None
         """What writes are refused with while the store cannot be written."""
         self.holds_data = False
         """Whether the store has a whole dataset."""
+        self.dropped_part = False
+        """Whether what was found at the start was a part of a dataset, and has been dropped."""
+        self._is_catching_up = False
+        """The log is being read on top of what the store has. Nothing is committed meanwhile: the store's
+        moment and its position in the log go together."""
         self.log_position: tuple[int, int] | None = None
         """The append-only file's increment and offset from where on it is not in the store, as found at the
         start."""
@@ -133,26 +140,30 @@ class DiskTier:
         known = note(b"format")
         if known not in (None, FORMAT):
             raise StoreError(f"{self._path}: written in format {known!r}, which this version does not know")
-        secret = note(b"secret") or os.urandom(16)
-        set_hash_secret(secret)
-        self._note(b"format", FORMAT)
-        self._note(b"secret", secret)
+        self._secret = note(b"secret") or os.urandom(16)
+        set_hash_secret(self._secret)
+        self._introduce()
         self._take_databases(json.loads(note(b"databases") or b"[]"))
         functions = note(b"functions")
-        self._noted_functions = load_functions(functions) if functions else []
         if note(b"partial"):
             self._worker.log.warning(
                 "The store has a part of a dataset whose loading was not finished: dropped."
             )
             for db in self._worker.databases:
                 db.clear()
+            self.dropped_part = True
             return
-        self.holds_data = note(b"whole") is not None
-        for code in self._noted_functions:
+        self.holds_data = self._is_catching_up = note(b"whole") is not None
+        for code in load_functions(functions) if functions else ():
             self._worker.functions.load_from_file(code)
         position = json.loads(note(b"log") or b"null")
         self.log_position = tuple(position) if position else None
         self._worker.snapshots.loaded_aux = json.loads(note(b"stream") or b"{}")
+
+    def _introduce(self) -> None:
+        """Note what must be known before anything else can be read."""
+        self._note(b"format", FORMAT)
+        self._note(b"secret", self._secret)
 
     def _take_databases(self, numbers: list[int]) -> None:
         databases = self._worker.databases
@@ -175,6 +186,7 @@ class DiskTier:
         """All that there was to be read at the start is in the databases: commit it, and that the append-only
         file goes on from `log_position`. Raises StoreError and OSError."""
         self.holds_data = True
+        self._is_catching_up = False
         self._working = False
         if self._committing:
             self._finish_commit()
@@ -186,21 +198,23 @@ class DiskTier:
     async def keep_up(self) -> None:
         """Let the event loop turn; while a dataset is being loaded, also let the store keep up with it."""
         await asyncio.sleep(0)
-        if self.behind >= MANY and not self.error:
+        if self.behind >= MANY and not self.error and not self._is_catching_up:
             done = asyncio.Event()
             self.checkpoint(done.set)
             await done.wait()
         self._worker.eviction.relieve()
 
     def close(self) -> None:
-        """Everything is in the store when this returns. Raises StoreError and OSError."""
+        """Everything is in the store when this returns, unless the log on top of it was still being read.
+        Raises StoreError and OSError."""
         self._working = False
         if self._committing:
             self._finish_commit()
-        while self._dirty:
-            self._hand_over()
-        self._commit(self._worker.append_only.position, partial=self._worker.durability.is_loading)
-        self._finish_commit()
+        if not self._is_catching_up:
+            while self._dirty:
+                self._hand_over()
+            self._commit(self._worker.append_only.position, partial=self._worker.durability.is_loading)
+            self._finish_commit()
         self._link.close()
         self.store.close()
 
@@ -223,12 +237,13 @@ class DiskTier:
         self._expire()
         dirty = self._dirty
         late = time.monotonic() - self._last_commit >= SECONDS_BEHIND
-        if dirty >= MANY or (late and (dirty or self._touched or self._link.unsent)):
+        unnoted = self._noted != self._notable()
+        if dirty >= MANY or (late and (dirty or self._touched or self._link.unsent or unnoted)):
             self._begin()
 
     def _begin(self) -> None:
         """Start a cycle, unless one is under way."""
-        if not self._working and not self._committing and self._link is not None:
+        if not self._working and not self._committing and not self._is_catching_up:
             self._working = True
             self._loop.call_soon(self._work)
 
@@ -288,11 +303,12 @@ class DiskTier:
             keys, volatiles = by_number[number].totals(slot)
             name = b"total%b%b" % (number.to_bytes(2, "big"), slot.to_bytes(2, "big"))
             self._note(name, keys.to_bytes(4, "little") + volatiles.to_bytes(4, "little"))
-        functions = [library.code for library in worker.functions]
-        if functions != self._noted_functions:
-            self._noted_functions = functions
+        notable = self._notable()
+        if notable != self._noted:
+            self._noted = notable
+            functions, numbers = notable
             self._note(b"functions", dump_functions(functions))
-        self._note(b"databases", json.dumps([db.cold.number for db in worker.databases]).encode())
+            self._note(b"databases", json.dumps(numbers).encode())
         stream = {name: str(value) for name, value in worker.replication.snapshot_aux().items()}
         self._note(b"stream", json.dumps(stream).encode())
         self._note(b"log", json.dumps(log_position).encode())
@@ -305,11 +321,17 @@ class DiskTier:
         self._commits += 1
         self._link.put(frame(COMMIT, self._commits.to_bytes(8, "little")))
 
+    def _notable(self) -> tuple[list[bytes], list[int]]:
+        worker = self._worker
+        return [library.code for library in worker.functions], [db.cold.number for db in worker.databases]
+
     def _note(self, name: bytes, body: bytes) -> None:
         self._link.put(frame(NOTE, name, body))
 
     def _committed(self) -> None:
         self._committing = False
+        self._committing_touched = set()
+        self._committing_cleared = []
         self._last_commit = time.monotonic()
         for db in self._worker.databases:
             db.landed()
@@ -352,8 +374,10 @@ class DiskTier:
         self._working = True  # nothing is to be begun
         self._committing = False
         self._touched |= self._committing_touched
+        self._committing_touched = set()
         self._cleared_frames = self._committing_cleared + self._cleared_frames
-        self._noted_functions = []
+        self._committing_cleared = []
+        self._noted = None
         for db in self._worker.databases:
             db.lost()
         self._loop.call_later(RETRY_SECONDS, self._try_again)
@@ -364,6 +388,7 @@ class DiskTier:
         except (StoreError, OSError):
             self._loop.call_later(RETRY_SECONDS, self._try_again)
             return
+        self._introduce()
         for order in self._cleared_frames:
             self._link.put(order)
         self._working = False

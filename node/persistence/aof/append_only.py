@@ -89,6 +89,8 @@ class AppendOnly:
         """From where on the increments are to be read, if the rest is in the store. Raises AofError."""
         tier = self._worker.tier
         if self.manifest.continues_store:
+            if tier is not None and tier.dropped_part:
+                return self.next_position  # what it continues was given up for data that did not come whole
             if tier is None or not tier.holds_data:
                 raise AofError(
                     f"The AOF in {self.directory} continues the store of one with `storage-engine disk`, "
