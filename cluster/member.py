@@ -151,6 +151,15 @@ class Member:
         return {"cluster_enabled": 1}
 
     @property
+    def node_id(self) -> str:
+        return self.coordinator.myself.id
+
+    @property
+    def is_voting_primary(self) -> bool:
+        myself = self.coordinator.myself
+        return myself.is_primary and bool(myself.slots)
+
+    @property
     def replication_offset(self) -> int:
         """Bytes of the replication stream this worker produced or processed."""
         return self._facts.replication_offset()

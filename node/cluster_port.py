@@ -19,6 +19,14 @@ SLOT_ASK = 1
 class ClusterPort(Protocol):
     enabled: bool
 
+    @property
+    def node_id(self) -> str:
+        """How the cluster calls this worker; empty if there is none."""
+
+    @property
+    def is_voting_primary(self) -> bool:
+        """Whether this worker is a primary with slots: one whose end the cluster cannot ignore."""
+
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
         """Return if this worker may execute the command; raise the redirection or error if not.
 
@@ -49,6 +57,8 @@ class Standalone:
     """A worker that is a cluster of its own: it owns every key and redirects nobody."""
 
     enabled = False
+    node_id = ""
+    is_voting_primary = False
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
         return

@@ -20,6 +20,7 @@ import uvloop
 from node import log as log_lines
 from node.acl.file import AclFileError
 from node.config import Config, ConfigError
+from node.ending import Wish
 from node.errors import ReplyError
 from node.listeners import ListenError
 from node.log import Log
@@ -67,19 +68,17 @@ async def _life(config: Config, log: Log, make_cluster: MakeCluster | None) -> i
 
 
 def _signalled(worker: Worker, number: signal.Signals) -> None:
-    """End as the signal's setting says, whose words are SHUTDOWN's. NOW asks for what is always so."""
+    """End as the signal's setting says, whose words are SHUTDOWN's."""
     config = worker.config
     line, setting = (
         (log_lines.SIGTERM_RECEIVED, config.shutdown_on_sigterm)
         if number == signal.SIGTERM
         else (log_lines.SIGINT_RECEIVED, config.shutdown_on_sigint)
     )
-    words = setting.split()
-    save = True if "save" in words else False if "nosave" in words else None
     worker.log.warning(line)
     worker.log.notice(log_lines.SHUTDOWN_REQUESTED)
     try:
-        worker.shutdown(save=save, force="force" in words)
+        worker.ending.request(Wish.of(setting.split()))
     except ReplyError as error:
         worker.log.warning(f"{error.text} The worker goes on.")
 

@@ -23,6 +23,7 @@ from node.core.connection import Connection
 from node.core.engine import GATE_LOADING, Engine
 from node.core.hot_strings import install as install_hot_strings
 from node.core.reply_writer import encode_reply
+from node.ending import Ending
 from node.errors import ReplyError
 from node.handlers import registry
 from node.keyspace import encodings
@@ -139,6 +140,7 @@ class Worker:
         self.eviction = Eviction(self)
         config.on_change("import-mode", lambda _: self.choose_expiry())
         self.choose_expiry()
+        self.ending = Ending(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
 
     # --- life ----------------------------------------------------------------------------------------
@@ -184,25 +186,6 @@ class Worker:
         if self.config.unixsocket:
             os.unlink(self.config.unixsocket)
         self.log.notice(log.BYE)
-
-    def shutdown(self, *, save: bool | None = None, force: bool = False) -> None:
-        """End the worker: SHUTDOWN, SIGTERM. `save` None: if save points are configured.
-
-        Raises ReplyError, and goes on, if the dataset must be saved and cannot be, unless `force`d.
-        """
-        assert self.stopping is not None
-        if save is None:
-            save = bool(self.config.save)
-        if self.append_only.is_beginning and not force:
-            self.log.warning("Writing initial AOF, can't exit")
-            raise errors.SHUTDOWN_FAILED
-        if self.tier is not None and self.tier.error is not None and not force:
-            self.log.warning("The store of the disk tier is behind and cannot be written, can't exit")
-            raise errors.SHUTDOWN_FAILED
-        if save and not self.snapshots.save_before_exit() and not force:
-            raise errors.SHUTDOWN_FAILED
-        if not self.stopping.done():
-            self.stopping.set_result(0)
 
     def fail(self, reason: str) -> None:
         """End the worker because it cannot keep what it promised."""

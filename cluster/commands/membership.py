@@ -54,7 +54,14 @@ def replicate(member: Member, ctx: Any, args: list[bytes]) -> str:
 
 @cluster_command("cluster|failover")
 def failover(member: Member, ctx: Any, args: list[bytes]) -> str:
-    """FAILOVER [FORCE|TAKEOVER]: begins; the reply does not wait for the outcome."""
+    """FAILOVER [FORCE|TAKEOVER]: begins; the reply does not wait for the outcome.
+
+    From our primary, which leaves: FAILOVER FORCE REPLICAID node-id, an order to one of its replicas.
+    """
+    if ctx.replicated and len(args) == 3 and [word.upper() for word in args[:2]] == [b"FORCE", b"REPLICAID"]:
+        if text(args[2]) == member.node_id:
+            member.command(lambda coordinator, now: coordinator.failover("force", now, asked_by="primary"))
+        return OK
     if len(args) > 1:
         raise misused("failover")
     mode = args[0].lower() if args else b"default"

@@ -203,9 +203,9 @@ class Coordinator:
     def replicate_no_one(self, now: int) -> list[Effect]:
         return self._turn(now, node_commands.replicate_no_one)
 
-    def failover(self, mode: str, now: int) -> list[Effect]:
-        """`mode`: "default", "force" or "takeover"."""
-        return self._turn(now, lambda state: node_commands.failover(state, mode))
+    def failover(self, mode: str, now: int, asked_by: str = "user") -> list[Effect]:
+        """`mode`: "default", "force" or "takeover". `asked_by`: for the log."""
+        return self._turn(now, lambda state: node_commands.failover(state, mode, asked_by))
 
     def reset(self, hard: bool, now: int) -> list[Effect]:
         return self._turn(now, lambda state: node_commands.reset(state, hard))

@@ -29,13 +29,13 @@ def reset_manual_failover(state: State) -> None:
     state.manual = ManualFailover()
 
 
-def request_manual_failover(state: State, primary: Node, *, force: bool) -> None:
-    """On the replica: begin. With `force`, the primary is not asked."""
+def request_manual_failover(state: State, primary: Node, *, force: bool, asked_by: str) -> None:
+    """On the replica: begin. With `force`, the primary is not asked. `asked_by`: for the log."""
     reset_manual_failover(state)
     state.election = Election()
     state.manual.ends_at = state.now + state.settings.manual_failover_timeout
     if force:
-        state.log("notice", "Forced failover user request accepted.")
+        state.log("notice", f"Forced failover {asked_by} request accepted.")
         state.manual.can_start = True
         state.todo.failover = True
     else:

@@ -79,7 +79,7 @@ def replicate_no_one(state: State) -> None:
     state.todo.update_state = True
 
 
-def failover(state: State, mode: str) -> None:
+def failover(state: State, mode: str, asked_by: str = "user") -> None:
     """Take the primary's place: "default" as agreed with it, "force" without it, "takeover" without votes."""
     if mode not in ("default", "force", "takeover"):
         raise SYNTAX
@@ -95,7 +95,7 @@ def failover(state: State, mode: str) -> None:
         bump_without_consensus(state)
         replace_primary(state)
     else:
-        request_manual_failover(state, primary, force=mode == "force")
+        request_manual_failover(state, primary, force=mode == "force", asked_by=asked_by)
 
 
 def set_config_epoch(state: State, epoch: int) -> None:

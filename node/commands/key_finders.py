@@ -52,11 +52,11 @@ def _sort_ro(argv: Sequence[bytes]) -> list[KeyUse]:
 
 
 def _migrate(argv: Sequence[bytes]) -> list[KeyUse] | None:
-    """One key as argument 3, or with that empty all arguments after KEYS."""
+    """One key as argument 3, or with that empty all arguments after KEYS, unless there are none."""
     i = 6
     while i < len(argv):
         word = argv[i].upper()
-        if word == b"KEYS":
+        if word == b"KEYS" and i + 1 < len(argv):
             if argv[3]:
                 return None
             return [KeyUse(position, _MOVE) for position in range(i + 1, len(argv))]

@@ -93,7 +93,9 @@ SIZE = Integer(0, LONG_MAX, unsigned=True)
 MEMORY = Memory()
 TEXT = Text()
 ALLOWED_TO = Choice("no", "yes", "local")
-SHUTDOWN = Choices("default", "save", "nosave", "now", "force", exclusive=("save", "nosave"))
+SHUTDOWN = Choices(
+    "default", "save", "nosave", "now", "force", "safe", "failover", exclusive=("save", "nosave")
+)
 
 # Network and process
 # Unlike Redis, a worker keeps the addresses it started with.
@@ -118,7 +120,7 @@ _add("supervised", Choice("upstart", "systemd", "auto", "no"), "no", "immutable"
 _add("set-proc-title", BOOL, True, "immutable", "inert")
 _add("proc-title-template", Text(checks.title_template), "{title} {listen-addr} {server-mode}", "inert")
 _add("always-show-logo", BOOL, False, "immutable", "inert")
-_add("shutdown-timeout", COUNT, 10, "inert")
+_add("shutdown-timeout", COUNT, 10)
 _add("shutdown-on-sigterm", SHUTDOWN, "default")
 _add("shutdown-on-sigint", SHUTDOWN, "default")
 _add("hz", Integer(0, INT_MAX, clip=(1, 500)), 10)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from node import errors
+from node.ending import WORDS, Wish
 from node.errors import ReplyError
 from node.handlers.arguments import INT_MAX, INT_MIN, parse_int_between
 from node.handlers.registry import command
@@ -15,6 +16,7 @@ from node.replies import NO_REPLY, OK
 _SWAPDB_IN_CLUSTER = ReplyError("ERR SWAPDB is not allowed in cluster mode")
 _BAD_FIRST_INDEX = ReplyError("ERR invalid first DB index")
 _BAD_SECOND_INDEX = ReplyError("ERR invalid second DB index")
+_FAILOVER_ALONE = ReplyError("ERR SHUTDOWN FAILOVER is only supported in cluster mode.")
 _NO_SHUTDOWN = ReplyError("ERR No shutdown in progress.")
 
 
@@ -88,15 +90,20 @@ def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
 
 @command("shutdown")
 def shutdown(ctx: Any, args: list[bytes]) -> Any:
-    """SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] | ABORT. There is no reply: the connection closes."""
-    words = [arg.upper() for arg in args]
-    if words == [b"ABORT"]:
-        raise _NO_SHUTDOWN  # a shutdown is over before another command could be read
-    if set(words) - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE"} or {b"SAVE", b"NOSAVE"} <= set(words):
+    """SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] | ABORT. There is no reply: the connection
+    closes."""
+    words = {arg.decode("latin-1").lower() for arg in args}
+    if words == {"abort"}:
+        if not ctx.worker.ending.abort():
+            raise _NO_SHUTDOWN
+        return OK
+    if words - WORDS or {"save", "nosave"} <= words:
         raise errors.SYNTAX
-    save = True if b"SAVE" in words else False if b"NOSAVE" in words else None
-    if save is not False and ctx.worker.execution.running is not None:
+    wish = Wish.of(words)
+    if wish.failover and not ctx.worker.cluster.enabled:
+        raise _FAILOVER_ALONE
+    if wish.save is not False and ctx.worker.execution.running is not None:
         raise ctx.worker.execution.refusal  # what a script has half done is not to be saved
     ctx.worker.log.notice(SHUTDOWN_REQUESTED)
-    ctx.worker.shutdown(save=save, force=b"FORCE" in words)
+    ctx.worker.ending.request(wish, ctx)
     return NO_REPLY

@@ -40,6 +40,10 @@ class Peer:
         self.port = 0
         """Where it listens, as it told us; 0 if it did not."""
         self.capabilities: set[str] = set()
+        self.version: tuple[int, ...] = (0,)
+        """The Valkey whose stream it understands, as it told us; Redis does not tell."""
+        self.node_id = ""
+        """How the cluster calls it, if it told us."""
         self.rdb_only = False
         """It wants the snapshot alone (redis-cli --rdb), and never the stream."""
         self.state = "handshake"

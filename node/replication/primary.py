@@ -94,7 +94,11 @@ class Primary:
                 peer.capabilities.add(value.decode("latin-1").lower())
             case "rdb-only":
                 peer.rdb_only = value == b"1"
-            case "rdb-filter-only" | "version":
+            case "version":
+                peer.version = _version(value)
+            case "set-cluster-node-id":
+                peer.node_id = value.decode("latin-1")
+            case "rdb-filter-only":
                 pass
             case _:
                 return False
@@ -213,6 +217,10 @@ class Primary:
 
     # how far they are
 
+    def understand(self, version: tuple[int, ...]) -> bool:
+        """Whether every replica takes all that this Valkey puts into its stream. They share one stream."""
+        return all(peer.version >= version for peer in self.replicas())
+
     def acknowledged_by(self, offset: int) -> int:
         """How many replicas have everything up to `offset`."""
         return sum(peer.ack_offset >= offset for peer in self.online())
@@ -225,3 +233,11 @@ class Primary:
         """How many are online and were heard of within min-replicas-max-lag."""
         most = self._config.min_replicas_max_lag
         return sum(peer.lag(now) <= most for peer in self.online())
+
+
+def _version(value: bytes) -> tuple[int, ...]:
+    """`9.0.1` as numbers. Raises ReplyError."""
+    words = value.split(b".")
+    if len(words) != 3 or not all(word.isdigit() and len(word) < 4 for word in words):
+        raise ReplyError("ERR Unrecognized version format: " + value.decode("latin-1")[:64])
+    return tuple(map(int, words))

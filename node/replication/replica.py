@@ -99,6 +99,8 @@ class Introduction:
     offset: int
     """Of the last byte of it that we have."""
     announced_ip: str = ""
+    node_id: str = ""
+    """How the cluster calls us; empty if there is none."""
     takes_over: bool = False
     """It is our replica still, and shall become our primary now."""
     user: str = ""
@@ -115,6 +117,8 @@ class Introduction:
         if self.announced_ip:
             lines.append([b"REPLCONF", b"ip-address", self.announced_ip.encode()])
         lines.append([b"REPLCONF", b"version", READS_AS])
+        if self.node_id:
+            lines.append([b"REPLCONF", b"set-cluster-node-id", self.node_id.encode()])
         lines.append([b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"])
         return lines
 

@@ -205,6 +205,7 @@ class Replication:
             id=self.history.id,
             offset=self.offset,
             announced_ip=config.replica_announce_ip,
+            node_id=self._worker.cluster.node_id,
             user=config.masteruser,
             password=config.masterauth,
             takes_over=self.failover.in_progress,
@@ -350,6 +351,7 @@ class Replication:
         self.primary.acknowledge(session.id, offset, synced, self._worker.engine.now)
         self.waits.check()
         self.failover.check()
+        self._worker.ending.check()
         if self._worker.config.min_replicas_to_write:
             self._set_gates()
 

@@ -31,7 +31,6 @@ STILL_TO_COME: set[str] = set()
 
 OPTIONS_TO_COME = {
     "cluster|setslot": "TIMEOUT",
-    "shutdown": "SAFE FAILOVER",
 }
 """Words of commands that only Valkey knows, and that are refused here as Redis refuses them."""
 

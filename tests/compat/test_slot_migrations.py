@@ -1,4 +1,4 @@
-"""CLUSTER MIGRATESLOTS and its kin refuse the same things in the same words as Valkey."""
+"""CLUSTER MIGRATESLOTS, SETSLOT, SHUTDOWN and their kin refuse the same in the same words as Valkey."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Any
 from tests.harness.slot_moves import Pair, moving_pair
 
 COMMANDS = """
+SHUTDOWN SAFE
+SHUTDOWN FAILOVER SAFE NOW
+SHUTDOWN SAFE ABORT
+SHUTDOWN ABORT FAILOVER
+SHUTDOWN ABORT ABORT
+SHUTDOWN SAFE SAVE NOSAVE
 CLUSTER MIGRATESLOTS a b
 CLUSTER MIGRATESLOTS SLOTSRANGE 1
 CLUSTER MIGRATESLOTS SLOTSRANGE 1 2

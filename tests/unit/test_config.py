@@ -118,6 +118,8 @@ def test_config_set_accepts_and_refuses_what_the_oracle_does() -> None:
             reply = connection.command("CONFIG", "SET", name, probe)
             theirs = reply.text
             ours = outcome(name, probe)
+            if name.startswith("shutdown-on"):
+                ours = ours.replace(", safe, failover", "")  # Valkey's
             if ours != theirs and (name, probe) not in DIFFERENT:
                 differences.append((name, probe, theirs, ours))
     assert differences == []
