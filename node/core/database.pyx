@@ -12,8 +12,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from node.core.hash cimport Hash, soonest_due
+from node.core.integer_text cimport canonical_number
 from node.core.keyspace cimport CLOCK_MASK, TYPE_NAMES, Key, key_from_bytes, value_of
-from node.core.listpack cimport canonical_number
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IN_FLIGHT,

@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
-from node.core.listpack cimport print_number
+from node.core.integer_text cimport print_number
 
 cdef extern from *:
     """

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from node.core.listpack cimport Element, element_bytes, element_get
+from node.core.listpack_walk cimport Element, element_bytes, element_get
 
 cdef enum:
     PAIRS = 2               # elements for each field: field, value

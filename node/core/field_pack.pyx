@@ -9,17 +9,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from node.core.listpack cimport (
-    element_as_bytes,
     pack_append,
     pack_append_number,
     pack_delete,
-    pack_find,
-    pack_first,
     pack_insert,
     pack_insert_number,
-    pack_next,
     pack_replace,
 )
+from node.core.listpack_walk cimport element_as_bytes, pack_find, pack_first, pack_next
 
 from node.core.listpack import Malformed
 

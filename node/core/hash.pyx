@@ -42,17 +42,8 @@ from node.core.field_table cimport (
     fields_scan,
     fields_set,
 )
-from node.core.listpack cimport (
-    PACK_LARGEST,
-    element_as_bytes,
-    pack_bytes,
-    pack_check,
-    pack_copy,
-    pack_count,
-    pack_delete,
-    pack_first,
-    pack_new,
-)
+from node.core.listpack cimport PACK_LARGEST, pack_copy, pack_delete, pack_new
+from node.core.listpack_walk cimport element_as_bytes, pack_bytes, pack_check, pack_count, pack_first
 from node.core.member_table cimport Member, members_random, members_shed, random_number
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique

@@ -15,22 +15,24 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
+from node.core.integer_text cimport canonical_number
 from node.core.listpack cimport (
-    canonical_number,
-    element_bytes,
     pack_append,
-    pack_bytes,
-    pack_check,
     pack_copy,
-    pack_count,
     pack_delete,
-    pack_first,
     pack_insert,
-    pack_last,
     pack_new,
     pack_prepend,
-    pack_prev,
     pack_replace,
+)
+from node.core.listpack_walk cimport (
+    element_bytes,
+    pack_bytes,
+    pack_check,
+    pack_count,
+    pack_first,
+    pack_last,
+    pack_prev,
     pack_seek,
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take

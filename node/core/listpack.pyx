@@ -18,133 +18,44 @@ canonical decimal text of a 64-bit integer is stored as integer, so an integer r
 Source: listpack.c of Redis.
 
 It is the form in which small collections live in memory, in files and in DUMP's payloads alike. Compiled
-datatypes work on it in place with the functions of listpack.pxd, which trust the bytes; bytes from elsewhere go
-through `pack_check` first. All changes are one operation, `pack_splice`: some bytes of elements give way to
-others. Python gets `encode` and `decode`, and pieces of them for those that put elements together themselves.
+datatypes work on it in place: listpack_walk.pyx reads, this file makes and changes. All changes are one operation,
+`pack_splice`: some bytes of elements give way to others. Python gets `encode` and `decode`, and pieces of them for
+those that put elements together themselves.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memmove
 
+from node.core.integer_text cimport canonical_number
+from node.core.listpack_walk cimport (
+    LONGEST_BACKLEN,
+    PACK_COUNT_UNKNOWN,
+    PACK_END,
+    PACK_FRAME,
+    PACK_HEADER,
+    backlen_size,
+    element_as_bytes,
+    element_bytes,
+    pack_bytes,
+    pack_check,
+    put_backlen,
+)
 from node.core.memory cimport malloc_usable_size, release, resize, take
 
 HEADER_LENGTH = PACK_HEADER
 
 cdef enum:
     LONGEST_HEAD = 9         # encoding byte and the largest integer
-    LONGEST_BACKLEN = 5
     SHORT_TEXT = 64          # lengths below have 6 bits
     MIDDLE_TEXT = 4096       # lengths below have 12 bits
-    LONGEST_NUMBER = 20      # digits of an int64, with the sign
 
 
 class Malformed(ValueError):
     """A packed encoding that contradicts itself."""
 
 
-# --- lengths -------------------------------------------------------------------------------------------------
-
-
-cdef inline uint32_t backlen_size(uint32_t length) noexcept nogil:
-    """Bytes of the backlen of an element of so many. Redis leaves the largest number of each size unused."""
-    if length <= 127:
-        return 1
-    if length < 16383:
-        return 2
-    if length < 2097151:
-        return 3
-    return 4 if length < 268435455 else 5
-
-
-cdef inline void put_backlen(uint8_t* out, uint32_t length, uint32_t size) noexcept nogil:
-    cdef uint32_t i = size
-    while i > 1:
-        i -= 1
-        out[i] = <uint8_t>(length & 0x7F | 0x80)
-        length >>= 7
-    out[0] = <uint8_t>length
-
-
-cdef inline uint32_t body_length(const uint8_t* at) noexcept nogil:
-    """Bytes of encoding and data; 0 for an unknown encoding."""
-    cdef uint8_t first = at[0]
-    if first < 0x80:
-        return 1
-    if first < 0xC0:
-        return 1 + (first & 0x3F)
-    if first < 0xE0:
-        return 2
-    if first < 0xF0:
-        return 2 + ((<uint32_t>(first & 0x0F) << 8) | at[1])
-    if first == 0xF0:
-        return 5 + read_uint32(at + 1)
-    if first <= 0xF3:
-        return first - 0xF1 + 3
-    return 9 if first == 0xF4 else 0
-
-
-cdef inline uint32_t read_uint32(const uint8_t* data) noexcept nogil:
-    cdef uint32_t number
-    memcpy(&number, data, 4)
-    return number
-
-
-cdef uint32_t element_bytes(const uint8_t* at) noexcept nogil:
-    """All bytes of the element at `at`."""
-    cdef uint32_t length = body_length(at)
-    return length + backlen_size(length)
-
-
 # --- encoding ------------------------------------------------------------------------------------------------
-
-
-cdef bint canonical_number(const char* text, size_t length, int64_t* number) noexcept nogil:
-    """Whether `text` is what printing some int64 would give, which is then `number`."""
-    cdef uint64_t magnitude = 0
-    cdef size_t i = 0
-    cdef bint negative
-    if length == 0 or length > LONGEST_NUMBER:
-        return False
-    negative = text[0] == c"-"
-    if negative:
-        i = 1
-    if length - i < 1 or length - i > 19:
-        return False
-    if text[i] == c"0":
-        number[0] = 0
-        return length == 1
-    while i < length:
-        if text[i] < c"0" or text[i] > c"9":
-            return False
-        magnitude = magnitude * 10 + <uint64_t>(text[i] - c"0")
-        i += 1
-    if magnitude > (<uint64_t>1 << 63) - (0 if negative else 1):
-        return False
-    number[0] = <int64_t>(0 - magnitude if negative else magnitude)
-    return True
-
-
-cdef size_t print_number(int64_t number, char* digits) noexcept nogil:
-    """The decimal text of `number` into `digits`; returns its length."""
-    cdef uint64_t magnitude = 0 - <uint64_t>number if number < 0 else <uint64_t>number
-    cdef char[DIGITS] reversed_digits
-    cdef size_t count = 0
-    cdef size_t length = 0
-    while True:
-        reversed_digits[count] = <char>(c"0" + magnitude % 10)
-        count += 1
-        magnitude //= 10
-        if magnitude == 0:
-            break
-    if number < 0:
-        digits[0] = c"-"
-        length = 1
-    while count:
-        count -= 1
-        digits[length] = reversed_digits[count]
-        length += 1
-    return length
 
 
 cdef inline uint32_t put_number(uint8_t* out, int64_t number) noexcept nogil:
@@ -231,210 +142,6 @@ cdef uint8_t* pack_trim(uint8_t* pack) noexcept nogil:
         return pack
     moved = <uint8_t*>resize(pack, pack_bytes(pack))
     return pack if moved == NULL else moved
-
-
-cdef int64_t pack_check(const uint8_t* data, size_t length) noexcept nogil:
-    """The number of elements in `data`, -1 if it is no listpack. Every length in it is checked."""
-    cdef size_t at = PACK_HEADER
-    cdef size_t end, room
-    cdef uint32_t body, size
-    cdef int64_t count = 0
-    cdef uint16_t said
-    cdef uint8_t[LONGEST_BACKLEN] backlen
-    if length < PACK_FRAME or read_uint32(data) != length or data[length - 1] != PACK_END:
-        return -1
-    end = length - 1
-    while at < end:
-        room = end - at
-        if data[at] >= 0xE0 and room < 2:
-            return -1
-        # a length of 32 bits must not wrap around once the encoding is added
-        if data[at] == 0xF0 and (room < 6 or read_uint32(data + at + 1) > room):
-            return -1
-        body = body_length(data + at)
-        if body == 0 or body >= room:
-            return -1
-        size = backlen_size(body)
-        if size > room - body:
-            return -1
-        put_backlen(backlen, body, size)
-        if memcmp(backlen, data + at + body, size) != 0:
-            return -1
-        at += body + size
-        count += 1
-    memcpy(&said, data + 4, 2)
-    return -1 if said != PACK_COUNT_UNKNOWN and said != count else count
-
-
-cdef uint32_t pack_count(uint8_t* pack) noexcept nogil:
-    """How many elements there are. Beyond 65534 they must be counted."""
-    cdef uint32_t count = (<uint16_t*>(pack + 4))[0]
-    cdef uint8_t* at
-    if count != PACK_COUNT_UNKNOWN:
-        return count
-    count = 0
-    at = pack + PACK_HEADER
-    while at[0] != PACK_END:
-        at += element_bytes(at)
-        count += 1
-    if count < PACK_COUNT_UNKNOWN:
-        (<uint16_t*>(pack + 4))[0] = <uint16_t>count
-    return count
-
-
-# --- walking -------------------------------------------------------------------------------------------------
-
-
-cdef uint8_t* pack_first(uint8_t* pack) noexcept nogil:
-    """The first element, NULL where there is none."""
-    return NULL if pack[PACK_HEADER] == PACK_END else pack + PACK_HEADER
-
-
-cdef uint8_t* pack_last(uint8_t* pack) noexcept nogil:
-    """The last element, NULL where there is none."""
-    return pack_prev(pack, pack + pack_bytes(pack) - 1)
-
-
-cdef uint8_t* pack_next(uint8_t* pack, const uint8_t* at) noexcept nogil:
-    """The element behind `at`, NULL behind the last."""
-    at += element_bytes(at)
-    return NULL if at[0] == PACK_END else <uint8_t*>at
-
-
-cdef uint8_t* pack_prev(uint8_t* pack, const uint8_t* at) noexcept nogil:
-    """The element before `at`, which may be the end mark; NULL before the first."""
-    cdef uint32_t length = 0
-    cdef uint32_t shift = 0
-    if at == pack + PACK_HEADER:
-        return NULL
-    at -= 1
-    while at[0] & 0x80:
-        length |= <uint32_t>(at[0] & 0x7F) << shift
-        shift += 7
-        at -= 1
-    length |= <uint32_t>at[0] << shift
-    return <uint8_t*>at - length
-
-
-cdef uint8_t* pack_seek(uint8_t* pack, int64_t index) noexcept nogil:
-    """The element of an index, negative ones counted from the end; NULL where there is none."""
-    cdef int64_t count = pack_count(pack)
-    cdef uint8_t* at
-    if index < 0:
-        index += count
-    if index < 0 or index >= count:
-        return NULL
-    if index <= count // 2:
-        at = pack + PACK_HEADER
-        while index:
-            at += element_bytes(at)
-            index -= 1
-        return at
-    at = pack + pack_bytes(pack) - 1
-    while index < count:
-        at = pack_prev(pack, at)
-        index += 1
-    return at
-
-
-# --- one element ---------------------------------------------------------------------------------------------
-
-
-cdef void element_get(const uint8_t* at, Element* out) noexcept nogil:
-    """What the element at `at` is: a string inside the pack, or an integer."""
-    cdef uint8_t first = at[0]
-    cdef int64_t number = 0
-    cdef uint32_t width
-    out.text = NULL
-    if first < 0x80:
-        out.number = first
-    elif first < 0xC0:
-        out.text = <const char*>at + 1
-        out.length = first & 0x3F
-    elif first < 0xE0:
-        number = (<int64_t>(first & 0x1F) << 8) | at[1]
-        out.number = number - 0x2000 if number >= 0x1000 else number
-    elif first < 0xF0:
-        out.text = <const char*>at + 2
-        out.length = (<uint32_t>(first & 0x0F) << 8) | at[1]
-    elif first == 0xF0:
-        out.text = <const char*>at + 5
-        out.length = read_uint32(at + 1)
-    else:
-        width = 8 if first == 0xF4 else first - 0xF1 + 2
-        memcpy(&number, at + 1, width)
-        # the sign, from the top of `width` bytes to the top of eight
-        out.number = <int64_t>(<uint64_t>number << (64 - 8 * width)) >> (64 - 8 * width)
-
-
-cdef const char* element_text(const uint8_t* at, char* digits, size_t* length) noexcept nogil:
-    """The element as text: inside the pack, or printed into `digits`, which has room for DIGITS bytes."""
-    cdef Element element
-    element_get(at, &element)
-    if element.text != NULL:
-        length[0] = element.length
-        return element.text
-    length[0] = print_number(element.number, digits)
-    return digits
-
-
-cdef bytes element_as_bytes(const uint8_t* at):
-    cdef char[DIGITS] digits
-    cdef size_t length
-    cdef const char* text = element_text(at, digits, &length)
-    return PyBytes_FromStringAndSize(text, length)
-
-
-cdef inline bint equals(
-    const uint8_t* at, const char* text, size_t length, bint is_number, int64_t number
-) noexcept nogil:
-    """Whether the element is `text`, which is `number` if `is_number`."""
-    cdef Element element
-    element_get(at, &element)
-    if element.text == NULL:
-        return is_number and element.number == number
-    return element.length == length and memcmp(element.text, text, length) == 0
-
-
-cdef bint element_equals(const uint8_t* at, const char* text, size_t length) noexcept nogil:
-    cdef int64_t number = 0
-    cdef bint is_number = canonical_number(text, length, &number)
-    return equals(at, text, length, is_number, number)
-
-
-cdef uint8_t* pack_find(
-    uint8_t* pack, const uint8_t* start, const char* text, size_t length, uint32_t skip
-) noexcept nogil:
-    """The first element, of each `skip + 1` from `start` on, that is `text`; NULL where there is none.
-
-    With fields and values in turn, `skip` 1 looks at the fields alone. `start` may be NULL: an empty pack.
-    """
-    cdef int64_t number = 0
-    cdef bint is_number = canonical_number(text, length, &number)
-    cdef uint32_t left
-    if start == NULL:
-        return NULL
-    while start[0] != PACK_END:
-        if 0x80 <= start[0] < 0xC0:  # short text, as most are
-            if (start[0] & 0x3F) == length and memcmp(start + 1, text, length) == 0:
-                return <uint8_t*>start
-        elif equals(start, text, length, is_number, number):
-            return <uint8_t*>start
-        start = behind(start)
-        left = skip
-        while left and start[0] != PACK_END:
-            start = behind(start)
-            left -= 1
-    return NULL
-
-
-cdef inline const uint8_t* behind(const uint8_t* at) noexcept nogil:
-    """The element behind `at`, or the end mark."""
-    if at[0] < 0x80:
-        return at + 2
-    if at[0] < 0xC0:
-        return at + 2 + (at[0] & 0x3F)
-    return at + element_bytes(at)
 
 
 # --- changing ------------------------------------------------------------------------------------------------
@@ -621,14 +328,6 @@ def encode_integer(int64_t number) -> bytes:
     cdef uint32_t length = put_number(head, number)
     put_backlen(head + length, length, 1)
     return PyBytes_FromStringAndSize(<char*>head, length + 1)
-
-
-def canonical_integer(bytes text not None) -> int | None:
-    """The 64-bit integer whose decimal text is exactly `text`, or None."""
-    cdef int64_t number
-    if canonical_number(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), &number):
-        return number
-    return None
 
 
 def element_at(bytes blob not None, Py_ssize_t at) -> tuple[bytes, int]:

@@ -8,7 +8,8 @@ both ways.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memset
 
-from node.core.listpack cimport DIGITS, element_text, pack_count, pack_first, pack_next
+from node.core.integer_text cimport DIGITS
+from node.core.listpack_walk cimport element_text, pack_count, pack_first, pack_next
 from node.core.member_table cimport member_hash
 from node.core.memory cimport release, take
 

@@ -11,16 +11,15 @@ from libc.stdlib cimport strtod
 from libc.string cimport memcpy
 
 from node.core.double_digits cimport DOUBLE_TEXT, print_double
-from node.core.listpack cimport (
-    DIGITS,
+from node.core.integer_text cimport DIGITS
+from node.core.listpack cimport pack_delete, pack_insert
+from node.core.listpack_walk cimport (
     Element,
     element_bytes,
     element_get,
     element_text,
-    pack_delete,
     pack_find,
     pack_first,
-    pack_insert,
     pack_next,
 )
 from node.core.ordered_index cimport BELOW_ENTRY, Probe, is_before

@@ -17,22 +17,24 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from node.core.listpack cimport (
-    PACK_HEADER,
     PACK_LARGEST,
+    pack_append,
+    pack_copy,
+    pack_delete,
+    pack_insert,
+    pack_prepend,
+    pack_replace,
+)
+from node.core.listpack_walk cimport (
+    PACK_HEADER,
     element_as_bytes,
     element_bytes,
     element_equals,
-    pack_append,
     pack_bytes,
-    pack_copy,
-    pack_delete,
     pack_first,
-    pack_insert,
     pack_last,
     pack_next,
-    pack_prepend,
     pack_prev,
-    pack_replace,
     pack_seek,
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take, take_zeroed

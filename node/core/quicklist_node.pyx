@@ -8,17 +8,8 @@ than that by itself becomes a plain node of its own. Source: quicklist.c of Redi
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from node.core.listpack cimport (
-    PACK_FRAME,
-    PACK_HEADER,
-    PACK_LARGEST,
-    element_bytes,
-    pack_append,
-    pack_bytes,
-    pack_delete,
-    pack_new,
-    pack_splice,
-)
+from node.core.listpack cimport PACK_LARGEST, pack_append, pack_delete, pack_new, pack_splice
+from node.core.listpack_walk cimport PACK_FRAME, PACK_HEADER, element_bytes, pack_bytes
 from node.core.memory cimport release, take, take_zeroed
 
 cdef enum:

@@ -21,18 +21,18 @@ from libc.string cimport memcpy, memmove
 from node.core.crc64 cimport crc64_of
 from node.core.field_table cimport FieldTable, field_due, field_value
 from node.core.hash cimport Hash, soonest_due
+from node.core.integer_text cimport canonical_number
 from node.core.intset cimport intset_bytes
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport CLOCK_MASK, Keyspace
 from node.core.list cimport List
-from node.core.listpack cimport canonical_number, pack_bytes
+from node.core.listpack_walk cimport pack_bytes
 from node.core.lzf cimport lzf_pack
 from node.core.member_table cimport Member, MemberPlace, MemberTable, member_key, members_next
 from node.core.memory cimport release, resize, take
 from node.core.ordered_index cimport Place, key_of, score_of, tree_at, tree_next
 from node.core.quicklist_node cimport Node
 from node.core.ranking cimport Ranking
-from node.core.record_head cimport Head, read_head
 from node.core.rdb_codes cimport (
     CODE_HASH,
     CODE_HASH_LISTPACK,
@@ -59,6 +59,7 @@ from node.core.rdb_codes cimport (
     STRING_INT32,
     STRING_LZF,
 )
+from node.core.record_head cimport Head, read_head
 from node.core.set cimport HASHTABLE, INTSET, Set
 from node.core.slot_table cimport (
     HAS_EXPIRY,

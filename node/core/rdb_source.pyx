@@ -15,7 +15,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from node.core.crc64 cimport crc64_of
-from node.core.listpack cimport print_number
+from node.core.integer_text cimport print_number
 from node.core.lzf cimport lzf_unpack
 from node.core.memory cimport release, resize
 from node.core.rdb_codes cimport (

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from node.core.listpack cimport DIGITS
+from node.core.integer_text cimport DIGITS
 from node.core.member_table cimport MemberPlace
 
 cdef enum SetKind:

@@ -14,6 +14,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from node.core.integer_text cimport DIGITS, canonical_number, print_number
 from node.core.intset cimport (
     INTSET_LARGEST,
     intset_add,
@@ -25,24 +26,17 @@ from node.core.intset cimport (
     intset_new,
     intset_remove_at,
 )
-from node.core.listpack cimport (
-    DIGITS,
-    PACK_LARGEST,
+from node.core.listpack cimport PACK_LARGEST, pack_append, pack_delete, pack_new, text_size
+from node.core.listpack_walk cimport (
     Element,
-    canonical_number,
     element_get,
-    pack_append,
     pack_bytes,
     pack_check,
     pack_count,
-    pack_delete,
     pack_find,
     pack_first,
-    pack_new,
     pack_next,
     pack_seek,
-    print_number,
-    text_size,
 )
 from node.core.member_table cimport (
     Member,

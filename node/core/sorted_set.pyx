@@ -14,21 +14,17 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from node.core.double_digits cimport DOUBLE_TEXT
-from node.core.listpack cimport (
-    DIGITS,
-    PACK_LARGEST,
+from node.core.integer_text cimport DIGITS
+from node.core.listpack cimport PACK_LARGEST, pack_copy, pack_delete, pack_new, text_size
+from node.core.listpack_walk cimport (
     element_as_bytes,
     element_text,
     pack_bytes,
     pack_check,
-    pack_copy,
     pack_count,
-    pack_delete,
     pack_first,
-    pack_new,
     pack_next,
     pack_seek,
-    text_size,
 )
 from node.core.member_table cimport Member, members_scan
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take

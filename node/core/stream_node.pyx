@@ -18,7 +18,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
-from node.core.listpack cimport (
+from node.core.listpack cimport pack_append, pack_append_number, pack_copy, pack_new, pack_replace_number
+from node.core.listpack_walk cimport (
     PACK_END,
     PACK_HEADER,
     Element,
@@ -26,14 +27,9 @@ from node.core.listpack cimport (
     element_bytes,
     element_equals,
     element_get,
-    pack_append,
-    pack_append_number,
     pack_bytes,
     pack_check,
-    pack_copy,
-    pack_new,
     pack_prev,
-    pack_replace_number,
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, resize, take
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node import errors
-from node.core.listpack import canonical_integer
+from node.core.integer_text import canonical_integer
 from node.core.parse_double import parse_double
 from node.errors import ReplyError
 

@@ -2,8 +2,8 @@
 
 A command's reply becomes a Lua value as the protocol the script chose (`redis.setresp`) would carry it: in
 RESP2 null is false, a double a string, a map a flat array; in RESP3 null is nil and the richer types are
-tables with one field that names them. `core/lua` takes what is plain by itself, and turns results into
-replies.
+tables with one field that names them. `core/lua` takes what is plain by itself, `core/lua_reply` turns
+results into replies.
 """
 
 from __future__ import annotations

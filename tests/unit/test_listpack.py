@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from node.core import listpack
+from node.core.integer_text import canonical_integer
 from node.core.listpack import Malformed
 from tests.harness.servers import ROOT, Oracle
 
@@ -210,14 +211,14 @@ def test_elements(element: bytes, expected: str) -> None:
 @given(integers)
 def test_integers(number: int) -> None:
     assert listpack.encode_integer(number) == listpack.encode_element(b"%d" % number)
-    assert listpack.canonical_integer(b"%d" % number) == number
+    assert canonical_integer(b"%d" % number) == number
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"-", b"-0", b"+1", b"01", b"1 ", b"1_0", b"9223372036854775808", b"-9223372036854775809"]
 )
 def test_what_is_no_canonical_integer(text: bytes) -> None:
-    assert listpack.canonical_integer(text) is None
+    assert canonical_integer(text) is None
 
 
 def test_more_than_65535_elements_are_counted(probe: Any) -> None:

@@ -1,10 +1,12 @@
 # cython: language_level=3
-"""The functions of node/core/listpack.pxd with Python's face, for tests alone (test_listpack.py compiles it)."""
+"""The functions of node/core/listpack.pxd and listpack_walk.pxd with Python's face, for tests alone (test_listpack.py compiles it)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from node.core.integer_text cimport DIGITS, canonical_number, print_number
 from node.core.listpack cimport *
+from node.core.listpack_walk cimport *
 from node.core.memory cimport release
 
 

@@ -1,0 +1,3 @@
+"""What Python sees of the text of integers (integer_text.pyx)."""
+
+def canonical_integer(text: bytes) -> int | None: ...
