@@ -234,17 +234,22 @@ class Coordinator:
     def flush_slots(self, now: int) -> list[Effect]:
         return self._turn(now, slot_commands.flush_slots)
 
-    def set_slot_migrating(self, slot: int, node_id: str, now: int) -> list[Effect]:
-        return self._turn(now, lambda state: slot_commands.set_slot_migrating(state, slot, node_id))
+    def check_set_slot(self, action: str, slot: int, node_id: str) -> None:
+        """Raises ReplyError if `set_slot` is impossible."""
+        slot_commands.check_set_slot(self._state, action, slot, node_id)
 
-    def set_slot_importing(self, slot: int, node_id: str, now: int) -> list[Effect]:
-        return self._turn(now, lambda state: slot_commands.set_slot_importing(state, slot, node_id))
+    def set_slot(
+        self, action: str, slot: int, node_id: str, now: int, by_primary: bool = False
+    ) -> list[Effect]:
+        """`action`: "migrating", "importing", "node" or "stable"; `node_id` is empty for the last.
+        `by_primary`: our primary says so, and has checked it."""
 
-    def set_slot_stable(self, slot: int, now: int) -> list[Effect]:
-        return self._turn(now, lambda state: slot_commands.set_slot_stable(state, slot))
+        def change(state: State) -> None:
+            if not by_primary:
+                slot_commands.check_set_slot(state, action, slot, node_id)
+            slot_commands.set_slot(state, action, slot, node_id)
 
-    def set_slot_node(self, slot: int, node_id: str, now: int) -> list[Effect]:
-        return self._turn(now, lambda state: slot_commands.set_slot_node(state, slot, node_id))
+        return self._turn(now, change)
 
     def take_slots(self, slots: int, now: int) -> list[Effect]:
         """A whole migration ends: this node owns the slots of this bitmap."""

@@ -4,6 +4,10 @@ A slot moves in four steps that redis-cli and `cluster/migration` drive: the tar
 the source MIGRATING, the keys follow one by one, and both (then all primaries) are told NODE <target>.
 With the last step the target takes a new config epoch without a vote, so that its claim beats the
 source's everywhere.
+
+As in Valkey, a primary has its replicas take each step before itself, through the stream of writes: a slot
+in motion then stays so when one of them takes its place. A replica takes what its primary has checked, and
+leaves epochs and roles to it.
 """
 
 from __future__ import annotations
@@ -78,11 +82,6 @@ def take_slots(state: State, slots: int) -> None:
 # --- SETSLOT
 
 
-def _check_primary(state: State) -> None:
-    if not state.myself.is_primary:
-        raise ReplyError("ERR Please use SETSLOT only with masters.")
-
-
 def _partner(state: State, node_id: str) -> Node:
     node = state.topology.nodes.get(node_id)
     if node is None:
@@ -92,52 +91,79 @@ def _partner(state: State, node_id: str) -> Node:
     return node
 
 
-def set_slot_migrating(state: State, slot: int, node_id: str) -> None:
+def check_set_slot(state: State, action: str, slot: int, node_id: str) -> None:
+    """Raises ReplyError if `set_slot_<action>` is impossible; `node_id` is empty for "stable"."""
+    myself, owner = state.myself, state.topology.slots[slot]
+    if not myself.is_primary:
+        raise ReplyError("ERR Please use SETSLOT only with masters.")
+    match action:
+        case "migrating":
+            if owner is not myself:
+                raise ReplyError(f"ERR I'm not the owner of hash slot {slot}")
+            _partner(state, node_id)
+        case "importing":
+            if owner is myself:
+                raise ReplyError(f"ERR I'm already the owner of hash slot {slot}")
+            _partner(state, node_id)
+        case "node":
+            node = _new_owner(state, node_id)
+            if owner is myself and node is not myself and state.facts.keys_in_slot(slot):
+                raise ReplyError(
+                    f"ERR Can't assign hashslot {slot} to a different node "
+                    "while I still hold keys for this hash slot."
+                )
+
+
+def _new_owner(state: State, node_id: str) -> Node:
+    node = state.topology.nodes.get(node_id)
+    if node is None:
+        raise ReplyError(f"ERR Unknown node {node_id}")
+    if node.is_replica:
+        raise ReplyError("ERR Target node is not a master")
+    return node
+
+
+def set_slot(state: State, action: str, slot: int, node_id: str) -> None:
+    """What has been checked: "migrating", "importing", "node", or "stable", without a node."""
+    match action:
+        case "migrating":
+            _set_migrating(state, slot, node_id)
+        case "importing":
+            _set_importing(state, slot, node_id)
+        case "node":
+            _set_node(state, slot, node_id)
+        case "stable":
+            _set_stable(state, slot)
+
+
+def _set_migrating(state: State, slot: int, node_id: str) -> None:
     """Keys of this slot are leaving for `node_id`: answer ASK for those that are gone."""
-    _check_primary(state)
-    if state.topology.slots[slot] is not state.myself:
-        raise ReplyError(f"ERR I'm not the owner of hash slot {slot}")
     state.topology.migrating[slot] = _partner(state, node_id)
     state.topology.touched |= 1 << slot
     _changed(state)
 
 
-def set_slot_importing(state: State, slot: int, node_id: str) -> None:
+def _set_importing(state: State, slot: int, node_id: str) -> None:
     """Keys of this slot are arriving from `node_id`: serve it to clients that say ASKING."""
-    _check_primary(state)
-    if state.topology.slots[slot] is state.myself:
-        raise ReplyError(f"ERR I'm already the owner of hash slot {slot}")
     state.topology.importing[slot] = _partner(state, node_id)
     state.topology.touched |= 1 << slot
     _changed(state)
 
 
-def set_slot_stable(state: State, slot: int) -> None:
+def _set_stable(state: State, slot: int) -> None:
     """The slot is not in motion any more."""
-    _check_primary(state)
     state.topology.importing.pop(slot, None)
     state.topology.migrating.pop(slot, None)
     state.topology.touched |= 1 << slot
     _changed(state)
 
 
-def set_slot_node(state: State, slot: int, node_id: str) -> None:
+def _set_node(state: State, slot: int, node_id: str) -> None:
     """The slot belongs to `node_id` from now on."""
-    _check_primary(state)
     topology, myself = state.topology, state.myself
-    node = topology.nodes.get(node_id)
-    if node is None:
-        raise ReplyError(f"ERR Unknown node {node_id}")
-    if node.is_replica:
-        raise ReplyError("ERR Target node is not a master")
+    node = _new_owner(state, node_id)
     was_mine = topology.slots[slot] is myself
-    keys = state.facts.keys_in_slot(slot)
-    if was_mine and node is not myself and keys:
-        raise ReplyError(
-            f"ERR Can't assign hashslot {slot} to a different node "
-            "while I still hold keys for this hash slot."
-        )
-    if not keys:
+    if not state.facts.keys_in_slot(slot):
         topology.migrating.pop(slot, None)
     topology.touched |= 1 << slot
     topology.assign_slots(node, 1 << slot)
@@ -147,6 +173,8 @@ def set_slot_node(state: State, slot: int, node_id: str) -> None:
             "notice", f"Configuration change detected. Reconfiguring myself as a replica of {node.named()}"
         )
         become_replica_of(state, node)
+    elif node is myself.primary:
+        topology.importing.pop(slot, None)
     elif node is myself and slot in topology.importing:
         if bump_without_consensus(state):
             state.log("notice", f"configEpoch updated after importing slot {slot}")

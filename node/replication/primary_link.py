@@ -35,6 +35,7 @@ KEEPALIVE_SECONDS: Final = 1.0
 KEEPALIVE: Final = b"\n"
 SLICE_SECONDS: Final = 0.005
 """How long stream commands are applied at a stretch."""
+_NO_DATA: Final = frozenset((b"SETSLOT", b"FAILOVER"))
 
 
 class PrimaryLink(asyncio.Protocol):
@@ -249,7 +250,9 @@ class PrimaryLink(asyncio.Protocol):
             self._transaction.clear()
             self._replication.record(raw)
         else:
-            self._replication.record(command.raw, name not in FOR_REPLICAS)
+            self._replication.record(
+                command.raw, name not in FOR_REPLICAS and not _is_about_the_cluster(argv)
+            )
 
     # the snapshot
 
@@ -331,3 +334,8 @@ class PrimaryLink(asyncio.Protocol):
         self._spool = None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._spool_path)
+
+
+def _is_about_the_cluster(argv: list[bytes]) -> bool:
+    """What a primary tells its replicas about slots and roles, which is no data and in no log."""
+    return argv[0].upper() == b"CLUSTER" and len(argv) > 1 and argv[1].upper() in _NO_DATA

@@ -29,9 +29,7 @@ LEFT_OUT = {
 STILL_TO_COME: set[str] = set()
 """Names or patterns of what is being built."""
 
-OPTIONS_TO_COME = {
-    "cluster|setslot": "TIMEOUT",
-}
+OPTIONS_TO_COME: dict[str, str] = {}
 """Words of commands that only Valkey knows, and that are refused here as Redis refuses them."""
 
 

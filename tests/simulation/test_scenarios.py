@@ -201,14 +201,14 @@ def test_a_slot_moves(world: World) -> None:
     source, target, slot = "p0", "p1", 42
     world[source].keys = {slot: 3}
     world.invariants.unvoted_epochs = True
-    world.command(target, "set_slot_importing", slot, world.id_of(source))
-    world.command(source, "set_slot_migrating", slot, world.id_of(target))
+    world.command(target, "set_slot", "importing", slot, world.id_of(source))
+    world.command(source, "set_slot", "migrating", slot, world.id_of(target))
     world.run(3)
     assert slot in world[source].coordinator.topology.migrating
     assert slot in world[target].coordinator.topology.importing
     world[target].keys, world[source].keys = world[source].keys, {}
-    world.command(target, "set_slot_node", slot, world.id_of(target))
-    world.command(source, "set_slot_node", slot, world.id_of(target))
+    world.command(target, "set_slot", "node", slot, world.id_of(target))
+    world.command(source, "set_slot", "node", slot, world.id_of(target))
     world.settle(5)
     for member in world.living:
         owner = member.coordinator.topology.slots[slot]
@@ -220,8 +220,8 @@ def test_a_slot_moves(world: World) -> None:
 
 def test_a_slot_in_motion_survives_the_failover_of_its_source(world: World) -> None:
     three_and_three(world)
-    world.command("p1", "set_slot_importing", 42, world.id_of("p0"))
-    world.command("p0", "set_slot_migrating", 42, world.id_of("p1"))
+    world.command("p1", "set_slot", "importing", 42, world.id_of("p0"))
+    world.command("p0", "set_slot", "migrating", 42, world.id_of("p1"))
     world.kill("p0")
     world.until(lambda: world.serves("p0r0"), "the replica serves", FAILOVER)
     world.until(

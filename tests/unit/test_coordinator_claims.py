@@ -136,13 +136,13 @@ def test_an_update_about_ourselves_makes_no_replica_a_primary(rig: Rig) -> None:
 
 
 def test_importing_slots_change_hands_only_by_command(rig: Rig) -> None:
-    rig.command("set_slot_importing", 10001, D.id)
+    rig.command("set_slot", "importing", 10001, D.id)
     rig.says("c", Ping, slots=parse_ranges("5001-10001"), config_epoch=9)
     assert owner(rig, 10001) == "d"
 
 
 def test_importing_goes_on_with_the_sources_successor(rig: Rig) -> None:
-    rig.command("set_slot_importing", 5001, C.id)
+    rig.command("set_slot", "importing", 5001, C.id)
     rig.says("d", Fail, C.id)
     rig.says("2", Ping, replica_of=None, slots=parse_ranges(C.slots), config_epoch=9)
     assert rig.coordinator.topology.importing == {5001: rig.node("2")}
@@ -150,7 +150,7 @@ def test_importing_goes_on_with_the_sources_successor(rig: Rig) -> None:
 
 
 def test_a_lost_slot_is_not_migrating_any_more(rig: Rig) -> None:
-    rig.command("set_slot_migrating", 5, C.id)
+    rig.command("set_slot", "migrating", 5, C.id)
     rig.says("c", Ping, slots=parse_ranges("5 5001-10000"), config_epoch=9)
     assert not rig.coordinator.topology.migrating
 
@@ -183,8 +183,8 @@ def test_bump_takes_the_next_epoch_once(rig: Rig) -> None:
 
 
 def test_finishing_an_import_bumps_the_epoch_and_tells_all(rig: Rig) -> None:
-    rig.command("set_slot_importing", 5001, C.id)
-    rig.command("set_slot_node", 5001, B.id)
+    rig.command("set_slot", "importing", 5001, C.id)
+    rig.command("set_slot", "node", 5001, B.id)
     assert rig.me.config_epoch == 4
     assert rig.sent(Pong)[-1].header.slots == from_range(0, 5001)
     assert not rig.coordinator.topology.importing
@@ -192,5 +192,5 @@ def test_finishing_an_import_bumps_the_epoch_and_tells_all(rig: Rig) -> None:
 
 def test_giving_away_the_last_slot_by_command_makes_a_replica() -> None:
     rig = Rig(Peer("b", "7", 1), [C, D])
-    rig.command("set_slot_node", 7, C.id)
+    rig.command("set_slot", "node", 7, C.id)
     assert rig.me.primary is rig.node("c")

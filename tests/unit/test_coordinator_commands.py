@@ -49,25 +49,25 @@ def test_slots(rig: Rig) -> None:
 
 
 def test_setslot(rig: Rig, replica: Rig) -> None:
-    refuses(replica, "Please use SETSLOT only with masters.", "set_slot_stable", 1)
-    refuses(rig, "I'm not the owner of hash slot 6000", "set_slot_migrating", 6000, C.id)
-    refuses(rig, "I'm already the owner of hash slot 5", "set_slot_importing", 5, C.id)
-    for command, slot in (("set_slot_migrating", 5), ("set_slot_importing", 6000)):
-        refuses(rig, f"I don't know about node {NOBODY}", command, slot, NOBODY)
-        refuses(rig, "Target node is not a master", command, slot, REPLICA.id)
-    refuses(rig, f"Unknown node {NOBODY}", "set_slot_node", 5, NOBODY)
-    refuses(rig, "Target node is not a master", "set_slot_node", 5, REPLICA.id)
+    refuses(replica, "Please use SETSLOT only with masters.", "set_slot", "stable", 1, "")
+    refuses(rig, "I'm not the owner of hash slot 6000", "set_slot", "migrating", 6000, C.id)
+    refuses(rig, "I'm already the owner of hash slot 5", "set_slot", "importing", 5, C.id)
+    for action, slot in (("migrating", 5), ("importing", 6000)):
+        refuses(rig, f"I don't know about node {NOBODY}", "set_slot", action, slot, NOBODY)
+        refuses(rig, "Target node is not a master", "set_slot", action, slot, REPLICA.id)
+    refuses(rig, f"Unknown node {NOBODY}", "set_slot", "node", 5, NOBODY)
+    refuses(rig, "Target node is not a master", "set_slot", "node", 5, REPLICA.id)
     rig.facts.keys = {5: 1}
     words = "Can't assign hashslot 5 to a different node while I still hold keys for this hash slot."
-    refuses(rig, words, "set_slot_node", 5, C.id)
+    refuses(rig, words, "set_slot", "node", 5, C.id)
 
 
 def test_setslot_stable_ends_what_was_begun(rig: Rig) -> None:
-    rig.command("set_slot_migrating", 5, C.id)
-    rig.command("set_slot_importing", 6000, C.id)
+    rig.command("set_slot", "migrating", 5, C.id)
+    rig.command("set_slot", "importing", 6000, C.id)
     assert f"[5->-{C.id}] [6000-<-{C.id}]" in rig.coordinator.nodes_text()
-    rig.command("set_slot_stable", 5)
-    rig.command("set_slot_stable", 6000)
+    rig.command("set_slot", "stable", 5, "")
+    rig.command("set_slot", "stable", 6000, "")
     assert "[" not in rig.coordinator.nodes_text()
 
 

@@ -84,7 +84,8 @@ cluster set-config-epoch: Sets the configuration epoch of a new node.
 cluster setslot: Assigns a hash slot, or marks it as being moved.
     time      O(1)
     syntax    slot subcommand=(IMPORTING importing/node-id | MIGRATING migrating/node-id | NODE node/node-id |
-              STABLE)
+              STABLE) [TIMEOUT timeout:integer]@8.0.0
+    8.0.0     TIMEOUT.
 cluster shards: Shows shards with their slots and nodes.
     time      O(N)
 cluster slaves: Describes the replicas of a primary.
