@@ -105,7 +105,7 @@ def setslot(member: Member, ctx: Any, args: list[bytes]) -> Any:
         return OK
     offset = _tell_replicas(ctx, args)
     replication = ctx.worker.replication
-    wanted = len(replication.primary.replicas())
+    wanted = len(replication.primary.online())  # a snapshot may take longer than anybody waits
 
     def there() -> bool:
         return bool(replication.primary.acknowledged_by(offset) >= wanted)
@@ -145,7 +145,7 @@ def _may_go_ahead(ctx: Any) -> bool:
     worker = ctx.worker
     primary = worker.replication.primary
     may_wait = ctx.link is not None and not ctx.in_transaction and not worker.pause.active
-    return bool(may_wait and primary.replicas() and primary.understand(TAKES_SETSLOT))
+    return bool(may_wait and primary.online() and primary.understand(TAKES_SETSLOT))
 
 
 def _tell_replicas(ctx: Any, args: list[bytes]) -> int:

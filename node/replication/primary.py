@@ -219,7 +219,7 @@ class Primary:
 
     def understand(self, version: tuple[int, ...]) -> bool:
         """Whether every replica takes all that this Valkey puts into its stream. They share one stream."""
-        return all(peer.version >= version for peer in self.replicas())
+        return all(peer.version >= version for peer in self.replicas() if not peer.rdb_only)
 
     def acknowledged_by(self, offset: int) -> int:
         """How many replicas have everything up to `offset`."""
