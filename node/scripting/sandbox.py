@@ -1,7 +1,7 @@
 """The Lua state of scripts or of functions, and what is offered to them.
 
-sandbox.lua makes the sandbox (names, read-only tables, errors), `core/lua` carries values across; Python
-enters only as plain functions. Making a Sandbox loads Lua, so that is done at the first script.
+sandbox.lua makes the sandbox (names, read-only tables, errors), `core/lua_values` carries values across;
+Python enters only as plain functions. Making a Sandbox loads Lua, so that is done at the first script.
 """
 
 from __future__ import annotations
