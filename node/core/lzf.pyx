@@ -168,7 +168,7 @@ cdef inline void copy(uint8_t* out, const uint8_t* text, size_t count, bint has_
 cdef inline void repeat(uint8_t* out, size_t distance, size_t count, bint has_room) noexcept nogil:
     """`count` of the bytes from `distance` before `out`, which may be among those that this puts out."""
     cdef const uint8_t* text = out - distance
-    if distance >= LITERALS or distance >= count:
+    if distance >= count:
         copy(out, text, count, has_room and distance >= LITERALS)
         return
     if distance == 1:

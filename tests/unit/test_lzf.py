@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import lzf as liblzf
 import pytest
 from hypothesis import given
@@ -48,6 +50,15 @@ def test_repeats_at_every_distance(distance: int) -> None:
     packed = lzf.compress(text, roomy(text))
     assert packed is not None
     assert liblzf.decompress(packed, len(text)) == text
+
+
+@pytest.mark.parametrize("period", [*range(1, 70), 100, 127, 128, 129, 200, 263, 264, 265, 1000])
+def test_what_repeats_itself_while_it_is_unpacked(period: int) -> None:
+    """A repeat may reach into what it puts out itself, from any distance."""
+    text = random.Random(period).randbytes(period) * (600 // period + 3)
+    for length in (2 * period + 3, len(text) - 1, len(text)):
+        packed = liblzf.compress(text[:length], roomy(text))
+        assert lzf.decompress(packed, length) == text[:length]
 
 
 @given(st.binary(max_size=60), st.integers(0, 300))
