@@ -134,6 +134,8 @@ class _SetOptions:
         """FXX or FNX."""
         self.key_condition = b""
         """XX or NX: whether the key must be there, or must not. Valkey's."""
+        self.key_condition_at: set[int] = set()
+        """Where that is said: replicas need not be told, and those of Redis would not understand."""
         self.expiry = b""
         """KEEPTTL or a word of EXPIRE_UNITS."""
         self.moment = 0
@@ -157,6 +159,7 @@ class _SetOptions:
                 if self.key_condition not in (b"", word):
                     raise errors.SYNTAX
                 self.key_condition = word
+                self.key_condition_at.add(at)
             else:
                 raise ReplyError(f"ERR unknown argument: {errors.one_line(args[at])}")
             at += 1
@@ -215,6 +218,7 @@ def hsetex(ctx: Any, args: list[bytes]) -> int:
             told += [[b"HDEL", key, field] for field in deleted]
             rewritten = []
         ctx.changed(key, events.HDEL if deleted else events.HEXPIRE, 0)
+    rewritten = [word for at, word in enumerate(rewritten, -1) if at not in options.key_condition_at]
     ctx.propagate(*told, *([rewritten] if rewritten else []))
     ctx.clear_if_empty(key, value)
     return 1

@@ -18,6 +18,8 @@ class Context:
     """A session as far as handlers see it."""
 
     resp = 2
+    now = 0
+    """Unix ms."""
 
     def __init__(self) -> None:
         self.db = Database(0)
@@ -109,6 +111,14 @@ def test_what_was_drawn_is_propagated_by_name(ctx: Context) -> None:
     assert ctx.propagated == ([b"SREM", b"s", *drawn],)
     ctx.run("spop s 9")
     assert ctx.propagated == ([b"DEL", b"s"],)
+
+
+def test_replicas_are_not_told_the_conditions_that_only_valkey_has(ctx: Context) -> None:
+    ctx.now = 1000
+    assert ctx.run("hsetex h nx ex 100 nx fields 1 f v") == 1
+    assert ctx.propagated == ([b"HSETEX", b"h", b"PXAT", b"101000", b"fields", b"1", b"f", b"v"],)
+    assert ctx.run("hsetex h xx fnx keepttl fields 1 g v") == 1
+    assert ctx.propagated == ([b"HSETEX", b"h", b"fnx", b"keepttl", b"fields", b"1", b"g", b"v"],)
 
 
 def test_floats_are_propagated_as_their_result(ctx: Context) -> None:
