@@ -8,10 +8,19 @@ import pytest
 
 from node.core.database import Database
 from node.errors import ReplyError
-from node.handlers import hashes, lists, registry, sets, sorted_set_algebra, sorted_set_ranges, sorted_sets
+from node.handlers import (
+    hash_field_values,
+    hashes,
+    lists,
+    registry,
+    sets,
+    sorted_set_algebra,
+    sorted_set_ranges,
+    sorted_sets,
+)
 from node.keyspace import events
 
-HANDLED_BY = (hashes, lists, sets, sorted_sets, sorted_set_ranges, sorted_set_algebra)
+HANDLED_BY = (hashes, hash_field_values, lists, sets, sorted_sets, sorted_set_ranges, sorted_set_algebra)
 
 
 class Context:
