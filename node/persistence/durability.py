@@ -6,6 +6,7 @@ Whatever keeps one of them from being written has writes refused, as configured.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -58,6 +59,8 @@ class Durability:
         tier = worker.tier
         if tier is not None:
             tier.open()
+        else:
+            self._refuse_store()
         if worker.config.appendonly:
             started = time.monotonic()
             if await self.append_only.load():
@@ -65,12 +68,22 @@ class Durability:
                     f"DB loaded from append only file: {time.monotonic() - started:.3f} seconds"
                 )
             worker.engine.dirty = 0
-        elif tier is None or not tier.holds_data:
+        elif tier is None or not (tier.holds_data or tier.dropped_part):
             await self.snapshots.load()
         if tier is not None:
             tier.loaded(self.append_only.next_position if worker.config.appendonly else None)
         if worker.config.appendonly:
             self.append_only.open()
+
+    def _refuse_store(self) -> None:
+        """Without the disk tier, what is in its store would be missing, and nobody would notice. Raises
+        StoreError."""
+        path = self._worker.config.path(self._worker.config.storage_dir)
+        if os.path.exists(os.path.join(path, "data.mdb")):
+            raise StoreError(
+                f"{path}: the dataset is in this store of the disk tier. "
+                "Start with `storage-engine disk`, or remove it."
+            )
 
     async def reload_log(self) -> None:
         """Drop the data and read the append-only file, on the disk by then, as at a start. Raises AofError,

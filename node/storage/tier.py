@@ -113,6 +113,8 @@ class DiskTier:
         """The append-only file's increment and offset from where on it is not in the store, as found at the
         start."""
         self.bringing = Bringing()
+        self._is_swept = False
+        """The last sweep freed next to nothing: there is no use in another before a commit."""
         self._sweeps = [Sweep(db) for db in worker.databases]
         worker.config.on_change("rdbcompression", self._compress)
         self._compress(worker.config.rdbcompression)
@@ -255,12 +257,15 @@ class DiskTier:
     def spill(self, excess: int) -> None:
         """Free so many bytes, and some more, by keys that the store has. Where there are none, writers wait
         until it has what they wrote."""
-        if excess <= 0:
+        if excess <= 0 or self._is_swept:
             return
         left = excess + max(LEAST_SPILLED, self._worker.config.maxmemory // SPILLED_SHARE)
         for sweep in self._sweeps:
             if left > 0 and sweep.holds_keys:
                 left -= sweep.spill(left, LOOKS)
+        if left >= excess and self.behind:
+            self._is_swept = True
+            self._begin()
         if left > 0 and self.behind >= MANY:
             self._hold_writers()
             self._begin()
@@ -329,7 +334,7 @@ class DiskTier:
         self._link.put(frame(NOTE, name, body))
 
     def _committed(self) -> None:
-        self._committing = False
+        self._committing = self._is_swept = False
         self._committing_touched = set()
         self._committing_cleared = []
         self._last_commit = time.monotonic()

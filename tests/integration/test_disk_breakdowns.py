@@ -163,7 +163,7 @@ def test_a_replica_that_ends_while_it_loads_its_primarys_data_starts_again() -> 
     with ShoalNode() as primary, disk_node(appendonly="yes") as node, node.client() as client:
         fill_strings(node, 100)
         written(node)
-        fill_strings(primary, 60_000)
+        fill_strings(primary, 250_000)
         with stopped_scribe(node):  # loading waits for commits, once much is dirty
             node.run("REPLICAOF", primary.host, primary.port)
             eventually(lambda: client.info("persistence")["loading"], "the load")

@@ -397,6 +397,14 @@ def test_slots_leave_with_what_is_in_the_store() -> None:
         assert other.run("DBSIZE") == 100
 
 
+def test_a_worker_in_memory_refuses_to_pass_over_a_store() -> None:
+    with disk_node() as node:
+        node.run("SET", "key", "1")
+        node.stop()
+        with pytest.raises(NotStarted, match="storage-engine disk"):
+            ShoalNode(dir=str(node.directory)).__enter__()
+
+
 def test_the_store_of_another_worker_is_refused() -> None:
     with disk_node() as node:
         with pytest.raises(redis.exceptions.ResponseError, match="store"), node.client() as client:
