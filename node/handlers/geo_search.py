@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from node import errors
+from node.core.double_digits import format_double
 from node.datatypes import SortedSet
 from node.datatypes.bounds import ScoreBound
 from node.datatypes.geohash import Area, Box, Circle, Place, as_signed, cells_to_search, place_of
@@ -203,11 +204,16 @@ def _shown(found: Found, request: AreaRequest, unit: float) -> list[Any]:
 
 def _store(ctx: Any, request: AreaRequest, found: list[Found], unit: float) -> int:
     key = request.store
+    if request.polygon is not None:
+        ctx.propagate([b"DEL", key])  # a replica of Redis knows no polygons: it is told what was found
     if found:
-        pairs = (
+        pairs = [
             (each.member, each.metres / unit if request.store_distance else each.score) for each in found
-        )
+        ]
         ctx.db.set(key, SortedSet(pairs))
+        if request.polygon is not None:
+            scored = (word for member, score in pairs for word in (format_double(score), member))
+            ctx.propagate([b"DEL", key], [b"ZADD", key, *scored])
         searched = request.from_member or request.from_place or request.polygon is not None
         event = events.GEOSEARCHSTORE if searched else events.GEORADIUSSTORE
         ctx.changed(key, event, len(found))

@@ -257,11 +257,20 @@ def test_databases_and_passwords(clusters: Clusters, tmp_path: Path) -> None:
                 assert theirs.pexpiretime(f"in:{database}") == ours.pexpiretime(f"in:{database}")
 
 
+def heed_interrupts() -> None:
+    """Also where the tests run in a shell's background, which has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_backup_leaves_nothing(tmp_path: Path) -> None:
     with server("redis", repl_diskless_sync_delay=60) as source:
         argv = [*COMMAND, "backup", str(tmp_path / "b"), source.address, "--json"]
         process = subprocess.Popen(
-            argv, env=source_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            argv,
+            env=source_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=heed_interrupts,
         )
         eventually(lambda: source.info("replication")["connected_slaves"] == 1, "it waits for its snapshot")
         process.send_signal(signal.SIGINT)

@@ -133,10 +133,12 @@ DOCS_AS_VALKEYS = {
     "client|kill": "filters",
     "client|list": "filters",
     "cluster|replicate": "NO ONE",
+    "cluster|setslot": "TIMEOUT",
     "geosearch": "BYPOLYGON",
     "geosearchstore": "BYPOLYGON",
     "hsetex": "NX and XX",
     "set": "IFEQ",
+    "shutdown": "SAFE and FAILOVER",
     "zscan": "NOSCORES",
 }
 """Whose arguments are those of Valkey rather than of Redis, because of what Valkey added."""

@@ -198,8 +198,8 @@ save: Writes a snapshot to disk while everyone waits.
     time      O(N)
 shutdown: Ends the server, saving as told.
     time      O(N)
-    syntax    [save-selector=(NOSAVE | SAVE)] [NOW]@7.0.0 [FORCE]@7.0.0 [SAFE]@9.0.0 [FAILOVER]@9.0.0
-              [ABORT]@7.0.0
+    syntax    [abort-selector=(save-selector-block=([save-selector=(NOSAVE | SAVE)] [NOW]@7.0.0 [FORCE]@7.0.0
+              [SAFE]@9.0.0 [FAILOVER]@9.0.0) | ABORT@7.0.0)]
     7.0.0     NOW, FORCE and ABORT.
     9.0.0     SAFE and FAILOVER.
 slaveof: Makes this server a replica of another, or a primary.
