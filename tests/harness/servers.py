@@ -280,7 +280,10 @@ class ShoalNode(Server):
 
 
 def server(kind: str, port: int | None = None, **config: Setting) -> Server:
-    """A server of `kind`: "shoal", "redis" or "valkey"."""
+    """A server of `kind`: "shoal", "redis" or "valkey"; or "disk", which is one of ours whose keys are in the
+    store of its disk tier as soon as that has them."""
+    if kind == "disk":
+        return ShoalNode(port, **{"storage_engine": "disk", "maxmemory": 1, **config})
     return ShoalNode(port, **config) if kind == "shoal" else Oracle(kind, port, **config)
 
 

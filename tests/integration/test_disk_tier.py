@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.harness.clusters import cluster_of
 from tests.harness.resp import Error, encode
 from tests.harness.servers import NotStarted, Oracle, Server, ShoalNode, server
 from tests.harness.wait import eventually
@@ -395,6 +396,28 @@ def test_slots_leave_with_what_is_in_the_store() -> None:
         client.execute_command("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys)
         assert client.dbsize() == 0
         assert other.run("DBSIZE") == 100
+
+
+def test_a_replica_takes_over_with_what_is_in_its_store() -> None:
+    with cluster_of(3, replicas=1, kind="disk") as cluster, cluster.client() as client:
+        keys = [f"key:{number}" for number in range(2000)]
+        client.mset_nonatomic(dict.fromkeys(keys, "1"))
+        for key in keys[:300]:
+            client.rpush(f"list:{key}", key, key)
+        lost = cluster.primaries[0]
+        (heir,) = cluster.replicas_of(lost)
+        eventually(lambda: digest(heir) == digest(lost), "the replica has everything")
+        for node in (lost, heir):
+            eventually(lambda node=node: not storage(node)["storage_keys_in_memory"], "an empty memory")
+        before = digest(lost)
+        lost.kill()
+        eventually(lambda: heir in cluster.primaries, "its replica takes over", timeout=20)
+        assert digest(heir) == before
+        with cluster.client() as fresh:
+            eventually(lambda: fresh.mset_nonatomic(dict.fromkeys(keys, "2")), "all slots are served")
+            assert set(fresh.mget_nonatomic(keys)) == {b"2"}
+        lost.start()
+        eventually(lambda: digest(lost) == digest(heir), "the lost one follows", timeout=20)
 
 
 def test_a_worker_in_memory_refuses_to_pass_over_a_store() -> None:

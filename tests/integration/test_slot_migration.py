@@ -23,6 +23,8 @@ PAIRS = {
     "shoal-shoal": ("shoal", "shoal", "shoal"),
     "valkey-shoal": ("valkey", "shoal", "valkey"),
     "shoal-valkey": ("shoal", "valkey", "shoal"),
+    "disk-shoal": ("disk", "shoal", "disk"),
+    "shoal-disk": ("shoal", "disk", "shoal"),
 }
 
 
