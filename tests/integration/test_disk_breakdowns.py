@@ -17,7 +17,7 @@ from tests.harness.resp import Error
 from tests.harness.servers import NotStarted, ShoalNode
 from tests.harness.wait import eventually
 from tests.integration.datasets import fill_strings
-from tests.integration.test_disk_tier import digest, disk_node, spill, written
+from tests.integration.test_disk_tier import disk_node, spill, written
 
 SERVES_AGAIN = "The store can be written again."
 
