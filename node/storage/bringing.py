@@ -2,7 +2,8 @@
 
 So nobody else waits for longer than one read, however many keys a command names. A command with one key
 reads by itself, in its own turn. So does whatever a script comes across, and keys that left memory again
-before the command came to run."""
+before the command came to run.
+"""
 
 from __future__ import annotations
 

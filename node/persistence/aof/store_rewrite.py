@@ -63,7 +63,6 @@ class StoreRewrite(Rewrite):
             self.write(path)
         except OSError as error:
             self._worker.log.warning(f"Append only file rewriting: {error.strerror}")
-            self._count_failure()
-            self._failed()
+            self._give_up(path)
             return
         self._conclude(path)
