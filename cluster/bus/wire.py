@@ -99,7 +99,7 @@ def encode(message: m.Message) -> bytes:
         header.bus_port,
         header.flags & 0xFFFF,
         0 if header.cluster_ok else 1,
-        bytes((flags, 0, 0)),
+        flags.to_bytes(3, "little"),
     )
     return head + body
 
@@ -257,7 +257,7 @@ def _read_head(raw: memoryview) -> _Head:
         bus_port=bus_port,
         flags=flags,
         cluster_ok=state == 0,
-        message_flags=mflags[0],
+        message_flags=int.from_bytes(mflags, "little"),
     )
     return _Head(header, gossip_count, extension_count if mflags[0] & m.EXT_DATA else 0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from cluster.coordinator.messages import (
     EXT_DATA,
     PAUSED,
+    SHOAL,
     Extension,
     ForgottenNode,
     Header,
@@ -46,7 +47,7 @@ def build_header(state: State, message_flags: int = 0) -> Header:
         bus_port=settings.bus_port,
         flags=myself.flags & WIRE_FLAGS,
         cluster_ok=state.ok,
-        message_flags=message_flags | EXT_DATA,
+        message_flags=message_flags | EXT_DATA | SHOAL,
     )
 
 

@@ -49,6 +49,13 @@ FORCE_ACK = 2
 """Message flag: vote even though the primary seems to be up."""
 EXT_DATA = 4
 """Message flag: the sender reads extensions; those present are counted in `extensions`."""
+SHOAL = 1 << 16
+"""Message flag of our own, which others ignore: the sender is a shoal worker."""
+WITNESSED = 1 << 17
+"""Message flag of our own: on a Fail, that the node's process is known to have ended."""
+OUSTED = 1 << 18
+"""Message flag of our own: on an answer, that the sender has voted for a replica to take the receiver's
+place, or holds the receiver for failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,8 @@ class Header:
     cluster_ok: bool
     """The cluster's state as the sender sees it [state: 0 ok, 1 fail]."""
     message_flags: int = 0
-    """PAUSED | FORCE_ACK | EXT_DATA [mflags[0]; the other two bytes are 0]."""
+    """PAUSED | FORCE_ACK | EXT_DATA [mflags[0]], SHOAL | WITNESSED | OUSTED [mflags[2], which others
+    leave 0]."""
 
 
 @dataclass(frozen=True, slots=True)
