@@ -307,6 +307,7 @@ class Member:
             case fx.PauseWrites():
                 worker.departures.finish()  # the replica that takes over must have heard of it
                 worker.pause.begin(PAUSE_REASON, effect.until, writes_only=True)
+                self._react(Coordinator.writes_paused)
             case fx.ResumeWrites():
                 worker.pause.end(PAUSE_REASON)
 

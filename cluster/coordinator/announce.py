@@ -29,7 +29,7 @@ def build_header(state: State, message_flags: int = 0) -> Header:
     """The header of a message that leaves now; `message_flags` in addition to those every message has."""
     myself, settings = state.myself, state.settings
     speaks_for = myself.primary if myself.is_replica and myself.primary else myself
-    if myself.is_primary and state.manual.ends_at:
+    if state.manual.paused:
         message_flags |= PAUSED
     port, other_port = settings.port, settings.tls_port
     if settings.tls_cluster:

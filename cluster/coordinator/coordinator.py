@@ -31,7 +31,11 @@ from cluster.coordinator.heartbeat import (
     ping_someone,
     renew_silent_link,
 )
-from cluster.coordinator.manual_failover import advance_manual_failover, expire_manual_failover
+from cluster.coordinator.manual_failover import (
+    advance_manual_failover,
+    expire_manual_failover,
+    tell_final_offset,
+)
 from cluster.coordinator.membership import follow_primary, remove_node
 from cluster.coordinator.messages import Message, Publish, PublishShard
 from cluster.coordinator.receive import receive
@@ -179,6 +183,10 @@ class Coordinator:
         node = self._state.links.get(link)
         if node is not None:
             node.data_received = now
+
+    def writes_paused(self, now: int) -> list[Effect]:
+        """`PauseWrites` has been carried out: the replication offset is final."""
+        return self._turn(now, tell_final_offset)
 
     def settings_changed(self, now: int) -> list[Effect]:
         """`Settings` was modified."""

@@ -90,7 +90,10 @@ class EmptyDatabase:
 
 @dataclass(frozen=True, slots=True)
 class PauseWrites:
-    """Manual failover: hold back writes, expiry and eviction until Unix ms `until` or `ResumeWrites`."""
+    """Manual failover: hold back writes, expiry and eviction until Unix ms `until` or `ResumeWrites`.
+
+    Once nothing is added to the replication stream any more: call `Coordinator.writes_paused`.
+    """
 
     until: int
 

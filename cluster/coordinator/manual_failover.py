@@ -1,7 +1,8 @@
 """A failover on demand, that loses nothing.
 
     replica: CLUSTER FAILOVER → MFSTART to the primary
-    primary: pauses its clients' writes, marks its messages PAUSED, and pings the replica all the time
+    primary: pauses its clients' writes; once the worker has done that, marks its messages PAUSED, and
+             pings the replica all the time
     replica: reads the final offset from a PAUSED message; when its own offset has reached it, asks for
              votes with FORCE_ACK (voters then do not mind that the primary lives), wins, takes the slots
     primary: sees the claim, turns into a replica, and lets its clients go: they are redirected
@@ -13,7 +14,7 @@ giving up be missed. FORCE skips the talk with the primary, TAKEOVER the votes, 
 from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
-from cluster.coordinator.effects import LinkId, PauseWrites, ResumeWrites
+from cluster.coordinator.effects import PauseWrites, ResumeWrites
 from cluster.coordinator.heartbeat import send_heartbeat
 from cluster.coordinator.messages import PAUSED, Header, MFStart, Ping
 from cluster.coordinator.state import Election, ManualFailover, State
@@ -43,7 +44,7 @@ def request_manual_failover(state: State, primary: Node, *, force: bool, asked_b
         state.send(MFStart(build_header(state)), primary.link)
 
 
-def take_mfstart(state: State, sender: Node, link: LinkId) -> None:
+def take_mfstart(state: State, sender: Node) -> None:
     """On the primary: a replica of ours wants to take over."""
     if sender.primary is not state.myself:
         return
@@ -53,21 +54,27 @@ def take_mfstart(state: State, sender: Node, link: LinkId) -> None:
     state.manual.replica = sender
     state.emit(PauseWrites(state.now + timeout * PAUSE_FACTOR))
     state.log("notice", f"Manual failover requested by replica {sender.named()}.")
-    send_heartbeat(state, Ping, link)
+
+
+def tell_final_offset(state: State) -> None:
+    """On the primary: the worker writes no more. Pausing may itself have added to the stream."""
+    replica = state.manual.replica
+    if replica is None:
+        return
+    state.manual.paused = True
+    if replica.link is not None:
+        send_heartbeat(state, Ping, replica.link)
 
 
 def take_paused_offset(state: State, sender: Node, header: Header) -> None:
     """On the replica: the paused primary tells how far its stream goes."""
     manual = state.manual
-    if (
-        manual.ends_at
-        and manual.primary_offset is None
-        and header.message_flags & PAUSED
-        and sender is state.myself.primary
-    ):
-        manual.primary_offset = header.offset
-        state.todo.manual_failover = True
+    if not (manual.ends_at and header.message_flags & PAUSED and sender is state.myself.primary):
+        return
+    if manual.primary_offset is None:
         state.log("notice", f"Received replication offset for paused master manual failover: {header.offset}")
+    manual.primary_offset = header.offset
+    state.todo.manual_failover = True
 
 
 def advance_manual_failover(state: State) -> None:

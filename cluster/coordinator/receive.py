@@ -73,7 +73,7 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
     if isinstance(message, Ping | Pong | Meet):
         _take_heartbeat(state, sender, message, link, remote_ip)
     else:
-        _take_other(state, sender, message, link)
+        _take_other(state, sender, message)
 
 
 def _known_sender(state: State, header: Header, link: LinkId) -> Node | None:
@@ -115,7 +115,7 @@ def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId
     take_extensions(state, sender, message.extensions)
 
 
-def _take_other(state: State, sender: Node, message: Message, link: LinkId) -> None:
+def _take_other(state: State, sender: Node, message: Message) -> None:
     match message:
         case Fail():
             take_fail_message(state, sender, message.id)
@@ -126,7 +126,7 @@ def _take_other(state: State, sender: Node, message: Message, link: LinkId) -> N
         case FailoverAuthAck():
             take_vote(state, sender, message.header)
         case MFStart():
-            take_mfstart(state, sender, link)
+            take_mfstart(state, sender)
         case Publish() | PublishShard():
             state.emit(Deliver(message.channel, message.message, isinstance(message, PublishShard)))
         case _:

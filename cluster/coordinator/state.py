@@ -55,6 +55,8 @@ class ManualFailover:
     """When it is given up; 0 while there is none."""
     replica: Node | None = None
     """On the primary: for whom the clients are paused."""
+    paused: bool = False
+    """On the primary: the worker has stopped writing, so its offset is final."""
     primary_offset: int | None = None
     """On the replica: how far the paused primary's stream goes."""
     can_start: bool = False

@@ -167,7 +167,9 @@ class SimulatedMember:
                 case fx.EmptyDatabase():
                     self.keys.clear()
                 case fx.PauseWrites(until):
+                    self.offset += self.world.random.randint(0, 50)  # What pausing itself has to write.
                     self.writes_paused_until, self.paused_at = until, self.offset
+                    self.run(self.life, Coordinator.writes_paused)
                 case fx.ResumeWrites():
                     self.writes_paused_until = 0
                 case fx.Log(level, text) if level != "debug":

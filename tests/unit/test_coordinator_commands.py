@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.coordinator import effects as fx
-from cluster.coordinator.messages import Fail, FailoverAuthRequest, MFStart, Ping, Pong
+from cluster.coordinator.messages import PAUSED, Fail, FailoverAuthRequest, MFStart, Ping, Pong
 from node.errors import ReplyError
 from tests.unit.coordinator_rig import Peer, Rig
 
@@ -139,7 +139,12 @@ def test_the_steps_of_a_manual_failover_on_the_primary() -> None:
     assert not rig.happened(fx.PauseWrites), "only its replicas may ask"
     rig.says("1", MFStart)
     assert rig.happened(fx.PauseWrites) == [fx.PauseWrites(rig.now + 10_000)]
-    assert rig.sent(Ping)[0].header.message_flags & 1
+    assert not any(ping.header.message_flags & PAUSED for ping in [*rig.sent(Ping), *rig.sent(Pong)])
+    rig.facts.offset = 700  # The worker had to write something before it could pause.
+    rig.command("writes_paused")
+    (ping,) = rig.sent(Ping)
+    assert ping.header.message_flags & PAUSED
+    assert ping.header.offset == 700
     rig.now += 5001
     rig.tick()
     assert rig.happened(fx.ResumeWrites)
