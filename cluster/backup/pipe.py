@@ -8,11 +8,11 @@ the commands.
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import Any
 
+from cluster.addresses import address_text
+from cluster.operations.dialling import dial, reason_of
 from cluster.operations.link import (
-    CONNECT_SECONDS,
     Credentials,
     ErrorReply,
     OperationError,
@@ -32,14 +32,12 @@ class Pipe:
     """
 
     def __init__(self, host: str, port: int, credentials: Credentials, timeout: float) -> None:
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = address_text(host, port)
         self.database = 0
         try:
-            self._socket = socket.create_connection((host, port), min(timeout, CONNECT_SECONDS))
+            self._socket = dial(host, port, credentials.tls, timeout)
         except OSError as error:
             raise self._lost(error) from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.settimeout(timeout)
         self._replies = self._socket.makefile("rb", _BUFFER)
         if credentials.password:
             user = [credentials.username.encode()] if credentials.username else []
@@ -105,7 +103,4 @@ class Pipe:
         return content[:-2]
 
     def _lost(self, error: OSError) -> Unreachable:
-        reason = (
-            "no answer in time" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
-        )
-        return Unreachable(self.address, reason)
+        return Unreachable(self.address, reason_of(error))

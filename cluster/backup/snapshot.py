@@ -12,7 +12,8 @@ import contextlib
 import socket
 from collections import deque
 
-from cluster.operations.link import CONNECT_SECONDS, Credentials, OperationError, Refused, Unreachable
+from cluster.operations.dialling import dial, reason_of
+from cluster.operations.link import Credentials, OperationError, Refused, Unreachable
 from cluster.plans.backup import Holder
 from node.replication import replica
 from node.replication.replica import Introduction, ReplicaProtocol
@@ -46,10 +47,9 @@ class SnapshotStream:
         )
         self._protocol = ReplicaProtocol(introduction)
         try:
-            self._socket = socket.create_connection((holder.host, holder.port), CONNECT_SECONDS)
+            self._socket = dial(holder.host, holder.port, credentials.tls, SILENCE_SECONDS)
         except OSError as error:
             raise self._lost(error) from error
-        self._socket.settimeout(SILENCE_SECONDS)
         for event in self._protocol.connected():
             self._handle(event)
 
@@ -93,7 +93,4 @@ class SnapshotStream:
                 raise OperationError(f"{self._address} sent commands where its snapshot was expected")
 
     def _lost(self, error: OSError) -> Unreachable:
-        reason = (
-            "no answer in time" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
-        )
-        return Unreachable(self._address, reason)
+        return Unreachable(self._address, reason_of(error))

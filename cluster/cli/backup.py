@@ -12,8 +12,10 @@ import typer
 
 from cluster.backup.manifest import Manifest, as_json
 from cluster.backup.taking import Taker
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, Seed, User, go_through_keys, open_layout
+from cluster.cli.common import DEFAULT_ADDRESS, Json, Seed, go_through_keys, open_layout
+from cluster.cli.connecting import connecting
 from cluster.cli.output import Bars, complain, human_bytes, print_json, print_table, say
+from cluster.operations.link import ANONYMOUS, Credentials
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Where the backup goes.")]
 Parallel = Annotated[
@@ -21,12 +23,12 @@ Parallel = Annotated[
 ]
 
 
+@connecting
 def backup(
     directory: Directory,
     address: Seed = DEFAULT_ADDRESS,
     parallel: Parallel = 4,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Take a snapshot of every primary over the network, and a manifest of them all.
@@ -35,7 +37,7 @@ def backup(
     own. The directory must be empty, or not there yet.
     """
     go_through_keys()
-    access, layout = open_layout(address, user, password)
+    access, layout = open_layout(address, credentials)
     started = time.monotonic()
     with _painting(quiet=json) as paint:
         taker = Taker(directory, access, layout, parallel, paint)

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.common import DEFAULT_ADDRESS, Json, Password, User, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Json, open_survey
+from cluster.cli.connecting import connecting
 from cluster.cli.output import print_json, say
-from cluster.operations.link import Refused
+from cluster.operations.link import ANONYMOUS, Credentials, Refused
 
 
+@connecting
 def call(
     words: Annotated[
         list[str], typer.Argument(metavar="COMMAND ARGUMENT...", help="The command, as for redis-cli.")
@@ -19,14 +21,13 @@ def call(
         str, typer.Option("--at", metavar="HOST:PORT", help="Any member of the cluster.")
     ] = DEFAULT_ADDRESS,
     primaries: Annotated[bool, typer.Option("--primaries", help="Only on primaries.")] = False,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Run a command on every member that answers, and print each one's reply."""
     replies: dict[str, Any] = {}
     refused = False
-    with open_survey(at, user, password) as survey:
+    with open_survey(at, credentials) as survey:
         for view in survey.views:
             if primaries and not view.observer.is_primary:
                 continue

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cluster import addresses
 from cluster.backup.layout import Access, read_layout
 from cluster.operations.link import DEFAULT_TIMEOUT, Credentials, Unreachable
 from cluster.operations.survey import Survey
@@ -24,11 +25,6 @@ Address = Annotated[str, typer.Argument(metavar="HOST:PORT", help="Any member of
 Seed = Annotated[
     str, typer.Argument(metavar="HOST:PORT", help="Any member of the cluster, or a server alone.")
 ]
-User = Annotated[str | None, typer.Option("--user", help="User name to log in with.")]
-Password = Annotated[
-    str | None,
-    typer.Option("--password", envvar=["SHOAL_PASSWORD", "REDISCLI_AUTH"], help="Password to log in with."),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -43,11 +39,11 @@ Replace = Annotated[
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`host:port`, `[v6]:port`, `:port` or `port` as (host, port)."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageProblem(f"{text!r} is not an address like 127.0.0.1:7001")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    """(host, port) of cluster/addresses.py."""
+    try:
+        return addresses.parse_address(text)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
 
 
 def go_through_keys() -> None:
@@ -57,13 +53,13 @@ def go_through_keys() -> None:
 
 
 def open_layout(
-    address: str, user: str | None, password: str | None, timeout: float = DEFAULT_TIMEOUT
+    address: str, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT
 ) -> tuple[Access, Layout]:
     """How to get into the cluster that `address` belongs to, or that server alone, and who holds which slots.
 
     When nobody is there, that is a problem of the call.
     """
-    access = Access((parse_address(address),), Credentials(user, password), timeout)
+    access = Access((parse_address(address),), credentials, timeout)
     try:
         layout = read_layout(access)
     except Unreachable as error:
@@ -71,12 +67,10 @@ def open_layout(
     return access.widened(layout), layout
 
 
-def open_survey(
-    address: str, user: str | None, password: str | None, timeout: float = DEFAULT_TIMEOUT
-) -> Survey:
+def open_survey(address: str, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT) -> Survey:
     """The cluster that `address` belongs to. When nobody is there, that is a problem of the call."""
     host, port = parse_address(address)
     try:
-        return Survey.of(host, port, Credentials(user, password), timeout)
+        return Survey.of(host, port, credentials, timeout)
     except Unreachable as error:
         raise UsageProblem(str(error)) from error

@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.common import DryRun, Json, Password, UsageProblem, User, Yes, parse_address
+from cluster.cli.common import DryRun, Json, UsageProblem, Yes, parse_address
+from cluster.cli.connecting import connecting
 from cluster.cli.output import print_json, print_table, say
 from cluster.operations.forming import await_agreement, await_nodes, form, require_strangers
-from cluster.operations.link import Credentials, NodeLink, OperationError, Unreachable
+from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.create import CreatePlan, plan_create
 
 
+@connecting
 def create(
     addresses: Annotated[list[str], typer.Argument(metavar="HOST:PORT...", help="The nodes, three or more.")],
     replicas: Annotated[int, typer.Option("--replicas", min=0, help="Replicas for each primary.")] = 0,
@@ -27,13 +29,11 @@ def create(
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Make a cluster of nodes that run in cluster mode and hold nothing yet."""
     plan = plan_create([parse_address(text) for text in addresses], replicas)
-    credentials = Credentials(user, password)
     with ExitStack() as stack:
         links = {address: NodeLink(*address, credentials) for address in plan.addresses}
         for link in links.values():

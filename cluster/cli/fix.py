@@ -12,23 +12,23 @@ from cluster.cli.common import (
     DryRun,
     Json,
     MigrateTimeout,
-    Password,
     Pipeline,
     Replace,
-    User,
     Yes,
     open_survey,
 )
+from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, moves_as_json, print_moves, watched_mover
 from cluster.cli.output import print_json, say
 from cluster.migration.classic import MoveOptions
-from cluster.operations.link import Credentials
+from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.repair import carry_out, keys_held
 from cluster.plans.fix import FixPlan, plan_fix
 from cluster.plans.model import NodeInfo
 from cluster.slots import format_ranges, from_iterable
 
 
+@connecting
 def fix(
     address: Address = DEFAULT_ADDRESS,
     adopt: Annotated[
@@ -42,12 +42,11 @@ def fix(
     pipeline: Pipeline = 100,
     timeout: MigrateTimeout = 60.0,
     replace: Replace = False,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Finish or close what an interrupted reshard left open; with --adopt, serve what nobody serves."""
-    with open_survey(address, user, password, timeout + GRACE) as survey:
+    with open_survey(address, credentials, timeout + GRACE) as survey:
         plan = plan_fix(survey.views, keys_held(survey), adopt)
         if json:
             print_json(plan_as_json(plan, survey.nodes))
@@ -57,7 +56,7 @@ def fix(
             return
         if not yes:
             typer.confirm("Do this?", abort=True)
-        options = MoveOptions(pipeline, round(timeout * 1000), replace, Credentials(user, password))
+        options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
         with watched_mover(survey, options, quiet=json) as mover:
             carry_out(plan, survey, mover, report=(lambda line: None) if json else say)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, Password, User, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, open_survey
+from cluster.cli.connecting import connecting
 from cluster.cli.nodes import describe, in_families
 from cluster.cli.output import coloured, human_bytes, print_json, print_table, say
-from cluster.operations.link import NodeLink
+from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
 from cluster.operations.server_info import read_info, server_version
 from cluster.operations.survey import Survey
 from cluster.plans.check import check, uncovered_slots
@@ -17,11 +18,12 @@ from cluster.slots import SLOT_COUNT, count
 _NUMERIC = ["slots", "keys", "memory", "clients", "ops/s", "lag"]
 
 
+@connecting
 def info(
-    address: Address = DEFAULT_ADDRESS, user: User = None, password: Password = None, json: Json = False
+    address: Address = DEFAULT_ADDRESS, credentials: Credentials = ANONYMOUS, json: Json = False
 ) -> None:
     """Show slots, keys, memory, clients and replication of every member."""
-    with open_survey(address, user, password) as survey:
+    with open_survey(address, credentials) as survey:
         answering = {view.observer.id for view in survey.views}
         rows = []
         for node in in_families(survey.nodes):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, Password, User, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, open_survey
+from cluster.cli.connecting import connecting
 from cluster.cli.output import coloured, print_json, print_table
+from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.survey import Survey, first_slot
 from cluster.plans.model import NodeInfo
 from cluster.slots import format_ranges
 
 
+@connecting
 def nodes(
-    address: Address = DEFAULT_ADDRESS, user: User = None, password: Password = None, json: Json = False
+    address: Address = DEFAULT_ADDRESS, credentials: Credentials = ANONYMOUS, json: Json = False
 ) -> None:
     """List the members: primaries by their slots, each followed by its replicas."""
-    with open_survey(address, user, password) as survey:
+    with open_survey(address, credentials) as survey:
         rows = [describe(node, survey) for node in in_families(survey.nodes)]
     if json:
         print_json(rows)

@@ -12,21 +12,21 @@ from cluster.cli.common import (
     DryRun,
     Json,
     MigrateTimeout,
-    Password,
     Pipeline,
     Replace,
     UsageProblem,
-    User,
     Yes,
     open_survey,
 )
+from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
 from cluster.migration.classic import MoveOptions
-from cluster.operations.link import Credentials
+from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.survey import Survey
 from cluster.plans.rebalance import plan_rebalance
 
 
+@connecting
 def rebalance(
     address: Address = DEFAULT_ADDRESS,
     weight: Annotated[
@@ -46,16 +46,15 @@ def rebalance(
     pipeline: Pipeline = 100,
     timeout: MigrateTimeout = 60.0,
     replace: Replace = False,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Even out the slots between the primaries, while clients read and write."""
-    with open_survey(address, user, password, timeout + GRACE) as survey:
+    with open_survey(address, credentials, timeout + GRACE) as survey:
         require_sound(survey)
         weights = dict(_parse_weight(survey, text) for text in weight or [])
         moves = plan_rebalance(survey.nodes, weights, threshold, use_empty)
-        options = MoveOptions(pipeline, round(timeout * 1000), replace, Credentials(user, password))
+        options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
         carry_out_moves(survey, moves, options, How(dry_run, yes, json))
 
 

@@ -12,19 +12,19 @@ from cluster.cli.common import (
     DryRun,
     Json,
     MigrateTimeout,
-    Password,
     Pipeline,
     Replace,
-    User,
     Yes,
     open_survey,
 )
+from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
 from cluster.migration.classic import MoveOptions
-from cluster.operations.link import Credentials
+from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.plans.reshard import plan_reshard
 
 
+@connecting
 def reshard(
     to: Annotated[str, typer.Option("--to", help="Who gets the slots: address, port or id.")],
     slots: Annotated[int, typer.Option("--slots", "-n", min=1, help="How many slots to move.")],
@@ -38,16 +38,15 @@ def reshard(
     pipeline: Pipeline = 100,
     timeout: MigrateTimeout = 60.0,
     replace: Replace = False,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Move slots to one node, while clients read and write."""
-    with open_survey(address, user, password, timeout + GRACE) as survey:
+    with open_survey(address, credentials, timeout + GRACE) as survey:
         require_sound(survey)
         sources = [survey.find(name).id for name in _listed(from_)]
         moves = plan_reshard(survey.nodes, sources, survey.find(to).id, slots)
-        options = MoveOptions(pipeline, round(timeout * 1000), replace, Credentials(user, password))
+        options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
         carry_out_moves(survey, moves, options, How(dry_run, yes, json))
 
 

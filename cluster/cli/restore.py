@@ -25,16 +25,15 @@ from cluster.backup.verifying import Verified, Verifier
 from cluster.cli.common import (
     DEFAULT_ADDRESS,
     Json,
-    Password,
     Seed,
     UsageProblem,
-    User,
     Yes,
     go_through_keys,
     open_layout,
 )
+from cluster.cli.connecting import connecting
 from cluster.cli.output import Bars, print_json, say
-from cluster.operations.link import OperationError
+from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.server_info import keys_per_database
 from cluster.plans.backup import Layout
 
@@ -49,6 +48,7 @@ Step = Callable[[str, int], Callable[[int], None]]
 """Begins a step, given its name and its total; gives what is to be told how far it has come."""
 
 
+@connecting
 def restore(
     directory: Directory,
     address: Seed = DEFAULT_ADDRESS,
@@ -56,8 +56,7 @@ def restore(
     flush: Flush = False,
     yes: Yes = False,
     verify: Verify = True,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Put all keys and functions of a backup into a cluster of any layout, or into one server.
@@ -71,7 +70,7 @@ def restore(
         )
     go_through_keys()
     manifest = load(directory)
-    access, layout = open_layout(address, user, password, REPLY_SECONDS)
+    access, layout = open_layout(address, credentials, REPLY_SECONDS)
     if flush and not yes:
         nodes = ", ".join(holder.address for holder in layout.holders)
         typer.confirm(f"Delete all keys of {nodes}?", abort=True)

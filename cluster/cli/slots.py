@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, Password, UsageProblem, User, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, open_survey
+from cluster.cli.connecting import connecting
 from cluster.cli.output import coloured, print_json, print_table, say
+from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.survey import Survey
 from cluster.plans.check import uncovered_slots
 from cluster.plans.model import NodeInfo
@@ -16,18 +18,18 @@ from cluster.slots import SLOT_COUNT, ranges
 _UNSERVED = "nobody"
 
 
+@connecting
 def slots(
     address: Address = DEFAULT_ADDRESS,
     key: Annotated[str | None, typer.Option("--key", help="Only the slot of this key.")] = None,
     slot: Annotated[int | None, typer.Option("--slot", help="Only this slot.")] = None,
-    user: User = None,
-    password: Password = None,
+    credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """List slot ranges with their primary and its replicas."""
     if slot is not None and not 0 <= slot < SLOT_COUNT:
         raise UsageProblem(f"slots are numbered 0 to {SLOT_COUNT - 1}")
-    with open_survey(address, user, password) as survey:
+    with open_survey(address, credentials) as survey:
         if key is not None:
             slot = survey.seed.call("CLUSTER", "KEYSLOT", key)
         rows = _rows(survey)

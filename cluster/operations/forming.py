@@ -11,11 +11,12 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
+from cluster.addresses import is_unix
 from cluster.operations.link import NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.check import check
 from cluster.plans.create import Address, CreatePlan
-from cluster.plans.model import View
+from cluster.plans.model import NodeInfo, View
 
 JOIN_SECONDS = 60.0
 _PAUSE = 0.1
@@ -132,11 +133,16 @@ def _introduce(first: NodeLink, other: NodeLink) -> str:
     """CLUSTER MEET; returns the other's id. MEET takes addresses only, so a name is resolved here."""
     node = read_view(other).observer
     if other is not first:
-        meet: list[str | int] = ["CLUSTER", "MEET", _resolve(other.host), other.port]
-        if node.bus_port and node.bus_port != other.port + 10000:
+        meet: list[str | int] = ["CLUSTER", "MEET", *_where(other, node)]
+        if node.bus_port and node.bus_port != node.port + 10000:
             meet.append(node.bus_port)
         first.call(*meet)
     return node.id
+
+
+def _where(link: NodeLink, node: NodeInfo) -> tuple[str, int]:
+    """The address at which other nodes reach it: ours, unless that is a unix socket."""
+    return (node.host, node.port) if is_unix(link.host) else (_resolve(link.host), link.port)
 
 
 def _resolve(host: str) -> str:

@@ -16,9 +16,11 @@ from redis import exceptions
 from redis.connection import Connection
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError, TimeoutError
 
+from cluster.addresses import address_text
+from cluster.operations.dialling import CONNECT_SECONDS, Tls, advice_on, dial, reason_of
+
 Argument = bytes | str | int | float
 
-CONNECT_SECONDS = 3.0
 DEFAULT_TIMEOUT = 10.0
 
 _PREFIXES: tuple[tuple[type[Exception], str], ...] = (
@@ -65,7 +67,7 @@ class Unreachable(OperationError):
     """No connection, or no answer in time. `reason` is the bare cause."""
 
     def __init__(self, address: str, reason: str) -> None:
-        super().__init__(f"{address} does not answer: {reason}", "is it running?")
+        super().__init__(f"{address} does not answer: {reason}", advice_on(reason))
         self.reason = reason
 
 
@@ -79,8 +81,12 @@ class Refused(OperationError):
 
 @dataclass(frozen=True)
 class Credentials:
+    """What lets us in: the same for all members of a cluster."""
+
     username: str | None = None
     password: str | None = None
+    tls: Tls | None = None
+    """None: connections are plain."""
 
     @property
     def migrate_arguments(self) -> list[str]:
@@ -91,6 +97,23 @@ class Credentials:
 
 
 ANONYMOUS = Credentials()
+
+
+class _DialledConnection(Connection):
+    """redis-py's, over a socket of ours."""
+
+    def __init__(self, tls: Tls | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._tls = tls
+        self.cause: OSError | None = None
+        """Why there was no connection the last time: redis-py puts it into a sentence."""
+
+    def _connect(self) -> Any:
+        try:
+            return dial(self.host, self.port, self._tls, self.socket_timeout or CONNECT_SECONDS)
+        except OSError as error:
+            self.cause = error
+            raise
 
 
 class NodeLink:
@@ -105,7 +128,8 @@ class NodeLink:
         self.host = host
         self.port = port
         self.credentials = credentials
-        self._connection = Connection(
+        self._connection = _DialledConnection(
+            credentials.tls,
             host=host,
             port=port,
             username=credentials.username,
@@ -117,7 +141,7 @@ class NodeLink:
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address_text(self.host, self.port)
 
     @contextlib.contextmanager
     def database(self, number: int) -> Iterator[None]:
@@ -170,7 +194,7 @@ class NodeLink:
             raise Refused(self.address, "AUTH", str(error), "give --user and --password") from error
         except (ConnectionError, TimeoutError, OSError) as error:
             connection.disconnect()
-            raise Unreachable(self.address, _cause(error)) from error
+            raise Unreachable(self.address, _cause(error, connection)) from error
         except RedisError as error:
             connection.disconnect()
             raise OperationError(
@@ -196,13 +220,16 @@ def _shown(word: Argument) -> str:
     return word.decode("latin-1") if isinstance(word, bytes) else str(word)
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, connection: _DialledConnection) -> str:
     """`connection refused` rather than redis-py's whole sentence."""
-    cause = error
-    while not isinstance(cause, OSError) and isinstance(cause.__cause__ or cause.__context__, Exception):
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.lower()
+    cause, connection.cause = connection.cause, None
+    if cause is not None:
+        return reason_of(cause)
+    inner = error
+    while not isinstance(inner, OSError) and isinstance(inner.__cause__ or inner.__context__, Exception):
+        inner = inner.__cause__ or inner.__context__  # type: ignore[assignment]
+    if isinstance(inner, OSError) and inner.strerror:
+        return reason_of(inner)
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error).rstrip(".").lower() or type(error).__name__

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
 
+from cluster.addresses import is_unix
 from cluster.operations.link import (
     ANONYMOUS,
     DEFAULT_TIMEOUT,
@@ -21,6 +22,9 @@ from cluster.operations.link import (
 from cluster.plans.check import agreed_nodes
 from cluster.plans.model import NodeInfo, PlanError, View
 from cluster.slots import NO_SLOTS, SLOT_COUNT, from_range, parse_range
+
+LOOPBACK = "127.0.0.1"
+"""Where a member is that we reached by a unix socket, as long as it does not know its address."""
 
 
 class Survey:
@@ -124,7 +128,8 @@ def first_slot(node: NodeInfo) -> int:
 def read_view(link: NodeLink) -> View:
     """CLUSTER NODES of one member. Raises OperationError when it does not answer, or runs without a
     cluster."""
-    return parse_view(link.call_text("CLUSTER", "NODES").splitlines(), link.host, link.address)
+    own_host = LOOPBACK if is_unix(link.host) else link.host
+    return parse_view(link.call_text("CLUSTER", "NODES").splitlines(), own_host, link.address)
 
 
 def parse_view(lines: Iterable[str], own_host: str, source: str) -> View:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+from cluster.addresses import address_text
 from cluster.slots import NO_SLOTS, count, members
 
 
@@ -33,7 +34,7 @@ class NodeInfo:
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address_text(self.host, self.port)
 
     @property
     def slot_count(self) -> int:

@@ -1,0 +1,103 @@
+"""Sockets to servers: TCP, TLS, or a unix socket of this machine (cluster/addresses.py tells which)."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import ssl
+from dataclasses import dataclass
+
+from cluster.addresses import is_unix
+
+CONNECT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How connections are protected. Files are PEM; empty means the system's, or none."""
+
+    ca_file: str = ""
+    ca_directory: str = ""
+    certificate: str = ""
+    """Ours, for servers that want to know who we are; with `key`."""
+    key: str = ""
+    server_name: str = ""
+    """Whom the server's certificate must name, where that is not the address."""
+    ciphers: str = ""
+    verify: bool = True
+
+
+def dial(host: str, port: int, tls: Tls | None, timeout: float) -> socket.socket:
+    """A connected socket with this timeout, which the first connection has at most CONNECT_SECONDS of. Raises
+    OSError, of which TLS' errors are a kind."""
+    patience = min(timeout, CONNECT_SECONDS)
+    if is_unix(host):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(patience)
+            connection.connect(host)
+        except OSError:
+            connection.close()
+            raise
+    else:
+        connection = socket.create_connection((host, port), patience)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            connection = _protect(connection, host, tls)
+    connection.settimeout(timeout)
+    return connection
+
+
+def reason_of(error: OSError) -> str:
+    """In a few words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or error.strerror or str(error)).replace('_', ' ').lower()}"
+    return (error.strerror or str(error)).rstrip(".").lower() or type(error).__name__
+
+
+def advice_on(reason: str) -> str:
+    """The next step after a connection that could not be had for this reason."""
+    if "certificate" in reason:
+        return "--cacert names who is trusted, --sni whom the certificate names"
+    if reason.startswith("TLS"):
+        return "is this its TLS port? Does it want a certificate of ours (--cert, --cert-key)?"
+    if "closed" in reason or "reset by peer" in reason:
+        return "is it running? Does its port want --tls?"
+    return "is it running?"
+
+
+@functools.cache
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_file or None, capath=tls.ca_directory or None)
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key or None)
+    if tls.ciphers:
+        context.set_ciphers(tls.ciphers)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def require_usable(tls: Tls) -> None:
+    """Raises ValueError with what is wrong with the files."""
+    try:
+        _context(tls)
+    except (OSError, ValueError) as error:  # of which ssl.SSLError is one
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise ValueError(f"these TLS options cannot be used: {reason}") from error
+
+
+def _protect(connection: socket.socket, host: str, tls: Tls) -> socket.socket:
+    try:
+        return _context(tls).wrap_socket(connection, server_hostname=tls.server_name or host)
+    except TimeoutError as error:
+        connection.close()
+        raise ssl.SSLError(0, "no handshake in time") from error
+    except OSError:
+        connection.close()
+        raise
