@@ -35,6 +35,7 @@ from node.cluster_port import SLOT_ASK, SLOT_SERVED
 from node.errors import ReplyError, one_line
 from node.keyspace import events
 from node.listeners import ListenError, open_tcp
+from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -84,7 +85,7 @@ class Member:
                 self._settings,
                 self._facts,
                 random.SystemRandom(),
-                worker.engine.tick(),
+                steady_ms(),
                 self._file.read(),
             )
         except ConfigError as error:
@@ -166,23 +167,29 @@ class Member:
 
     # --- turns of the coordinator
 
+    def _now(self) -> int:
+        """The coordinator's clock; the worker's own, which its data go by, is read at the same time."""
+        self._worker.engine.tick()
+        return steady_ms()
+
     def turn(self, action: Turn) -> None:
         """Let the coordinator do something, `action(coordinator, now)`, and carry out what it wants done.
+        `now` is of the steady clock, in all the coordinator is told.
 
         Raises what the action raises, and SaveFailed.
         """
         self._settle()
-        self._perform(action(self.coordinator, self._worker.engine.tick()))
+        self._perform(action(self.coordinator, self._now()))
 
     def command(self, action: Turn) -> None:
         """As `turn`, for a command of a client. What it changes is saved before its reply leaves, and
         messages to the others leave after that: once for all commands that a client sent together.
         """
-        self._perform_for_client(action(self.coordinator, self._worker.engine.tick()))
+        self._perform_for_client(action(self.coordinator, self._now()))
 
     def answer(self, action: Callable[[Coordinator, int], tuple[T, list[Effect]]]) -> T:
         """As `command`, for an action that also has a result."""
-        result, effects = action(self.coordinator, self._worker.engine.tick())
+        result, effects = action(self.coordinator, self._now())
         self._perform_for_client(effects)
         return result
 
@@ -190,7 +197,7 @@ class Member:
         """Write nodes.conf now: CLUSTER SAVECONFIG. Raises SaveFailed, after which the worker goes on,
         because nothing rests on this save.
         """
-        for effect in self.coordinator.save_config(self._worker.engine.tick()):
+        for effect in self.coordinator.save_config(steady_ms()):
             if isinstance(effect, fx.SaveConfig):
                 try:
                     self._file.write(effect.text, sync=effect.sync)
@@ -211,7 +218,7 @@ class Member:
         self._react(lambda coordinator, now: coordinator.link_down(link, now))
 
     def bytes_received(self, link: LinkId) -> None:
-        self.coordinator.bytes_received(link, self._worker.engine.tick())
+        self.coordinator.bytes_received(link, steady_ms())
 
     def received(self, message: Message, link: LinkInfo) -> None:
         self._react(lambda coordinator, now: coordinator.step(message, link, now))
@@ -306,7 +313,8 @@ class Member:
                 worker.replication.empty()
             case fx.PauseWrites():
                 worker.departures.finish()  # the replica that takes over must have heard of it
-                worker.pause.begin(PAUSE_REASON, effect.until, writes_only=True)
+                until = worker.engine.tick() + effect.until - steady_ms()
+                worker.pause.begin(PAUSE_REASON, until, writes_only=True)
                 self._react(Coordinator.writes_paused)
             case fx.ResumeWrites():
                 worker.pause.end(PAUSE_REASON)

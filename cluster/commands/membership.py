@@ -13,6 +13,7 @@ from node import errors
 from node.errors import ReplyError
 from node.handlers.arguments import as_int, parse_int
 from node.replies import OK
+from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from cluster.member import Member
@@ -103,4 +104,4 @@ def saveconfig(member: Member, ctx: Any, args: list[bytes]) -> str:
 
 @cluster_command("cluster|count-failure-reports")
 def count_failure_reports(member: Member, ctx: Any, args: list[bytes]) -> int:
-    return member.coordinator.failure_report_count(known_node(member, args[0]), ctx.now)
+    return member.coordinator.failure_report_count(known_node(member, args[0]), steady_ms())

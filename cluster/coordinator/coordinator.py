@@ -5,9 +5,10 @@ message of the bus, `tick` the time, the command methods what an operator asked;
 effects (`effects.py`) that the shell then performs. The decisions themselves are in the files beside
 this one, by concept; this one only leads to them.
 
-Call `start` once and `tick` every 100 ms. `now` is Unix time in ms everywhere; only differences count,
-but it is compared with times that other nodes gossip. Commands raise `ReplyError` with Redis' words,
-and then have changed nothing.
+Call `start` once and `tick` every 100 ms. `now` is in ms everywhere, of a clock that never goes back and
+does not jump when somebody sets the time (`node/steady_clock.py`): only differences count. It starts at Unix
+time, so that members can believe each other's gossip of answers, and save pings; where their clocks differ,
+they ping. Commands raise `ReplyError` with Redis' words, and then have changed nothing.
 """
 
 from __future__ import annotations

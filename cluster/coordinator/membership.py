@@ -15,6 +15,7 @@ extensions pass this on.
 from __future__ import annotations
 
 from cluster.coordinator.effects import BecomeReplicaOf
+from cluster.coordinator.manual_failover import reset_manual_failover
 from cluster.coordinator.messages import ForgottenNode, Gossip, Header
 from cluster.coordinator.state import State
 from cluster.slots import ALL_SLOTS
@@ -177,7 +178,7 @@ def remove_node(state: State, node: Node) -> None:
     state.drop_link(node)
     state.drop_inbound(node)
     if state.manual.replica is node:
-        state.manual.replica = None
+        reset_manual_failover(state)
     state.topology.remove_node(node)
     state.todo.update_state = True
     state.save_later()

@@ -25,8 +25,8 @@ class LocalFacts(Protocol):
         """Bytes of the replication stream produced (primary) or processed (replica)."""
 
     def primary_last_seen(self) -> int:
-        """As a replica: Unix ms when data last came over the replication link if it is up, or when it went
-        down; 0 if it never was up."""
+        """As a replica: when, by the clock of `now`, data last came over the replication link if it is up, or
+        when it went down; 0 if it never was up."""
 
     def keys_in_slot(self, slot: int) -> int:
         """Number of keys held here in `slot`."""

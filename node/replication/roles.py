@@ -31,6 +31,7 @@ from node.replication.primary_link import PrimaryLink
 from node.replication.replica import Introduction
 from node.replication.sync_planner import SyncPlanner
 from node.replication.waits import Waits
+from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.session.session import Session
@@ -55,7 +56,7 @@ class Replication:
         self.stream_db = 0
         """The database the stream's next command is for, unless it says SELECT: kept from link to link."""
         self.primary_last_seen = 0
-        """Unix ms when the primary was last heard of while the link was up; 0 if it never was."""
+        """When the primary was last heard of over a link that was up, by the steady clock; 0 if never."""
         self.down_since = 0
         """Unix ms when the link went down, 0 while it is up or there is none."""
         self._planner = SyncPlanner(worker, self.primary, self._begin_snapshot, self._set_gates)
@@ -234,7 +235,7 @@ class Replication:
             return
         now = self._worker.engine.tick()
         if was_up:
-            self.primary_last_seen = self.down_since = now
+            self.primary_last_seen, self.down_since = steady_ms(), now
             asyncio.get_running_loop().call_soon(self._reconnect)
         self._set_gates()
 
@@ -276,7 +277,7 @@ class Replication:
 
     def _link_is_up(self) -> None:
         self.down_since = 0
-        self.primary_last_seen = self._worker.engine.tick()
+        self.primary_last_seen = steady_ms()
         self._set_gates()
 
     @property
@@ -300,7 +301,8 @@ class Replication:
     @contextlib.contextmanager
     def applying(self) -> Iterator[None]:
         """Around the execution of stream commands: what is recorded reaches the sinks at its end."""
-        self.primary_last_seen = self._worker.engine.tick()
+        self._worker.engine.tick()
+        self.primary_last_seen = steady_ms()
         try:
             yield
         finally:

@@ -192,3 +192,13 @@ def test_info(rig: Rig) -> None:
     assert (info["cluster_slots_assigned"], info["cluster_slots_fail"]) == (16001, 5000)
     assert info["cluster_stats_messages_fail_received"] == 1
     assert info["cluster_stats_messages_received"] > 1
+
+
+def test_forgetting_the_replica_that_wanted_to_take_over_lets_the_clients_go() -> None:
+    rig = Rig(C, [B, D, REPLICA])
+    rig.says("1", MFStart)
+    rig.command("writes_paused")
+    rig.command("forget", "1" * 40)
+    assert rig.happened(fx.ResumeWrites)
+    rig.says("b", Ping)
+    assert not any(pong.header.message_flags & PAUSED for pong in rig.sent(Pong))
