@@ -26,6 +26,7 @@ OBEYED = (
     "cluster-replica-validity-factor",
     "cluster-replica-no-failover",
     "cluster-manual-failover-timeout",
+    "cluster-witness-limit",
     "repl-ping-replica-period",
 )
 """Directives that change `Settings` when CONFIG SET changes them."""
@@ -79,4 +80,5 @@ def update_settings(settings: Settings, config: Any) -> None:
     settings.replica_validity_factor = config.cluster_replica_validity_factor
     settings.replica_no_failover = config.cluster_replica_no_failover
     settings.repl_ping_replica_period = config.repl_ping_replica_period
+    settings.witness_limit = config.cluster_witness_limit
     settings.manual_failover_timeout = config.cluster_manual_failover_timeout

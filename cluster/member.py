@@ -95,6 +95,7 @@ class Member:
         self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
         self.migrations = Migrations(self, worker)
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._due: list[Effect] = []
         """Saves and messages that commands of the batch being executed have caused."""
         self._served = 0
@@ -130,8 +131,9 @@ class Member:
         self._file.close()
 
     def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._alarm):
+            if timer is not None:
+                timer.cancel()
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
         redirection.check(self.coordinator, session, row, keys)
@@ -223,6 +225,15 @@ class Member:
     def received(self, message: Message, link: LinkInfo) -> None:
         self._react(lambda coordinator, now: coordinator.step(message, link, now))
 
+    def primary_lost(self) -> None:
+        self._react(Coordinator.wake)
+
+    def _wake_at(self, at: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()  # it is never set to an earlier time
+        delay = max(0, at - self._worker.engine.tick()) / 1000
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._react, Coordinator.wake)
+
     def _tick(self) -> None:
         period = self._settings.tick_period / 1000
         self._timer = asyncio.get_running_loop().call_later(period, self._tick)
@@ -282,6 +293,8 @@ class Member:
                     pubsub = self._worker.pubsub
                     deliver = pubsub.publish_shard if effect.sharded else pubsub.publish
                     deliver(effect.channel, effect.message)
+                case fx.Wake():
+                    self._wake_at(effect.at)
                 case _:
                     self._perform_on_data(effect)
 

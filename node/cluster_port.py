@@ -43,6 +43,9 @@ class ClusterPort(Protocol):
     def data_replaced(self) -> None:
         """All data is about to go, to be loaded from elsewhere."""
 
+    def primary_lost(self) -> None:
+        """As a replica: our primary's stream has ended. We have all that came of it."""
+
     def info(self) -> dict[str, Any]:
         """Fields of INFO's Cluster section."""
 
@@ -70,6 +73,9 @@ class Standalone:
         return
 
     def data_replaced(self) -> None:
+        return
+
+    def primary_lost(self) -> None:
         return
 
     def info(self) -> dict[str, Any]:

@@ -80,6 +80,8 @@ EXTENSION = Struct(">IHH")
 """length, type, unused"""
 FORGOTTEN = Struct(f">{ID_BYTES}sQ")
 """name, ttl in seconds"""
+VOUCHED = Struct(f">{ID_BYTES}sQ")
+"""Ours: name, ms"""
 
 LIGHT_HEADER_BYTES = 16
 
@@ -102,6 +104,7 @@ def _check() -> None:
         MODULE: 13,
         EXTENSION: 8,
         FORGOTTEN: 48,
+        VOUCHED: 48,
     }
     for struct, size in sizes.items():
         if struct.size != size:

@@ -149,6 +149,8 @@ def _encode_extension(extension: m.Extension) -> bytes:
             data = layout.FORGOTTEN.pack(_id_bytes(extension.id), extension.ttl)
         case m.ShardId():
             kind, data = m.ExtensionType.SHARD_ID, _id_bytes(extension.id)
+        case m.Vouched():
+            kind, data = m.ExtensionType.VOUCHED, layout.VOUCHED.pack(_id_bytes(extension.id), extension.ms)
         case m.UnknownExtension():
             return _extension_bytes(extension.type, extension.data)
     return _extension_bytes(kind, data)
@@ -312,6 +314,9 @@ def _read_extension(kind: int, data: bytes) -> m.Extension:
             return m.ForgottenNode(_read_id(node_id), ttl)
         case m.ExtensionType.SHARD_ID:
             return m.ShardId(_read_id(data[: layout.ID_BYTES]))
+        case m.ExtensionType.VOUCHED:
+            node_id, ms = layout.VOUCHED.unpack_from(data)
+            return m.Vouched(_read_id(node_id), ms)
     return m.UnknownExtension(kind, data)
 
 

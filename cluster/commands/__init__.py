@@ -4,6 +4,28 @@ A handler reads its arguments, lets the coordinator decide (`Member.turn`), and 
 without a cluster has these commands, too: each then says that cluster support is disabled.
 """
 
-from cluster.commands import debug, help, keys, membership, migrations, modes, slot_keys, slots, views
+from cluster.commands import (
+    debug,
+    help,
+    keys,
+    membership,
+    migrations,
+    modes,
+    slot_keys,
+    slots,
+    views,
+    witness,
+)
 
-__all__ = ["debug", "help", "keys", "membership", "migrations", "modes", "slot_keys", "slots", "views"]
+__all__ = [
+    "debug",
+    "help",
+    "keys",
+    "membership",
+    "migrations",
+    "modes",
+    "slot_keys",
+    "slots",
+    "views",
+    "witness",
+]

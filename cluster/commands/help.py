@@ -80,6 +80,8 @@ HELP = [
     "    network-bytes-out.",
     "SLOTS",
     "    Ranges of slots, with the addresses of their primary and replicas.",
+    "WITNESS (DEAD <node-id>|BUSY <node-id> <milliseconds>)",
+    "    Sent by who runs the node's process: it has ended, or is only busy for so long.",
     "HELP",
     "    Print this help.",
 ]

@@ -12,6 +12,7 @@
     gossip.py             what heartbeats tell about others
     announce.py           what this node says of itself
     failure_detector.py   silence, suspicion, agreement
+    witness.py            what the supervisor of a node's host knows: it is dead, it is only busy
     epochs.py             the logical clock
     elections.py          candidates and voters
     manual_failover.py    a failover on demand that loses nothing

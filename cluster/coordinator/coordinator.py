@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.coordinator import node_commands, slot_commands
+from cluster.coordinator import node_commands, slot_commands, witness
 from cluster.coordinator.announce import apply_settings, build_header
 from cluster.coordinator.cluster_state import judge
 from cluster.coordinator.effects import Effect, LinkId
@@ -153,6 +153,14 @@ class Coordinator:
         """100 ms have passed."""
         return self._turn(now, _tick)
 
+    def wake(self, now: int) -> list[Effect]:
+        """The time of a `Wake` has come, or the stream of this replica's primary has ended."""
+
+        def run(state: State) -> None:
+            state.todo.failover = state.myself.is_replica
+
+        return self._turn(now, run)
+
     def link_up(self, link: LinkId, now: int) -> list[Effect]:
         """A link that was asked for by `Connect` is there."""
 
@@ -215,6 +223,14 @@ class Coordinator:
     def failover(self, mode: str, now: int, asked_by: str = "user") -> list[Effect]:
         """`mode`: "default", "force" or "takeover". `asked_by`: for the log."""
         return self._turn(now, lambda state: node_commands.failover(state, mode, asked_by))
+
+    def witness_dead(self, node_id: str, now: int) -> list[Effect]:
+        """The process of that node has ended."""
+        return self._turn(now, lambda state: witness.announce_death(state, node_id))
+
+    def witness_busy(self, node_id: str, ms: int, now: int) -> list[Effect]:
+        """That node is at work, though it does not answer."""
+        return self._turn(now, lambda state: witness.announce_busy(state, node_id, ms))
 
     def reset(self, hard: bool, now: int) -> list[Effect]:
         return self._turn(now, lambda state: node_commands.reset(state, hard))

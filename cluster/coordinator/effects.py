@@ -120,6 +120,13 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """Call `Coordinator.wake` at this time: the next tick may be too late."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A line for the log. `level`: "debug", "verbose", "notice" or "warning"; the words are Redis' own."""
 
@@ -141,5 +148,6 @@ Effect = (
     | ResumeWrites
     | ClusterStateChanged
     | Deliver
+    | Wake
     | Log
 )

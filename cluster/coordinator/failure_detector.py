@@ -13,14 +13,19 @@ the network's fault, and there haste makes false alarms: it is left to the heart
 
 PFAIL ends with any pong. FAIL ends with a pong of a replica or of a primary without slots; of a primary
 with slots only if it still has them after twice the timeout: nobody took its place, so it may go on.
+
+Silence is a bad witness: it comes late, and lies about those who are only busy. A better one may stand
+beside (`witness.py`). A death that was witnessed needs no agreement. It ends with the next pong, because all
+links to the dead are dropped: whoever answers on a new one is a new process, and nobody took its place. For
+whom a witness vouches, silence counts for nothing, though not for longer than `witness_limit` at a stretch.
 """
 
 from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
 from cluster.coordinator.heartbeat import broadcast_pong
-from cluster.coordinator.messages import Fail
-from cluster.coordinator.state import State
+from cluster.coordinator.messages import WITNESSED, Fail, Vouched
+from cluster.coordinator.state import Election, State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 
@@ -60,13 +65,32 @@ def mark_failing_if_agreed(state: State, node: Node) -> None:
     state.broadcast(Fail(build_header(state), node.id))
 
 
-def take_fail_message(state: State, sender: Node, id: str) -> None:
-    """Another node saw the majority: believe it."""
-    node = state.topology.nodes.get(id)
-    if node is None or node.flags & (flag.FAIL | flag.MYSELF):
+def take_fail_message(state: State, sender: Node, message: Fail) -> None:
+    """Another node saw the majority, or was told by a witness: believe it."""
+    node = state.topology.nodes.get(message.id)
+    if node is None or node.flags & flag.MYSELF:
+        return
+    witnessed = bool(message.header.message_flags & WITNESSED)
+    if node.failed and (node.witnessed or not witnessed):
         return
     state.log("notice", f"FAIL message received from {sender.named()} about {node.named()}")
+    if witnessed:
+        note_death(state, node)
+    else:
+        _set_failed(state, node)
+
+
+def note_death(state: State, node: Node) -> None:
+    """The process of `node` has ended. Its replicas need not wait for others to learn of it."""
+    node.witnessed = True
+    node.vouched_until = 0
     _set_failed(state, node)
+    # What still lies in the old links was sent by the dead.
+    state.drop_link(node)
+    state.drop_inbound(node)
+    if node is state.myself.primary and not state.manual.can_start:
+        state.election = Election()
+        state.todo.failover = True
 
 
 def _set_failed(state: State, node: Node) -> None:
@@ -81,7 +105,7 @@ def suspect_if_silent(state: State, node: Node) -> bool:
 
     Returns whether others should hear of it at once: it is new, and the node refuses connections.
     """
-    if not node.ping_sent or node.flags & (flag.PFAIL | flag.FAIL):
+    if not node.ping_sent or node.flags & (flag.PFAIL | flag.FAIL) or state.now < node.vouched_until:
         return False
     silence = min(state.now - node.ping_sent, state.now - node.data_received)
     if silence <= state.settings.node_timeout:
@@ -93,6 +117,22 @@ def suspect_if_silent(state: State, node: Node) -> bool:
     if refused or (state.myself.is_primary and state.size == 1):  # With one voter no report will come.
         mark_failing_if_agreed(state, node)
     return refused
+
+
+def take_vouching(state: State, vouched: Vouched) -> None:
+    """A witness sees `vouched.id` at work: do not hold its silence against it."""
+    node = state.topology.nodes.get(vouched.id)
+    if node is None or node.flags & (flag.MYSELF | flag.FAIL):
+        return
+    until = min(state.now + vouched.ms, node.data_received + state.settings.witness_limit)
+    if until <= max(state.now, node.vouched_until):
+        return
+    if node.vouched_until < state.now:
+        state.log("notice", f"Node {node.named()} is busy: a witness vouches for it.")
+    node.vouched_until = until
+    if node.timed_out:
+        node.flags &= ~flag.PFAIL
+        state.todo.update_state = True
 
 
 def share_suspicions(state: State) -> None:
@@ -107,19 +147,20 @@ def pong_received(state: State, node: Node) -> None:
     """`node` answered our ping."""
     node.pong_received = state.now
     node.ping_sent = 0
+    restarted, node.witnessed = node.witnessed, False
     if node.timed_out:
         node.flags &= ~flag.PFAIL
         state.save_later()
         state.todo.update_state = True
     elif node.failed:
-        _clear_failure_if_possible(state, node)
+        _clear_failure_if_possible(state, node, restarted)
 
 
-def _clear_failure_if_possible(state: State, node: Node) -> None:
+def _clear_failure_if_possible(state: State, node: Node, restarted: bool) -> None:
     if node.is_replica or not node.slots:
         what = "replica" if node.is_replica else "master without slots"
         state.log("notice", f"Clear FAIL state for node {node.named()}:{what} is reachable again.")
-    elif state.now - node.fail_time > state.settings.node_timeout * UNDO_FACTOR:
+    elif restarted or state.now - node.fail_time > state.settings.node_timeout * UNDO_FACTOR:
         state.log(
             "notice",
             f"Clear FAIL state for node {node.named()}: is reachable again and nobody is serving its slots "

@@ -8,7 +8,7 @@ that we cannot reach.
 
 from __future__ import annotations
 
-from cluster.coordinator.failure_detector import failure_report_count, take_report
+from cluster.coordinator.failure_detector import failure_report_count, take_report, take_vouching
 from cluster.coordinator.membership import learn_address, learn_node, take_forgotten
 from cluster.coordinator.messages import (
     Extension,
@@ -17,6 +17,7 @@ from cluster.coordinator.messages import (
     Hostname,
     HumanNodename,
     ShardId,
+    Vouched,
 )
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
@@ -65,6 +66,8 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
                 shard_id = id
             case ForgottenNode():
                 take_forgotten(state, extension)
+            case Vouched():
+                take_vouching(state, extension)
             case _:
                 pass  # Other servers' own: Redis' and Valkey's types from 4 on mean different things.
     if (sender.hostname, sender.human_nodename) != (hostname, human_nodename):

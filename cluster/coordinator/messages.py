@@ -41,6 +41,9 @@ class ExtensionType(IntEnum):
     HUMAN_NODENAME = 1
     FORGOTTEN_NODE = 2
     SHARD_ID = 3
+    VOUCHED = 0x5348
+    """Our own, far from theirs, and only sent to those who set SHOAL: others would log that they do not know
+    it."""
 
 
 PAUSED = 1
@@ -134,6 +137,14 @@ class ShardId:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """A witness on the host of `id` sees it at work: its silence means nothing for the next `ms`."""
+
+    id: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownExtension:
     """An extension of a newer or other server, kept as it came: `data` is what follows its header."""
 
@@ -141,7 +152,7 @@ class UnknownExtension:
     data: bytes
 
 
-Extension = Hostname | HumanNodename | ForgottenNode | ShardId | UnknownExtension
+Extension = Hostname | HumanNodename | ForgottenNode | ShardId | Vouched | UnknownExtension
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +187,8 @@ class Meet:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """A majority of primaries agreed that `id` does not answer: mark it at once."""
+    """A majority of primaries agreed that `id` does not answer, or (WITNESSED) its process was seen to end:
+    mark it at once."""
 
     type: ClassVar[MessageType] = MessageType.FAIL
     header: Header

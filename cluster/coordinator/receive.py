@@ -25,6 +25,7 @@ from cluster.coordinator.membership import (
 )
 from cluster.coordinator.messages import (
     EXT_DATA,
+    SHOAL,
     Fail,
     FailoverAuthAck,
     FailoverAuthRequest,
@@ -94,6 +95,7 @@ def _note_sender(state: State, sender: Node, header: Header) -> None:
         return
     if header.message_flags & EXT_DATA:
         sender.flags |= flag.EXTENSIONS
+    sender.is_shoal = bool(header.message_flags & SHOAL)
     sender.data_received = state.now
     learn_epochs(state, sender, header)
     sender.repl_offset = header.offset
@@ -118,7 +120,7 @@ def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId
 def _take_other(state: State, sender: Node, message: Message) -> None:
     match message:
         case Fail():
-            take_fail_message(state, sender, message.id)
+            take_fail_message(state, sender, message)
         case Update():
             take_update(state, message)
         case FailoverAuthRequest():

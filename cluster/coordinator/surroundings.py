@@ -28,6 +28,9 @@ class LocalFacts(Protocol):
         """As a replica: when, by the clock of `now`, data last came over the replication link if it is up, or
         when it went down; 0 if it never was up."""
 
+    def primary_link_up(self) -> bool:
+        """As a replica: its primary's stream still comes, or may."""
+
     def keys_in_slot(self, slot: int) -> int:
         """Number of keys held here in `slot`."""
 
@@ -61,5 +64,7 @@ class Settings:
     """Seconds [repl-ping-replica-period]: slack in judging how old a replica's data is."""
     manual_failover_timeout: int = 5000
     """[cluster-manual-failover-timeout in Valkey; fixed in Redis]"""
+    witness_limit: int = 60_000
+    """How long witnesses may vouch for a node that is silent; 0: not at all [cluster-witness-limit, ours]"""
     tick_period: int = 100
     """How often the shell calls `tick`."""

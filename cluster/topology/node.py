@@ -36,6 +36,7 @@ class Node:
         "id",
         "inbound_link",
         "ip",
+        "is_shoal",
         "link",
         "link_created_at",
         "orphaned_since",
@@ -49,6 +50,8 @@ class Node:
         "tcp_port",
         "tls_port",
         "voted_at",
+        "vouched_until",
+        "witnessed",
     )
 
     def __init__(self, id: str, flags: int, shard_id: str, now: int) -> None:
@@ -89,6 +92,12 @@ class Node:
         """When we last voted for one of its replicas."""
         self.repl_offset = 0
         """Replication offset it announced."""
+        self.is_shoal = False
+        """It reads what only shoal workers say to each other."""
+        self.witnessed = False
+        """Its process was seen to end, and it has not answered since."""
+        self.vouched_until = 0
+        """Until then its silence only means that it is busy: a witness said so."""
         self.orphaned_since = 0
         """Since when it has no working replica; kept by replica migration."""
 

@@ -47,5 +47,6 @@ COMMANDS = group(
                 route="all_shards"),
         Command("slots",                 "3.0.0",  2, "loading stale",                varies="output"),
         Command("syncslots",             "9.0.0", -3, "admin stale no_async_loading"),
+        Command("witness",               "7.2.0", -4, "admin noscript loading stale no_async_loading"),
     )),
 )

@@ -314,6 +314,8 @@ _add("cluster-announce-human-nodename", Text(checks.node_name), "")
 _add("cluster-preferred-endpoint-type", Choice("ip", "hostname", "unknown-endpoint"), "ip")
 _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
 _add("cluster-slot-stats-enabled", BOOL, False)
+# Ours: ms for which a node that does not answer is taken to be busy, if its supervisor sees it at work
+_add("cluster-witness-limit", LONG, 60_000, "hidden")
 
 # Slow log and latency
 _add(

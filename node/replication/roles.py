@@ -238,6 +238,8 @@ class Replication:
             self.primary_last_seen, self.down_since = steady_ms(), now
             asyncio.get_running_loop().call_soon(self._reconnect)
         self._set_gates()
+        if was_up:
+            self._worker.cluster.primary_lost()
 
     def _reconnect(self) -> None:
         if self.primary_address is not None and self.link is None:

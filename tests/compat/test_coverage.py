@@ -26,6 +26,9 @@ LEFT_OUT = {
 }
 """Name or pattern → why it will not be here."""
 
+OURS = {"cluster|witness": "a supervisor tells what it knows of its workers; README says more"}
+"""What no oracle has → why we do."""
+
 STILL_TO_COME: set[str] = set()
 """Names or patterns of what is being built."""
 
@@ -69,7 +72,7 @@ def test_nothing_is_missing_that_is_not_listed(
     assert not unlisted, "missing, and not listed"
     done = [pattern for pattern in listed if not any(fnmatch(name, pattern) for name in missing)]
     assert not done, "here by now, and still listed"
-    assert ours <= theirs, "made up"
+    assert ours - theirs == OURS.keys(), "made up"
 
 
 def options(server: Server) -> dict[str, set[str]]:
@@ -97,6 +100,7 @@ def test_no_option_is_missing_that_is_not_listed(
     shoal_node: ShoalNode, redis_oracle: Oracle, valkey_oracle: Oracle, report: Callable[[str], None]
 ) -> None:
     ours, redis, valkey = (options(server) for server in (shoal_node, redis_oracle, valkey_oracle))
+    ours = {name: words for name, words in ours.items() if name not in OURS}
     missing = {name: (redis.get(name, set()) | valkey.get(name, set())) - have for name, have in ours.items()}
     missing = {name: words for name, words in missing.items() if words}
     report(

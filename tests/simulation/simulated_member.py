@@ -120,6 +120,9 @@ class SimulatedMember:
             self._replicate()
             self.run(life, lambda c, now: c.tick(now))
 
+    def _wake(self, at: int, life: int) -> None:
+        self.world.at(at, lambda: self.run(life, lambda c, now: c.wake(now)))
+
     def _replicate(self) -> None:
         me, now = self.coordinator.myself, self.world.now
         if me.is_primary:
@@ -172,6 +175,8 @@ class SimulatedMember:
                     self.run(self.life, Coordinator.writes_paused)
                 case fx.ResumeWrites():
                     self.writes_paused_until = 0
+                case fx.Wake(at):
+                    self._wake(at, self.life)
                 case fx.Log(level, text) if level != "debug":
                     self.world.tell(f"{self.name}: {text}")
                 case _:
@@ -188,6 +193,9 @@ class SimulatedMember:
 
     def replication_offset(self) -> int:
         return self.offset
+
+    def primary_link_up(self) -> bool:
+        return self.link_up
 
     def primary_last_seen(self) -> int:
         return self.last_seen

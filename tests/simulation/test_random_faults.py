@@ -49,10 +49,27 @@ def torment(world: World) -> None:
     name = world.random.choice(list(world.members))
     member = world[name]
     match world.random.choice(
-        ["kill", "power cut", "restart", "pause", "partition", "cut", "heal", "failover"]
+        [
+            "kill",
+            "witnessed kill",
+            "false witness",
+            "power cut",
+            "restart",
+            "pause",
+            "partition",
+            "cut",
+            "heal",
+            "failover",
+        ]
     ):
         case "kill" if member.alive:
             world.kill(name)
+        case "witnessed kill" if member.alive:
+            world.kill(name)
+            for other in world.random.sample(list(world.members), 2):
+                world.witness_death(name, to=other)
+        case "false witness" if member.alive:
+            world.witness_death(name, to=world.random.choice(list(world.members)))
         case "power cut" if member.alive:
             world.kill(name, power_cut=True)
         case "restart" if not member.alive:

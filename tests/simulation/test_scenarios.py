@@ -107,6 +107,85 @@ def test_a_crash_is_agreed_on_without_waiting_for_heartbeats(world: World) -> No
     world.until(is_agreed, "all know of the crash", NODE_TIMEOUT / 1000 + 0.25)
 
 
+WITNESSED_FAILOVER = 0.5
+"""Seconds from a death that was seen to the promotion of a replica, at most: replication notices its end at
+the next tick, in this world."""
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_a_death_that_was_witnessed_needs_no_silence(world: World, replicas: int) -> None:
+    world.form(3, replicas)
+    world.run(3)
+    heirs = [f"p0r{n}" for n in range(replicas)]
+    world.kill("p0")
+    world.witness_death("p0", to="p1r0")
+    world.until(lambda: any(map(world.serves, heirs)), "a replica serves", WITNESSED_FAILOVER)
+    assert len([heir for heir in heirs if world.is_primary(heir)]) == 1
+    world.restart("p0")
+    world.settle(10)
+    assert not world.owns_slots("p0")
+
+
+def test_of_a_witnessed_dead_the_replica_with_most_data_takes_the_place(world: World) -> None:
+    world.form(3, 2)
+    world.run(3)
+    world["p0r0"].following = None
+    world.run(0.5)
+    assert world["p0r0"].offset < world["p0r1"].offset
+    world.kill("p0")
+    world.witness_death("p0", to="p0r0")
+    world.until(lambda: world.serves("p0r1"), "the better replica serves", WITNESSED_FAILOVER)
+
+
+def test_who_is_called_dead_and_lives_does_not_lose_its_slots_for_long(world: World) -> None:
+    three_and_three(world)
+    world.run(3)
+    world.witness_death("p0", to="p1")
+    world.settle(10)
+    assert world.owns_slots("p0") != world.owns_slots("p0r0")
+    world.witness_death("p1", to="p1r0")
+    world.settle(10)
+    assert world.owns_slots("p1") != world.owns_slots("p1r0")
+
+
+def test_a_dead_primary_without_heirs_is_back_as_soon_as_it_runs(world: World) -> None:
+    world.form(3, 0)
+    world.kill("p0")
+    world.witness_death("p0", to="p1")
+    world.run(0.5)
+    world.restart("p0")
+    world.settle(5)
+    assert world.owns_slots("p0")
+
+
+def test_who_is_vouched_for_is_not_replaced(world: World) -> None:
+    three_and_three(world)
+    world["p0"].pause()
+    for _ in range(20):
+        world.command("p1", "witness_busy", world.id_of("p0"), 1000)
+        world.run(0.5)
+    assert not any(
+        world[name].coordinator.topology.nodes[world.id_of("p0")].timed_out for name in ("p1", "p2")
+    )
+    world["p0"].resume()
+    world.settle(5)
+    assert world.owns_slots("p0")
+
+
+def test_who_is_vouched_for_in_vain_is_replaced_after_the_limit(world: World) -> None:
+    three_and_three(world)
+    for member in world.members.values():
+        member.settings.witness_limit = 5000
+    world["p0"].pause()
+    for _ in range(9):
+        world.command("p1", "witness_busy", world.id_of("p0"), 60_000)
+        world.run(0.5)
+    assert not world.is_primary("p0r0")
+    world.until(lambda: world.serves("p0r0"), "the replica serves", SILENT_FAILOVER)
+    world["p0"].resume()
+    world.settle(10)
+
+
 def test_twenty_percent_loss_delays_but_does_not_prevent_a_failover(world: World) -> None:
     three_and_three(world)
     world.network.faults.loss = 0.2

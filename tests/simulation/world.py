@@ -135,6 +135,12 @@ class World:
         self.members[name].crash(power_cut=power_cut)
         self.invariants.served.pop(name, None)
 
+    def witness_death(self, name: str, to: str) -> None:
+        """Somebody beside this member tells another one that its process has ended, be it true or not."""
+        known = self.members[to].coordinator.topology.nodes
+        if self.members[to].alive and to != name and self.id_of(name) in known:
+            self.command(to, "witness_dead", self.id_of(name))
+
     def restart(self, name: str) -> None:
         self.tell(f"--- restart {name}")
         self.members[name].start()

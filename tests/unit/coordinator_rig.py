@@ -65,7 +65,11 @@ class Facts:
     def __init__(self) -> None:
         self.offset = 0
         self.last_seen = START
+        self.link_up = False
         self.keys: dict[int, int] = {}
+
+    def primary_link_up(self) -> bool:
+        return self.link_up
 
     def replication_offset(self) -> int:
         return self.offset

@@ -104,6 +104,9 @@ cluster slots: Shows ranges of slots with the nodes that serve them.
 cluster syncslots: Carries out slot migrations between nodes.
     time      Depends on the subcommand.
     internal
+cluster witness: Tells the cluster that a node is dead, or only busy.
+    time      O(N)
+    syntax    news=(dead=(DEAD, node-id) | busy=(BUSY, node-id milliseconds))
 clusterscan: Walks over the keys of a whole cluster.
     time      O(N)
     syntax    cursor:string [MATCH match-pattern] [COUNT count] [TYPE type] [SLOT slot]
