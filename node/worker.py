@@ -180,7 +180,7 @@ class Worker:
         await self.replication.stop()
         self.durability.close()
         if not self.append_only.recorder.breaks_its_word:
-            self.engine.release_output()
+            self.engine.outbox.logged()
         for session in list(self.clients.values()):
             session.close()
         if self.config.unixsocket:

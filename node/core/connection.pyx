@@ -23,6 +23,7 @@ from libc.string cimport memcpy, memmove, memset
 from node.core.database cimport Database
 from node.core.engine cimport BATCH, Client, Engine, Request, Row
 from node.core.memory cimport release, resize
+from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
 from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
@@ -40,7 +41,6 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef enum:
     READ_SIZE = 64 * 1024
     FLUSH_SIZE = 256 * 1024      # a batch's replies beyond this do not wait for its end
-    HELD_SIZE = 16 << 20         # output held back beyond this waits no longer than it must
     CHOKE_SIZE = 1 << 30         # replies waiting for a client beyond this keep its requests waiting
 
 
@@ -62,7 +62,7 @@ cdef class Connection:
     cdef bint choked              # too many replies wait for the client
     cdef object taker             # gets what arrives instead of us, or None
     cdef bint gone
-    cdef list held                # output that waits for `engine.release_output`, or None
+    cdef list held                # output that waits in the outbox, as (mark, data), or None
     cdef size_t held_length
     cdef bint closes              # when that has been sent
     cdef bint serving             # inside `serve_buffer`: replies and pushes share the engine's writer
@@ -125,6 +125,9 @@ cdef class Connection:
         self.gone = True
         self.fd = -1
         self.free_own()
+        if self.held is not None:
+            self.held = None
+            self.engine.outbox.leave(self)
         if self.client is not None:
             self.closed(self)
         if self.taker is not None:
@@ -367,7 +370,10 @@ cdef class Connection:
     cdef int flush(self) except -1:
         """Send what stands in the engine's reply writer, after what it promises was handed to replicas and log."""
         cdef ReplyWriter reply = self.engine.reply
+        cdef Outbox outbox = self.engine.outbox
+        cdef bint tells_data = self.engine.tells_data
         cdef ssize_t sent = 0
+        self.engine.tells_data = False
         if self.engine.before_replies is not None:
             self.engine.settle()
         if self.engine.trail.pending.length:
@@ -381,8 +387,8 @@ cdef class Connection:
         self.bytes_sent += reply.length
         self.engine.bytes_sent += reply.length
         self.engine.writes_processed += 1
-        if self.engine.holds_output or self.held is not None:
-            self.hold(PyBytes_FromStringAndSize(reply.data, reply.length))
+        if (outbox.shut and outbox.keeps(tells_data)) or self.held is not None:
+            self.hold(PyBytes_FromStringAndSize(reply.data, reply.length), tells_data)
             sent = reply.length
         elif self.fd >= 0 and not self.queued():
             sent = c_send(self.fd, reply.data, reply.length, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -410,19 +416,21 @@ cdef class Connection:
 
     def send(self, bytes data not None) -> None:
         """Send bytes that are no reply to the current request: pushes, replication streams."""
-        cdef ssize_t sent = 0
-        if self.gone:
-            return
-        if self.serving:
+        if self.serving and not self.gone:
             self.engine.reply.raw(data, len(data))
-            return
+        else:
+            self.say(data, False)
+
+    cdef int say(self, bytes data, bint tells_data) except -1:
+        cdef Outbox outbox = self.engine.outbox
+        if self.gone:
+            return 0
         self.bytes_sent += len(data)
         self.engine.bytes_sent += len(data)
         self.engine.writes_processed += 1
-        if self.engine.holds_output or self.held is not None:
-            self.hold(data)
-        else:
-            self.put(data)
+        if (outbox.shut and outbox.keeps(tells_data)) or self.held is not None:
+            return self.hold(data, tells_data)
+        return self.put(data)
 
     cdef int put(self, bytes data) except -1:
         """Give bytes to the kernel, or to the transport where it does not take them."""
@@ -435,26 +443,44 @@ cdef class Connection:
             self.hand_over(data[sent:] if sent else data)
         return 0
 
-    cdef int hold(self, bytes data) except -1:
+    cdef int hold(self, bytes data, bint tells_data) except -1:
+        cdef Outbox outbox = self.engine.outbox
         if self.held is None:
             self.held = []
-            self.engine.held.append(self)
-        self.held.append(data)
+            outbox.enter(self)
+        self.held.append((outbox.mark(tells_data), data))
         self.held_length += len(data)
-        if self.held_length > HELD_SIZE and self.engine.commit is not None:
-            self.engine.commit()
-        return 0
+        return outbox.take(self, self.held_length)
 
-    def release(self) -> None:
-        """Send what was held back. The engine calls it when that may leave."""
-        held, self.held = self.held, None
-        self.held_length = 0
-        if not self.gone:
-            self.put(held[0] if len(held) == 1 else b"".join(held))
-            if self.closes:
-                self.transport.close()
-            elif self.choked and not self.blocked:
-                self.resume_writing()
+    def release(self, int64_t limit) -> bool:
+        """Send what was held back with a mark up to `limit`. Returns whether anything is still held. The outbox
+        calls it."""
+        cdef list parts = []
+        if self.gone:
+            self.held = None
+            return False
+        for mark, data in self.held:
+            if mark > limit:
+                break
+            parts.append(data)
+        if not parts:
+            return True
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.held_length -= len(data)
+        self.held = self.held[len(parts):] or None
+        self.put(data)
+        if self.held is not None:
+            return True
+        if self.closes:
+            self.transport.close()
+        elif self.choked and not self.blocked:
+            self.resume_writing()
+        return False
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether anything that is held tells of data."""
+        return any(mark for mark, _ in self.held or ())
 
     cdef size_t waiting_output(self) except? 0xFFFFFFFF:
         if self.gone:
@@ -495,7 +521,7 @@ cdef class Connection:
             self.engine.trail.flush()
         writer = ReplyWriter()
         writer.write(value, client.resp)
-        self.send(writer.take())
+        self.say(writer.take(), True)
         self.loop.call_soon(self.go_on)
 
     def go_on(self) -> None:

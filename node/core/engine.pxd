@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
 from node.core.keyspace cimport Key
+from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans
 from node.core.timing cimport Timing
@@ -31,6 +32,7 @@ cdef struct Row:
     char name[32]                # upper case
     uint8_t name_length
     bint is_write
+    bint tells_data              # it reads or writes keys
     bint is_direct               # may run without the session's checks when no gate is closed
     bint in_transactions         # QUEUED inside MULTI
     int arity
@@ -74,9 +76,10 @@ cdef class Engine:
     cdef list observers                  # called with (client, key, event) for each change
     cdef readonly bint observed          # whether there are any
     cdef object before_replies           # what must be done before any reply leaves, or None
-    cdef readonly bint holds_output      # nothing leaves: what it promises is not on the disk yet
-    cdef object commit                   # brings it there and releases the output; None while nothing is held
-    cdef list held                       # connections whose output waits for that
+    cdef readonly Outbox outbox
+    cdef bint tells_data                 # the replies in `reply` tell of data
+    cdef public int64_t leased_until     # Unix ms; later the outbox is shut, and `on_lapse` called
+    cdef public object on_lapse
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply

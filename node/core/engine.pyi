@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from node.core.outbox import Outbox
 from node.core.trail import Trail
 from node.keyspace.events import Event
 
@@ -50,6 +51,9 @@ class Client:
 class Engine:
     databases: list[Any]
     trail: Trail
+    outbox: Outbox
+    leased_until: int
+    on_lapse: Callable[[], None] | None
     now: int
     dirty: int
     gate: int
@@ -82,9 +86,6 @@ class Engine:
     def call(self, client: Client, name: str, argv: list[bytes], args: list[bytes]) -> Any: ...
     def observe(self, observer: Callable[[Any, bytes, Event], None]) -> None: ...
     def unobserve(self, observer: Callable[[Any, bytes, Event], None]) -> None: ...
-    holds_output: bool
-    def hold_output(self, commit: Callable[[], None]) -> None: ...
-    def release_output(self) -> None: ...
     def call_before_replies(self, callback: Callable[[], None]) -> None: ...
     def call_after_command(self, callback: Callable[[], None]) -> None: ...
     def finish_command(self) -> None: ...

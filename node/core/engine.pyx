@@ -26,6 +26,7 @@ from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport make_key
 from node.core.memory cimport python_used, release, take_zeroed, used
+from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans, spans_free
 from node.core.timing cimport distribution, forget, monotonic_ns, note
@@ -165,6 +166,8 @@ cdef class Engine:
             db.follow_clock(&self.now, self)
         self.trail = Trail()
         self.reply = ReplyWriter()
+        self.outbox = Outbox()
+        self.leased_until = INT64_MAX
         self.bulk_length = 512 << 20
         self.memory_ceiling = INT64_MAX
         self.slow_us = -1
@@ -173,7 +176,6 @@ cdef class Engine:
         self.commands = []
         self.handlers = []
         self.observers = []
-        self.held = []
         self.row_of = {}
         self.index = <int*>calloc(INDEX_SIZE, sizeof(int))
         self.shared = <char*>malloc(SHARED_SIZE)
@@ -214,6 +216,7 @@ cdef class Engine:
             row = &self.rows[i]
             row.arity = command.arity
             row.is_write = "write" in command.flags
+            row.tells_data = row.is_write or command.may_replicate or "readonly" in command.flags
             row.mask = MASK_ALL
             if "loading" in command.flags:
                 row.mask &= ~<uint32_t>GATE_LOADING
@@ -328,6 +331,9 @@ cdef class Engine:
         cdef timespec t
         clock_gettime(CLOCK_REALTIME, &t)
         self.now = <int64_t>t.tv_sec * 1000 + t.tv_nsec // 1000000
+        if self.now > self.leased_until and not self.outbox.lapsed:
+            self.outbox.lapse()
+            self.on_lapse()
         return self.now
 
     # --- the way of a request ------------------------------------------------------------------------
@@ -378,6 +384,7 @@ cdef class Engine:
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1
+                self.tells_data |= row.tells_data
                 request.compiled = True
                 client.last_row = <int>(row - self.rows)
                 if self.after_command is not None:
@@ -459,6 +466,7 @@ cdef class Engine:
         elapsed = monotonic_ns() - began
         self.measured = measured + elapsed  # what EXEC ran is within its own time
         self.rows[row].calls += 1
+        self.tells_data |= self.rows[row].tells_data
         note(&self.rows[row].timing, elapsed, 1, self.tracks_latency)
         if 0 <= self.slow_us <= elapsed // 1000:
             self.tell_slow(client, row, argv if request == NULL else self.arguments(request, 0), elapsed)
@@ -577,20 +585,6 @@ cdef class Engine:
             self.before_replies = []
         if callback not in self.before_replies:
             self.before_replies.append(callback)
-
-    def hold_output(self, commit not None) -> None:
-        """Keep back everything clients and replicas would get, until `release_output`: what it promises must
-        reach the disk first. One write and one sync then do for all requests of a turn of the event loop.
-        `commit()` shall come to `release_output`, and is called early where too much is kept back."""
-        self.holds_output = True
-        self.commit = commit
-
-    def release_output(self) -> None:
-        self.holds_output = False
-        self.commit = None
-        held, self.held = self.held, []
-        for connection in held:
-            connection.release()
 
     def call_after_command(self, callback not None) -> None:
         """Call `callback()` once, when the command being executed, or the transaction it is part of, is done

@@ -30,6 +30,7 @@ from node.replication.primary import GETACK, PING, Primary
 from node.replication.primary_link import PrimaryLink
 from node.replication.replica import Introduction
 from node.replication.sync_planner import SyncPlanner
+from node.replication.synchrony import Synchrony
 from node.replication.waits import Waits
 from node.steady_clock import steady_ms
 
@@ -48,6 +49,7 @@ class Replication:
         self._trail = worker.trail
         self.history = History()
         self.primary = Primary(worker.config, worker.log, self.history)
+        self.synchrony = Synchrony(worker, self.primary)
         self.waits = Waits()
         self.failover = Failover(worker, self)
         self.primary_address: tuple[str, int] | None = None
@@ -68,6 +70,7 @@ class Replication:
         for name in ("replica-read-only", "replica-serve-stale-data", "min-replicas-to-write"):
             config.on_change(name, lambda _: self._set_gates())
         config.on_change("min-replicas-max-lag", lambda _: self._set_gates())
+        config.on_change("synchronous-replicas", lambda _: self._role_changed())
         worker.cron_jobs.append(self._cron)
 
     # what it is
@@ -115,7 +118,7 @@ class Replication:
             self.follow(*self._worker.config.replicaof)
         if self.role == "master" and self.primary.backlog is not None:
             self.history.shift(self.offset)
-        self._set_gates()
+        self._role_changed()
 
     async def stop(self) -> None:
         self._planner.stop()
@@ -158,7 +161,7 @@ class Replication:
         self.down_since = self._worker.engine.tick()
         self._worker.log.role = "S"
         self._worker.choose_expiry()
-        self._set_gates()
+        self._role_changed()
         self._connect()
         return True
 
@@ -179,6 +182,10 @@ class Replication:
         self.primary.disconnect_all()
         self._worker.choose_expiry()
         self._worker.append_only.resume()
+        self._role_changed()
+
+    def _role_changed(self) -> None:
+        self.synchrony.follow_role(self.role == "master")
         self._set_gates()
 
     def _set_gates(self) -> None:
@@ -187,6 +194,7 @@ class Replication:
         few = False
         if not replica and config.min_replicas_to_write and config.min_replicas_max_lag:
             few = self.primary.good_replicas(engine.now) < config.min_replicas_to_write
+        few = few or self.synchrony.lacks_replicas
         for gate, closed in (
             (GATE_READ_ONLY, replica and config.replica_read_only),
             (GATE_STALE, replica and not config.replica_serve_stale_data and not self.primary_link_up),
@@ -353,10 +361,11 @@ class Replication:
     def acknowledge(self, session: Any, offset: int, synced: int) -> None:
         """A replica has the stream up to `offset`, and on its disk up to `synced` (0: nothing)."""
         self.primary.acknowledge(session.id, offset, synced, self._worker.engine.now)
+        self.synchrony.acknowledged()
         self.waits.check()
         self.failover.check()
         self._worker.ending.check()
-        if self._worker.config.min_replicas_to_write:
+        if self._worker.engine.gate & GATE_FEW_REPLICAS or self._worker.config.min_replicas_to_write:
             self._set_gates()
 
     def request_acknowledgements(self) -> None:
@@ -385,12 +394,16 @@ class Replication:
         self._close_backlog()
         self._trail.offset = offset
         self.primary.backlog = Backlog(self._worker.config.repl_backlog_size, offset)
-        self._trail.attach(self.primary.pass_on)
+        self._trail.attach(self._pass_on)
 
     def _close_backlog(self) -> None:
         if self.primary.backlog is not None:
-            self._trail.detach(self.primary.pass_on)
+            self._trail.detach(self._pass_on)
             self.primary.backlog = None
+
+    def _pass_on(self, chunk: bytes) -> None:
+        self.primary.pass_on(chunk)
+        self.synchrony.recorded()
 
     def _resize_backlog(self, size: int) -> None:
         if self.primary.backlog is not None:
@@ -410,6 +423,7 @@ class Replication:
         else:
             self._tend_stream(now)
         self.primary.tick(now)
+        self.synchrony.tick(now)
         self._set_gates()
 
     def _tend_link(self) -> None:

@@ -35,6 +35,11 @@ class Pause:
         return bool(self._reasons or self._held)
 
     @property
+    def is_total(self) -> bool:
+        """Whether it concerns writes of all keys."""
+        return bool(self._reasons)
+
+    @property
     def waiting(self) -> int:
         """Sessions that wait for the end of the pause."""
         return len(self._waiting)

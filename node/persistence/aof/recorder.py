@@ -113,17 +113,17 @@ class Recorder:
         self._buffer.append(chunk)
         self.buffered += len(chunk)
         self._recorded_offset = self._worker.trail.offset
-        if not self._worker.engine.holds_output:
-            self._worker.engine.hold_output(self._commit)
+        if not self._worker.engine.outbox.awaits_log:
+            self._worker.engine.outbox.await_log(self._commit)
             asyncio.get_running_loop().call_soon(self._commit)
 
     def _commit(self) -> None:
         """The end of the turn: write, and let the replies go."""
-        if self._worker.engine.holds_output:
+        if self._worker.engine.outbox.awaits_log:
             self.flush()
             if self.breaks_its_word:
                 return  # the worker ends, and what it could not keep stays unsaid
-            self._worker.engine.release_output()
+            self._worker.engine.outbox.logged()
 
     def flush(self, force: bool = False) -> None:
         """Write what was recorded, and sync as the setting says. `force`: write whatever the disk is

@@ -1,0 +1,95 @@
+"""The synchronous mode: what a client is told of data, so many replicas have (`synchronous-replicas`).
+
+Replies wait in the outbox (core/outbox.pyx), each for the offset of the replication stream up to which it
+tells of data. At the end of a turn of the event loop in which anything was written, the replicas are asked
+for an acknowledgement, through the stream as by WAIT, so one acknowledgement serves all clients, and every
+replica that knows GETACK, also a real Redis or Valkey, can be counted on.
+
+Without so many replicas writes are refused (NOREPLICAS). A reply that waits for one that has gone waits for
+its return, `repl-timeout` seconds at most. Then, and when this worker turns into a replica, its client is
+disconnected: its write may be kept or not, and nobody here can say.
+
+What was acknowledged survives a failover only if who takes over has it: see cluster/coordinator/fences.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from node.replication.primary import GETACK, Primary
+
+NO_COPIES_ASKED: Final = (1 << 63) - 1
+
+
+class Synchrony:
+    """`role_changed` and `settle` are called by the role's owner (roles.py), as is `recorded`."""
+
+    def __init__(self, worker: Any, primary: Primary) -> None:
+        self._worker = worker
+        self._primary = primary
+        self._outbox = worker.engine.outbox
+        self._wanted = 0
+        """How many replicas must have what is told; 0 on a replica, and where nobody asked for it."""
+        self._asks_soon = False
+        self._asking = False
+        self._progress_at = 0
+
+    def follow_role(self, is_primary: bool) -> None:
+        """The role or the setting may have changed."""
+        wanted = self._worker.config.synchronous_replicas if is_primary else 0
+        if not is_primary:
+            self.give_up("this worker is a replica now")
+        if bool(wanted) != bool(self._wanted):
+            self._outbox.await_copies(0 if wanted else NO_COPIES_ASKED)
+        self._wanted = wanted
+
+    @property
+    def lacks_replicas(self) -> bool:
+        """Whether a write could not be acknowledged now."""
+        return len(self._primary.online()) < self._wanted
+
+    def recorded(self) -> None:
+        """The stream has grown, and was handed to the replicas."""
+        if not self._wanted or self._asking:
+            return
+        if self._outbox.promised <= self._outbox.copied:
+            self._progress_at = self._worker.engine.now
+        self._outbox.promise(self._worker.trail.offset)
+        if not self._asks_soon:
+            self._asks_soon = True
+            asyncio.get_running_loop().call_soon(self._ask)
+
+    def _ask(self) -> None:
+        """The end of the turn: have the replicas say how far they are."""
+        self._asks_soon = False
+        # While all writes pause nothing may move the offset that a manual failover waits for.
+        if self._worker.pause.is_total or not self._primary.online():
+            return
+        self._asking = True
+        try:
+            self._worker.trail.feed(GETACK, False)
+            self._worker.trail.flush()
+        finally:
+            self._asking = False
+
+    def acknowledged(self) -> None:
+        """A replica said how far it is."""
+        if not self._wanted:
+            return
+        offsets = sorted((peer.ack_offset for peer in self._primary.online()), reverse=True)
+        if len(offsets) >= self._wanted and offsets[self._wanted - 1] > self._outbox.copied:
+            self._progress_at = self._worker.engine.now
+            self._outbox.await_copies(offsets[self._wanted - 1])
+
+    def tick(self, now: int) -> None:
+        """Once a second."""
+        waits = self._wanted and self._outbox.promised > self._outbox.copied
+        if waits and now - self._progress_at > self._worker.config.repl_timeout * 1000:
+            self.give_up("no replica acknowledged it in time")
+
+    def give_up(self, why: str) -> None:
+        """What waits to be acknowledged will not be."""
+        broken = self._outbox.break_promises()
+        if broken:
+            self._worker.log.warning(f"Disconnected {broken} clients whose data was not acknowledged: {why}.")
