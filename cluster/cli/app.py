@@ -8,18 +8,24 @@ from typing import Annotated
 import typer
 
 from cluster.cli import (
+    add_node,
     backup,
     call,
     check,
     check_aof,
     check_rdb,
     create,
+    del_node,
+    failover,
     fix,
+    forget,
     info,
     nodes,
     rebalance,
+    replace_node,
     reshard,
     restore,
+    set_timeout,
     slots,
     up,
 )
@@ -60,6 +66,12 @@ app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("create", rich_help_panel=_CHANGE)(create.create)
 app.command("reshard", rich_help_panel=_CHANGE)(reshard.reshard)
 app.command("rebalance", rich_help_panel=_CHANGE)(rebalance.rebalance)
+app.command("add-node", rich_help_panel=_CHANGE)(add_node.add_node)
+app.command("del-node", rich_help_panel=_CHANGE)(del_node.del_node)
+app.command("replace-node", rich_help_panel=_CHANGE)(replace_node.replace_node)
+app.command("failover", rich_help_panel=_CHANGE)(failover.failover)
+app.command("forget", rich_help_panel=_CHANGE)(forget.forget)
+app.command("set-timeout", rich_help_panel=_CHANGE)(set_timeout.set_timeout)
 app.command("fix", rich_help_panel=_CHANGE)(fix.fix)
 app.command(
     "call",

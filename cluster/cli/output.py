@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -36,6 +36,11 @@ def complain(text: str) -> None:
 
 def say(text: str) -> None:
     console().print(Text(text))
+
+
+def narrator(quiet: bool) -> Callable[[str], None]:
+    """What steps are told to. Quiet where only JSON is to be printed."""
+    return (lambda line: None) if quiet else say
 
 
 def print_json(value: Any) -> None:

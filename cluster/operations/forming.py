@@ -16,10 +16,10 @@ from cluster.operations.link import NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.check import check
 from cluster.plans.create import Address, CreatePlan
-from cluster.plans.model import NodeInfo, View
+from cluster.plans.model import NodeInfo
 
 JOIN_SECONDS = 60.0
-_PAUSE = 0.1
+POLL_SECONDS = 0.1
 
 Report = Callable[[str], None]
 
@@ -36,7 +36,7 @@ def await_nodes(links: Sequence[NodeLink], timeout: float) -> None:
                 starting = isinstance(error, Unreachable) or "LOADING" in error.text
                 if not starting or time.monotonic() >= deadline:
                     raise
-                time.sleep(_PAUSE)
+                time.sleep(POLL_SECONDS)
 
 
 def require_strangers(links: Sequence[NodeLink]) -> None:
@@ -75,9 +75,9 @@ def form(
         links[primary.address].call("CLUSTER", "ADDSLOTSRANGE", primary.first, primary.last)
     report("introducing the nodes to each other")
     first = links[plan.primaries[0].address]
-    ids = {address: _introduce(first, links[address]) for address in plan.addresses}
-    _await(
-        lambda: all(len(_settled(read_view(link))) == len(links) for link in links.values()),
+    ids = {address: introduce(first, links[address]) for address in plan.addresses}
+    await_condition(
+        lambda: all(len(read_view(link).settled) == len(links) for link in links.values()),
         deadline,
         f"the {len(links)} nodes do not all know each other",
         "are their bus ports (usually port + 10000) reachable from each other?",
@@ -104,7 +104,7 @@ def await_agreement(survey: Survey, deadline: float) -> None:
             return
         if time.monotonic() >= deadline:
             raise OperationError(f"the cluster does not work yet: {obstacle}", "`shoal check` says more")
-        time.sleep(_PAUSE)
+        time.sleep(POLL_SECONDS)
 
 
 def _obstacle(survey: Survey) -> str | None:
@@ -129,7 +129,7 @@ def _replication_is_up(link: NodeLink) -> bool:
     return "master_link_status:down" not in link.call_text("INFO", "replication")
 
 
-def _introduce(first: NodeLink, other: NodeLink) -> str:
+def introduce(first: NodeLink, other: NodeLink) -> str:
     """CLUSTER MEET; returns the other's id. MEET takes addresses only, so a name is resolved here."""
     node = read_view(other).observer
     if other is not first:
@@ -152,12 +152,9 @@ def _resolve(host: str) -> str:
         raise OperationError(f"{host} has no address: {(error.strerror or str(error)).lower()}") from error
 
 
-def _settled(view: View) -> list[str]:
-    return [node.id for node in view.nodes.values() if "handshake" not in node.flags]
-
-
-def _await(condition: Callable[[], bool], deadline: float, text: str, next_step: str) -> None:
+def await_condition(condition: Callable[[], bool], deadline: float, text: str, next_step: str) -> None:
+    """Until it holds; raises OperationError at the deadline (`time.monotonic()`)."""
     while not condition():
         if time.monotonic() >= deadline:
             raise OperationError(text, next_step)
-        time.sleep(_PAUSE)
+        time.sleep(POLL_SECONDS)

@@ -28,7 +28,12 @@ class Problem:
 def check(views: Sequence[View], unreachable: Mapping[str, str] | None = None) -> list[Problem]:
     """Every problem visible in `views`; `unreachable` names the members that gave none: address -> reason."""
     problems = [
-        Problem("unreachable", "error", f"{address} does not answer: {reason}", "start it, or forget it")
+        Problem(
+            "unreachable",
+            "error",
+            f"{address} does not answer: {reason}",
+            f"start it, or remove it with `shoal forget {address}`",
+        )
         for address, reason in (unreachable or {}).items()
     ]
     if not views:
@@ -73,7 +78,7 @@ def _failed(views: Sequence[View]) -> Iterator[Problem]:
             "failed",
             "error" if node.slots else "warning",
             f"{node.address} is marked FAIL by {len(witnesses)} of {len(views)} members{serving}",
-            f"restart it, or remove it with CLUSTER FORGET {node_id}",
+            f"restart it, or remove it with `shoal forget {node_id}`",
         )
 
 
@@ -159,7 +164,7 @@ def _orphans(views: Sequence[View]) -> Iterator[Problem]:
                 "orphan",
                 "warning",
                 f"{node.address} has no replica while others have",
-                "add one: CLUSTER MEET and CLUSTER REPLICATE on a new node",
+                f"`shoal add-node NEW --replica-of {node.address}` adds one",
             )
 
 

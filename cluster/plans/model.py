@@ -63,6 +63,11 @@ class View:
     importing: Mapping[int, str] = field(default_factory=dict)
     """slot -> id of the node it comes from"""
 
+    @property
+    def settled(self) -> set[str]:
+        """Ids of all but those with whom it is still shaking hands."""
+        return {node.id for node in self.nodes.values() if "handshake" not in node.flags}
+
     def owners(self) -> dict[int, str]:
         """slot -> id of the primary that serves it."""
         return {slot: node.id for node in self.nodes.values() for slot in members(node.slots)}

@@ -1,0 +1,133 @@
+"""`shoal add-node NEW`: one more member, as a primary or as a replica.
+
+JSON: {"node": {"id", "address"}, "role": "primary" | "replica", "primary": address | null,
+"moves": [as of rebalance], "moved": {"slots", "keys", "seconds"} | null}. With --dry-run "moved" is null, and
+"id" is that which the node has now.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from cluster.cli.common import (
+    DEFAULT_ADDRESS,
+    Address,
+    DryRun,
+    Json,
+    UsageProblem,
+    Yes,
+    open_survey,
+    parse_address,
+)
+from cluster.cli.connecting import connecting
+from cluster.cli.moving import moves_as_json, print_moves, require_sound
+from cluster.cli.output import narrator, print_json, say
+from cluster.cli.relocating import move_and_count
+from cluster.operations.forming import await_nodes
+from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
+from cluster.operations.membership import attach, is_member, join
+from cluster.operations.survey import Survey, read_view
+from cluster.plans.membership import neediest_primary
+from cluster.plans.model import Move, NodeInfo, PlanError
+from cluster.plans.rebalance import plan_rebalance
+
+Newcomer = Annotated[str, typer.Argument(metavar="NEW", help="A running, empty node: its address.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a node that is starting.")]
+
+
+@connecting
+def add_node(
+    new: Newcomer,
+    address: Address = DEFAULT_ADDRESS,
+    to_be_replica: Annotated[
+        bool, typer.Option("--to-be-replica", help="As a replica of the primary that has the fewest.")
+    ] = False,
+    replica_of: Annotated[
+        str, typer.Option("--replica-of", metavar="NODE", help="As a replica of this primary.")
+    ] = "",
+    rebalance: Annotated[
+        bool, typer.Option("--rebalance", help="Give the new primary its share of the slots.")
+    ] = False,
+    wait: Wait = 0.0,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    credentials: Credentials = ANONYMOUS,
+    json: Json = False,
+) -> None:
+    """Make a running, empty node a member: a primary without slots, or a replica."""
+    as_replica = to_be_replica or bool(replica_of)
+    if as_replica and rebalance:
+        raise UsageProblem("--rebalance is for primaries: replicas serve no slots of their own")
+    tell = narrator(quiet=json)
+    with open_survey(address, credentials) as survey, closing(reach(new, credentials, wait)) as newcomer:
+        node = as_newcomer(survey, newcomer)
+        primary = _primary_for(survey, node, replica_of) if as_replica else None
+        moves: list[Move] = []
+        if rebalance:
+            require_sound(survey)
+            moves = plan_rebalance(survey.nodes | {node.id: node}, {node.id: 1.0}, 0.0)
+        if not json:
+            _print_plan(survey, node, primary, moves)
+        if not dry_run and moves and not yes:
+            typer.confirm("Add the node and move these slots?", abort=True)
+        moved = None
+        if not dry_run:
+            join(survey, newcomer, tell)
+            if primary is not None:
+                attach(survey, newcomer, primary.id, tell)
+            moved = move_and_count(survey, moves, credentials, quiet=json) if moves else None
+    if json:
+        nodes = survey.nodes | {node.id: node}
+        print_json(
+            {
+                "node": {"id": node.id, "address": node.address},
+                "role": "replica" if primary else "primary",
+                "primary": primary.address if primary else None,
+                "moves": moves_as_json(moves, nodes),
+                "moved": moved,
+            }
+        )
+    elif not dry_run:
+        say(f"done: {node.address} is {f'a replica of {primary.address}' if primary else 'a primary'}")
+
+
+def reach(address: str, credentials: Credentials, wait: float) -> NodeLink:
+    """A link to a node that answers. That there is none is a problem of the call."""
+    link = NodeLink(*parse_address(address), credentials)
+    try:
+        await_nodes([link], wait)
+    except Unreachable as error:
+        link.close()
+        raise UsageProblem(str(error)) from error
+    return link
+
+
+def as_newcomer(survey: Survey, newcomer: NodeLink) -> NodeInfo:
+    """As it describes itself; at the address where we reach it, for it may not know its own yet."""
+    node = read_view(newcomer).observer
+    if is_member(survey, newcomer):
+        return survey.nodes[node.id]
+    return replace(node, host=newcomer.host, port=newcomer.port)
+
+
+def _primary_for(survey: Survey, node: NodeInfo, name: str) -> NodeInfo:
+    if node.primary_id and not name:
+        return survey.nodes[node.primary_id]  # by a former call
+    found = survey.find(name) if name else neediest_primary(survey.nodes, node.host, {node.id})
+    if not found.is_primary:
+        raise PlanError(f"{found.address} is a replica itself; `shoal nodes` lists the primaries")
+    if found.id == node.id:
+        raise PlanError(f"{found.address} cannot be a replica of its own")
+    return found
+
+
+def _print_plan(survey: Survey, node: NodeInfo, primary: NodeInfo | None, moves: list[Move]) -> None:
+    role = f"a replica of {primary.address}" if primary else "a primary without slots"
+    known = " (it is a member already)" if node.id in survey.nodes else ""
+    say(f"{node.address} is to be {role}{known}")
+    if moves:
+        print_moves(moves, survey.nodes | {node.id: node})

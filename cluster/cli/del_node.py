@@ -1,0 +1,122 @@
+"""`shoal del-node NODE`: its slots and replicas go to others, then it leaves.
+
+JSON: {"node": {"id", "address"}, "moves": [as of rebalance], "rehomed": [{"replica", "primary"}], "notes":
+[text], "moved": {"slots", "keys", "seconds"} | null, "untold": [address]}. "untold" could not be told to
+forget the node.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
+from cluster.cli.connecting import connecting
+from cluster.cli.moving import moves_as_json, print_moves, require_sound
+from cluster.cli.output import narrator, print_json, say
+from cluster.cli.relocating import move_and_count
+from cluster.operations.forming import Report
+from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
+from cluster.operations.membership import await_views, dismiss, rehome
+from cluster.operations.survey import Survey
+from cluster.plans.membership import Departure, plan_departure
+from cluster.plans.model import NodeInfo
+
+Member = Annotated[str, typer.Argument(metavar="NODE", help="Which member: address, port or id.")]
+Shutdown = Annotated[bool, typer.Option("--shutdown", help="Stop its process in the end, too.")]
+
+
+@connecting
+def del_node(
+    node: Member,
+    address: Address = DEFAULT_ADDRESS,
+    shutdown: Shutdown = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    credentials: Credentials = ANONYMOUS,
+    json: Json = False,
+) -> None:
+    """Take a member out: move its slots and replicas to others, let all forget it, and reset it.
+
+    Clients notice nothing. A node that is down and serves nothing is only forgotten.
+    """
+    tell = narrator(quiet=json)
+    with open_survey(address, credentials) as survey:
+        leaver = survey.find(node)
+        plan = plan_departure(survey.nodes, leaver.id)
+        if plan.moves:
+            require_sound(survey)
+        result = _result(survey, leaver, plan)
+        if not json:
+            _print_plan(survey, leaver, plan)
+        if not dry_run:
+            if not yes:
+                typer.confirm(f"Take {leaver.address} out of the cluster?", abort=True)
+            if plan.moves:
+                result["moved"] = move_and_count(survey, plan.moves, credentials, quiet=json)
+            result["untold"] = take_out(survey, leaver, tell, shutdown)
+    if json:
+        print_json(result)
+    elif not dry_run:
+        say(f"done: {leaver.address} is no member any more")
+
+
+def take_out(survey: Survey, leaver: NodeInfo, tell: Report, shutdown: bool) -> list[str]:
+    """What is left to do when the leaver serves nothing. Returns who could not be told."""
+
+    def bare(nodes: dict[str, NodeInfo]) -> bool:
+        return leaver.id not in nodes or not nodes[leaver.id].slots
+
+    await_views(survey, bare, f"that {leaver.address} serves nothing")
+    # Its replicas, and it itself, may have followed its last slots by themselves (replica migration).
+    for replica, primary in plan_departure(survey.nodes, leaver.id).rehomed:
+        tell(f"{survey.nodes[replica].address} is to replicate {survey.nodes[primary].address}")
+        rehome(survey, replica, primary)
+    await_views(
+        survey,
+        lambda nodes: not any(each.primary_id == leaver.id for each in nodes.values()),
+        f"that nobody replicates {leaver.address}",
+    )
+    tell(f"all forget {leaver.address}")
+    link = survey.link(leaver.id)
+    untold = dismiss(survey, leaver.id)
+    if untold:
+        names = ", ".join(untold)
+        tell(f"warning: {names} could not be told, and may bring it back; `shoal forget` tells them")
+    if shutdown:
+        stop(link)
+    return untold
+
+
+def stop(link: NodeLink) -> None:
+    """Stop the process behind a link. One that is gone is as well."""
+    with suppress(Unreachable):  # it answers by closing the connection
+        link.call("SHUTDOWN", "NOSAVE")
+
+
+def _result(survey: Survey, leaver: NodeInfo, plan: Departure) -> dict[str, Any]:
+    nodes = survey.nodes
+    return {
+        "node": {"id": leaver.id, "address": leaver.address},
+        "moves": moves_as_json(plan.moves, nodes),
+        "rehomed": [
+            {"replica": nodes[replica].address, "primary": nodes[primary].address}
+            for replica, primary in plan.rehomed
+        ],
+        "notes": plan.notes,
+        "moved": None,
+        "untold": [],
+    }
+
+
+def _print_plan(survey: Survey, leaver: NodeInfo, plan: Departure) -> None:
+    nodes = survey.nodes
+    if plan.moves:
+        print_moves(plan.moves, nodes)
+    for replica, primary in plan.rehomed:
+        say(f"{nodes[replica].address} is to replicate {nodes[primary].address}")
+    say(f"{leaver.address} is to leave")
+    for note in plan.notes:
+        say(f"note: {note}")
