@@ -20,6 +20,7 @@ from cluster.cli import (
     fix,
     forget,
     info,
+    migrations,
     nodes,
     rebalance,
     replace_node,
@@ -72,6 +73,7 @@ app.command("replace-node", rich_help_panel=_CHANGE)(replace_node.replace_node)
 app.command("failover", rich_help_panel=_CHANGE)(failover.failover)
 app.command("forget", rich_help_panel=_CHANGE)(forget.forget)
 app.command("set-timeout", rich_help_panel=_CHANGE)(set_timeout.set_timeout)
+app.add_typer(migrations.app, name="migrations", rich_help_panel=_CHANGE)
 app.command("fix", rich_help_panel=_CHANGE)(fix.fix)
 app.command(
     "call",

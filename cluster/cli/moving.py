@@ -1,4 +1,4 @@
-"""Showing, confirming and watching moves of slots: the common part of reshard, rebalance and fix."""
+"""Showing, confirming and watching moves of slots: what reshard, rebalance, fix and migrations share."""
 
 from __future__ import annotations
 
@@ -6,24 +6,53 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 
 import typer
-from rich.progress import Progress
 
-from cluster.cli.output import console, print_json, print_table, progress_bar, say
+from cluster.cli.common import UsageProblem
+from cluster.cli.output import console, human_bytes, print_json, print_table, progress_bar, say
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
+from cluster.operations.atomic import count_keys
+from cluster.operations.journals import Journal, default_directory, new_id
 from cluster.operations.link import OperationError
+from cluster.operations.moving import Motion, Runner
 from cluster.operations.survey import Survey
 from cluster.plans.check import check
+from cluster.plans.journal import Options, Plan, cut_steps
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import format_ranges, from_iterable
 
 GRACE = 10.0
 """Seconds by which a link's timeout exceeds that of a MIGRATE, so that the node's own words arrive first."""
+
+Classic = Annotated[
+    bool, typer.Option("--classic", help="Move key by key, also between nodes that move whole slots at once.")
+]
+Bandwidth = Annotated[
+    str,
+    typer.Option("--bandwidth", metavar="BYTES", help="A second, at most: 500kb, 10mb. Default: no limit."),
+]
+MaxP99 = Annotated[
+    float,
+    typer.Option(
+        "--max-p99",
+        min=0,
+        metavar="MS",
+        help="Slow down while 1 of 100 requests to the two nodes takes longer.",
+    ),
+]
+JournalDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", metavar="DIR", envvar="SHOAL_JOURNAL",
+        help="Where plans are kept, so that they can be paused and gone on with.",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,17 @@ class How:
     dry_run: bool
     yes: bool
     json: bool
+    journal: Path | None = field(default=None)
+
+
+def parse_bytes(text: str) -> int:
+    """`500kb`, `10mb`, `1048576`: as in redis.conf, where kb is 1024 and k is 1000."""
+    digits = text.lower().rstrip("bgkm")
+    unit = text.lower()[len(digits) :]
+    factors = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
+    if unit not in factors or not digits.isdecimal():
+        raise UsageProblem(f"{text!r} is not a number of bytes like 10mb")
+    return int(digits) * factors[unit]
 
 
 def require_sound(survey: Survey) -> None:
@@ -43,8 +83,8 @@ def require_sound(survey: Survey) -> None:
             raise OperationError(problem.text, problem.next_step)
 
 
-def carry_out_moves(survey: Survey, moves: Sequence[Move], options: MoveOptions, how: How) -> None:
-    """Show the plan; unless it is a dry run, ask, move, and report."""
+def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], options: Options, how: How) -> None:
+    """Show the plan; unless it is a dry run, ask, write its journal, move, and report."""
     nodes = survey.nodes
     if how.json and how.dry_run:
         print_json({"moves": moves_as_json(moves, nodes)})
@@ -52,44 +92,125 @@ def carry_out_moves(survey: Survey, moves: Sequence[Move], options: MoveOptions,
     if not how.json:
         print_moves(moves, nodes)
     if how.dry_run or not moves:
+        if how.json:
+            print_json({"moves": [], "moved": {"slots": 0, "keys": 0, "seconds": 0.0}})
         return
     if not how.yes:
         typer.confirm("Move these slots?", abort=True)
+    plan = make_plan(survey, title, moves, options)
+    with Journal.create(how.journal or default_directory(), plan) as journal:
+        run_plan(survey, journal, {"moves": moves_as_json(moves, nodes)} if how.json else None)
+
+
+def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Options) -> Plan:
+    """Steps, as small as the keys in the slots make it advisable."""
+    nodes = survey.nodes
+    keys: dict[int, int] = {}
+    for source in dict.fromkeys(move.source for move in moves):
+        slots = [move.slot for move in moves if move.source == source]
+        keys |= dict(zip(slots, count_keys(survey.link(source), slots), strict=True))
+    concerned = {node for move in moves for node in (move.source, move.target)}
+    shards = {
+        node: [other.id for other in nodes.values() if other.primary_id == node] for node in sorted(concerned)
+    }
+    return Plan(
+        id=new_id(),
+        title=title,
+        created=round(time.time(), 3),
+        seeds=[survey.seed.address, *(node.address for node in nodes.values() if node.is_primary)],
+        steps=cut_steps(moves, keys),
+        options=options,
+        shards=shards,
+        names={node: nodes[node].address for node in sorted(concerned)},
+    )
+
+
+def run_plan(survey: Survey, journal: Journal, result: dict[str, Any] | None) -> None:
+    """Carry it out to its end, and report; `result`: what JSON tells besides, None for people."""
+    if not journal.lock():
+        raise OperationError(
+            f"plan {journal.plan.id} is being carried out elsewhere", "`shoal migrations pause` stops that"
+        )
+    journal.reread()
+    if result is None:
+        say(f"plan {journal.plan.id}, kept in {journal.path}")
     started = time.monotonic()
-    with watched_mover(survey, options, quiet=how.json) as mover:
-        mover.run(moves)
+    with _watched_runner(survey, journal, quiet=result is not None) as runner:
+        motion = runner.run()
     seconds = time.monotonic() - started
-    done = mover.progress
-    if how.json:
-        result = {"slots": done.slots, "keys": done.keys, "seconds": round(seconds, 3)}
-        print_json({"moves": moves_as_json(moves, nodes), "moved": result})
+    if result is not None:
+        moved = {"slots": motion.slots, "keys": motion.keys, "seconds": round(seconds, 3)}
+        print_json({**result, "plan": journal.plan.id, "moved": moved})
     else:
-        rate = done.keys / seconds if seconds else 0
-        say(f"moved {done.slots} slots with {done.keys} keys in {seconds:.1f} s ({rate:.0f} keys/s)")
+        rate = motion.keys / seconds if seconds else 0
+        say(f"moved {motion.slots} slots with {motion.keys} keys in {seconds:.1f} s ({rate:.0f} keys/s)")
+
+
+@contextmanager
+def _watched_runner(survey: Survey, journal: Journal, quiet: bool) -> Iterator[Runner]:
+    """With a bar; the first SIGINT or SIGTERM lets it finish what is under way."""
+    resume = f"`shoal migrations resume {journal.plan.id}`"
+    advice = f"what is under way goes on by itself, and {resume} with the rest"
+    with _interrupted_as(OperationError("interrupted", advice)):
+        if quiet:
+            runner = Runner(survey, journal)
+            with _stopped_by_signals(runner):
+                yield runner
+            return
+        with progress_bar() as bar:
+            runner = Runner(survey, journal, _motion_painter(bar))
+            with _stopped_by_signals(runner):
+                yield runner
 
 
 @contextmanager
 def watched_mover(survey: Survey, options: MoveOptions, quiet: bool = False) -> Iterator[SlotMover]:
-    """A mover between the cluster's primaries, with a progress bar; SIGINT and SIGTERM stop it between
-    slots."""
+    """A mover, key by key, between the cluster's primaries, with a progress bar; SIGINT and SIGTERM stop it
+    between slots."""
     links = {node.id: survey.link(node.id) for node in survey.primaries}
-    if quiet:
-        yield from _watched(SlotMover(links, options))
-        return
-    with progress_bar() as bar:
-        yield from _watched(SlotMover(links, options, _painter(bar)))
+    problem = OperationError("interrupted in the middle of a slot", "`shoal fix` finishes it")
+    with _interrupted_as(problem):
+        if quiet:
+            mover = SlotMover(links, options)
+            with _stopped_by_signals(mover):
+                yield mover
+            return
+        with progress_bar() as bar:
+            mover = SlotMover(links, options, _painter(bar))
+            with _stopped_by_signals(mover):
+                yield mover
 
 
-def _watched(mover: SlotMover) -> Iterator[SlotMover]:
+@contextmanager
+def _interrupted_as(problem: OperationError) -> Iterator[None]:
     try:
-        with _stopped_by_signals(mover):
-            yield mover
+        yield
     except KeyboardInterrupt as error:
-        raise OperationError("interrupted in the middle of a slot", "`shoal fix` finishes it") from error
+        raise problem from error
 
 
-def _painter(bar: Progress) -> Callable[[MoveProgress], None]:
+def _motion_painter(bar: Any) -> Callable[[Motion], None]:
     """Progress is measured in keys and slots together: an empty slot takes time, too."""
+    task = bar.add_task("moving", total=None, figures="")
+    started, first = time.monotonic(), {"keys": -1}
+
+    def paint(motion: Motion) -> None:
+        if first["keys"] < 0:
+            first["keys"] = motion.keys
+        seconds = max(time.monotonic() - started, 0.001)
+        rate = (motion.keys - first["keys"]) / seconds
+        figures = f"{motion.slots}/{motion.total_slots} slots, {motion.keys} keys, {rate:.0f} keys/s"
+        bar.update(
+            task,
+            total=motion.total_slots + max(motion.total_keys, motion.keys),
+            completed=motion.slots + motion.keys,
+            figures=f"{figures}, {human_bytes(motion.bytes / seconds)}/s",
+        )
+
+    return paint
+
+
+def _painter(bar: Any) -> Callable[[MoveProgress], None]:
     task = bar.add_task("moving", total=None, figures="")
     started = time.monotonic()
 
@@ -105,8 +226,12 @@ def _painter(bar: Progress) -> Callable[[MoveProgress], None]:
     return paint
 
 
+class _Stoppable(Protocol):
+    def request_stop(self) -> None: ...
+
+
 @contextmanager
-def _stopped_by_signals(mover: SlotMover) -> Iterator[None]:
+def _stopped_by_signals(mover: _Stoppable) -> Iterator[None]:
     """The first signal asks the mover to finish what it has open; the second ends the process as usual."""
 
     def on_signal(number: int, _frame: Any) -> None:

@@ -19,10 +19,20 @@ from cluster.cli.common import (
     open_survey,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
-from cluster.migration.classic import MoveOptions
+from cluster.cli.moving import (
+    GRACE,
+    Bandwidth,
+    Classic,
+    How,
+    JournalDirectory,
+    MaxP99,
+    carry_out_moves,
+    parse_bytes,
+    require_sound,
+)
 from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.survey import Survey
+from cluster.plans.journal import Options
 from cluster.plans.rebalance import plan_rebalance
 
 
@@ -46,6 +56,10 @@ def rebalance(
     pipeline: Pipeline = 100,
     timeout: MigrateTimeout = 60.0,
     replace: Replace = False,
+    classic: Classic = False,
+    bandwidth: Bandwidth = "0",
+    max_p99: MaxP99 = 0.0,
+    journal: JournalDirectory = None,
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
@@ -54,8 +68,8 @@ def rebalance(
         require_sound(survey)
         weights = dict(_parse_weight(survey, text) for text in weight or [])
         moves = plan_rebalance(survey.nodes, weights, threshold, use_empty)
-        options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
-        carry_out_moves(survey, moves, options, How(dry_run, yes, json))
+        options = Options(classic, pipeline, timeout, replace, parse_bytes(bandwidth), max_p99)
+        carry_out_moves(survey, "rebalance", moves, options, How(dry_run, yes, json, journal))
 
 
 def _parse_weight(survey: Survey, text: str) -> tuple[str, float]:

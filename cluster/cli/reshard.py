@@ -18,9 +18,19 @@ from cluster.cli.common import (
     open_survey,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import GRACE, How, carry_out_moves, require_sound
-from cluster.migration.classic import MoveOptions
+from cluster.cli.moving import (
+    GRACE,
+    Bandwidth,
+    Classic,
+    How,
+    JournalDirectory,
+    MaxP99,
+    carry_out_moves,
+    parse_bytes,
+    require_sound,
+)
 from cluster.operations.link import ANONYMOUS, Credentials
+from cluster.plans.journal import Options
 from cluster.plans.reshard import plan_reshard
 
 
@@ -38,6 +48,10 @@ def reshard(
     pipeline: Pipeline = 100,
     timeout: MigrateTimeout = 60.0,
     replace: Replace = False,
+    classic: Classic = False,
+    bandwidth: Bandwidth = "0",
+    max_p99: MaxP99 = 0.0,
+    journal: JournalDirectory = None,
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
@@ -46,8 +60,8 @@ def reshard(
         require_sound(survey)
         sources = [survey.find(name).id for name in _listed(from_)]
         moves = plan_reshard(survey.nodes, sources, survey.find(to).id, slots)
-        options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
-        carry_out_moves(survey, moves, options, How(dry_run, yes, json))
+        options = Options(classic, pipeline, timeout, replace, parse_bytes(bandwidth), max_p99)
+        carry_out_moves(survey, "reshard", moves, options, How(dry_run, yes, json, journal))
 
 
 def _listed(names: list[str] | None) -> list[str]:

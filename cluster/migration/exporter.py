@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from cluster.migration.allowance import Allowance
 from cluster.migration.effects import Authenticate, Connect, Effect, Hangup, Send, Snapshot, Stream
 from cluster.migration.export_job import ExportJob
 from node.core.reply_writer import encode_command
@@ -39,12 +40,14 @@ class Exporter(asyncio.Protocol):
         worker: Worker,
         job: ExportJob,
         address: tuple[str, int],
+        allowance: Allowance,
         perform: Perform,
         may_pause: Callable[[], bool],
     ) -> None:
         self._worker = worker
         self._job = job
         self._address = address
+        self._allowance = allowance
         self._told = perform
         self._may_pause = may_pause
         self._loop = asyncio.get_running_loop()
@@ -134,6 +137,8 @@ class Exporter(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._closed:
             self._transport.write(data)
+            self._job.sent += len(data)
+            self._allowance.sent(len(data), self._now)
 
     def data_received(self, data: bytes) -> None:
         while data and not self._closed and self._job.reads_lines:
@@ -191,7 +196,9 @@ class Exporter(asyncio.Protocol):
             self._begin_snapshot()
 
     def _is_congested(self) -> bool:
-        return self._transport is None or self._transport.get_write_buffer_size() > HIGH_WATER
+        if self._transport is None or self._allowance.is_spent(self._now):
+            return True
+        return self._transport.get_write_buffer_size() > HIGH_WATER
 
     def _snapshot_ended(self, problem: str, copied: int) -> None:
         if problem:

@@ -125,6 +125,9 @@ class ImportJob(Job):
     def out_of_memory(self, now: int) -> list[Effect]:
         return self.fail("Ran out of memory (OOM) during slot import", now)
 
+    def too_large(self, now: int) -> list[Effect]:
+        return self.fail("What came exceeds slot-migration-max-staging-bytes", now)
+
     def demoted(self, now: int) -> list[Effect]:
         """We are a replica now. What came so far stays, as the new primary may know of it, too: it will
         tell."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.migration.effects import Effect, Hangup, Send
 from cluster.migration.import_job import ImportJob
 from node.core.engine import GATE_OUT_OF_MEMORY
+from node.core.memory import used_bytes
 from node.core.replay import Damaged, Replay
 from node.core.reply_writer import encode_command
 from node.keyspace.anteroom import Room
@@ -33,6 +34,8 @@ class Importer:
         self._told = perform
         self._replay = Replay(room.session)
         self._closed = False
+        self._held = 0
+        """Bytes of memory that what came takes."""
         link.divert(self._received)
         link.client.sends_slots = True
 
@@ -63,6 +66,7 @@ class Importer:
         now = self._worker.engine.now
         self._job.received(now)
         self._room.set_clock(now)
+        before = used_bytes()
         try:
             self._replay.feed(data)
         except Damaged as damage:
@@ -70,6 +74,10 @@ class Importer:
         else:
             if self._replay.error is not None:
                 self._refuse(self._replay.error.decode("utf-8", "replace"))
+        self._held += used_bytes() - before
+        limit = self._worker.config.slot_migration_max_staging_bytes
+        if not self._closed and limit and self._held > limit:
+            self._told(self._job, self._job.too_large(now))
         if not self._closed and self._worker.engine.gate & GATE_OUT_OF_MEMORY:
             self._told(self._job, self._job.out_of_memory(now))
         self._worker.trail.flush()

@@ -68,6 +68,8 @@ class Job:
         self.message = ""
         self.copied_bytes = 0
         """What the snapshot's child had to copy."""
+        self.sent = 0
+        """Bytes that were handed to the connection."""
         self.unsent = 0
         """Bytes that wait for the target."""
 
@@ -112,7 +114,8 @@ class Job:
         return now - self.acked_at > timeout
 
     def view(self) -> dict[bytes, Any]:
-        """As CLUSTER GETSLOTMIGRATIONS shows it; times in seconds."""
+        """As CLUSTER GETSLOTMIGRATIONS shows it; times in seconds. Of an export it tells the bytes sent, too,
+        which Valkey does not."""
         shown: dict[bytes, Any] = {
             b"name": self.name.encode(),
             b"operation": self.operation.encode(),
@@ -129,4 +132,5 @@ class Job:
             b"message": self.message.encode(),
             b"cow_size": self.copied_bytes,
             b"remaining_repl_size": self.unsent,
+            **({b"sent_bytes": self.sent} if self.operation == "EXPORT" else {}),
         }

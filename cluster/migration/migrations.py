@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.coordinator.coordinator import Coordinator
 from cluster.migration import effects as fx
+from cluster.migration.allowance import Allowance
 from cluster.migration.effects import Effect
 from cluster.migration.export_job import ExportJob
 from cluster.migration.exporter import Exporter
@@ -39,6 +40,9 @@ class Migrations:
         self.jobs: list[Job] = []
         """The latest first."""
         self._ends: dict[Job, Exporter | Importer] = {}
+        self._allowance = Allowance()
+        self._bandwidth_changed(worker.config.slot_migration_max_bandwidth)
+        worker.config.on_change("slot-migration-max-bandwidth", self._bandwidth_changed)
         self.prevents_pause = False
         """DEBUG SLOTMIGRATION PREVENT-PAUSE: no writes are held."""
         self.prevents_failover = False
@@ -47,6 +51,9 @@ class Migrations:
     @property
     def _now(self) -> int:
         return self._worker.engine.tick()
+
+    def _bandwidth_changed(self, rate: int) -> None:
+        self._allowance.set_rate(rate, self._now)
 
     # --- what there is
 
@@ -83,7 +90,9 @@ class Migrations:
         )
         self.jobs.insert(0, job)
         address = (target.ip, target.client_port(tls=False))
-        self._ends[job] = Exporter(self._worker, job, address, self._perform, self._may_pause)
+        self._ends[job] = Exporter(
+            self._worker, job, address, self._allowance, self._perform, self._may_pause
+        )
         self._perform(job, job.start())
         return job
 
@@ -232,8 +241,11 @@ class Migrations:
     # --- effects
 
     def _perform(self, job: ExportJob | ImportJob, effects: list[Effect]) -> None:
-        for effect in effects:
+        for position, effect in enumerate(effects):
             match effect:
+                case fx.Dismiss(told=True):
+                    self._dismiss(job, effects[position + 1 :])
+                    break
                 case fx.Log():
                     getattr(self._worker.log, effect.level)(effect.text)
                 case fx.HoldWrites():
@@ -252,6 +264,14 @@ class Migrations:
         if not job.in_progress:
             self._ends.pop(job, None)
 
+    def _dismiss(self, job: ExportJob | ImportJob, then: list[Effect]) -> None:
+        """What follows is told behind the last key that goes, which may be some turns of the loop later."""
+        name = job.name.encode()
+        if name in self._worker.anteroom.rooms:
+            self._worker.anteroom.dismiss(name, told=True, done=lambda: self._perform(job, then))
+        else:
+            self._perform(job, then)
+
     def _perform_on_data(self, job: ExportJob | ImportJob, effect: Effect) -> None:
         anteroom, name = self._worker.anteroom, job.name.encode()
         match effect:
@@ -261,9 +281,9 @@ class Migrations:
             case fx.Admit():
                 if name in anteroom.rooms:
                     anteroom.admit(name)
-            case fx.Dismiss(told=told):
+            case fx.Dismiss():
                 if name in anteroom.rooms:
-                    anteroom.dismiss(name, told=told)
+                    anteroom.dismiss(name, told=False)
             case fx.Propagate(argv=argv):
                 self._worker.trail.add(0, list(argv))
 

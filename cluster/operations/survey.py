@@ -6,6 +6,7 @@ open slot or of a claim is only known to the member itself, so one view is never
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
@@ -89,6 +90,20 @@ class Survey:
                 self.views.append(read_view(link))
             except Unreachable as error:
                 self.unreachable[node.address] = error.reason
+
+    def refresh_from_any(self) -> None:
+        """Ask everyone again, beginning with whichever member answers. Raises Unreachable if none does."""
+        try:
+            self.refresh()
+            return
+        except Unreachable as error:
+            gone = error
+        for link in list(self._links.values()):
+            self.seed = link
+            with contextlib.suppress(Unreachable):
+                self.refresh()
+                return
+        raise gone
 
     @property
     def nodes(self) -> dict[str, NodeInfo]:

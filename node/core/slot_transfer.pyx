@@ -54,7 +54,8 @@ cdef int transfer(Database source, Database target, int slot) except -1:
     source.volatile_count -= table.volatiles
     target.size += table.used
     target.volatile_count += table.volatiles
-    own_entries(target, table)
+    if source.cold is not None or target.cold is not None:
+        own_entries(target, table)
     if source.field_index is not None:
         await_fields(target, table)
     return table.used

@@ -3,7 +3,8 @@
 A slot that moves here as a whole arrives while its old owner still serves it. Until it changes hands nobody
 may see its keys: not KEYS, not SCAN, not DBSIZE; nor may they expire or be evicted. So they do not wait among
 our keys, but in databases of their own, a `Room` for each move. When the slot is ours its tables change hands
-(`admit`, which takes no time per key); if the move is given up the room is emptied (`dismiss`).
+(`admit`, which takes no time per key); if the move is given up the room is emptied (`dismiss`), in pieces
+where replicas and the log have to hear of every key.
 
 Our replicas, our log and our snapshots have these keys, too, because they must go on where we end. A replica
 opens the same rooms (`CLUSTER SYNCSLOTS ESTABLISH` stands in the stream), and `apply` finds out for each
@@ -13,7 +14,7 @@ or a log, puts everything among the other keys at first, and moves it to its roo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.database import Database
@@ -84,17 +85,20 @@ class Anteroom:
             for first, last in room.ranges
         )
 
-    def dismiss(self, name: bytes, *, told: bool) -> None:
-        """The move is given up. `told`: replicas, which may not know rooms, and the log hear of each key."""
+    def dismiss(self, name: bytes, *, told: bool, done: Callable[[], object] = lambda: None) -> None:
+        """The move is given up. `told`: replicas, which may not know rooms, and the log hear of each key;
+        `done` is called when they have."""
         room = self.rooms.pop(name)
         if self._is_loading:
             for db in self._worker.databases:
                 for slot in room.slots():
                     db.clear_slot(slot)
+        if told and self._worker.trail.enabled:
+            self._worker.departures.discard(room.databases, room.ranges, room.session, done)
+            return
         for db in room.databases:
-            for key in list(db.keys()) if told and self._worker.trail.enabled else ():
-                self._worker.trail.add(db.index, [b"DEL", key])
             self._worker.graveyard.empty(db, True)
+        done()
 
     def clear(self) -> None:
         """All data goes."""

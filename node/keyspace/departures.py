@@ -5,6 +5,8 @@ too. So the slot's tables leave the databases at once (nobody may see these keys
 and the keys are told of and freed in pieces, BUDGET seconds in each turn of the loop. Slots of few keys are
 not worth that.
 
+So do the keys of a move here that was given up (node/keyspace/anteroom), of which nobody ever saw any.
+
 Should a slot come back meanwhile, `finish` first: what the replicas are told must not concern its new keys.
 """
 
@@ -47,10 +49,36 @@ class Departures:
             gone.on_left = db.on_left
             keys = sum(transfer_slots(db, gone, first, last, keeps=False) for first, last in ranges)
             if keys:
-                self._leaving.append(self._delete(gone, ranges))
+                self._leaving.append(self._delete(gone, ranges, self._session))
                 if keys <= FEW:
                     self._work(float("inf"))
         self._work_later()
+
+    def discard(
+        self,
+        databases: Sequence[Any],
+        ranges: Sequence[tuple[int, int]],
+        session: Any,
+        done: Callable[[], object],
+    ) -> None:
+        """All keys of these databases, which are in these slots only, were in vain: `session` had put them
+        there. `done` is called when the replicas and the log have heard of each."""
+        few = sum(map(len, databases)) <= FEW
+        self._leaving.append(self._discard(databases, ranges, session, done))
+        if few:
+            self._work(float("inf"))
+        self._work_later()
+
+    def _discard(
+        self,
+        databases: Sequence[Any],
+        ranges: Sequence[tuple[int, int]],
+        session: Any,
+        done: Callable[[], object],
+    ) -> Iterator[None]:
+        for db in databases:
+            yield from self._delete(db, ranges, session)
+        done()
 
     def when_done(self, call: Callable[[], None]) -> None:
         """Call once, when nothing is left and the log has been told."""
@@ -61,9 +89,9 @@ class Departures:
         """Be done with all of them."""
         self._work(float("inf"))
 
-    def _delete(self, db: Any, ranges: Sequence[tuple[int, int]]) -> Iterator[None]:
-        """Piece by piece."""
-        session, trail = self._session, self._worker.trail
+    def _delete(self, db: Any, ranges: Sequence[tuple[int, int]], session: Any) -> Iterator[None]:
+        """Piece by piece; `session` tells of it."""
+        trail = self._worker.trail
         for first, last in ranges:
             for slot in range(first, last + 1):
                 while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):

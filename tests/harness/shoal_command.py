@@ -10,8 +10,10 @@ import contextlib
 import gc
 import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,11 @@ from cluster.cli.main import run_subcommand
 from tests.harness.servers import source_environment
 
 COMMAND = [sys.executable, "-m", "cluster.cli.main"]
+
+
+_journals = tempfile.TemporaryDirectory(prefix="shoal-journals-")
+os.environ["SHOAL_JOURNAL"] = _journals.name
+"""The plans of these tests are not to lie among those of whoever runs them."""
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ class TestFixing:
             "--slots",
             "1500",
             "--yes",
+            "--classic",
             "--pipeline",
             "1",
         ]

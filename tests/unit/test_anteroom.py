@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,8 +89,28 @@ def test_a_room_that_is_dismissed(worker: Worker, stream: list[bytes], told: boo
     worker.anteroom.dismiss(NAME, told=told)
     worker.trail.flush()
     assert commands(stream) == ([[b"SELECT", b"0"], [b"DEL", KEY]] if told else [])
-    assert loop_runs_later == room.databases
+    assert loop_runs_later == ([] if told else room.databases)
+    assert not len(room.databases[0]) or not told
     assert worker.databases[0].exists(OTHER)
+
+
+def test_a_large_room_is_dismissed_in_pieces(worker: Worker, stream: list[bytes]) -> None:
+    """Replicas and log hear of every key, and then `done` is called; nobody waits for all of that."""
+
+    async def dismissed() -> list[int]:
+        room = worker.anteroom.open(NAME, [(SLOT, SLOT)])
+        for number in range(20_000):
+            room.databases[0].set(b"%s%d" % (KEY, number), b"v")
+        ended: list[int] = []
+        worker.anteroom.dismiss(NAME, told=True, done=lambda: ended.append(len(room.databases[0])))
+        assert len(room.databases[0]) and not ended
+        while not ended:
+            await asyncio.sleep(0)
+        return ended
+
+    assert asyncio.run(dismissed()) == [0]
+    worker.trail.flush()
+    assert len(commands(stream)) == 1 + 20_000
 
 
 def test_a_replica_finds_the_room_of_each_command(worker: Worker) -> None:

@@ -1,0 +1,157 @@
+"""`shoal reshard` as a plan that is killed, paused, resumed elsewhere, cancelled and slowed down."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.operations.journals import all_journals
+from cluster.plans.journal import Plan
+from cluster.slot_tags import tag_of
+from tests.harness.servers import Server, source_environment
+from tests.harness.shoal_command import COMMAND, shoal
+from tests.harness.slot_moves import ENDED, OK, Pair, jobs, moving_pair
+from tests.harness.wait import eventually
+
+SLOTS = 1100
+"""More than one step."""
+KEYS_OF_A_SLOT = 20
+VALUE = b"v" * 200
+SLOWLY = "100kb"
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with moving_pair("shoal", "shoal") as running:
+        with running.source.client() as client:
+            pipe = client.pipeline(transaction=False)
+            for slot in range(SLOTS):
+                pipe.mset({f"{{{tag_of(slot).decode()}}}{n}": VALUE for n in range(KEYS_OF_A_SLOT)})
+            pipe.execute()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def all_at_home(pair: Pair) -> Iterator[None]:
+    """Each test finds the slots at the source."""
+    yield
+    for job in jobs(pair.source):
+        if job[b"state"] not in ENDED:
+            pair.source.run("CLUSTER", "CANCELSLOTMIGRATIONS")
+    for node in (pair.source, pair.target):
+        assert node.run("CONFIG", "SET", "slot-migration-max-bandwidth", 0) == OK
+        eventually(lambda node=node: all(job[b"state"] in ENDED for job in jobs(node)), "all is quiet")
+    if moved(pair):
+        shoal("reshard", pair.source.address, "--to", pair.source.port, "--slots", moved(pair), "--yes")
+    pair.cluster.wait_settled()
+
+
+def moved(pair: Pair) -> int:
+    """Slots that the target has more than at first."""
+    own = [last - first + 1 for first, last in pair.cluster.line_of(pair.target).slots]
+    return sum(own) - 8192
+
+
+def begin(pair: Pair, directory: Path, *more: str) -> subprocess.Popen[bytes]:
+    argv = [*COMMAND, "reshard", pair.source.address, "--to", str(pair.target.port), "--slots", str(SLOTS)]
+    return subprocess.Popen(
+        [*argv, "--yes", "--journal", str(directory), *more],
+        env=source_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def is_moving(node: Server) -> bool:
+    return any(job[b"state"] == b"snapshotting" for job in jobs(node))
+
+
+def kept(directory: Path) -> Plan:
+    """The one plan there; a program of ours that only listed it would take a second to start."""
+    (journal,) = all_journals(directory)
+    with journal:
+        return journal.plan
+
+
+def check_all(pair: Pair) -> None:
+    assert moved(pair) == SLOTS
+    with pair.target.client() as client:
+        keys = [f"{{{tag_of(slot).decode()}}}{n}" for slot in range(SLOTS) for n in (0, KEYS_OF_A_SLOT - 1)]
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.get(key)
+        assert set(pipe.execute()) == {VALUE}
+
+
+def test_a_plan_whose_program_was_killed_goes_on_elsewhere(pair: Pair, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    process = begin(pair, here, "--bandwidth", SLOWLY)
+    eventually(lambda: is_moving(pair.source), "it has begun")
+    process.kill()
+    process.communicate()
+    assert kept(here).state == "pending"
+    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"102400"
+    shutil.copytree(here, there)
+    plan = kept(there).id
+    done = shoal("migrations", "resume", plan, "--journal", there, "--json", "--bandwidth", 0).json
+    assert done["moved"]["slots"] == SLOTS and done["plan"] == plan
+    assert kept(there).state == "done"
+    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"0", "as it was"
+    check_all(pair)
+    refused = shoal("migrations", "resume", plan, "--journal", there, code=2)
+    assert "has ended: done" in refused.error_line
+
+
+def test_a_plan_that_pauses(pair: Pair, tmp_path: Path) -> None:
+    process = begin(pair, tmp_path, "--bandwidth", SLOWLY)
+    eventually(lambda: is_moving(pair.source), "it has begun")
+    (row,) = shoal("migrations", "--journal", tmp_path, "--json").json
+    assert (row["state"], row["slots"]) == ("running", {"done": 0, "total": 1100})
+    busy = shoal("migrations", "resume", row["plan"], "--journal", tmp_path, code=1)
+    assert "is being carried out elsewhere" in busy.error_line
+    shoal("migrations", "pause", row["plan"][:4], "--journal", tmp_path)
+    assert pair.source.run("CONFIG", "SET", "slot-migration-max-bandwidth", 0) == OK
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and b"paused: 1024 of 1100 slots have moved" in err
+    plan = kept(tmp_path)
+    assert (plan.state, plan.slots_done, plan.keys) == ("paused", 1024, 1024 * KEYS_OF_A_SLOT)
+    done = shoal("migrations", "resume", plan.id, "--journal", tmp_path, "--bandwidth", 0)
+    assert "moved 1100 slots with 22000 keys" in done.out
+    check_all(pair)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_plan_that_is_cancelled(pair: Pair, tmp_path: Path, killed: bool) -> None:
+    process = begin(pair, tmp_path, "--bandwidth", SLOWLY)
+    eventually(lambda: is_moving(pair.source), "it has begun")
+    plan = kept(tmp_path).id
+    if killed:
+        process.kill()
+    cancelled = shoal("migrations", "cancel", plan, "--yes", "--journal", tmp_path)
+    assert "0 of 1100 slots have moved" in cancelled.out
+    process.communicate(timeout=30)
+    assert killed or process.returncode == 1
+    assert jobs(pair.source)[0][b"state"] == b"cancelled"
+    assert moved(pair) == 0
+    assert kept(tmp_path).state == "cancelled"
+    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"0"
+    eventually(
+        lambda: all(pair.target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == 0 for slot in range(0, 1024, 50)),
+        "nothing is left of it",
+    )
+
+
+def test_bandwidth(pair: Pair, tmp_path: Path) -> None:
+    """A limit on the move, not on what clients do."""
+    size = SLOTS * KEYS_OF_A_SLOT * len(VALUE)
+    began = time.monotonic()
+    process = begin(pair, tmp_path, "--bandwidth", str(2 * size))
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert time.monotonic() - began > 0.4
+    check_all(pair)
