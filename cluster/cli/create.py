@@ -11,10 +11,11 @@ import typer
 from cluster.cli.common import DryRun, Json, UsageProblem, Yes, parse_address
 from cluster.cli.connecting import connecting
 from cluster.cli.output import print_json, print_table, say
-from cluster.operations.forming import await_agreement, await_nodes, form, require_strangers
+from cluster.operations.forming import await_agreement, await_nodes, form, remaining
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.create import CreatePlan, plan_create
+from cluster.plans.remaining import Remaining
 
 
 @connecting
@@ -42,12 +43,15 @@ def create(
             await_nodes(list(links.values()), wait)
         except Unreachable as error:
             raise UsageProblem(str(error)) from error
-        if if_needed and _is_formed(list(links.values()), wait):
-            say("these nodes are a cluster already")
+        left = _remaining(plan, links, if_needed)
+        if left is None:
+            await_whole(links[plan.primaries[0].address], wait)
+            print_json(plan_as_json(plan)) if json else say("these nodes are a cluster already")
             return
-        require_strangers(list(links.values()))
         if not json:
             print_plan(plan)
+            if left.begun:
+                say("this was begun before; what is left of it is done now")
         if dry_run:
             if json:
                 print_json(plan_as_json(plan))
@@ -62,22 +66,31 @@ def create(
         say(f"done: all slots are served by {len(plan.primaries)} primaries")
 
 
-def _is_formed(links: list[NodeLink], wait: float) -> bool:
-    """Whether these nodes, perhaps with more, are one cluster. One that has just been started may still be
-    finding itself together: it is given `wait` seconds, then raises OperationError with what is wrong."""
+def _remaining(plan: CreatePlan, links: dict[tuple[str, int], NodeLink], if_needed: bool) -> Remaining | None:
+    """None where there is nothing to do: these nodes are a cluster, of this plan or of another layout, for
+    roles change. Raises OperationError where that is not asked for."""
+    try:
+        left = remaining(plan, links)
+    except OperationError:
+        if if_needed and _know_each_other(list(links.values())):
+            return None
+        raise
+    if left.is_nothing and not if_needed:
+        raise OperationError("these nodes are this cluster already", "`shoal check` tells how it is")
+    return None if left.is_nothing else left
+
+
+def _know_each_other(links: list[NodeLink]) -> bool:
     views = [read_view(link) for link in links]
-    if all(len(view.nodes) == 1 for view in views):
-        return False
     ids = {view.observer.id for view in views}
-    for view in views:
-        if not ids <= set(view.nodes):
-            raise OperationError(
-                f"some of these nodes are a cluster, but {view.observer.address} does not know all of them",
-                "CLUSTER MEET adds it; CLUSTER RESET on each node starts over",
-            )
-    with Survey(links[0], links[0].credentials) as survey:
+    return all(ids <= view.settled for view in views)
+
+
+def await_whole(link: NodeLink, wait: float) -> None:
+    """A cluster that has just been started may still be finding itself together: it is given `wait` seconds,
+    then this raises OperationError with what is wrong."""
+    with Survey(link, link.credentials) as survey:
         await_agreement(survey, time.monotonic() + wait)
-    return True
 
 
 def print_plan(plan: CreatePlan) -> None:

@@ -1,4 +1,4 @@
-"""Making a cluster out of strangers, as a create plan says.
+"""Making a cluster out of strangers, as a create plan says; or of those who were on their way to that.
 
 The order matters: slots and epochs first, while every node is still alone and nobody can object; then the
 introductions; then, when all know each other, the replicas; and it is done only when every member
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cluster.addresses import is_unix
 from cluster.operations.link import NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.check import check
 from cluster.plans.create import Address, CreatePlan
-from cluster.plans.model import NodeInfo
+from cluster.plans.model import NodeInfo, PlanError
+from cluster.plans.remaining import Remaining, what_remains
 
 JOIN_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -56,37 +57,51 @@ def require_strangers(links: Sequence[NodeLink]) -> None:
             raise OperationError(f"{link.address} holds {keys} keys", "give an empty node, or FLUSHALL it")
 
 
+def remaining(plan: CreatePlan, links: Mapping[Address, NodeLink]) -> Remaining:
+    """What is left to do of `plan`. Raises OperationError when these nodes are not free for it."""
+    views = {address: read_view(link) for address, link in links.items()}
+    keys = {address: links[address].call("DBSIZE") for address in views}
+    try:
+        return what_remains(plan, views, keys)
+    except PlanError as error:
+        text, _, next_step = str(error).partition("; ")
+        raise OperationError(text, next_step) from error
+
+
 def form(
     plan: CreatePlan,
     links: dict[Address, NodeLink],
     report: Report = lambda line: None,
     timeout: float = JOIN_SECONDS,
 ) -> Survey:
-    """Carry out `plan`; returns a survey of the formed cluster, for the caller to close.
+    """Carry out `plan`, or what is left of it; returns a survey of the formed cluster, for the caller to
+    close.
 
     `links` has one link for each address of the plan. Raises OperationError when a node refuses or the
     members do not agree within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
+    left = remaining(plan, links)
     report("assigning slots and epochs")
-    for epoch, address in enumerate(plan.addresses, 1):
+    for address, epoch in left.epochs:
         links[address].call("CLUSTER", "SET-CONFIG-EPOCH", epoch)
-    for primary in plan.primaries:
+    for primary in left.slots:
         links[primary.address].call("CLUSTER", "ADDSLOTSRANGE", primary.first, primary.last)
     report("introducing the nodes to each other")
     first = links[plan.primaries[0].address]
-    ids = {address: introduce(first, links[address]) for address in plan.addresses}
+    ids = {address: read_view(link).observer.id for address, link in links.items()}
+    for address in left.introductions:
+        introduce(first, links[address])
     await_condition(
         lambda: all(len(read_view(link).settled) == len(links) for link in links.values()),
         deadline,
         f"the {len(links)} nodes do not all know each other",
         "are their bus ports (usually port + 10000) reachable from each other?",
     )
-    if any(primary.replicas for primary in plan.primaries):
+    if left.replicas:
         report("attaching the replicas")
-    for primary in plan.primaries:
-        for address in primary.replicas:
-            links[address].call("CLUSTER", "REPLICATE", ids[primary.address])
+    for replica, primary_address in left.replicas:
+        links[replica].call("CLUSTER", "REPLICATE", ids[primary_address])
     survey = Survey(first, first.credentials)
     await_agreement(survey, deadline)
     return survey

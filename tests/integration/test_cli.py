@@ -239,7 +239,7 @@ class TestFixing:
 class TestCreate:
     def test_a_cluster_is_not_created_twice(self, cluster: RunningCluster) -> None:
         again = shoal("create", *cluster.addresses, "--yes", code=1)
-        assert "already knows 2 other nodes" in again.error_line
+        assert "these nodes are this cluster already" in again.error_line
         assert "a cluster already" in shoal("create", *cluster.addresses, "--if-needed").out
 
     def test_the_plan_is_shown_before(self) -> None:
@@ -248,11 +248,29 @@ class TestCreate:
             assert [(row["first"], row["last"]) for row in plan] == [(0, 5460), (5461, 10922), (10923, 16383)]
             assert shoal("check", strangers.addresses[0], code=1).out.count("16384 slots are not served") == 1
 
-    def test_a_node_with_keys_is_refused(self) -> None:
+    def test_nodes_that_are_not_free_are_refused(self, cluster: RunningCluster) -> None:
         with cluster_of(3, kind="valkey", form=False) as strangers:
             strangers.nodes[1].run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             refused = shoal("create", *strangers.addresses, "--yes", code=1)
             assert f"{strangers.nodes[1].address} already serves slots" in refused.error_line
+            mixed = [cluster.addresses[0], *strangers.addresses[::2]]
+            assert "already knows 2 other nodes" in shoal("create", *mixed, "--yes", code=1).error_line
+
+    @pytest.mark.parametrize("kind", ["redis", "shoal"])
+    def test_what_was_begun_is_finished(self, kind: str) -> None:
+        with cluster_of(3, replicas=1, kind=kind, form=False) as strangers:
+            first, second, third, fourth, *_ = strangers.nodes
+            first.run("CLUSTER", "SET-CONFIG-EPOCH", 1)
+            first.run("CLUSTER", "ADDSLOTSRANGE", 0, 5460)
+            second.run("CLUSTER", "SET-CONFIG-EPOCH", 2)
+            first.run("CLUSTER", "MEET", fourth.host, fourth.port)
+            eventually(lambda: len(strangers.view(fourth)) == 2, "they have met")
+            plan = shoal("create", *strangers.addresses, "--replicas", 1, "--dry-run").out
+            assert "this was begun before" in plan
+            shoal("create", *strangers.addresses, "--replicas", 1, "--yes")
+            strangers.wait_settled()
+            assert [len(strangers.replicas_of(node)) for node in (first, second, third)] == [1, 1, 1]
+            shoal("create", *strangers.addresses, "--replicas", 1, "--if-needed")
 
 
 class TestErrors:
