@@ -231,7 +231,7 @@ class Member:
     def _wake_at(self, at: int) -> None:
         if self._alarm is not None:
             self._alarm.cancel()  # it is never set to an earlier time
-        delay = max(0, at - self._worker.engine.tick()) / 1000
+        delay = max(0, at - steady_ms()) / 1000
         self._alarm = asyncio.get_running_loop().call_later(delay, self._react, Coordinator.wake)
 
     def _tick(self) -> None:

@@ -55,6 +55,10 @@ def up(
     worker_program: Annotated[
         str | None, typer.Option("--worker-program", help="Run this server for workers, e.g. valkey-server.")
     ] = None,
+    witness: Annotated[
+        bool,
+        typer.Option("--witness/--no-witness", help="Tell the cluster which workers died or are only busy."),
+    ] = True,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the workers' logs from the first line.")
     ] = False,
@@ -78,7 +82,7 @@ def up(
         workspace.acquire()
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)
-        _run(settings, workspace, program, worker_settings or [], verbose)
+        _run(settings, workspace, program, worker_settings or [], verbose, witness)
     except SetupError as error:
         raise UsageProblem(str(error)) from error
     finally:
@@ -86,10 +90,16 @@ def up(
 
 
 def _run(
-    settings: Settings, workspace: Workspace, program: list[str], worker_settings: list[str], verbose: bool
+    settings: Settings,
+    workspace: Workspace,
+    program: list[str],
+    worker_settings: list[str],
+    verbose: bool,
+    witness: bool,
 ) -> None:
     async def live() -> None:
-        await Supervisor(settings, workspace, _write, _show, program, worker_settings, verbose).run()
+        up = Supervisor(settings, workspace, _write, _show, program, worker_settings, verbose, witness)
+        await up.run()
 
     try:
         asyncio.run(live())

@@ -3,7 +3,8 @@
 It is ok if a majority of the primaries with slots is reachable, and, where full coverage is required,
 every slot has an owner that is not FAIL. A primary that was in a minority may have been replaced
 without knowing; so once it sees the majority again it waits (the node timeout, within 0.5 to 5 s) for
-somebody to tell it, before it serves again. After a start it waits 2 s for the same reason.
+somebody to tell it, before it serves again. After a start it waits 2 s for the same reason, unless it has won
+its slots since.
 """
 
 from __future__ import annotations

@@ -206,6 +206,7 @@ def replace_primary(state: State) -> None:
     state.topology.assign_slots(state.myself, old.slots)
     reset_manual_failover(state)
     state.election = Election()
+    state.trust_own_slots()
     state.save_later(sync=True)
     state.todo.update_state = True
     state.todo.broadcast_pong = True

@@ -88,7 +88,7 @@ class State:
     size: int = 0
     """Primaries with slots: those who vote."""
     judged_first_at: int = 0
-    """When the cluster's state was first looked at after the start."""
+    """When the cluster's state was first looked at after the start; 0 before that."""
     minority_at: int = 0
     """When this node last saw only a minority of the primaries."""
     election: Election = field(default_factory=Election)
@@ -114,6 +114,10 @@ class State:
     def quorum(self) -> int:
         """A majority of the primaries that vote."""
         return self.size // 2 + 1
+
+    def trust_own_slots(self) -> None:
+        """What this node owns, it owns by now: after a start it need not wait for anybody to object."""
+        self.judged_first_at = 1
 
     def log(self, level: str, text: str) -> None:
         self.effects.append(Log(level, text))

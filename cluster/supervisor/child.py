@@ -4,7 +4,8 @@ A child leads a process group of its own, so that Ctrl-C in the terminal reaches
 then stops all in order. On Linux the kernel sends it SIGTERM if the supervisor dies without a word.
 
 A child that dies is started again after a pause that doubles with each quick death (a wrong setting must not
-turn into a busy loop) and is back at the shortest once a run has lasted.
+turn into a busy loop) and is back at the shortest once a run has lasted. Its end is known when the kernel
+says so, whoever else still holds its output: a snapshot that it forked off, for instance.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from cluster.supervisor.logs import LineSplitter, Speaker
 
@@ -25,13 +28,42 @@ SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
 LASTING_RUN = 30.0
 """Seconds after which a death is news rather than a repetition."""
+LAST_WORDS_SECONDS = 1.0
+"""for what is left of the output of a process that has ended"""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
+class _Process(asyncio.SubprocessProtocol):
+    """One run of the program."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.ended = asyncio.Event()
+        self.said_all = asyncio.Event()
+        self.transport: asyncio.SubprocessTransport | None = None
+        self._speaker = speaker
+        self._splitter = LineSplitter()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.SubprocessTransport, transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        for line in self._splitter.feed(data):
+            self._speaker.say(line)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        for line in self._splitter.end():
+            self._speaker.say(line)
+        self.said_all.set()
+
+    def process_exited(self) -> None:
+        self.ended.set()
+
+
 class Child:
-    """`keep_alive` says whether a death is followed by a new start; `before_restart` is awaited first."""
+    """`keep_alive` says whether a death is followed by a new start. `before_restart` is called at once, and
+    has to come to its end first."""
 
     def __init__(
         self,
@@ -54,17 +86,17 @@ class Child:
         self._environment = environment
         self._note = note
         self._before_restart = before_restart
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: _Process | None = None
         self._stopping = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        return self._process.transport.get_pid() if self._process and self._process.transport else None
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and not self._process.ended.is_set()
 
     async def start(self) -> None:
         """Spawn it and begin to watch. Raises OSError when the program cannot be run at all."""
@@ -74,12 +106,12 @@ class Child:
     def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal; it is not started again from now on."""
         self._stopping.set()
-        if self.running and self._process is not None:
+        if self.running and self.pid is not None:
             # Not `send_signal`: it looks whether the process has ended, and would take the exit code away
             # from asyncio's watcher.
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGCONT)
-                os.kill(self._process.pid, number)
+                os.kill(self.pid, signal.SIGCONT)
+                os.kill(self.pid, number)
 
     async def wait_stopped(self) -> None:
         if self._watch is not None:
@@ -89,14 +121,20 @@ class Child:
         pause = SHORTEST_PAUSE
         while True:
             started = time.monotonic()
-            await self._follow()
-            if self._stopping.is_set() or not self.keep_alive:
+            assert self._process is not None
+            await self._process.ended.wait()
+            over = self._stopping.is_set() or not self.keep_alive
+            succeeded = None
+            if self._before_restart is not None and not over:
+                succeeded = asyncio.ensure_future(self._before_restart())
+            await self._hear_last_words(self._process)
+            if over:
                 return
             if time.monotonic() - started >= LASTING_RUN:
                 pause = SHORTEST_PAUSE
             self._note(f"{self.name} {describe_end(self.exit_code)}")
-            if self._before_restart is not None:
-                await self._before_restart()
+            if succeeded is not None:
+                await succeeded
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             if self._stopping.is_set():
@@ -110,29 +148,23 @@ class Child:
 
     async def _spawn(self) -> None:
         self.exit_code = None
-        self._process = await asyncio.create_subprocess_exec(
+        _, self._process = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Process(self.speaker),
             *self.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=self._directory,
             env=self._environment,
             process_group=0,
             preexec_fn=_end_with_parent if _libc else None,
         )
 
-    async def _follow(self) -> None:
-        """Pass on the output until the process has ended."""
-        process = self._process
-        if process is None or process.stdout is None:
-            return
-        splitter = LineSplitter()
-        while chunk := await process.stdout.read(1 << 16):
-            for line in splitter.feed(chunk):
-                self.speaker.say(line)
-        for line in splitter.end():
-            self.speaker.say(line)
-        self.exit_code = await process.wait()
+    async def _hear_last_words(self, process: _Process) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.said_all.wait(), LAST_WORDS_SECONDS)
+        assert process.transport is not None
+        self.exit_code = process.transport.get_returncode()
 
 
 def describe_end(code: int | None) -> str:

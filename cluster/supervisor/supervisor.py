@@ -27,6 +27,7 @@ from cluster.supervisor.logs import Speaker, cause_of_end
 from cluster.supervisor.programs import proxy_command, source_environment, worker_command
 from cluster.supervisor.settings import Settings, SetupError, to_remember
 from cluster.supervisor.succession import hand_over
+from cluster.supervisor.witness import Witness
 from cluster.supervisor.workspace import Workspace
 
 START_SECONDS = 30.0
@@ -52,7 +53,8 @@ class Supervisor:
     """`write` gets every line to print, `show` the table and how many slots are served. `run` does it all and
     returns when stopped.
 
-    The children's lines are printed from the table on; with `verbose` from the beginning.
+    The children's lines are printed from the table on; with `verbose` from the beginning. With `witness` the
+    cluster is told which workers have died or are only busy.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Supervisor:
         worker_program: Sequence[str] = (),
         worker_settings: Sequence[str] = (),
         verbose: bool = False,
+        witness: bool = True,
     ) -> None:
         self.settings = settings
         self.workspace = workspace
@@ -72,6 +75,8 @@ class Supervisor:
         self._worker_program = list(worker_program)
         self._worker_settings = list(worker_settings)
         self._loud = verbose
+        self._tells = witness
+        self._witness: Witness | None = None
         self._stop = asyncio.Event()
         self._stop_asked_at = 0.0
         self._workers: list[Child] = []
@@ -89,6 +94,8 @@ class Supervisor:
             self.workspace.remember(to_remember(self.settings), formed=True)
             with survey:
                 served = SLOT_COUNT - count(uncovered_slots(survey.views))
+                assert self._witness is not None
+                await self._witness.begin()
                 self._show(endpoints(self.settings, survey), served)
             self._loud = True
             for child in (*self._workers, *self._proxies):
@@ -108,6 +115,12 @@ class Supervisor:
         self.workspace.prepare_workers(self.settings.worker_ports)
         self.note(f"starting {self.settings.workers} workers in {self.workspace.directory}")
         self._workers = [self._worker(port) for port in self.settings.worker_ports]
+        self._witness = Witness(
+            self.settings.local_host,
+            dict(zip(self.settings.worker_ports, self._workers, strict=True)),
+            self.note,
+            self._tells,
+        )
         for worker in self._workers:
             await worker.start()
         ports = self.settings.worker_ports
@@ -142,9 +155,8 @@ class Supervisor:
 
     async def _succeed(self, port: int) -> None:
         """The worker on `port` died: let a replica take its place before it comes back."""
-        others = [other for other in self.settings.worker_ports if other != port]
-        host, note = self.settings.local_host, self._note_from_thread
-        await asyncio.to_thread(hand_over, host, port, others, note, self._stop.is_set)
+        assert self._witness is not None
+        await hand_over(self._witness, self._witness.workers[port], self.note, self._stop.is_set)
 
     def _note_from_thread(self, text: str) -> None:
         self._loop.call_soon_threadsafe(self.note, text)
@@ -254,6 +266,8 @@ class Supervisor:
 
     async def _stop_children(self) -> None:
         """Proxies first, so that no client meets half a cluster; then all workers together."""
+        if self._witness is not None:
+            self._witness.close()
         for children in (self._proxies, self._workers):
             for child in children:
                 child.ask_to_stop()

@@ -116,6 +116,14 @@ class TestSuccession:
         assert rig.me.is_primary
         assert rig.sent(Pong), "all are told at once"
 
+    def test_who_has_just_started_and_wins_serves_at_once(self) -> None:
+        rig = self.candidate()
+        dies(rig, "c")
+        assert not rig.coordinator.ok
+        for voter in "bd":
+            rig.says(voter, FailoverAuthAck)
+        assert rig.coordinator.ok
+
     def test_it_first_reads_what_the_dead_has_left(self) -> None:
         rig = self.candidate()
         rig.facts.link_up = True
