@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from struct import error as struct_error
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ kB.
 
 MAX_PUBLISHED = MAX_MESSAGE - layout.HEADER.size - layout.PUBLISH.size
 """Bytes of channel and message together that still fit into one."""
+
+REMEMBERED = 2048
+"""Node ids and addresses of which the text is kept: all of a cluster as large as they get."""
 
 _NO_ID = bytes(layout.ID_BYTES)
 _ID = re.compile(rb"[0-9a-f]{40}", re.ASCII)
@@ -107,9 +111,8 @@ def encode(message: m.Message) -> bytes:
 def _encode_body(message: m.Message) -> bytes:
     match message:
         case m.Ping() | m.Pong() | m.Meet():
-            parts = [_encode_gossip(entry) for entry in message.gossip]
-            parts += [_encode_extension(extension) for extension in message.extensions]
-            return b"".join(parts)
+            parts = [_encode_extension(extension) for extension in message.extensions]
+            return b"".join([_last_gossip.encode(message.gossip), *parts])
         case m.Fail():
             return _id_bytes(message.id)
         case m.Publish() | m.PublishShard():
@@ -122,6 +125,23 @@ def _encode_body(message: m.Message) -> bytes:
             start = layout.MODULE.pack(message.module_id, len(message.payload), message.module_type)
             return start + message.payload
     return b""
+
+
+class _LastGossip:
+    """Gossip that was encoded last, with its bytes: a node says the same to all for a tick."""
+
+    def __init__(self) -> None:
+        self._entries: tuple[m.Gossip, ...] = ()
+        self._raw = b""
+
+    def encode(self, entries: tuple[m.Gossip, ...]) -> bytes:
+        if entries is not self._entries:
+            self._raw = b"".join([_encode_gossip(entry) for entry in entries])
+            self._entries = entries
+        return self._raw
+
+
+_last_gossip = _LastGossip()
 
 
 def _encode_gossip(entry: m.Gossip) -> bytes:
@@ -253,7 +273,7 @@ def _read_head(raw: memoryview) -> _Head:
         offset=offset,
         slots=slot_sets.from_bytes(slots),
         replica_of=None if replica_of == _NO_ID else _read_id(replica_of),
-        ip=_read_text(ip, _ADDRESS, "address"),
+        ip=_read_address(ip),
         port=port,
         other_port=other_port,
         bus_port=bus_port,
@@ -269,24 +289,26 @@ def _heartbeat(kind: type[m.Ping] | type[m.Pong] | type[m.Meet]) -> Callable[[_H
         end = head.gossip_count * layout.GOSSIP.size
         if len(body) < end:
             raise BadLength(f"{head.gossip_count} gossip entries in {len(body)} bytes")
-        gossip = tuple(_read_gossip(fields) for fields in layout.GOSSIP.iter_unpack(body[:end]))
+        gossip = tuple([_read_gossip(*fields) for fields in layout.GOSSIP.iter_unpack(body[:end])])
         extensions = _read_extensions(head.extension_count, body[end:])
         return kind(head.header, gossip, extensions)
 
     return read
 
 
-def _read_gossip(fields: tuple[bytes, int, int, bytes, int, int, int, int, int]) -> m.Gossip:
-    node_id, ping_sent, pong_received, ip, port, bus_port, flags, other_port, _unused = fields
+def _read_gossip(
+    node_id: bytes,
+    ping_sent: int,
+    pong_received: int,
+    ip: bytes,
+    port: int,
+    bus_port: int,
+    flags: int,
+    other_port: int,
+    _unused: int,
+) -> m.Gossip:
     return m.Gossip(
-        id=_read_id(node_id),
-        ping_sent=ping_sent,
-        pong_received=pong_received,
-        ip=_read_text(ip, _ADDRESS, "address"),
-        port=port,
-        bus_port=bus_port,
-        flags=flags,
-        other_port=other_port,
+        _read_id(node_id), ping_sent, pong_received, _read_address(ip), port, bus_port, flags, other_port
     )
 
 
@@ -380,10 +402,19 @@ def _expect(given: int, wanted: int, what: str) -> None:
         raise BadLength(f"{what}: {given} bytes of body, its parts have {wanted}")
 
 
+# Heartbeats name the same nodes and addresses over and over; one text of each is kept and found again.
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _read_id(raw: bytes) -> str:
     if not _ID.fullmatch(raw):
         raise BadField(f"node id {raw!r}")
     return raw.decode("ascii")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read_address(raw: bytes) -> str:
+    return _read_text(raw, _ADDRESS, "address")
 
 
 def _read_text(raw: bytes, allowed: re.Pattern[bytes], what: str) -> str:

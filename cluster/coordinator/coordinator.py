@@ -24,10 +24,10 @@ from cluster.coordinator.elections import run_election
 from cluster.coordinator.epochs import bump_past_a_secret, bump_without_consensus
 from cluster.coordinator.failure_detector import failure_report_count, share_suspicions, suspect_if_silent
 from cluster.coordinator.heartbeat import (
-    RANDOM_PING_PERIOD,
     broadcast_pong,
     keep_links,
     link_established,
+    needing_attention,
     ping_if_due,
     ping_someone,
     renew_silent_link,
@@ -49,6 +49,8 @@ from cluster.topology import flags as flag
 from cluster.topology.node import Node
 from cluster.topology.nodes_conf import format_node, format_nodes, parse_config
 from cluster.topology.topology import Topology
+
+SECOND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,13 @@ class Coordinator:
 
     def step(self, message: Message, link: LinkInfo, now: int) -> list[Effect]:
         """A message arrived."""
-        return self._turn(now, lambda state: receive(state, message, link.id, link.remote_ip, link.local_ip))
+        return self._turn(
+            now, lambda state: receive(state, message, link.id, link.remote_ip, link.local_ip), prompt=False
+        )
 
     def tick(self, now: int) -> list[Effect]:
         """100 ms have passed."""
-        return self._turn(now, _tick)
+        return self._turn(now, _tick, prompt=False)
 
     def wake(self, now: int) -> list[Effect]:
         """The time of a `Wake` has come, or the stream of this replica's primary has ended."""
@@ -303,12 +307,13 @@ class Coordinator:
 
     # --- the turn
 
-    def _turn(self, now: int, change: Callable[[State], None]) -> list[Effect]:
+    def _turn(self, now: int, change: Callable[[State], None], *, prompt: bool = True) -> list[Effect]:
+        """`prompt`: whatever changes, nodes.conf is saved at once."""
         state = self._state
         state.now = now
         change(state)
         _settle(state)
-        return state.take_effects()
+        return state.take_effects(prompt=prompt)
 
 
 def _settle(state: State) -> None:
@@ -327,16 +332,16 @@ def _settle(state: State) -> None:
 
 def _tick(state: State) -> None:
     state.ticks += 1
+    state.gossip = None
     for node in keep_links(state):
         remove_node(state, node)
-    if state.ticks % (RANDOM_PING_PERIOD // state.settings.tick_period) == 0:
+    if state.ticks % (SECOND // state.settings.tick_period) == 0:
         ping_someone(state)
     urgent = False
-    for node in state.peers():
-        if not node.flags & flag.NOADDR:
-            renew_silent_link(state, node)
-            if not ping_if_due(state, node):
-                urgent |= suspect_if_silent(state, node)
+    for node in needing_attention(state):
+        renew_silent_link(state, node)
+        if not ping_if_due(state, node):
+            urgent |= suspect_if_silent(state, node)
     if urgent:
         share_suspicions(state)
     if state.myself.primary is not None and not state.following:
@@ -345,7 +350,8 @@ def _tick(state: State) -> None:
     if state.myself.is_replica:
         advance_manual_failover(state)
         run_election(state)
-        migrate_if_spare(state)
+        if state.ticks % (SECOND // state.settings.tick_period) == 0:
+            migrate_if_spare(state)
     if not state.ok:
         state.todo.update_state = True
 

@@ -35,6 +35,8 @@ UNDO_FACTOR = 2
 
 def failure_report_count(state: State, node: Node) -> int:
     """Valid reports of other primaries on `node`; older ones are dropped here."""
+    if not node.fail_reports:
+        return 0
     oldest = state.now - state.settings.node_timeout * REPORT_VALIDITY_FACTOR
     for reporter in [id for id, time in node.fail_reports.items() if time < oldest]:
         del node.fail_reports[reporter]
@@ -111,6 +113,7 @@ def suspect_if_silent(state: State, node: Node) -> bool:
     if silence <= state.settings.node_timeout:
         return False
     node.flags |= flag.PFAIL
+    state.gossip = None
     state.todo.update_state = True
     state.log("debug", f"*** NODE {node.id} possibly failing")
     refused = node.link_created_at == state.now  # This very tick had to try again to open a link.

@@ -23,32 +23,38 @@ from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 
+FAILING = flag.PFAIL | flag.FAIL
 CLOCK_TOLERANCE = 500
 """A gossiped pong may be this far in our future, in ms."""
 
 
 def take_gossip(state: State, sender: Node, entries: tuple[Gossip, ...]) -> None:
     """Process the gossip section of a heartbeat; all of it is ignored if an id is malformed."""
+    nodes, myself, latest = state.topology.nodes, state.myself, state.now + CLOCK_TOLERANCE
     for entry in entries:
-        if not is_node_id(entry.id):
+        if entry.id not in nodes and not is_node_id(entry.id):
             state.log("warning", f"Node {sender.named()} gossiped nodes with invalid IDs.")
             return
     for entry in entries:
-        node = state.topology.nodes.get(entry.id)
+        node = nodes.get(entry.id)
         if node is None:
             learn_node(state, entry)
-        elif node is not state.myself:
-            _take_entry(state, sender, node, entry)
+            continue
+        if node is myself:
+            continue
+        if (entry.flags | node.flags) & FAILING or node.fail_reports:
+            _take_opinion(state, sender, node, entry)
+        if not (node.ping_sent or entry.flags & FAILING or node.fail_reports):
+            pong = entry.pong_received * 1000
+            if node.pong_received < pong <= latest:
+                node.pong_received = pong
 
 
-def _take_entry(state: State, sender: Node, node: Node, entry: Gossip) -> None:
-    failing = bool(entry.flags & (flag.PFAIL | flag.FAIL))
+def _take_opinion(state: State, sender: Node, node: Node, entry: Gossip) -> None:
+    """Somebody thinks, or thought, that `node` does not answer."""
     if sender.is_primary:
-        take_report(state, sender, node, failing)
-    if not failing and not node.ping_sent and failure_report_count(state, node) == 0:
-        pong = entry.pong_received * 1000
-        if node.pong_received < pong <= state.now + CLOCK_TOLERANCE:
-            node.pong_received = pong
+        take_report(state, sender, node, bool(entry.flags & FAILING))
+    failure_report_count(state, node)  # drops reports that are too old
     learn_address(state, node, entry)
 
 

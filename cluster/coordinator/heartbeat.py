@@ -9,27 +9,32 @@ A heartbeat carries gossip about a tenth of the nodes, at least three, picked at
 node the sender holds for PFAIL: so within twice the node timeout a majority's reports on a dead node
 have most likely reached everybody. Nodes in handshake or without address are not gossiped about, nor
 are those that are disconnected and own nothing.
+
+In a large cluster gossip is most of the work, so one choice serves for all heartbeats of a tick. What any
+one receiver hears is as random as it was: it gets a message of this node once in many ticks. Only while
+the cluster grows, many ask the same node at once, and would all hear of the same few; then each message
+has a choice of its own. A choice is a run of neighbours, from a random one on, in the order in which the
+nodes became known here; that order is another on every node.
 """
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 from cluster.coordinator.announce import WIRE_FLAGS, build_extensions, build_header
 from cluster.coordinator.effects import LinkId
-from cluster.coordinator.messages import Extension, Gossip, Header, Meet, Ping, Pong
+from cluster.coordinator.messages import Extension, Gossip, Meet, Ping, Pong
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 
-RANDOM_PING_PERIOD = 1000
 RANDOM_PING_CHOICES = 5
 MIN_GOSSIP = 3
 MIN_HANDSHAKE_TIMEOUT = 1000
 
 
-def send_heartbeat(
-    state: State, kind: type[Ping | Pong | Meet], link: LinkId, header: Header | None = None
-) -> None:
-    """Send a Ping, Pong or Meet with gossip over `link`. `header` saves building it for each of many.
+def send_heartbeat(state: State, kind: type[Ping | Pong | Meet], link: LinkId) -> None:
+    """Send a Ping, Pong or Meet with gossip over `link`.
 
     A ping over our own link starts the wait for its answer; one sent over an accepted link does not.
     """
@@ -39,49 +44,57 @@ def send_heartbeat(
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state)
-    gossip = select_gossip(state, receiver)
-    state.send(kind(header or build_header(state), gossip, extensions), link)
+    state.send(kind(build_header(state), gossip_of_this_tick(state), extensions), link)
 
 
 def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
     """Tell everybody (or `receivers`) about this node now, without waiting for the next ping."""
-    header = build_header(state)
-    for node in state.peers() if receivers is None else receivers:
-        if node.link is not None:
-            send_heartbeat(state, Pong, node.link, header)
+    header, gossip = build_header(state), gossip_of_this_tick(state)
+    nodes = state.peers() if receivers is None else receivers
+    readers = [node.link for node in nodes if node.flags & flag.EXTENSIONS]
+    others = [node.link for node in nodes if not node.flags & flag.EXTENSIONS]
+    state.send(Pong(header, gossip, build_extensions(state)), *readers)
+    state.send(Pong(header, gossip), *others)
 
 
-def select_gossip(state: State, receiver: Node | None) -> tuple[Gossip, ...]:
-    """Entries about random third nodes, and about all that are PFAIL."""
+def gossip_of_this_tick(state: State) -> tuple[Gossip, ...]:
+    """What heartbeats say about third nodes until the next tick, or until somebody falls under suspicion."""
+    if state.gossip is None or state.now < state.growing_until:
+        tls = state.settings.tls_cluster
+        state.gossip = tuple(_describe(node, tls) for node in (*_some_nodes(state), *_suspects(state)))
+    return state.gossip
+
+
+def _some_nodes(state: State) -> list[Node]:
+    """A tenth of the nodes. One more than needed, as the receiver may be among them."""
     nodes = state.topology.members
-    fresh = len(nodes) - 2
-    wanted = min(max(len(nodes) // 10, MIN_GOSSIP), fresh)
-    chosen: dict[str, Node] = {}
-    for _ in range(wanted * 3):
-        if fresh <= 0 or len(chosen) >= wanted:
-            break
-        node = nodes[state.random.randrange(len(nodes))]
-        if node is state.myself or node is receiver or node.timed_out or node.id in chosen:
-            continue
-        fresh -= 1
-        if not node.flags & (flag.HANDSHAKE | flag.NOADDR) and (node.link is not None or node.slots):
-            chosen[node.id] = node
-    for node in nodes:
-        if node.flags & (flag.PFAIL | flag.HANDSHAKE | flag.NOADDR) == flag.PFAIL:
-            chosen[node.id] = node
-    return tuple(_describe(node, state.settings.tls_cluster) for node in chosen.values())
+    wanted = max(len(nodes) // 10, MIN_GOSSIP) + 1
+    start = state.random.randrange(len(nodes))
+    unfit = flag.MYSELF | flag.PFAIL | flag.HANDSHAKE | flag.NOADDR
+    chosen: list[Node] = []
+    for node in chain(islice(nodes, start, None), islice(nodes, start)):
+        if not node.flags & unfit and (node.link is not None or node.slots):
+            chosen.append(node)
+            if len(chosen) == wanted:
+                break
+    return chosen
+
+
+def _suspects(state: State) -> list[Node]:
+    unfit = flag.HANDSHAKE | flag.NOADDR
+    return [node for node in state.topology.members if node.timed_out and not node.flags & unfit]
 
 
 def _describe(node: Node, tls: bool) -> Gossip:
     return Gossip(
-        id=node.id,
-        ping_sent=node.ping_sent // 1000,
-        pong_received=node.pong_received // 1000,
-        ip=node.ip,
-        port=node.client_port(tls),
-        bus_port=node.bus_port,
-        flags=node.flags & WIRE_FLAGS,
-        other_port=node.client_port(not tls),
+        node.id,
+        node.ping_sent // 1000,
+        node.pong_received // 1000,
+        node.ip,
+        node.client_port(tls),
+        node.bus_port,
+        node.flags & WIRE_FLAGS,
+        node.client_port(not tls),
     )
 
 
@@ -107,7 +120,7 @@ def keep_links(state: State) -> list[Node]:
     for node in state.topology.members:
         if node.flags & (flag.MYSELF | flag.NOADDR):
             continue
-        if node.in_handshake and state.now - node.created_at > handshake_timeout(state):
+        if node.flags & flag.HANDSHAKE and state.now - node.created_at > handshake_timeout(state):
             expired.append(node)
         elif node.link is None:
             state.open_link(node)
@@ -126,6 +139,19 @@ def ping_someone(state: State) -> None:
             oldest = node
     if oldest is not None and oldest.link is not None:
         send_heartbeat(state, Ping, oldest.link)
+
+
+def needing_attention(state: State) -> list[Node]:
+    """The peers that a tick may have to do something about: of all others a pong was heard lately, and no
+    other is due."""
+    recent = state.now - state.settings.node_timeout // 2
+    awaited = state.manual.replica
+    unreachable = flag.MYSELF | flag.HANDSHAKE | flag.NOADDR
+    return [
+        node
+        for node in state.topology.members
+        if (node.ping_sent or node.pong_received < recent or node is awaited) and not node.flags & unreachable
+    ]
 
 
 def ping_if_due(state: State, node: Node) -> bool:

@@ -75,6 +75,7 @@ def finish_handshake(state: State, node: Node, known: Node | None, header: Heade
     state.log("debug", f"Handshake with node {node.id} completed.")
     node.flags &= ~flag.HANDSHAKE
     node.flags |= header.flags & (flag.PRIMARY | flag.REPLICA)
+    state.welcome()
     state.save_later()
     return node
 
@@ -133,6 +134,7 @@ def learn_node(state: State, gossip: Gossip) -> None:
     node = Node(gossip.id, gossip.flags & GOSSIPED_FLAGS, state.new_id(), state.now)
     _set_address(node, gossip.ip, client_ports(state, gossip), gossip.bus_port)
     state.topology.add_node(node)
+    state.welcome()
     state.save_later()
 
 
@@ -180,5 +182,6 @@ def remove_node(state: State, node: Node) -> None:
     if state.manual.replica is node:
         reset_manual_failover(state)
     state.topology.remove_node(node)
+    state.gossip = None
     state.todo.update_state = True
     state.save_later()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class MessageType(IntEnum):
@@ -91,9 +91,9 @@ class Header:
     leave 0]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gossip:
-    """What the sender knows about a third node [clusterMsgDataGossip]."""
+class Gossip(NamedTuple):
+    """What the sender knows about a third node [clusterMsgDataGossip]. A large cluster's heartbeats carry a
+    hundred of these: fields stand in the order of the wire."""
 
     id: str
     ping_sent: int

@@ -51,7 +51,9 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
     """Let `message`, which came over `link`, change the state."""
     state.received[message.type] += 1
     header = message.header
-    if not is_node_id(header.sender) or (link > 0 and link not in state.links):
+    if link > 0 and link not in state.links:
+        return
+    if header.sender not in state.topology.nodes and not is_node_id(header.sender):
         return
     target = state.links.get(link) if link > 0 else None
     if target is not None and not target.in_handshake and target.id != header.sender:

@@ -22,7 +22,7 @@ def working_replicas(primary: Node) -> int:
 
 
 def migrate_if_spare(state: State) -> None:
-    """Called at every tick of a replica."""
+    """Called once a second on a replica."""
     mine = state.myself.primary
     if not state.myself.is_replica or mine is None or not state.settings.allow_replica_migration:
         return

@@ -44,6 +44,7 @@ def apply_claim(state: State, claimer: Node, epoch: int, slots: int) -> None:
     mine = myself if myself.is_primary else myself.primary
     won = _winnings(state, claimer, epoch, slots)
     lost = won & mine.slots if mine is not None else NO_SLOTS
+    changed_hands = bool(won & topology.owned)
     with_keys = from_iterable(slot for slot in members(won & myself.slots) if state.facts.keys_in_slot(slot))
     topology.unclaimed &= ~slots | ~claimer.slots
     topology.unclaimed |= claimer.slots & ~slots
@@ -51,7 +52,7 @@ def apply_claim(state: State, claimer: Node, epoch: int, slots: int) -> None:
         topology.assign_slots(claimer, won)
         for slot in members(lost):
             topology.migrating.pop(slot, None)
-        state.save_later(sync=True)
+        state.save_later(sync=changed_hands)
         state.todo.update_state = True
     if (
         lost
@@ -76,6 +77,8 @@ def _winnings(state: State, claimer: Node, epoch: int, slots: int) -> int:
     contested = slots & ~claimer.slots
     contested &= ~from_iterable(slot for slot, source in topology.importing.items() if source is not claimer)
     won = contested
+    if not contested & topology.owned:
+        return won
     for owner in topology.owners():
         if owner.config_epoch >= epoch:
             won &= ~owner.slots | topology.unclaimed

@@ -5,6 +5,11 @@ topology at once, but only *ask* for what should happen once per call however of
 saving the configuration, judging the cluster's state anew, telling everybody (`Todo`). The coordinator
 does these at the end of each call, and `take_effects` puts the saving first, so that nothing leaves
 this node before what it rests on is on disk.
+
+What must not be forgotten (a vote, an own epoch, that slots changed hands) is saved with fsync in the call
+that decided it, and so is what an operator asked for before the reply. What was merely heard, and
+would be heard again, can wait: in a large cluster it changes all the time, and a file with a line per node
+is written for it at most once in a while that grows with the number of nodes.
 """
 
 from __future__ import annotations
@@ -21,12 +26,18 @@ from cluster.coordinator.effects import (
     Send,
     SlotsChanged,
 )
-from cluster.coordinator.messages import Message, MessageType
+from cluster.coordinator.messages import Gossip, Message, MessageType
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 from cluster.topology.nodes_conf import format_config
 from cluster.topology.topology import Topology
+
+GROWING = 10_000
+"""For how long after a node has become known others are expected."""
+SAVE_PAUSE_PER_NODE = 1
+"""Milliseconds between two savings of what is only hearsay: formatting the file takes some microseconds per
+node, so this keeps it below one percent of the time."""
 
 
 @dataclass(slots=True)
@@ -67,8 +78,8 @@ class ManualFailover:
 class Todo:
     """What was asked for during the current call."""
 
-    save: bool = False
     sync: bool = False
+    """Save the configuration now, by fsync."""
     update_state: bool = False
     broadcast_pong: bool = False
     failover: bool = False
@@ -95,11 +106,19 @@ class State:
     manual: ManualFailover = field(default_factory=ManualFailover)
     forgotten: dict[str, int] = field(default_factory=dict)
     """Nodes not to be added again from gossip: id → until when."""
+    unsaved: bool = False
+    """nodes.conf does not say all it should."""
+    save_at: int = 0
+    """No sooner than this is it saved again, unless it is urgent."""
     todo: Todo = field(default_factory=Todo)
     links: dict[LinkId, Node] = field(default_factory=dict)
     """Which node a link leads to or comes from; accepted links are entered when their sender is known."""
     following: str = ""
     """The primary this node was last told to replicate."""
+    gossip: tuple[Gossip, ...] | None = None
+    """What heartbeats say about third nodes until the next tick; None if that is to be chosen."""
+    growing_until: int = 0
+    """A node has become known lately: others will soon."""
     sent: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     received: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     ticks: int = 0
@@ -126,9 +145,13 @@ class State:
         self.effects.append(effect)
 
     def save_later(self, *, sync: bool = False) -> None:
-        """Write nodes.conf before the effects of this call are performed; `sync`: by fsync."""
-        self.todo.save = True
+        """Write nodes.conf; `sync`: by fsync, before the other effects of this call are performed."""
+        self.unsaved = True
         self.todo.sync |= sync
+
+    def welcome(self) -> None:
+        """A node has become known."""
+        self.growing_until = self.now + GROWING
 
     def new_id(self) -> str:
         """40 random hex characters: a node or shard id."""
@@ -179,15 +202,17 @@ class State:
         """All nodes but this one and those in handshake."""
         return [node for node in self.topology.members if not node.flags & (flag.MYSELF | flag.HANDSHAKE)]
 
-    def take_effects(self) -> list[Effect]:
-        """The effects of this call, saving first; empties the list."""
+    def take_effects(self, *, prompt: bool) -> list[Effect]:
+        """The effects of this call, saving first; empties the list. `prompt`: save whatever is unsaved."""
         effects = self.effects
         self.effects = []
         if self.topology.touched:
             effects.append(SlotsChanged(self.topology.touched))
             self.topology.touched = 0
-        if self.todo.save:
+        if self.unsaved and (prompt or self.todo.sync or self.now >= self.save_at):
             text = format_config(self.topology, tls=self.settings.tls_cluster)
             effects.insert(0, SaveConfig(text, self.todo.sync))
+            self.unsaved = False
+            self.save_at = self.now + len(self.topology.nodes) * SAVE_PAUSE_PER_NODE
         self.todo = Todo()
         return effects

@@ -6,6 +6,8 @@ words are those of CLUSTER NODES and nodes.conf, in the order in which Redis pri
 
 from __future__ import annotations
 
+from functools import cache
+
 PRIMARY = 1
 REPLICA = 2
 PFAIL = 4
@@ -39,6 +41,7 @@ _WORDS = (
 _BITS = {word: bit for bit, word in _WORDS}
 
 
+@cache
 def format_flags(flags: int) -> str:
     """`myself,master`, `slave,fail?` …; `noflags` if none of the printable ones is set."""
     return ",".join(word for bit, word in _WORDS if flags & bit) or "noflags"

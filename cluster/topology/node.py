@@ -8,7 +8,7 @@ else). Times are Unix ms, 0 for never.
 
 from __future__ import annotations
 
-from cluster.slots import NO_SLOTS
+from cluster.slots import NO_SLOTS, format_ranges
 from cluster.topology import flags as flag
 
 ID_LENGTH = 40
@@ -24,6 +24,8 @@ class Node:
     """A member. Compared by identity; `id` changes once, at the end of a handshake."""
 
     __slots__ = (
+        "_ranges",
+        "_ranges_of",
         "bus_port",
         "config_epoch",
         "created_at",
@@ -101,6 +103,9 @@ class Node:
         self.orphaned_since = 0
         """Since when it has no working replica; kept by replica migration."""
 
+        self._ranges = ""
+        self._ranges_of = NO_SLOTS
+
     def __repr__(self) -> str:
         return f"<Node {self.id[:8]} {self.ip}:{self.tcp_port} {flag.format_flags(self.flags)}>"
 
@@ -135,6 +140,14 @@ class Node:
     @property
     def slot_count(self) -> int:
         return self.slots.bit_count()
+
+    @property
+    def slot_ranges(self) -> str:
+        """`0-5460 6000`; worked out once for as long as the slots stay the same."""
+        if self._ranges_of is not self.slots:
+            self._ranges = format_ranges(self.slots)
+            self._ranges_of = self.slots
+        return self._ranges
 
     @property
     def owner(self) -> Node:

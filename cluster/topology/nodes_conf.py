@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster.slots import format_ranges, from_range, parse_range, parse_slot
+from cluster.slots import from_range, parse_range, parse_slot
 from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 from cluster.topology.topology import Topology
@@ -56,7 +56,7 @@ def format_node(node: Node, topology: Topology, *, tls: bool = False, for_file: 
         f"{node.ping_sent} {node.pong_received} {epoch} {link}"
     )
     if node.slots:
-        line += " " + format_ranges(node.slots)
+        line += " " + node.slot_ranges
     if node is topology.myself:
         line += _format_open_slots(topology)
     return line

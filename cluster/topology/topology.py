@@ -30,6 +30,8 @@ class Topology:
         """Slots of ours that are on their way to another node."""
         self.importing: dict[int, Node] = {}
         """Slots of other nodes that are on their way to us."""
+        self.owned = NO_SLOTS
+        """All slots that have an owner."""
         self.unclaimed = NO_SLOTS
         self.current_epoch = 0
         """The cluster's logical clock: the greatest epoch seen anywhere."""
@@ -127,6 +129,7 @@ class Topology:
             ):
                 node.flags |= flag.MIGRATE_TO
             node.slots |= gained
+            self.owned |= gained
             for slot in members(gained):
                 self.slots[slot] = node
             self.touched |= gained
@@ -134,13 +137,17 @@ class Topology:
 
     def release_slots(self, slots: int) -> None:
         """Leave `slots` without owner."""
-        for node in self.nodes.values():
-            lost = node.slots & slots
+        left = slots & self.owned
+        if not left:
+            return
+        self.owned ^= left
+        for node in self.owners():
+            lost = node.slots & left
             if lost:
                 node.slots ^= lost
                 for slot in members(lost):
                     self.slots[slot] = None
-                self.touched |= lost
+        self.touched |= left
         self.unclaimed &= ~slots
 
     def close_slots(self) -> None:
@@ -152,10 +159,10 @@ class Topology:
 
     def covered_slots(self) -> int:
         """Slots whose owner is not FAIL."""
-        covered = NO_SLOTS
+        covered = self.owned
         for node in self.nodes.values():
-            if node.slots and not node.failed:
-                covered |= node.slots
+            if node.failed and node.slots:
+                covered ^= node.slots
         return covered
 
     def touch_all(self) -> None:

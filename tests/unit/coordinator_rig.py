@@ -175,7 +175,7 @@ class Rig:
         peer = self.peers[name]
         port = 7000 + peer.number
         entry = Gossip(peer.id, 0, self.now // 1000, "127.0.0.1", port, port + 10000, peer.flags | flags, 0)
-        return replace(entry, **fields)
+        return entry._replace(**fields)
 
     # --- what came of it
 

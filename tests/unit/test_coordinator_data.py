@@ -8,9 +8,11 @@ import pytest
 
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator
+from cluster.coordinator.messages import Hostname, Ping
 from cluster.coordinator.surroundings import Settings
+from cluster.slots import parse_ranges
 from cluster.topology.nodes_conf import ConfigError
-from tests.unit.coordinator_rig import START, Facts, Peer
+from tests.unit.coordinator_rig import START, Facts, Peer, Rig
 
 ME, OTHER = Peer("b", "0-10", 1), Peer("c", "11-20", 2)
 
@@ -43,3 +45,39 @@ def test_a_replica_starts_to_follow_and_claims_nothing() -> None:
 def test_a_damaged_configuration_is_refused() -> None:
     with pytest.raises(ConfigError):
         Coordinator(Settings(port=1, bus_port=2), Facts(), random.Random(1), START, "rubbish\n")
+
+
+def test_what_was_merely_heard_is_saved_together_soon() -> None:
+    rig = Rig(ME, [OTHER])
+    stranger = Peer("d")
+    rig.peers["d"] = stranger
+    rig.pass_time(500, answering="c")
+    rig.happened(fx.SaveConfig)
+    rig.says("c", Ping, (rig.gossip("d"),))
+    assert len(rig.happened(fx.SaveConfig)) == 1
+    for name in ("one.example", "two.example"):
+        rig.says("c", Ping, (), (Hostname(name),))
+    assert not rig.happened(fx.SaveConfig), "this can wait a while"
+    rig.tick(100)
+    (save,) = rig.happened(fx.SaveConfig)
+    assert "two.example" in save.text
+    assert not save.sync
+
+
+def test_what_an_operator_wants_is_saved_at_once_and_so_is_all_else() -> None:
+    rig = Rig(ME, [OTHER])
+    rig.pass_time(500, answering="c")
+    for name in ("one.example", "two.example"):
+        rig.says("c", Ping, (), (Hostname(name),))
+    rig.happened(fx.SaveConfig)
+    rig.command("add_slots", [50])
+    (save,) = rig.happened(fx.SaveConfig)
+    assert " 50 " in save.text.replace("\n", " ")
+    assert "two.example" in save.text
+
+
+def test_a_change_of_owner_is_on_disk_before_anything_else_happens() -> None:
+    rig = Rig(Peer("b", "0-10", 1), [Peer("c", "11-20", 2), Peer("d", "30-40", 3)])
+    rig.effects.clear()
+    effects = rig.says("d", Ping, slots=parse_ranges("20 30-40"))
+    assert isinstance(effects[0], fx.SaveConfig) and effects[0].sync
