@@ -89,7 +89,7 @@ class SnapshotStream:
                 self._ended = True
             case replica.Failed():
                 raise Refused(self._address, "a snapshot", event.reason)
-            case replica.Continue() | replica.Command():
+            case replica.Continue() | replica.StreamPart():
                 raise OperationError(f"{self._address} sent commands where its snapshot was expected")
 
     def _lost(self, error: OSError) -> Unreachable:

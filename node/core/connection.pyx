@@ -24,9 +24,10 @@ from node.core.database cimport Database
 from node.core.engine cimport BATCH, Client, Engine, Request, Row
 from node.core.memory cimport release, resize
 from node.core.outbox cimport Outbox
+from node.core.prefetch cimport prefetch_keys
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
-from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
+from node.core.slot_table cimport prefetch
 from node.core.timing cimport monotonic_ns
 
 cdef extern from "<Python.h>":
@@ -300,7 +301,6 @@ cdef class Connection:
         cdef int most = 1 if client.gate & 1 else BATCH
         cdef int i
         cdef Outcome outcome = COMPLETE
-        cdef Entry* entry
         cdef int64_t began, measured
         engine.spans.count = 0
         engine.limits.authenticated = not client.gate & 1
@@ -327,17 +327,7 @@ cdef class Connection:
                 prefetch(&client.db.tables[request.key.slot])
             count += 1
         if count > 1:
-            for i in range(count):
-                request = &engine.batch[i]
-                if request.row != NULL and request.row.key_index:
-                    prefetch(likely_cell(&client.db.tables[request.key.slot], request.key.hash))
-            for i in range(count):
-                request = &engine.batch[i]
-                if request.row != NULL and request.row.key_index:
-                    entry = likely_entry(&client.db.tables[request.key.slot], request.key.hash)
-                    prefetch(entry)
-                    prefetch(<char*>entry + 64)
-                    prefetch(<char*>entry + 104)
+            prefetch_keys(engine.batch, count, client.db)
         began = monotonic_ns() if count else 0
         measured = engine.measured
         for i in range(count):

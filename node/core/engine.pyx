@@ -66,6 +66,7 @@ cdef uint32_t MASK_ALL = (
     0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED | GATE_BUSY
     | GATE_PARTICULAR
 )
+cdef uint32_t WATCHED = GATE_TIMED | GATE_MONITORED   # what concerns clients that are obeyed, too
 cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
 cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
 
@@ -378,7 +379,7 @@ cdef class Engine:
         if (
             row != NULL
             and row.is_direct
-            and (client.gate | (0 if client.obeyed else self.gate)) & row.mask == 0
+            and (client.gate | (self.gate & WATCHED if client.obeyed else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
             and (row.key_index == 0 or self.states[request.key.slot] == 0 or client.obeyed)
         ):

@@ -1,17 +1,22 @@
-"""Executing a recorded stream of commands: an append-only file, or a part of one.
+"""Executing a recorded stream of commands: an append-only file, or a part of one. (A primary's stream is one, too:
+stream_replay.pyx.)
 
-The stream is fed in pieces of any size, and goes the way of all requests, compiled handlers included. `good` is how far the stream has been executed up to the end of a command that was not part
-of an open transaction: where a file that breaks off may be cut without losing anything that is whole. Replies
-are dropped, but `error` is the first that was an error.
+The stream is fed in pieces of any size, and goes the way of all requests, compiled handlers included; as with clients,
+up to 64 commands are found and the memory they will touch is asked for before they are executed. `good` is how far the
+stream has been executed up to the end of a command that was not part of an open transaction: where a file that breaks
+off may be cut without losing anything that is whole. Replies are dropped, but `error` is the first that was an error.
 
 Between commands the file may hold annotations, lines that begin with `#`.
 """
 
-from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memchr, memset
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from libc.string cimport memchr
 
-from node.core.engine cimport Client, Engine, Request
+from node.core.engine cimport BATCH, Client, Engine, Request
+from node.core.prefetch cimport prefetch_keys
 from node.core.request_reader cimport COMPLETE, EMPTY, NEED_MORE, Limits, Outcome, Progress, read_frame, spans_free
+from node.core.slot_table cimport prefetch
+from node.core.timing cimport monotonic_ns
 
 from node.core.engine import GATE_TRANSACTION
 from node.errors import ReplyError
@@ -27,16 +32,7 @@ class Damaged(ValueError):
 cdef class Replay:
     """`client` executes; it should be one that is obeyed."""
 
-    cdef Client client
-    cdef bytearray rest           # the beginning of a command, or of an annotation
-    cdef Progress progress
-    cdef Limits limits
-    cdef readonly int64_t done    # bytes executed
-    cdef readonly int64_t good    # of these, all but a transaction that has begun and not ended
-    cdef readonly int64_t commands
-    cdef readonly bytes error     # the line of the first error reply, or None
-
-    def __cinit__(self, Client client not None, int64_t bulk_length=(1 << 40)):
+    def __cinit__(self, Client client not None, int64_t bulk_length=(1 << 40), *of_subclasses):
         self.client = client
         self.rest = bytearray()
         self.limits.authenticated = True
@@ -50,75 +46,127 @@ cdef class Replay:
         """Whether the stream ended inside a command or a transaction."""
         return len(self.rest) > 0 or self.good != self.done
 
-    def feed(self, bytes data not None) -> None:
-        """Execute what `data` completes. Raises Damaged; everything up to `done` has been executed then."""
+    def feed(self, bytes data not None, int64_t nanoseconds=0) -> bool:
+        """Execute what `data` completes, for about so long (0: all of it). False: there is more, to be had by
+        feeding nothing. Raises Damaged; everything up to `done` has been executed then."""
         cdef size_t used
+        cdef int64_t deadline = monotonic_ns() + nanoseconds if nanoseconds else INT64_MAX
         if len(self.rest):
             self.rest += data
             if <size_t>len(self.rest) < self.progress.wanted:
-                return
+                return True
             data = bytes(self.rest)
             self.rest.clear()
-        used = self.execute(data, len(data))
+        self.more = False
+        used = self.execute(data, len(data), deadline)
         if used < <size_t>len(data):
             self.rest += data[used:]
+        return not self.more
 
-    cdef size_t execute(self, const char* base, size_t length) except? 0xFFFFFFFF:
+    cdef size_t execute(self, const char* base, size_t length, int64_t deadline) except? 0xFFFFFFFF:
         """Execute the commands in `base[:length]`; returns the bytes that are done with."""
+        cdef size_t used = 0
+        while used < length and self.execute_batch(base, length, &used):
+            if deadline != INT64_MAX and monotonic_ns() > deadline:
+                self.more = used < length
+                break
+        return used
+
+    cdef bint execute_batch(self, const char* base, size_t length, size_t* used) except -1:
+        """Read and execute up to 64 commands from `base + used[0]`. False: there is nothing more to do now."""
         cdef Engine engine = self.client.engine
-        cdef Request request
-        cdef Outcome outcome
-        cdef size_t position = 0
-        cdef size_t next_frame = 0
-        cdef const char* newline
-        while position < length:
-            if base[position] == c"#" and self.progress.position == 0:
-                newline = <const char*>memchr(base + position, c"\n", length - position)
-                if newline == NULL:
-                    break
-                self.advance(newline + 1 - (base + position))
-                position = newline + 1 - base
-                continue
-            if base[position] != c"*":
-                raise Damaged("a command does not begin with '*'")
-            engine.spans.count = 0
+        cdef Request* request
+        cdef size_t position = used[0]
+        cdef size_t next_frame = position
+        cdef int count = 0
+        cdef int i
+        cdef Outcome outcome = COMPLETE
+        cdef int64_t began, measured
+        engine.spans.count = 0
+        while count < BATCH and position < length and (base[position] == c"*" or self.progress.position):
+            request = &engine.batch[count]
+            request.first = engine.spans.count
             outcome = read_frame(
                 base, position, length, &self.progress, &engine.spans, &next_frame, &self.limits
             )
-            if outcome == NEED_MORE:
-                break
             if outcome != COMPLETE:
-                raise Damaged("an empty command" if outcome == EMPTY else self.limits.error.decode("latin-1"))
-            memset(&request, 0, sizeof(request))
-            request.base = base
-            request.count = engine.spans.count
+                break
             request.begin = position
-            request.end = next_frame
-            engine.prepare(&request)
-            if request.row == NULL:
-                self.execute_container(engine.arguments(&request, 0))
-            else:
-                engine.serve(self.client, &request)
-                if engine.reply.length and engine.reply.data[0] == c"-" and self.error is None:
-                    self.error = engine.reply.data[1 : engine.reply.length].rstrip()
-                engine.reply.length = 0
+            request.end = position = next_frame
+            request.base = base
+            request.count = engine.spans.count - request.first
+            request.is_inline = False
+            request.answered = 0
+            engine.prepare(request)
+            if request.row != NULL and request.row.key_index:
+                prefetch(&self.client.db.tables[request.key.slot])
+            count += 1
+        if count > 1:
+            prefetch_keys(engine.batch, count, self.client.db)
+        began, measured = monotonic_ns(), engine.measured
+        for i in range(count):
+            self.perform(&engine.batch[i])
+            used[0] = engine.batch[i].end
             self.commands += 1
-            self.advance(next_frame - position)
-            position = next_frame
-        return position
+            self.executed(&engine.batch[i])
+            if self.stopped:
+                return False
+        if count:
+            engine.share_out(self.client, count, monotonic_ns() - began - (engine.measured - measured))
+        if outcome == NEED_MORE:
+            return False
+        if outcome != COMPLETE:
+            raise Damaged("an empty command" if outcome == EMPTY else self.limits.error.decode("latin-1"))
+        if count < BATCH and position < length:
+            used[0] += self.pass_over(base, position, length)
+            return used[0] > position
+        return True
 
-    cdef void advance(self, size_t length) noexcept:
-        self.done += length
-        if not self.client.gate & TRANSACTION:
-            self.good = self.done
-
-    cdef int execute_container(self, list argv) except -1:
-        """A command with subcommands, or none that is known."""
+    cdef int perform(self, Request* request) except -1:
+        """Execute a command, one that is not known or has subcommands as well."""
+        if request.row != NULL:
+            return self.serve(request)
+        argv = self.client.engine.arguments(request, 0)
         value = self.client.execute(argv)
         if isinstance(value, ReplyError):
             if value.text.startswith(UNKNOWN):
                 raise Damaged(f"unknown command '{argv[0].decode('latin-1')[:128]}'")
-            if self.error is None:
-                self.error = value.text.encode()
+            self.failed(request, value.text.encode())
         self.client.engine.finish_command()
         return 0
+
+    cdef int serve(self, Request* request) except -1:
+        cdef Engine engine = self.client.engine
+        engine.serve(self.client, request)
+        if engine.reply.length and engine.reply.data[0] == c"-":
+            self.failed(request, engine.reply.data[1 : engine.reply.length].rstrip())
+        engine.reply.length = 0
+        return 0
+
+    cdef int executed(self, Request* request) except -1:
+        """A command is done."""
+        self.done += request.end - request.begin
+        if not self.client.gate & TRANSACTION:
+            self.good = self.done
+        return 0
+
+    cdef int failed(self, Request* request, bytes line) except -1:
+        """A command was answered with an error."""
+        if self.error is None:
+            self.error = line
+        return 0
+
+    cdef size_t pass_over(self, const char* base, size_t position, size_t length) except? 0xFFFFFFFF:
+        """The length of what stands at `position` and is no command; 0 if its end has not come yet."""
+        cdef const char* newline
+        cdef size_t passed
+        if base[position] != c"#":
+            raise Damaged("a command does not begin with '*'")
+        newline = <const char*>memchr(base + position, c"\n", length - position)
+        if newline == NULL:
+            return 0
+        passed = newline + 1 - (base + position)
+        self.done += passed
+        if not self.client.gate & TRANSACTION:
+            self.good = self.done
+        return passed

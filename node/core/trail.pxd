@@ -14,5 +14,6 @@ cdef class Trail:
 
     cdef int select(self, int db) except -1
     cdef int add_raw(self, int db, const char* frame, size_t length) except -1
+    cdef int feed_raw(self, const char* stream, size_t length, bint logged) except -1
     cpdef add(self, int db, list argv)
     cdef bytes without_unlogged(self, bytes chunk)

@@ -81,12 +81,16 @@ cdef class Trail:
 
     def feed(self, bytes stream not None, bint logged=True) -> None:
         """Record bytes of a stream as they are: what a replica passes on from its primary."""
+        self.feed_raw(stream, len(stream), logged)
+
+    cdef int feed_raw(self, const char* stream, size_t length, bint logged) except -1:
         if not self.enabled:
-            return
+            return 0
         if not logged and self.log is not None:
-            self.unlogged.append((self.pending.length, len(stream)))
-        self.pending.raw(stream, len(stream))
-        self.offset += len(stream)
+            self.unlogged.append((self.pending.length, length))
+        self.pending.raw(stream, length)
+        self.offset += length
+        return 0
 
     def begin(self) -> None:
         """What is added from here to `end` is one transaction."""

@@ -4,9 +4,9 @@ The snapshot is spooled into a file first and loaded from there in slices: until
 data, and however large it is, memory stays bounded. While it is loaded nothing is read from the socket, and
 an empty line now and then tells the primary that we are still there.
 
-Each command is applied by a session that is obeyed without checks and leaves no trail; its bytes then go
-into our own trail as they came, so that our offsets are the primary's, and our replicas follow the same
-stream. A transaction counts as one: if the link is cut inside, it is asked for again as a whole.
+The stream is executed by a session that is obeyed without checks and leaves no trail of its own; its bytes
+go into our trail as they came (`core/stream_replay`), so that our offsets are the primary's, and our replicas
+follow the same stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
+from node.core.replay import Damaged
 from node.core.reply_writer import encode_command
+from node.core.stream_replay import StreamReplay
 from node.core.trail import FOR_REPLICAS
 from node.errors import ReplyError
 from node.persistence.files import sync_directory
@@ -26,6 +28,7 @@ from node.persistence.rdb import RdbError
 from node.replication import replica as events
 from node.replication.primary_as_client import PrimaryConnection
 from node.replication.replica import Event, Introduction, ReplicaProtocol
+from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.replication.roles import Replication
@@ -33,8 +36,9 @@ if TYPE_CHECKING:
 
 KEEPALIVE_SECONDS: Final = 1.0
 KEEPALIVE: Final = b"\n"
-SLICE_SECONDS: Final = 0.005
-"""How long stream commands are applied at a stretch."""
+SLICE_NANOSECONDS: Final = 5_000_000
+"""How long stream commands are executed at a stretch."""
+LONGEST_ARGUMENT: Final = 1 << 32
 _NO_DATA: Final = frozenset((b"SETSLOT", b"FAILOVER"))
 
 
@@ -57,8 +61,10 @@ class PrimaryLink(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._spool: IO[bytes] | None = None
-        self._transaction: list[bytes] = []
-        """Bytes of a transaction that has begun and not ended."""
+        self._stream = StreamReplay(
+            self._session, LONGEST_ARGUMENT, self._perform_by_hand, self._tell_failure
+        )
+        self._wants_acknowledgement = False
         self._closed = False
         self._held = False
         """Nothing is read from the socket: what was read has not been performed yet."""
@@ -77,6 +83,7 @@ class PrimaryLink(asyncio.Protocol):
         if self._closed:
             return
         self._closed = True
+        self._stream.stop()
         self._replication.stream_db = self._session.db.index
         for task in (self._connecting, self._loading):
             if task is not None:
@@ -108,8 +115,9 @@ class PrimaryLink(asyncio.Protocol):
         return self._session if self._protocol.state == "stream" else None
 
     @property
-    def is_loading(self) -> bool:
-        return self._loading is not None
+    def reads_nothing(self) -> bool:
+        """Silence is our own doing: what was read is not executed yet, or a snapshot is being loaded."""
+        return self._held
 
     def acknowledge(self) -> None:
         """Tell the primary how far we are; while loading, that we are there."""
@@ -155,29 +163,18 @@ class PrimaryLink(asyncio.Protocol):
         self.last_io = time.monotonic()
         assert self._connection is not None
         self._connection.received(len(data), self._session.engine.now)
-        if not self._closed:
-            self._go_on(self._protocol.receive(data))
-
-    def _go_on(self, received: Iterator[Event]) -> None:
-        """Perform what was received, for a moment; then let others have their turn and read nothing.
-
-        A replica that has much to catch up with would otherwise not answer anybody until it has.
-        """
         if self._closed:
             return
-        deadline = time.monotonic() + SLICE_SECONDS
-        with self._replication.applying():
-            for event in received:
-                self._perform(event)
-                if self._closed:
-                    return
-                if time.monotonic() > deadline:
-                    break
-            else:
-                self._read_on()
+        if self._protocol.state == "stream":
+            self._apply(data)
+        else:
+            self._perform_all(self._protocol.receive(data))
+
+    def _perform_all(self, received: Iterator[Event]) -> None:
+        for event in received:
+            self._perform(event)
+            if self._closed:
                 return
-        self._hold_reading()
-        asyncio.get_running_loop().call_soon(self._go_on, received)
 
     def _write(self, data: bytes) -> None:
         assert self._connection is not None
@@ -193,6 +190,7 @@ class PrimaryLink(asyncio.Protocol):
         assert self._transport is not None
         if self._held and self._loading is None:
             self._held = False
+            self.last_io = time.monotonic()
             self._transport.resume_reading()
 
     def _fail(self, reason: str) -> None:
@@ -204,8 +202,8 @@ class PrimaryLink(asyncio.Protocol):
 
     def _perform(self, event: Event) -> None:
         match event:
-            case events.Command():
-                self._apply(event)
+            case events.StreamPart():
+                self._apply(event.data)
             case events.SnapshotPart():
                 self._store(event.data)
             case events.Send():
@@ -222,37 +220,62 @@ class PrimaryLink(asyncio.Protocol):
             case events.Failed():
                 self._fail(event.reason)
 
-    def _apply(self, command: events.Command) -> None:
-        argv = command.argv
-        name = argv[0].upper()
-        assert self._connection is not None
-        self._connection.commands += 1
-        if name == b"REPLCONF":
-            self._replication.record(command.raw, False)
-            if len(argv) > 1 and argv[1].upper() == b"GETACK":
-                self.acknowledge()
+    # the stream
+
+    def _apply(self, data: bytes) -> None:
+        """Execute what `data` completes, for a moment; then let others have their turn and read nothing.
+
+        A replica that has much to catch up with would otherwise not answer anybody until it has.
+        """
+        if self._closed:
             return
-        db = self._session.db
-        # No key is too old for the primary's command: it is the primary that decides what has expired.
-        db.shows_expired = True
+        engine, stream, replication = self._session.engine, self._stream, self._replication
+        assert self._connection is not None
+        engine.tick()
+        replication.primary_last_seen = steady_ms()
+        stream.all_by_hand = bool(self._worker.anteroom.rooms)
+        try:
+            done = stream.feed(data, SLICE_NANOSECONDS)
+        except Damaged as damage:
+            self._fail(f"Protocol error from master: {damage}")
+            return
+        finally:
+            self._connection.commands = stream.commands
+            engine.tick()
+            self._worker.trail.flush()
+        if self._wants_acknowledgement:
+            self._wants_acknowledgement = False
+            self.acknowledge()
+        self._go_on(done)
+
+    def _go_on(self, done: bool) -> None:
+        """Read on, or, if there is something to execute or the store must keep up, do not."""
+        if self._closed:
+            return
+        tier = self._worker.tier
+        if tier is not None and tier.holds_up(lambda: self._apply(b"")):
+            self._hold_reading()
+        elif done:
+            self._read_on()
+        else:
+            self._hold_reading()
+            asyncio.get_running_loop().call_soon(self._apply, b"")
+
+    def _perform_by_hand(self, argv: list[bytes], name: bytes) -> bool:
+        """Execute a command of the stream that does not go the usual way. Whether it is for the log."""
+        if name == b"REPLCONF":
+            if len(argv) > 1 and argv[1].upper() == b"GETACK":
+                self._wants_acknowledgement = True  # of this command, too, when its bytes are recorded
+            return False
         anteroom = self._worker.anteroom
         reply = anteroom.apply(self._session, argv) if anteroom.rooms else self._session.apply(argv)
-        db.shows_expired = False
+        self._stream.all_by_hand = bool(anteroom.rooms)
         if isinstance(reply, ReplyError):
-            shown = name.decode("latin-1")
-            self._worker.log.warning(f"The primary's command {shown} failed here: {reply.text}")
-        if self._session.in_transaction:
-            self._transaction.append(command.raw)
-            return
-        if self._transaction:
-            self._transaction.append(command.raw)
-            raw = b"".join(self._transaction)
-            self._transaction.clear()
-            self._replication.record(raw)
-        else:
-            self._replication.record(
-                command.raw, name not in FOR_REPLICAS and not _is_about_the_cluster(argv)
-            )
+            self._tell_failure(name.decode("latin-1"), reply.text)
+        return name not in FOR_REPLICAS and not _is_about_the_cluster(argv)
+
+    def _tell_failure(self, name: str, reason: str) -> None:
+        self._worker.log.warning(f"The primary's command {name} failed here: {reason}")
 
     # the snapshot
 
@@ -306,7 +329,8 @@ class PrimaryLink(asyncio.Protocol):
         database = self._replication.link_synchronized(full.id, full.offset)
         self._session.db = self._worker.databases[database]
         self._worker.append_only.resume()
-        self._go_on(self._protocol.loaded())
+        self._read_on()
+        self._perform_all(self._protocol.loaded())
         self.acknowledge()
 
     async def _keep_alive(self) -> None:

@@ -10,7 +10,7 @@
     header          $EOF:<mark> or $<length>                 snapshot
     snapshot        the mark, or so many bytes               loading
     loading         `loaded()`                               stream
-    stream          commands, without end
+    stream          its parts, without end; who executes them sees to what they say
 
 A primary may send empty lines at any time before the snapshot, to say that it is still there.
 The snapshot with a mark ends where the bytes received so far end with the mark: the primary sends
@@ -24,11 +24,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.core.reply_writer import encode_command
-from node.core.request_reader import RequestReader
 from node.replication.history import is_id
 
 MARK_LENGTH: Final = 40
-LONGEST_ARGUMENT: Final = 1 << 32
 READS_AS: Final = b"9.0.0"
 """The Valkey whose snapshots we read. For a replica that does not say so, Valkey takes an older format, which
 knows no fields that expire, and gives up at the first. Redis does not ask."""
@@ -73,10 +71,10 @@ class SnapshotEnds:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    argv: list[bytes]
-    raw: bytes
-    """The command as it stood in the stream: what its offset counts."""
+class StreamPart:
+    """The next bytes of the stream of commands, cut anywhere."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Failed:
     reason: str
 
 
-Event = Send | FullResync | Continue | SnapshotBegins | SnapshotPart | SnapshotEnds | Command | Failed
+Event = Send | FullResync | Continue | SnapshotBegins | SnapshotPart | SnapshotEnds | StreamPart | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,6 @@ class ReplicaProtocol:
         self._mark = b""
         self._missing = 0
         """Bytes of the snapshot still to come, where its size is known."""
-        self._reader = RequestReader(bulk_length=LONGEST_ARGUMENT)
         self._on_line: dict[str, Callable[[bytes], Iterator[Event]]] = {
             "ping": self._on_ping_reply,
             "auth": self._on_auth_reply,
@@ -153,7 +150,7 @@ class ReplicaProtocol:
     def receive(self, data: bytes) -> Iterator[Event]:
         """What the primary's bytes mean. The iterator must be used up before the next call."""
         if self.state == "stream":
-            yield from self._commands(data)
+            yield StreamPart(data)
             return
         self._buffer += data
         while self._buffer and self.state in self._on_line:
@@ -164,13 +161,13 @@ class ReplicaProtocol:
                 yield from self._on_line[self.state](line)
         if self.state == "snapshot":
             yield from self._take_snapshot()
-        elif self.state == "stream" and self._buffer:
-            yield from self._take_commands()
+        elif self.state == "stream":
+            yield from self._take_stream()
 
     def loaded(self) -> Iterator[Event]:
         """The snapshot has been loaded: go on with the stream, from what arrived meanwhile."""
         self.state = "stream"
-        yield from self._take_commands()
+        yield from self._take_stream()
 
     def _fail(self, reason: str) -> Iterator[Event]:
         self.state = "failed"
@@ -263,22 +260,11 @@ class ReplicaProtocol:
             self.state = "loading"
             yield SnapshotEnds()
 
-    def _take_commands(self) -> Iterator[Event]:
+    def _take_stream(self) -> Iterator[Event]:
         """What arrived of the stream before its time."""
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        yield from self._commands(data)
-
-    def _commands(self, data: bytes) -> Iterator[Event]:
-        for argv, raw in self._reader.feed(data):
-            if not raw.lstrip(b"\r\n").startswith(b"*"):
-                yield from self._fail(
-                    f"Protocol error from master: {raw[:16]!r} where a command was expected"
-                )
-                return
-            yield Command(argv, raw)
-        if self._reader.error is not None:
-            yield from self._fail(f"Protocol error from master: {self._reader.error}")
+        if self._buffer:
+            yield StreamPart(bytes(self._buffer))
+            self._buffer.clear()
 
 
 def _text(line: bytes) -> str:

@@ -14,9 +14,7 @@ not removed, and its stream is its primary's, byte for byte.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
@@ -308,21 +306,6 @@ class Replication:
         self._worker.anteroom.clear()
         self._worker.functions.flush()
 
-    @contextlib.contextmanager
-    def applying(self) -> Iterator[None]:
-        """Around the execution of stream commands: what is recorded reaches the sinks at its end."""
-        self._worker.engine.tick()
-        self.primary_last_seen = steady_ms()
-        try:
-            yield
-        finally:
-            self._worker.engine.tick()
-            self._trail.flush()
-
-    def record(self, raw: bytes, logged: bool = True) -> None:
-        """These bytes of our primary's stream are applied: they are our stream too."""
-        self._trail.feed(raw, logged)
-
     # as a primary
 
     def peer(self, session: Any) -> Peer:
@@ -431,7 +414,7 @@ class Replication:
             self._connect()
             return
         silence = time.monotonic() - self.link.last_io
-        if silence > self._worker.config.repl_timeout and not self.link.is_loading:
+        if silence > self._worker.config.repl_timeout and not self.link.reads_nothing:
             self.link.close()
             self.link_lost("MASTER timeout: no data nor PING received...")
             return

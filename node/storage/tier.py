@@ -113,6 +113,9 @@ class DiskTier:
         """The append-only file's increment and offset from where on it is not in the store, as found at the
         start."""
         self.bringing = Bringing()
+        self._holds_writers = False
+        self._held_up: list[Callable[[], None]] = []
+        """Whom to call when the stream may go on."""
         self._is_swept = False
         """The last sweep freed next to nothing: there is no use in another before a commit."""
         self._sweeps = [Sweep(db) for db in worker.databases]
@@ -237,6 +240,8 @@ class DiskTier:
 
     def _tick(self) -> None:
         self._expire()
+        if self.behind > TOO_MANY:
+            self._hold_writers()  # whatever keeps a cycle from its end
         dirty = self._dirty
         late = time.monotonic() - self._last_commit >= SECONDS_BEHIND
         unnoted = self._noted != self._notable()
@@ -272,16 +277,25 @@ class DiskTier:
 
     def _hold_writers(self) -> None:
         if self.error is None:
+            self._holds_writers = True
             self._worker.pause.begin(PAUSE, self._worker.engine.now + LONGEST_PAUSE, writes_only=True)
+
+    def holds_up(self, go_on: Callable[[], None]) -> bool:
+        """Whether our primary's stream, which cannot be refused as clients' writes can, has to wait until the
+        store has what came before, or can be written again; `go_on` is called then."""
+        if not self._holds_writers and self.error is None:
+            return False
+        self._held_up.append(go_on)
+        return True
 
     def _work(self) -> None:
         """A slice of the cycle."""
         if not self._working:
             return
-        if self._link.unsent > MOST_UNSENT:
-            return  # `_work` is called when that has left
         if self.behind > TOO_MANY:
             self._hold_writers()
+        if self._link.unsent > MOST_UNSENT:
+            return  # `_work` is called when that has left
         if self._dirty > FEW or self._unopened:
             self._hand_over()
             self._link.send()
@@ -347,6 +361,10 @@ class DiskTier:
             self._worker.log.warning("The store can be written again.")
             self._worker.durability.check()
         self._worker.pause.end(PAUSE)
+        self._holds_writers = False
+        held_up, self._held_up = self._held_up, []
+        for go_on in held_up:
+            go_on()
         done = [call for number, call in self._awaiting if number <= self._commits]
         self._awaiting = [(number, call) for number, call in self._awaiting if number > self._commits]
         for call in done:
@@ -376,6 +394,7 @@ class DiskTier:
         self.error = ReplyError(f"MISCONF Errors writing to the store: {reason}")
         self._worker.durability.check()
         self._worker.pause.end(PAUSE)
+        self._holds_writers = False
         self._working = True  # nothing is to be begun
         self._committing = False
         self._touched |= self._committing_touched

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import random
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,12 +63,17 @@ def run_load(port: int, pids: list[int], load: Load, timeout: float = 300) -> Sa
     return Sample(throughput=float(row["rps"]), cpu=spent / 1000 / load.requests)
 
 
-def fill(port: int, keys: int, value_size: int = 64) -> None:
+def fill(port: int, keys: int, value_size: int = 64, *, compressible: bool = True) -> None:
     """Set every key redis-benchmark will ask for (`key:` and twelve digits)."""
+    rng = random.Random(keys)
     value = b"x" * value_size
+
+    def make_value() -> bytes:
+        return value if compressible else rng.randbytes(value_size)
+
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         for batch in _batches(keys, 1000):
-            sock.sendall(b"".join(encode("SET", b"key:%012d" % number, value) for number in batch))
+            sock.sendall(b"".join(encode("SET", b"key:%012d" % number, make_value()) for number in batch))
             expected = 5 * len(batch)
             while expected:
                 expected -= len(sock.recv(min(expected, 1 << 16)))

@@ -17,8 +17,10 @@ from tests.harness.resp import Error
 from tests.harness.servers import NotStarted, ShoalNode
 from tests.harness.wait import eventually
 from tests.integration.datasets import fill_strings
-from tests.integration.test_disk_tier import disk_node, spill, written
+from tests.integration.test_disk_tier import disk_node, spill, storage, written
 
+MORE_THAN_MAY_WAIT = 100_000
+"""Keys; `TOO_MANY` of node/storage/tier.py is well below."""
 SERVES_AGAIN = "The store can be written again."
 
 
@@ -179,3 +181,23 @@ def test_a_replica_that_ends_while_it_loads_its_primarys_data_starts_again() -> 
         assert node.run("DBSIZE") == primary.run("DBSIZE")
         some = [f"string:{number}" for number in range(0, 250_000, 997)]
         assert node.run("MGET", *some) == primary.run("MGET", *some)
+
+
+def test_a_replica_whose_store_stands_still_lets_its_primary_wait() -> None:
+    """What it takes from the stream is bounded, and it goes on where it stopped when the store does."""
+    with ShoalNode() as primary, disk_node() as replica:
+        replica.follow(primary)
+        scribe = scribe_of(replica)
+        os.kill(scribe, signal.SIGSTOP)
+        try:
+            fill_strings(primary, MORE_THAN_MAY_WAIT)
+            with primary.resp() as client:
+                assert client.pipeline(("SET", "last", 1), ("WAIT", 1, 500))[1] == 0
+            assert storage(replica)["storage_keys_behind"] < MORE_THAN_MAY_WAIT
+            assert replica.run("DBSIZE") < MORE_THAN_MAY_WAIT
+            assert primary.info("replication")["connected_slaves"] == 1
+        finally:
+            os.kill(scribe, signal.SIGCONT)
+        eventually(lambda: replica.run("GET", "last") == b"1", "it catches up", timeout=30)
+        assert replica.run("DBSIZE") == primary.run("DBSIZE")
+        assert primary.info("stats")["sync_full"] == 1

@@ -1,0 +1,20 @@
+"""The memory that a batch of requests will touch, asked for before the first is executed."""
+
+from node.core.database cimport Database
+from node.core.engine cimport Request
+from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
+
+cdef inline void prefetch_keys(Request* batch, int count, Database db):
+    """The cells, then the entries, of requests with one key. Their tables' heads were asked for while the batch
+    was read."""
+    cdef Entry* entry
+    cdef int i
+    for i in range(count):
+        if batch[i].row != NULL and batch[i].row.key_index:
+            prefetch(likely_cell(&db.tables[batch[i].key.slot], batch[i].key.hash))
+    for i in range(count):
+        if batch[i].row != NULL and batch[i].row.key_index:
+            entry = likely_entry(&db.tables[batch[i].key.slot], batch[i].key.hash)
+            prefetch(entry)
+            prefetch(<char*>entry + 64)
+            prefetch(<char*>entry + 104)
