@@ -24,9 +24,8 @@ from cluster.cli.common import (
     parse_address,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import moves_as_json, print_moves, require_sound
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
 from cluster.cli.output import narrator, print_json, say
-from cluster.cli.relocating import move_and_count
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import attach, is_member, join
@@ -79,7 +78,7 @@ def add_node(
             join(survey, newcomer, tell)
             if primary is not None:
                 attach(survey, newcomer, primary.id, tell)
-            moved = move_and_count(survey, moves, credentials, quiet=json) if moves else None
+            moved = move_by_plan(survey, "add-node", moves, quiet=json)[0] if moves else None
     if json:
         nodes = survey.nodes | {node.id: node}
         print_json(

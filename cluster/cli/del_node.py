@@ -14,9 +14,8 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import moves_as_json, print_moves, require_sound
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
 from cluster.cli.output import narrator, print_json, say
-from cluster.cli.relocating import move_and_count
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import await_views, dismiss, rehome
@@ -55,7 +54,7 @@ def del_node(
             if not yes:
                 typer.confirm(f"Take {leaver.address} out of the cluster?", abort=True)
             if plan.moves:
-                result["moved"] = move_and_count(survey, plan.moves, credentials, quiet=json)
+                result["moved"] = move_by_plan(survey, "del-node", plan.moves, quiet=json)[0]
             result["untold"] = take_out(survey, leaver, tell, shutdown)
     if json:
         print_json(result)

@@ -115,7 +115,9 @@ def resume(
                     found.add("limit", bandwidth=parse_bytes(bandwidth))
                 if max_p99 is not None:
                     found.add("limit", max_p99=max_p99)
-            run_plan(survey, found, {} if json else None)
+            moved = run_plan(survey, found, quiet=json)
+            if json:
+                print_json({"plan": found.plan.id, "moved": moved})
 
 
 @app.command()

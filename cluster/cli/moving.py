@@ -27,6 +27,8 @@ from cluster.plans.journal import Options, Plan, cut_steps
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import format_ranges, from_iterable
 
+AS_USUAL = Options()
+
 GRACE = 10.0
 """Seconds by which a link's timeout exceeds that of a MIGRATE, so that the node's own words arrive first."""
 
@@ -97,9 +99,24 @@ def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], options: 
         return
     if not how.yes:
         typer.confirm("Move these slots?", abort=True)
+    moved, plan = move_by_plan(survey, title, moves, options, how.journal, how.json)
+    if how.json:
+        print_json({"moves": moves_as_json(moves, nodes), "plan": plan, "moved": moved})
+
+
+def move_by_plan(
+    survey: Survey,
+    title: str,
+    moves: Sequence[Move],
+    options: Options = AS_USUAL,
+    directory: Path | None = None,
+    quiet: bool = False,
+) -> tuple[dict[str, Any], str]:
+    """Carry out `moves`, which have been confirmed, for the subcommand `title`. Returns what has been moved,
+    as JSON has it, and the name of the plan."""
     plan = make_plan(survey, title, moves, options)
-    with Journal.create(how.journal or default_directory(), plan) as journal:
-        run_plan(survey, journal, {"moves": moves_as_json(moves, nodes)} if how.json else None)
+    with Journal.create(directory or default_directory(), plan) as journal:
+        return run_plan(survey, journal, quiet), plan.id
 
 
 def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Options) -> Plan:
@@ -125,25 +142,23 @@ def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Option
     )
 
 
-def run_plan(survey: Survey, journal: Journal, result: dict[str, Any] | None) -> None:
-    """Carry it out to its end, and report; `result`: what JSON tells besides, None for people."""
+def run_plan(survey: Survey, journal: Journal, quiet: bool) -> dict[str, Any]:
+    """Carry it out to its end, tell of it unless `quiet`, and return what has been moved, as JSON has it."""
     if not journal.lock():
         raise OperationError(
             f"plan {journal.plan.id} is being carried out elsewhere", "`shoal migrations pause` stops that"
         )
     journal.reread()
-    if result is None:
+    if not quiet:
         say(f"plan {journal.plan.id}, kept in {journal.path}")
     started = time.monotonic()
-    with _watched_runner(survey, journal, quiet=result is not None) as runner:
+    with _watched_runner(survey, journal, quiet) as runner:
         motion = runner.run()
     seconds = time.monotonic() - started
-    if result is not None:
-        moved = {"slots": motion.slots, "keys": motion.keys, "seconds": round(seconds, 3)}
-        print_json({**result, "plan": journal.plan.id, "moved": moved})
-    else:
+    if not quiet:
         rate = motion.keys / seconds if seconds else 0
         say(f"moved {motion.slots} slots with {motion.keys} keys in {seconds:.1f} s ({rate:.0f} keys/s)")
+    return {"slots": motion.slots, "keys": motion.keys, "seconds": round(seconds, 3)}
 
 
 @contextmanager

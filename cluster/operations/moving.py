@@ -24,15 +24,20 @@ from cluster.operations.journals import Journal
 from cluster.operations.latency import Probe
 from cluster.operations.link import NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey
+from cluster.plans.check import check
 from cluster.plans.journal import End, JournalError, Step, Wish, remainder
 from cluster.plans.model import Move
 from cluster.plans.pace import Pace
 from cluster.slots import count, format_ranges, from_iterable
 
 PATIENCE = 60.0
+AGREEMENT = 10.0
+"""Seconds to wait for the news to reach everybody."""
 POLL = 0.1
 """Seconds between two looks at a migration."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+
+_DISAGREEMENT = ("disagreement", "contested")
 
 
 @dataclass
@@ -88,6 +93,7 @@ class Runner:
         try:
             for number in self._plan.pending:
                 self._carry_out(number)
+            self._await_agreement()
             self._journal.add("ended", how=End.DONE)
         except OperationError as error:
             if self._plan.end is None:
@@ -96,6 +102,16 @@ class Runner:
         finally:
             put_back(self._journal, self._survey.link)
         return self.motion
+
+    def _await_agreement(self) -> None:
+        """All hear by gossip who owns what; whoever looks next shall find them agreed. It is no failure if
+        that takes longer."""
+        until = time.monotonic() + AGREEMENT
+        while time.monotonic() < until:
+            self._survey.refresh_from_any()
+            if not any(problem.kind in _DISAGREEMENT for problem in check(self._survey.views, {})):
+                return
+            self._sleep(POLL)
 
     # --- one step
 
