@@ -14,6 +14,8 @@ cdef class RdbOutput:
     cdef public bint compress
     cdef bint checksum
     cdef Clocks clocks
+    cdef uint64_t replaced          # bits of type codes that whoever reads this does not have
+    cdef object put_replaced
     cdef readonly uint64_t crc      # of all bytes written so far, if there is to be a checksum
     cdef readonly Py_ssize_t keys   # of databases, written so far
     cdef uint8_t* buffer

@@ -161,6 +161,12 @@ cdef class RdbOutput:
         else:
             put_object(self, kind_of(value), <PyObject*>value)
 
+    def replace(self, codes, put) -> None:
+        """Entries whose type code is among `codes` are left to `put(out, code, key, value)`, from the code on. Of
+        one that lies in the store, `value` is the body, as bytes."""
+        self.replaced = sum([1 << code for code in codes])
+        self.put_replaced = put
+
     def entries(self, Keyspace db not None, str policy not None="noeviction") -> None:
         """All live entries of a database. With what `policy`, of evictions, chooses by: how long a
         key was not used, or how often it was.
@@ -305,6 +311,7 @@ cdef inline int put_if_live(RdbOutput self, Keyspace db, Entry* entry) except -1
 cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:
     """What precedes the type code tells of the key: its expiry, and its access clock as configured."""
     cdef PyObject* value
+    cdef uint8_t code
     cdef int64_t expire_at = entry_expiry(entry)
     if expire_at:
         put_byte(self, OP_EXPIRE_MS)
@@ -312,7 +319,11 @@ cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:
     put_clock(self, (<uint32_t>(db.clock[0] // 1000) - entry.clock) & CLOCK_MASK, db.decayed_counter(entry))
     if entry.flags & IS_OBJECT:
         value = <PyObject*>entry_object(entry)[0]
-        put_byte(self, code_of(entry.type, value))
+        code = code_of(entry.type, value)
+        if self.replaced >> code & 1:
+            self.put_replaced(self, code, PyBytes_FromStringAndSize(entry_key(entry), entry.key_length), <object>value)
+            return 0
+        put_byte(self, code)
         put_string(self, entry_key(entry), entry.key_length)
         return put_object(self, entry.type, value)
     put_byte(self, CODE_STRING)
@@ -357,9 +368,12 @@ cdef uint8_t code_of(uint32_t kind, PyObject* value) noexcept:
 
 
 cdef uint8_t code_of_hash(Hash value) noexcept:
-    if value.table == NULL:
-        return CODE_HASH_LISTPACK_EX if value.timed else CODE_HASH_LISTPACK
-    return CODE_HASH if earliest_of(value) == 0 else CODE_HASH_METADATA
+    """One none of whose fields expires any more is as any other, so that servers read it that know no such fields."""
+    if value.table == NULL and not value.timed:
+        return CODE_HASH_LISTPACK
+    if earliest_of(value) == 0:
+        return CODE_HASH
+    return CODE_HASH_LISTPACK_EX if value.table == NULL else CODE_HASH_METADATA
 
 
 cdef int put_object(RdbOutput self, uint32_t kind, PyObject* value) except -1:
@@ -397,6 +411,10 @@ cdef int put_record(RdbOutput self, bytes key, bytes record, int64_t now) except
         put_byte(self, OP_EXPIRE_MS)
         put(self, &head.expire_at, sizeof(int64_t))
     put_clock(self, (now // 1000 - head.clock) & CLOCK_MASK, head.clock & 0xFF)
+    if self.replaced >> head.code & 1:
+        self.put_replaced(self, head.code, key, record[head.body : head.end])
+        self.keys += 1
+        return 0
     put_byte(self, head.code)
     put_string(self, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
     put(self, PyBytes_AS_STRING(record) + head.body, head.end - head.body)
@@ -416,12 +434,23 @@ cdef int64_t earliest_of(Hash value) noexcept:
 cdef int put_hash(RdbOutput self, Hash value) except -1:
     cdef int64_t earliest = earliest_of(value)
     if value.table == NULL:
+        if value.timed and not earliest:
+            return put_pairs(self, value)
         if value.timed:
             put(self, &earliest, sizeof(int64_t))
         return put_pack(self, value.pack)
     if earliest:
         put(self, &earliest, sizeof(int64_t))
     return put_fields(self, value.table, earliest)
+
+
+cdef int put_pairs(RdbOutput self, Hash value) except -1:
+    """A listpack of triples, whose moments are all 0, as a table."""
+    put_length(self, len(value))
+    for field, text in value.items():
+        self.string(field)
+        self.string(text)
+    return 0
 
 
 cdef int put_fields(RdbOutput self, FieldTable* table, int64_t earliest) except -1:

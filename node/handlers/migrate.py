@@ -4,7 +4,8 @@ A key goes as RESTORE with its DUMP payload, and is deleted here only when the o
 it. Several keys (KEYS) go in batches: a batch is sent as a whole and its replies are read before the
 next, so memory is bounded by a batch, not by the request. A refused key stays here, the others go on;
 the first refusal is the reply. In a cluster RESTORE-ASKING is used, which the target accepts for a slot
-it is importing.
+it is importing. A target that cannot read the payload gets another, in the dialect of those that cannot:
+Valkey of fields that expire, Redis 7.0 of anything.
 
 Like Redis' it is synchronous: nobody else is served meanwhile, so nobody can change a key that is on its way.
 """
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from node import errors
+from node.core.hash import NEVER
+from node.datatypes import Hash
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import Options, as_int, parse_int
 from node.handlers.migrate_link import LinkBroken, MigrateLink, MigrateLinks
 from node.handlers.registry import command
 from node.keyspace import events
+from node.persistence.rdb.dialects import REDIS_7_0, REDIS_7_2, VALKEY_9, Dialect
 from node.persistence.rdb.payload import dump_payload
 from node.replies import OK
 
@@ -32,6 +36,7 @@ BATCH_KEYS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch is closed by whichever comes first; one key alone may be larger."""
 DEFAULT_TIMEOUT = 1000
+UNREADABLE = b"-ERR DUMP payload version or checksum are wrong"
 
 _KEY_NOT_EMPTY = ReplyError(
     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
@@ -122,6 +127,8 @@ class _Transfer:
         self._links = _links_of(ctx.worker)
         self._confirmed = False
         """The target has answered something: an attempt after this may not be repeated."""
+        self._dialect = REDIS_7_2
+        """What the target is thought to read."""
 
     def run(self, keys: list[bytes]) -> None:
         """Move `keys`. Raises ReplyError IOERR; what was confirmed before it is moved nevertheless."""
@@ -159,7 +166,7 @@ class _Transfer:
         commands: list[list[bytes]] = []
         size = 0
         for key in keys:
-            restore = self._restore(key)
+            restore = self._restore(key, self._dialect)
             if restore is None:
                 continue
             batch.append(key)
@@ -186,7 +193,7 @@ class _Transfer:
         link.database = database if accepted[-1] else -1
         return all(accepted)
 
-    def _restore(self, key: bytes) -> list[bytes] | None:
+    def _restore(self, key: bytes, dialect: Dialect) -> list[bytes] | None:
         """The command that makes `key` there; None if it expired just now."""
         db = self._ctx.db
         value = db.peek(key)
@@ -195,17 +202,41 @@ class _Transfer:
         expire_at = db.expiry(key)
         ttl = max(1, expire_at - db.now) if expire_at > 0 else 0
         name = b"RESTORE-ASKING" if self._ctx.worker.cluster.enabled else b"RESTORE"
-        restore = [name, key, b"%d" % ttl, dump_payload(value, self._ctx.config.rdbcompression)]
+        payload = dump_payload(value, self._ctx.config.rdbcompression, dialect)
+        restore = [name, key, b"%d" % ttl, payload]
         return [*restore, b"REPLACE"] if self._request.replace else restore
 
     def _send_batch(self, link: MigrateLink, keys: list[bytes], commands: list[list[bytes]]) -> None:
         link.send(commands)
+        unreadable = []
         for key in keys:
-            accepted = self._note(link.read_line())
-            if accepted and not self._request.copy:
-                self._ctx.db.delete(key)
-                self._ctx.changed(key, events.DEL)
-                self.moved.append(key)
+            reply = link.read_line()
+            if reply.startswith(UNREADABLE) and self._dialect is REDIS_7_2:
+                unreadable.append(key)
+            else:
+                self._take_reply(key, reply)
+        for key in unreadable:
+            self._send_otherwise(link, key)
+
+    def _send_otherwise(self, link: MigrateLink, key: bytes) -> None:
+        """Once more, as the target may read it. One that is so old is not asked in vain for every key."""
+        value = self._ctx.db.peek(key)
+        expiring = type(value) is Hash and value.soonest != NEVER
+        dialect = VALKEY_9 if expiring else REDIS_7_0
+        restore = self._restore(key, dialect)
+        if restore is not None:
+            link.send([restore])
+            reply = link.read_line()
+            if not expiring and not reply.startswith(b"-"):
+                self._dialect = dialect
+            self._take_reply(key, reply)
+
+    def _take_reply(self, key: bytes, reply: bytes) -> None:
+        accepted = self._note(reply)
+        if accepted and not self._request.copy:
+            self._ctx.db.delete(key)
+            self._ctx.changed(key, events.DEL)
+            self.moved.append(key)
 
     def _note(self, reply: bytes) -> bool:
         """Take in one reply of the target; was it a yes?"""

@@ -27,6 +27,7 @@ from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.loading import Loader, Loading
 from node.persistence.progress import copied_bytes
 from node.persistence.rdb import RdbReader, write_rdb
+from node.persistence.rdb.dialects import REDIS_7_2, Dialect
 from node.version import REDIS_VERSION
 
 RETRY_SECONDS: Final = 5
@@ -174,7 +175,12 @@ class Snapshots:
         remove(self._temporary(pid))
 
     def write_to(
-        self, write: Callable[[bytes], Any], replication: dict[str, str | int], *, aof_base: bool = False
+        self,
+        write: Callable[[bytes], Any],
+        replication: dict[str, str | int],
+        *,
+        aof_base: bool = False,
+        dialect: Dialect = REDIS_7_2,
     ) -> int:
         """Write all data as RDB through `write`; returns the number of keys. For files and replicas alike."""
         config = self._worker.config
@@ -194,6 +200,7 @@ class Snapshots:
             functions=[library.code for library in self._worker.functions],
             rooms=self._worker.anteroom.rooms.values(),
             policy=config.maxmemory_policy,
+            dialect=dialect,
             tell=self.children.tell,
             compress=config.rdbcompression,
             checksum=config.rdbchecksum,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import IO, Any, Final
 
 from node.persistence.child import Outcome
@@ -28,7 +28,8 @@ POLL_SECONDS: Final = 0.01
 
 
 class FullSync:
-    """One snapshot for `peers`. `done(peer, problem)` is called for each: "" when it got all of it.
+    """One snapshot for `peers`, who read the same dialect. `done(peer, problem)` is called for each: "" when
+    it got all of it.
 
     Peers are in state "receiving" until then. `aux` goes into the snapshot.
     """
@@ -36,7 +37,7 @@ class FullSync:
     def __init__(
         self,
         snapshots: Any,
-        peers: Iterable[Peer],
+        peers: Sequence[Peer],
         aux: dict[str, str | int],
         done: Callable[[Peer, str], None],
     ) -> None:
@@ -44,6 +45,7 @@ class FullSync:
         self._loop = asyncio.get_running_loop()
         self._direct = [peer for peer in peers if peer.wants_mark]
         self._spooled = [peer for peer in peers if not peer.wants_mark]
+        self._dialect = peers[0].dialect
         self._aux = aux
         self._done = done
         self._mark = secrets.token_hex(MARK_LENGTH // 2).encode()
@@ -84,7 +86,9 @@ class FullSync:
             self._snapshots.children.kill()
 
     def _in_child(self, writing: int) -> bytes:
-        keys = self._snapshots.write_to(lambda chunk: write_fully(writing, chunk), self._aux)
+        keys = self._snapshots.write_to(
+            lambda chunk: write_fully(writing, chunk), self._aux, dialect=self._dialect
+        )
         os.close(writing)
         return b"%d" % keys
 

@@ -17,7 +17,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final, Protocol
 
+from node.persistence.rdb.dialects import REDIS_7_0, REDIS_7_2, VALKEY_9, Dialect
+
 QUEUEING: Final = ("receiving", "parked")
+NO_VERSION: Final[tuple[int, ...]] = (0,)
+VALKEY_WITH_FIELD_EXPIRY: Final = (9, 0, 0)
 
 
 class Link(Protocol):
@@ -40,7 +44,7 @@ class Peer:
         self.port = 0
         """Where it listens, as it told us; 0 if it did not."""
         self.capabilities: set[str] = set()
-        self.version: tuple[int, ...] = (0,)
+        self.version = NO_VERSION
         """The Valkey whose stream it understands, as it told us; Redis does not tell."""
         self.node_id = ""
         """How the cluster calls it, if it told us."""
@@ -64,6 +68,16 @@ class Peer:
     def name(self) -> str:
         """As logs call it."""
         return f"{self.ip}:{self.port or '<unknown-replica-port>'}"
+
+    @property
+    def dialect(self) -> Dialect:
+        """What it can read, as far as it told us: Valkey says its version, and so do we; Redis 8 gives
+        itself away by a capability. Before, nobody said anything, so it may be 7.0. A snapshot alone is for
+        a file."""
+        if self.version >= VALKEY_WITH_FIELD_EXPIRY:
+            return VALKEY_9
+        tells = "rdb-channel-repl" in self.capabilities or self.version > NO_VERSION
+        return REDIS_7_2 if tells or self.rdb_only or self.old_style else REDIS_7_0
 
     @property
     def wants_mark(self) -> bool:

@@ -1,7 +1,8 @@
 """When snapshots for waiting replicas are made, and for whom together.
 
 A replica that needs one waits for `repl-diskless-sync-delay` seconds, in which others may join it, or until
-`repl-diskless-sync-max-replicas` wait, and for the worker's one child to be free.
+`repl-diskless-sync-max-replicas` wait, and for the worker's one child to be free. Those who read different
+dialects of RDB get snapshots of their own, one after the other.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class SyncPlanner:
     def _begin(self) -> None:
         self._due = None
         children = self._worker.snapshots.children
-        waiting = self._primary.waiting()
+        everybody = self._primary.waiting()
+        waiting = [peer for peer in everybody if peer.dialect is everybody[0].dialect]
         if not waiting:
             return
         if children.current is not None:
@@ -71,6 +73,8 @@ class SyncPlanner:
             return
         self._sync = sync
         self._worker.log.notice(f"Background RDB transfer started by pid {sync.pid}")
+        if len(waiting) < len(everybody):
+            self.plan()
 
     def _ended(self, peer: Peer, problem: str) -> None:
         self._primary.snapshot_ended(peer, problem, self._worker.engine.tick())

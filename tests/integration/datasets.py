@@ -12,10 +12,22 @@ FAR = 4_000_000_000_000
 """An expiry in Unix ms that no test lives to see."""
 
 
-def fill(server: Server) -> None:
-    """Every type, in each encoding that servers know, with and without expiry."""
+class _Tagged(redis.client.Pipeline):
+    """Puts a tag before the key of each command, so that all are of one slot."""
+
+    tag = ""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        place = args.index(b"STREAMS") + 1 if b"STREAMS" in args else 1
+        tagged = (*args[:place], self.tag + args[place], *args[place + 1 :])
+        return super().execute_command(*tagged, **options)
+
+
+def fill(server: Server, tag: str = "") -> None:
+    """Every type, in each encoding that servers know, with and without expiry. `tag` precedes all keys."""
     with server.client() as client:
-        pipe = client.pipeline(transaction=False)
+        pipe = _Tagged(client.connection_pool, client.response_callbacks, False, None)
+        pipe.tag = tag
         for number in (0, -1, 127, -129, 32767, -40000, 1 << 31, -(1 << 63), (1 << 63) - 1):
             pipe.set(f"int:{number}", number)
         pipe.set("empty", "")
@@ -67,9 +79,17 @@ def fill_strings(server: Server, count: int) -> None:
             client.mset({f"string:{n}": f"{n:064}" for n in range(start, min(start + 1000, count))})
 
 
+def _connect_readonly(connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command("READONLY")
+    connection.read_response()
+
+
 def content(server: Server) -> dict[bytes, tuple[bytes, Any, int]]:
-    """key → (type, value, expiry in Unix ms or -1) of all keys of database 0."""
-    with server.client() as client:
+    """key → (type, value, expiry in Unix ms or -1) of all keys of database 0; from replicas of a cluster,
+    too."""
+    in_cluster = server.config.get("cluster-enabled") == "yes"
+    with server.client(redis_connect_func=_connect_readonly if in_cluster else None) as client:
         keys = list(client.scan_iter(count=1000))
         pipe = client.pipeline(transaction=False)
         for key in keys:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.harness.ports import lease_port, release_port
 from tests.harness.resp import Error, Resp, Simple
 from tests.harness.servers import Oracle, Server, ShoalNode, server
+from tests.integration.datasets import FAR, content, fill
 
 OK = Simple("OK")
 
 
-@pytest.fixture(scope="module", params=["shoal", "redis", "valkey"])
+@pytest.fixture(scope="module", params=["shoal", "redis", "valkey", "redis-7.0"])
 def target(request: pytest.FixtureRequest) -> Iterator[Server]:
     with server(request.param) as running:
         yield running
@@ -44,6 +46,42 @@ def test_it_comes_back(here: Resp, target: Server, shoal_node: ShoalNode) -> Non
     assert target.run(*to(shoal_node, "k")) == OK
     assert here.command("GET", "k") == b"v"
     assert target.run("EXISTS", "k") == 0
+
+
+def test_every_type_is_understood(here: Resp, target: Server, shoal_node: ShoalNode) -> None:
+    """By servers as old as Redis 7.0, too; a consumer of a stream was active when it was seen, for that
+    one."""
+    fill(shoal_node)
+    before = what_lasts(shoal_node)
+    assert here.command(*to(target, "", "KEYS", *before)) == OK
+    assert here.command("DBSIZE") == 0
+    assert what_lasts(target) == before
+
+
+def what_lasts(server: Server) -> dict[bytes, Any]:
+    """Values, and whether they expire, which MIGRATE says as the time that is left."""
+    found = content(server)
+    for kind, value, _ in found.values():
+        for group in value[b"groups"] if kind == b"stream" else ():
+            for consumer in group[b"consumers"]:
+                consumer.pop(b"active-time", None)
+    return {key: (value, expires_at > 0) for key, (_, value, expires_at) in found.items()}
+
+
+@pytest.mark.parametrize("size", [3, 300])
+def test_fields_that_expire(here: Resp, target: Server, size: int) -> None:
+    here.command("HSET", "h", *(f"{n}" for n in range(2 * size)))
+    here.command("HPEXPIREAT", "h", FAR, "FIELDS", 1, "0")
+    moved = here.command(*to(target, "h"))
+    if target.kind == "redis-7.0":
+        assert isinstance(moved, Error) and "DUMP payload version" in moved.text
+        assert here.command("HLEN", "h") == size
+        here.command("HPERSIST", "h", "FIELDS", 1, "0")
+        assert here.command(*to(target, "h")) == OK
+    else:
+        assert moved == OK
+        assert target.run("HPEXPIRETIME", "h", "FIELDS", 2, "0", "2") == [FAR, -1]
+    assert target.run("HLEN", "h") == size
 
 
 def test_many_keys_move_at_once_and_absent_ones_are_passed_over(here: Resp, target: Server) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from redis.crc import key_slot
 
 from tests.harness.clusters import NodeLine, RunningCluster, cluster_of
-from tests.harness.commands import redis_cli
 from tests.harness.ports import lease_port, release_port
 from tests.harness.resp import Error, Simple
 from tests.harness.servers import Server, server
@@ -184,72 +181,3 @@ def move_slot(cluster: RunningCluster, slot: int, source: Server, target: Server
 
 def owner_seen_by(cluster: RunningCluster, node: Server, slot: int) -> str:
     return next(owner for first, last, owner in cluster.slot_owners(node) if first <= slot <= last)
-
-
-# --- failing over to each other
-
-
-@contextmanager
-def crossed_pairs(real: str) -> Iterator[RunningCluster]:
-    """Three primaries and three replicas, each replica of the other kind than its primary; settled."""
-    with cluster_of(3, replicas=1, kind=("shoal", real), form=False) as cluster:
-        redis_cli("--cluster", "create", *cluster.addresses[:3], "--cluster-yes")
-        for primary, replica in zip(cluster.nodes[:3], cluster.nodes[3:], strict=True):
-            assert replica.kind != primary.kind
-            assert replica.run("CLUSTER", "MEET", primary.host, primary.port) == OK
-            primary_id = cluster.id_of(primary)
-            eventually(
-                lambda replica=replica, primary_id=primary_id: (
-                    replica.run("CLUSTER", "REPLICATE", primary_id) == OK
-                ),
-                f"{replica} follows {primary}",
-            )
-        cluster.wait_settled()
-        for node in cluster.nodes:
-            eventually(lambda node=node: len(cluster.view(node)) == 6, f"{node} knows all")
-        yield cluster
-
-
-@pytest.mark.parametrize("real", ["valkey", "redis"])
-def test_ours_and_theirs_fail_over_to_each_other(real: str) -> None:
-    """One primary of each kind is killed; its heir is of the other kind, and it comes back as its replica."""
-    with crossed_pairs(real) as cluster:
-        with cluster.client() as client:
-            for number in range(300):
-                client.set(f"k:{number}", number)
-        for victim, heir in ((cluster.nodes[0], cluster.nodes[3]), (cluster.nodes[1], cluster.nodes[4])):
-            eventually(lambda victim=victim, heir=heir: caught_up(victim, heir), f"{heir} has the data")
-            victim.kill()
-            eventually(
-                lambda heir=heir: "master" in cluster.line_of(heir).flags,
-                lambda heir=heir: f"{heir} is promoted:\n{heir.log[-3000:]}",
-                timeout=20,
-            )
-            victim.start()
-            cluster.wait_settled()
-            assert cluster.line_of(victim).primary_id == cluster.id_of(heir)
-        with cluster.client() as client:
-            assert all(client.get(f"k:{number}") == b"%d" % number for number in range(300))
-
-
-def caught_up(primary: Server, replica: Server) -> bool:
-    offset = primary.info("replication")["master_repl_offset"]
-    return bool(offset) and replica.info("replication").get("slave_repl_offset") == offset
-
-
-@pytest.mark.parametrize("real", ["valkey", "redis"])
-def test_manual_failover_between_ours_and_theirs(real: str) -> None:
-    """There and back: each side once pauses and hands over, and once waits and takes over."""
-    with crossed_pairs(real) as cluster:
-        primary, replica = cluster.nodes[0], cluster.nodes[3]
-        key = key_of_slot(cluster.line_of(primary).slots[0][0])
-        for number in range(2):
-            assert primary.run("SET", key, number) == OK
-            assert replica.run("CLUSTER", "FAILOVER") == OK
-            eventually(
-                lambda replica=replica: "master" in cluster.line_of(replica).flags,
-                lambda replica=replica: f"{replica} takes over:\n{replica.log[-3000:]}",
-            )
-            cluster.wait_settled()
-            assert replica.run("GET", key) == b"%d" % number
-            primary, replica = replica, primary

@@ -36,6 +36,7 @@ DUMP's payload is `type value uint16(version) uint64(crc64 of all before)`: see 
 Version 11 (Redis 7.2) is what we write: it is the last one that Redis and Valkey share. Only what holds
 hashes with expiring fields is of version 12 (Redis 7.4), which brought these. It brought SLOT_INFO as well,
 which Redis 7.2 would refuse: our files go without that hint (Valkey's have it as AUX). SLOT_IMPORT is theirs.
+Replicas get what they can read: see dialects.py.
 
 Facts from rdb.h and rdb.c of Redis and Valkey, and from files of redis-server 8.2.3 and valkey-server 9.1.2.
 """
@@ -56,6 +57,7 @@ CHECKSUM_LENGTH: Final = 8
 CHECKSUM_SINCE: Final = 5
 """The first version whose files end with a checksum."""
 
+VERSION_OF_REDIS_7_0: Final = 10
 VERSION_WRITTEN: Final = 11
 VERSION_WITH_FIELD_EXPIRY: Final = 12
 """Written instead where hash fields expire."""

@@ -18,23 +18,28 @@ from node.core.crc64 import crc64
 from node.core.rdb_source import Source
 from node.errors import BAD_DATA_FORMAT, BAD_DUMP_PAYLOAD, ReplyError
 from node.persistence.rdb import format as rdb
+from node.persistence.rdb.dialects import REDIS_7_2, Dialect
 from node.persistence.rdb.format import Malformed, RdbError
 from node.persistence.rdb.values import load_value
-from node.persistence.rdb.writer import dump_value, encode_function
+from node.persistence.rdb.writer import dump_value, encode_function, encoded
 
 PRE_GA_FUNCTION = ReplyError("ERR Pre-GA function format not supported")
 NOT_A_FUNCTION = ReplyError("ERR given type is not a function")
 BAD_FUNCTIONS = ReplyError("ERR Failed loading library data")
 
+EXPIRING: Final = (rdb.HASH_METADATA, rdb.HASH_LISTPACK_EX)
+
 _VERSION: Final = struct.Struct("<H")
 _FOOTER: Final = struct.Struct("<HQ")
 
 
-def dump_payload(value: Any, compress: bool = True) -> bytes:
+def dump_payload(value: Any, compress: bool = True, dialect: Dialect = REDIS_7_2) -> bytes:
     """What DUMP replies for `value` (bytes or a datatype object)."""
     code, body = dump_value(value, compress)
-    with_expiry = code in (rdb.HASH_METADATA, rdb.HASH_LISTPACK_EX)
-    version = rdb.VERSION_WITH_FIELD_EXPIRY if with_expiry else rdb.VERSION_WRITTEN
+    version = dialect.version_with_field_expiry if code in EXPIRING else dialect.version
+    if code in dialect.replaced:
+        code, save = dialect.replaced[code]
+        body = encoded(lambda out: save(value, out), compress)
     return seal(b"%c%b" % (code, body), version)
 
 

@@ -36,8 +36,8 @@ _MOMENT = struct.Struct("<q")
 # ------------------------------------------------------------------------------------------- writing
 
 
-def save_stream(stream: Stream, out: RdbOutput) -> None:
-    """Write the third version of the type."""
+def save_stream(stream: Stream, out: RdbOutput, version: int = 3) -> None:
+    """Write the second or the third version of the type."""
     out.length(len(stream.nodes))
     for node in stream.nodes:
         out.string(_key(node.master))
@@ -52,7 +52,7 @@ def save_stream(stream: Stream, out: RdbOutput) -> None:
         out.string(name)
         _save_id(group.last_id, out)
         out.length(UNKNOWN if group.entries_read is None else group.entries_read)
-        _save_group(group, out)
+        _save_group(group, out, version)
 
 
 def _save_id(entry_id: int, out: RdbOutput) -> None:
@@ -60,7 +60,7 @@ def _save_id(entry_id: int, out: RdbOutput) -> None:
         out.length(half)
 
 
-def _save_group(group: Group, out: RdbOutput) -> None:
+def _save_group(group: Group, out: RdbOutput, version: int) -> None:
     out.length(len(group.pending))
     for entry_id in group.pending_ids:
         pending = group.pending[entry_id]
@@ -69,7 +69,9 @@ def _save_group(group: Group, out: RdbOutput) -> None:
     out.length(len(group.consumers))
     for consumer in group.sorted_consumers():
         out.string(consumer.name)
-        out.raw(_MOMENT.pack(consumer.seen_at) + _MOMENT.pack(consumer.active_at))
+        out.raw(_MOMENT.pack(consumer.seen_at))
+        if version >= 3:
+            out.raw(_MOMENT.pack(consumer.active_at))
         out.length(len(consumer.pending))
         for entry_id in consumer.pending:
             out.raw(_key(entry_id))

@@ -9,6 +9,7 @@ from typing import Any
 
 from node.core.rdb_output import RdbOutput, type_code
 from node.persistence.rdb import format as rdb
+from node.persistence.rdb.dialects import REDIS_7_2, Dialect
 from node.persistence.rdb.streams import save_stream
 
 Write = Callable[[bytes], Any]
@@ -64,6 +65,7 @@ def write_rdb(
     functions: Iterable[bytes] = (),
     rooms: Iterable[Any] = (),
     policy: str = "noeviction",
+    dialect: Dialect = REDIS_7_2,
     tell: Callable[[int], Any] | None = None,
     compress: bool = True,
     checksum: bool = True,
@@ -72,8 +74,8 @@ def write_rdb(
 
     `databases`: `node.keyspace` Databases; empty ones leave no trace. `aux`: see `node.persistence.snapshot`.
     `functions`: the sources of libraries. `rooms`: what is on its way here (`node/keyspace/anteroom`).
-    `policy`: of evictions; what it chooses by is kept of each key. `tell` is told now and then how many keys
-    are written.
+    `policy`: of evictions; what it chooses by is kept of each key. `dialect`: for whom it is. `tell` is told
+    now and then how many keys are written.
     """
 
     def write_and_tell(chunk: bytes) -> None:
@@ -86,11 +88,10 @@ def write_rdb(
     everything = [(db, *(room.databases[at] for room in rooms)) for at, db in enumerate(databases)]
     expiring = any(db.expiring_hashes for group in everything for db in group)
     if expiring:
-        version = rdb.VERSION_WITH_FIELD_EXPIRY
+        version = dialect.version_with_field_expiry
     else:
-        version = (
-            rdb.VALKEY_VERSION_MAX if rooms else rdb.VERSION_WRITTEN
-        )  # Valkey takes rooms in its own only
+        version = rdb.VALKEY_VERSION_MAX if rooms else dialect.version  # Valkey takes rooms in its own only
+    out.replace(dialect.replaced, dialect.put)
     _put_header(out, version, aux)
     for code in functions:
         _put_function(out, code)
