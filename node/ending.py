@@ -1,9 +1,10 @@
 """The end of a worker, as asked for: SHUTDOWN, SIGTERM, SIGINT.
 
-Before it ends it saves, if it is to. Two wishes are Valkey's. SAFE: not if it is a primary with slots,
-without which the cluster may be down. FAILOVER: such a primary hands its place to a replica before it goes.
-Then writes wait, until all replicas have the whole stream or `shutdown-timeout` is over, and one that has it
-is told through the stream to take over: CLUSTER FAILOVER FORCE REPLICAID <node id>, which the others ignore.
+Before it ends writes wait, until all its replicas have the whole stream or `shutdown-timeout` is over, unless
+NOW was asked for; and it saves, if it is to. Two wishes are Valkey's. SAFE: not if it is a primary with
+slots, without which the cluster may be down. FAILOVER: such a primary hands its place to a replica before it
+goes: one that has everything is told through the stream to take over, by CLUSTER FAILOVER FORCE REPLICAID
+<node id>, which the others ignore.
 Redis, and Valkey before 9, do not know this order, so there is none while a replica is of these; the primary
 ends all the same, and the cluster finds a successor by itself.
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from node import errors
 from node.core.reply_writer import encode_command
 from node.errors import ReplyError
+from node.replication.views import STATES
 
 if TYPE_CHECKING:
     from node.replication.peers import Peer
@@ -107,18 +109,40 @@ class Ending:
         for session in sessions:
             session.resume(error)
 
+    @property
+    def ends_at(self) -> int | None:
+        """Unix ms until which it waits for replicas at most; None while it does not."""
+        return self._ends_at if self._wish is not None else None
+
     def _must_wait(self, wish: Wish) -> bool:
-        hands_over = wish.failover and self._worker.cluster.is_voting_primary
         refused = wish.safe and self._worker.cluster.is_voting_primary and not wish.force
-        waits = hands_over and not wish.now and not refused and self._worker.config.shutdown_timeout > 0
+        waits = not wish.now and not refused and self._worker.config.shutdown_timeout > 0
         return waits and not self._in_sync()
 
     def _in_sync(self) -> bool:
-        replication = self._worker.replication
-        return all(self._has_all(peer) for peer in replication.primary.replicas())
+        return not any(self._lacks(peer) for peer in self._replicas())
 
-    def _has_all(self, peer: Peer) -> bool:
-        return peer.state == "online" and peer.ack_offset >= self._worker.replication.offset
+    def _replicas(self) -> list[Peer]:
+        return [peer for peer in self._worker.replication.primary.replicas() if not peer.rdb_only]
+
+    def _lacks(self, peer: Peer) -> int:
+        """Bytes of the stream that it has not acknowledged."""
+        return int(self._worker.replication.offset) - peer.ack_offset
+
+    def _tell_who_lags(self) -> None:
+        replicas = self._replicas()
+        lagging = [peer for peer in replicas if self._lacks(peer)]
+        for peer in lagging:
+            lag = peer.lag(self._worker.engine.now) if peer.state == "online" else 0
+            self._worker.log.warning(
+                f"Lagging replica {peer.name} reported offset {self._lacks(peer)} behind master, lag={lag}, "
+                f"state={STATES[peer.state]}."
+            )
+        if replicas:
+            count = len(replicas)
+            self._worker.log.notice(
+                f"{count - len(lagging)} of {count} replicas are in sync when shutting down."
+            )
 
     def _finish(self, wish: Wish) -> None:
         worker, log = self._worker, self._worker.log
@@ -129,6 +153,7 @@ class Ending:
             )
             if not wish.force:
                 raise errors.SHUTDOWN_FAILED
+        self._tell_who_lags()
         save = bool(worker.config.save) if wish.save is None else wish.save
         if worker.append_only.is_beginning and not wish.force:
             log.warning("Writing initial AOF, can't exit")
@@ -152,7 +177,7 @@ class Ending:
                 "Unable to perform auto failover on shutdown since there are legacy replicas.",
             )
             return
-        best = next((peer for peer in primary.online() if peer.node_id and self._has_all(peer)), None)
+        best = next((peer for peer in primary.online() if peer.node_id and not self._lacks(peer)), None)
         if best is None:
             worker.log.notice("Unable to find a replica to perform the auto failover on shutdown.")
             return

@@ -60,8 +60,14 @@ def server(worker: Any) -> Fields:
         "executable": sys.executable,
         "config_file": config.file or "",
         "io_threads_active": 0,
+        **_shutdown(worker, now),
         **_listeners(config),
     }
+
+
+def _shutdown(worker: Any, now: int) -> Fields:
+    ends_at = worker.ending.ends_at
+    return {} if ends_at is None else {"shutdown_in_milliseconds": max(0, ends_at - now)}
 
 
 def _listeners(config: Any) -> Fields:

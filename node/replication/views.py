@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from node.replication.peers import Peer
     from node.replication.roles import Replication
 
-_STATES = {"waiting": "wait_bgsave", "receiving": "send_bulk", "parked": "send_bulk", "online": "online"}
+STATES = {"waiting": "wait_bgsave", "receiving": "send_bulk", "parked": "send_bulk", "online": "online"}
 """What INFO calls the states of a peer."""
 
 
@@ -77,7 +77,7 @@ def _primary_fields(replication: Replication, now: int) -> dict[str, Any]:
 
 def _replica_line(peer: Peer, now: int) -> str:
     return (
-        f"ip={peer.ip},port={peer.port},state={_STATES[peer.state]},"
+        f"ip={peer.ip},port={peer.port},state={STATES[peer.state]},"
         f"offset={peer.ack_offset},lag={peer.lag(now) if peer.state == 'online' else 0}"
     )
 
