@@ -3,6 +3,7 @@
     ports.py     ports nobody else in this machine's test runs is using
     servers.py   start, stop and kill one server: ours (`ShoalNode`) or an oracle (`Oracle("redis"|"valkey")`)
     clusters.py  `cluster_of(3, replicas=1, kind="shoal")`: a formed cluster of any of them, or of a mix
+    cutter.py    the network between members, which can be cut, for each direction apart
     turns.py     which tests run beside others, and which alone
     wait.py      `eventually(condition, message)`: never sleep, wait for a condition
     resp.py      `Resp(port)`: raw bytes in, exactly typed replies out, RESP2 and RESP3

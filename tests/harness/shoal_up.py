@@ -67,7 +67,9 @@ class RunningUp:
         return psutil.Process(self.process.pid).children()
 
     def worker(self, port: int) -> psutil.Process:
-        return next(child for child in self.children() if str(port) in " ".join(child.cmdline()))
+        """Its present process; a proxy names the ports of workers, too."""
+        calls = ((child, child.cmdline()) for child in self.children())
+        return next(child for child, call in calls if "proxy" not in call and str(port) in " ".join(call))
 
     def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 20) -> int:
         """Returns the exit code; all its children must be gone."""

@@ -1,0 +1,85 @@
+"""Real clients as the lab needs them: redis-py, which repeats nothing by itself.
+
+A write that was carried out, got lost on its way back and is repeated happens twice; a history that does not
+know of that looks broken when it is not. So an error goes to the caller, who books it as *unknown* (it may
+have happened, or may yet) unless the server itself refused the request.
+
+Patience is how long a client waits for a reply. The lab has both kinds: the impatient go on to the next
+server, the patient wait in the sockets of a frozen one, to be answered when it wakes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+IMPATIENT = 0.5
+PATIENT = 30.0
+STOP_DEADLINE = 60.0
+
+
+def connect(host: str, port: int, patience: float) -> redis.RedisCluster:
+    """A client of the whole cluster."""
+    return redis.RedisCluster(
+        host=host,
+        port=port,
+        socket_timeout=patience,
+        socket_connect_timeout=IMPATIENT,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def was_refused(error: Exception) -> bool:
+    """Whether the server said no: then the request has not happened, and will not."""
+    return isinstance(error, redis.ResponseError)
+
+
+class Threads:
+    """Functions that each repeat a step until the context is left, with a client of their own."""
+
+    def __init__(self, connect: Callable[[float], redis.RedisCluster]) -> None:
+        self._connect = connect
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        self.broken: list[BaseException] = []
+        """What ended a thread, against all intentions."""
+
+    def add(self, name: str, step: Callable[[redis.RedisCluster], None], patience: float) -> None:
+        def run() -> None:
+            try:
+                client: redis.RedisCluster | None = None
+                while not self._stop.is_set():
+                    client = client or self._connected(patience)
+                    if client is not None:
+                        step(client)
+            except BaseException as error:
+                self.broken.append(error)
+
+        self._threads.append(threading.Thread(target=run, name=name, daemon=True))
+
+    def _connected(self, patience: float) -> redis.RedisCluster | None:
+        """None while nobody answers."""
+        try:
+            return self._connect(patience)
+        except redis.RedisError:
+            self._stop.wait(0.05)
+            return None
+
+    def pause(self, seconds: float) -> None:
+        """For a step that had an error: until the next, but not beyond the end."""
+        self._stop.wait(seconds)
+
+    def __enter__(self) -> Threads:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_DEADLINE)
+            assert not thread.is_alive(), f"{thread.name} still waits for a reply"
