@@ -27,11 +27,13 @@ from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
 from cluster.coordinator.messages import Message
 from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
+from cluster.meanwhile import Meanwhile
 from cluster.migration.migrations import Migrations
 from cluster.nodes_file import NodesFile, NodesFileError
 from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
+from node.core.key_slot import key_slot
 from node.errors import ReplyError, one_line
 from node.keyspace import events
 from node.listeners import ListenError, open_tcp
@@ -94,6 +96,7 @@ class Member:
             ) from error
         self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
         self.migrations = Migrations(self, worker)
+        self._meanwhile = Meanwhile(self)
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._due: list[Effect] = []
@@ -136,7 +139,13 @@ class Member:
                 timer.cancel()
 
     def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
-        redirection.check(self.coordinator, session, row, keys)
+        if not (self._meanwhile.holds_still and self._are_served(keys)):
+            redirection.check(self.coordinator, session, row, keys)
+
+    def _are_served(self, keys: list[bytes]) -> bool:
+        """Whether the core's table has one slot for all of them, and it is ours: as of before a script."""
+        slots = set(map(key_slot, keys))
+        return len(slots) == 1 and self._worker.engine.slot_states[slots.pop()] == SLOT_SERVED
 
     def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
         """Raises ReplyError for what is too long for one message of the bus."""
@@ -181,7 +190,7 @@ class Member:
         Raises what the action raises, and SaveFailed.
         """
         self._settle()
-        self._perform(action(self.coordinator, self._now()))
+        self.perform(action(self.coordinator, self._now()))
 
     def command(self, action: Turn) -> None:
         """As `turn`, for a command of a client. What it changes is saved before its reply leaves, and
@@ -206,43 +215,48 @@ class Member:
                 except OSError as error:
                     raise SaveFailed(error) from error
             else:
-                self._perform([effect])
+                self.perform([effect])
 
-    def _react(self, action: Turn) -> None:
+    def react(self, action: Turn) -> None:
         """A turn that nobody waits for: after SaveFailed there is nobody to tell, it is in the log."""
         with contextlib.suppress(SaveFailed):
             self.turn(action)
 
     def link_up(self, link: LinkId) -> None:
-        self._react(lambda coordinator, now: coordinator.link_up(link, now))
+        self.react(lambda coordinator, now: coordinator.link_up(link, now))
 
     def link_down(self, link: LinkId) -> None:
-        self._react(lambda coordinator, now: coordinator.link_down(link, now))
+        self.react(lambda coordinator, now: coordinator.link_down(link, now))
 
     def bytes_received(self, link: LinkId) -> None:
         self.coordinator.bytes_received(link, steady_ms())
 
     def received(self, message: Message, link: LinkInfo) -> None:
-        self._react(lambda coordinator, now: coordinator.step(message, link, now))
+        self.react(lambda coordinator, now: coordinator.step(message, link, now))
+
+    def serve_meanwhile(self) -> None:
+        self._meanwhile.serve(self._settings.tick_period)
 
     def primary_lost(self) -> None:
-        self._react(Coordinator.wake)
+        self.react(Coordinator.wake)
 
     def _wake_at(self, at: int) -> None:
         if self._alarm is not None:
             self._alarm.cancel()  # it is never set to an earlier time
         delay = max(0, at - steady_ms()) / 1000
-        self._alarm = asyncio.get_running_loop().call_later(delay, self._react, Coordinator.wake)
+        self._alarm = asyncio.get_running_loop().call_later(delay, self.react, Coordinator.wake)
 
     def _tick(self) -> None:
-        period = self._settings.tick_period / 1000
-        self._timer = asyncio.get_running_loop().call_later(period, self._tick)
-        self._react(Coordinator.tick)
+        loop, period = asyncio.get_running_loop(), self._settings.tick_period / 1000
+        if self._timer is not None and loop.time() - self._timer.when() > period:
+            self.links.read_now()  # we were busy: hear first what the others have said, before judging them
+        self._timer = loop.call_later(period, self._tick)
+        self.react(Coordinator.tick)
         self.migrations.tick()
 
     def _settings_changed(self, _value: Any) -> None:
         update_settings(self._settings, self._worker.config)
-        self._react(Coordinator.settings_changed)
+        self.react(Coordinator.settings_changed)
 
     def _send_limit_changed(self, limit: int) -> None:
         self.links.send_limit = limit or SEND_LIMIT
@@ -254,7 +268,7 @@ class Member:
             if isinstance(effect, fx.SaveConfig | fx.Send):
                 self._due.append(effect)
             else:
-                self._perform([effect])
+                self.perform([effect])
         if self._due:
             self._worker.engine.call_before_replies(self._settle)
 
@@ -264,9 +278,11 @@ class Member:
         saves = [effect for effect in due if isinstance(effect, fx.SaveConfig)]
         if saves:
             self._save(fx.SaveConfig(saves[-1].text, sync=any(save.sync for save in saves)))
-        self._perform([effect for effect in due if isinstance(effect, fx.Send)])
+        self.perform([effect for effect in due if isinstance(effect, fx.Send)])
 
-    def _perform(self, effects: list[Effect]) -> None:
+    def perform(self, effects: list[Effect]) -> None:
+        """Carry out effects in order; in the middle of a long command, those that do not touch its ground."""
+        effects = self._meanwhile.sift(effects)
         if any(isinstance(effect, fx.SlotsChanged) for effect in effects):
             self.migrations.slots_changed()  # before the keys of slots that have left are deleted
         if any(isinstance(effect, fx.DeleteKeys) for effect in effects):
@@ -307,7 +323,7 @@ class Member:
         is a claim of another node that is saved here, never a vote of ours.
         """
         if any(isinstance(effect, fx.SaveConfig) for effect in effects):
-            self._worker.departures.when_done(lambda: self._react(Coordinator.save_config))
+            self._worker.departures.when_done(lambda: self.react(Coordinator.save_config))
         return [effect for effect in effects if not isinstance(effect, fx.SaveConfig)]
 
     def _perform_on_data(self, effect: Effect) -> None:
@@ -328,7 +344,7 @@ class Member:
                 worker.departures.finish()  # the replica that takes over must have heard of it
                 until = worker.engine.tick() + effect.until - steady_ms()
                 worker.pause.begin(PAUSE_REASON, until, writes_only=True)
-                self._react(Coordinator.writes_paused)
+                self.react(Coordinator.writes_paused)
             case fx.ResumeWrites():
                 worker.pause.end(PAUSE_REASON)
 

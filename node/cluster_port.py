@@ -43,6 +43,9 @@ class ClusterPort(Protocol):
     def data_replaced(self) -> None:
         """All data is about to go, to be loaded from elsewhere."""
 
+    def serve_meanwhile(self) -> None:
+        """In the middle of a command that runs long, every few ms: the event loop stands still."""
+
     def primary_lost(self) -> None:
         """As a replica: our primary's stream has ended. We have all that came of it."""
 
@@ -73,6 +76,9 @@ class Standalone:
         return
 
     def data_replaced(self) -> None:
+        return
+
+    def serve_meanwhile(self) -> None:
         return
 
     def primary_lost(self) -> None:

@@ -13,6 +13,8 @@ than arrived. Everything runs on one event loop; no method blocks.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -26,12 +28,14 @@ from cluster.coordinator.messages import Message
 
 SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
+READ_SIZE = 64 * 1024
 MAX_ACCEPTED = 10_000
 """Accepted links at a time: a member has one to each other member, so this is far above any real cluster."""
 
 
 class Listener(Protocol):
-    """Whom links report to. Calls come from the event loop, never from inside a method of `Links`."""
+    """Whom links report to. Calls come from the event loop and from `Links.read_now`, never from inside
+    another method of `Links`."""
 
     def link_up(self, link: LinkId) -> None:
         """A link from `connect` is established."""
@@ -95,6 +99,28 @@ class _Link(asyncio.Protocol):
             if self.transport is None:  # closed by what an earlier message led to
                 return
             self._links.listener.received(message, self.info)
+
+    def read_now(self) -> None:
+        """Take what has arrived, past the event loop. That a link has ended is left for it to find out."""
+        while self.transport is not None and not self.transport.is_closing():
+            try:
+                data = os.read(self.transport.get_extra_info("socket").fileno(), READ_SIZE)
+            except OSError:  # nothing there, mostly
+                return
+            if data:
+                self.data_received(data)
+            if len(data) < READ_SIZE:
+                return
+
+    def write(self, raw: bytes) -> None:
+        """At once, and not when the event loop gets around to it: it may stand still."""
+        assert self.transport is not None
+        sent = 0
+        if not self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            with contextlib.suppress(OSError):  # full, or broken: the transport will find out
+                sent = os.write(self.transport.get_extra_info("socket").fileno(), raw)
+        if sent < len(raw):
+            self.transport.write(raw[sent:])
 
     def connection_lost(self, reason: Exception | None) -> None:
         self._links.lost(self)
@@ -167,8 +193,13 @@ class Links:
                 self.overflowed += 1
                 asyncio.get_running_loop().call_soon(self.lost, link)
                 continue
-            link.transport.write(raw)
+            link.write(raw)
             self.bytes_sent += len(raw)
+
+    def read_now(self) -> None:
+        """Take what has arrived on all links, while the event loop stands still."""
+        for link in list(self._links.values()):
+            link.read_now()
 
     # --- views
 

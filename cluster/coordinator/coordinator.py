@@ -129,6 +129,15 @@ class Coordinator:
         self._state.now = now
         return failure_report_count(self._state, node)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """The worker is in the middle of a command that runs long: it shall not become primary now."""
+        return self._state.is_interrupted
+
+    @is_interrupted.setter
+    def is_interrupted(self, interrupted: bool) -> None:
+        self._state.is_interrupted = interrupted
+
     # --- inputs
 
     def start(self, now: int) -> list[Effect]:

@@ -63,6 +63,7 @@ def run_election(state: State) -> None:
     by_order = bool(state.manual.ends_at) and state.manual.can_start
     if (
         not state.myself.is_replica
+        or state.is_interrupted
         or primary is None
         or not primary.slots
         or not (by_order or (primary.failed and not state.settings.replica_no_failover))

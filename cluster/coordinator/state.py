@@ -121,6 +121,8 @@ class State:
     """A node has become known lately: others will soon."""
     sent: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     received: list[int] = field(default_factory=lambda: [0] * len(MessageType))
+    is_interrupted: bool = False
+    """This worker is in the middle of a command that runs long."""
     ticks: int = 0
     last_link: LinkId = 0
     effects: list[Effect] = field(default_factory=list)

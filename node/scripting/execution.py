@@ -38,6 +38,8 @@ FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slo
 
 SERVICE_INTERVAL = 1_000_000
 """ns between two looks at the other clients of a busy worker."""
+CLUSTER_INTERVAL = 50_000_000
+"""ns between two looks at the rest of the cluster, long before clients would complain."""
 NEVER = 2**62
 
 WRITES_READ_ONLY = ReplyError("ERR Can not execute a script with write flag using *_ro command.")
@@ -73,7 +75,7 @@ class Runnable:
 class Running:
     """What is being run. `kind`: "SCRIPT" or "FUNCTION", the command that kills it."""
 
-    __slots__ = ("argv", "caller", "is_busy", "kind", "lua", "name", "started", "verdict")
+    __slots__ = ("argv", "caller", "heard_cluster", "is_busy", "kind", "lua", "name", "started", "verdict")
 
     def __init__(self, kind: str, name: str, caller: Session, argv: list[bytes], lua: Any) -> None:
         self.kind = kind
@@ -83,6 +85,7 @@ class Running:
         self.lua = lua
         self.started = time.monotonic_ns()
         self.is_busy = False
+        self.heard_cluster = self.started
         self.verdict: bytes | None = None
         """The error it is to end with."""
 
@@ -100,6 +103,8 @@ class Execution:
         self._load_deadline = 0
         self._patience = NEVER
         """ns for which a script runs undisturbed."""
+        self._deafness = CLUSTER_INTERVAL if worker.config.cluster_enabled else NEVER
+        """ns for which a script runs without a look at the cluster."""
         self._set_patience(worker.config.busy_reply_threshold)
         worker.config.on_change("busy-reply-threshold", self._set_patience)
         self.running: Running | None = None
@@ -145,7 +150,7 @@ class Execution:
         assert self._calls is not None
         self._calls.begin(caller, script, read_only=read_only or script.is_read_only)
         running = self.running = Running(kind, script.name, caller, argv, sandbox.lua)
-        sandbox.lua.interrupt_at = running.started + self._patience
+        sandbox.lua.interrupt_at = running.started + min(self._patience, self._deafness)
         trail = self._worker.trail
         nested = trail.in_transaction
         if not nested:
@@ -216,6 +221,25 @@ class Execution:
         running = self.running
         if running is None:
             return b"ERR FUNCTION LOAD timeout"
+        self._serve(running)
+        if running.verdict is None and self._worker.is_stopping:
+            self._worker.trail.forget()
+            return b"ERR The server is shutting down"
+        return running.verdict
+
+    def _serve(self, running: Running) -> None:
+        """Look at who waits, the clients or the cluster, and choose the time of the next look."""
+        now = time.monotonic_ns()
+        if now - running.heard_cluster >= self._deafness:
+            running.heard_cluster = now
+            self._busy.serve_cluster()
+        if now - running.started >= self._patience:
+            self._serve_clients(running)
+            running.lua.interrupt_at = time.monotonic_ns() + SERVICE_INTERVAL
+        else:
+            running.lua.interrupt_at = min(running.started + self._patience, now + self._deafness)
+
+    def _serve_clients(self, running: Running) -> None:
         if not running.is_busy:
             self._worker.log.warning(
                 f"Slow script detected: still in execution after {running.milliseconds} milliseconds. You "
@@ -225,11 +249,6 @@ class Execution:
             running.is_busy = True
             self._busy.begin(running.caller)
         self._busy.serve()
-        running.lua.interrupt_at = time.monotonic_ns() + SERVICE_INTERVAL
-        if running.verdict is None and self._worker.is_stopping:
-            self._worker.trail.forget()
-            return b"ERR The server is shutting down"
-        return running.verdict
 
     @property
     def refusal(self) -> ReplyError:

@@ -69,6 +69,15 @@ class BusyService:
             engine.step_back()
             engine.gate &= ~GATE_BUSY
 
+    def serve_cluster(self) -> None:
+        """Let the worker take part in its cluster."""
+        engine = self._worker.engine
+        engine.step_aside()
+        try:
+            self._worker.cluster.serve_meanwhile()
+        finally:
+            engine.step_back()
+
     def _serve_ready(self, poll: select.epoll) -> bool:
         served = False
         for fd, _ in poll.poll(0):

@@ -103,6 +103,27 @@ async def test_messages_go_both_ways_in_order() -> None:
 
 
 @on_both_loops
+async def test_messages_go_both_ways_while_the_event_loop_stands_still() -> None:
+    async with listening() as (server, heard, port):
+        said = Recorder()
+        client = Links(said, said.faults.append)
+        client.connect(1, "127.0.0.1", port)
+        await said.wait_for("up", 1)
+        client.send([1], ALL_MESSAGES[0])
+        await heard.wait_for("message", -1, ALL_MESSAGES[0])
+        heard.on_message = lambda message, link: server.send([link.id], message)
+        for message in ALL_MESSAGES:
+            client.send([1], message)
+        while len(said.messages()) < len(ALL_MESSAGES):  # nothing is awaited in here
+            server.read_now()
+            client.read_now()
+        assert said.messages() == list(ALL_MESSAGES)
+        client.close()
+        server.read_now()
+        await heard.wait_for("down", -1)
+
+
+@on_both_loops
 async def test_a_refused_connection_is_reported_down() -> None:
     said, port = Recorder(), lease_port()
     links = Links(said, said.faults.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from cluster.member import Member, SaveFailed
 from cluster.nodes_file import NodesFileError
 from cluster.slots import ALL_SLOTS, from_iterable, from_range
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
+from node.commands import TABLE
 from node.config import Config
 from node.core.key_slot import key_slot
+from node.errors import ReplyError
 from node.listeners import ListenError
 from node.log import Log
 from node.worker import Worker
@@ -173,3 +176,41 @@ def test_a_worker_with_a_member_starts_and_stops(tmp_path: Path) -> None:
     uvloop.run(life())
     assert "myself,master" in (tmp_path / "nodes.conf").read_text()
     release_port(port)
+
+
+@in_loop
+async def test_in_the_middle_of_a_command_messages_count_and_nothing_changes(bench: Workbench) -> None:
+    up(bench)
+    member, slot = bench.member, key_slot(b"k")
+
+    def lose_the_slot(coordinator: Coordinator, now: int) -> list[fx.Effect]:
+        coordinator.topology.release_slots(1 << slot)
+        return [*coordinator.save_config(now), fx.DeleteKeys(1 << slot)]
+
+    bench.db.set(b"k", b"v")
+    member.links.read_now = lambda: member.react(lose_the_slot)
+    member.serve_meanwhile()
+    assert member.coordinator.topology.slots[slot] is None
+    assert bench.states()[slot] == SLOT_SERVED
+    session, row = bench.worker.internal_session(), TABLE["get"]
+    member.redirect(session, row, [b"k"])
+    assert bench.db.exists(b"k")
+    assert member.coordinator.is_interrupted, "it does not become primary now"
+    while bench.states()[slot] == SLOT_SERVED or bench.db.exists(b"k"):
+        await asyncio.sleep(0)
+    assert not member.coordinator.is_interrupted
+    with pytest.raises(ReplyError, match="CLUSTERDOWN"):
+        member.redirect(session, row, [b"k"])
+
+
+@in_loop
+async def test_whoever_was_busy_hears_the_others_before_it_judges_them(bench: Workbench) -> None:
+    order: list[str] = []
+    bench.member.links.read_now = lambda: order.append("heard")
+    bench.member._tick()
+    await asyncio.sleep(0.15)
+    assert order == [], "a tick in time does not"
+    time.sleep(0.3)
+    await asyncio.sleep(0.05)
+    assert order == ["heard"]
+    bench.member._cancel_timer()

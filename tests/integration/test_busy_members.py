@@ -1,0 +1,109 @@
+"""Busy is not dead: members in the middle of long scripts, and what reaches them there.
+
+`SHOAL_FULL=1`: scripts of 20 seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.chaos.scale import scaled
+from tests.harness.clusters import RunningCluster, cluster_of
+from tests.harness.resp import Resp, Simple
+from tests.harness.servers import Server
+from tests.harness.wait import eventually
+
+OK = Simple("OK")
+NODE_TIMEOUT = scaled(1000, 2000)
+LONG = scaled(2, 20)
+"""Seconds of processor time: at least as long by the clock."""
+COUNT_FOR = """
+local start, n = os.clock(), 0
+while os.clock() - start < tonumber(ARGV[1]) do
+    for i = 1, 10000 do end
+    n = redis.call('incr', KEYS[1])
+end
+return n"""
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RunningCluster]:
+    with cluster_of(
+        3, replicas=1, node_timeout=NODE_TIMEOUT, cluster_manual_failover_timeout=30_000
+    ) as formed:
+        yield formed
+
+
+@contextmanager
+def counting(node: Server, key: str, seconds: float) -> Iterator[Resp]:
+    """The connection on which a script counts, for so long."""
+    with Resp(node.port, node.host, timeout=60) as caller:
+        caller.send_command("EVAL", COUNT_FOR, 1, key, seconds)
+        time.sleep(0.2)
+        yield caller
+
+
+def key_of(cluster: RunningCluster, node: Server) -> str:
+    return next(key for key in (f"key:{n}" for n in range(1000)) if cluster.owner_of(key) is node)
+
+
+def test_a_script_that_runs_long_is_no_failure(cluster: RunningCluster) -> None:
+    busy, witness = cluster.primaries[:2]
+    owners = cluster.slot_owners(witness)
+    with counting(busy, key_of(cluster, busy), LONG) as caller:
+        while caller.silent():
+            assert not {"fail", "fail?"} & cluster.line_of(busy, seen_by=witness).flags
+            assert {line.link for line in cluster.view(witness).values()} == {"connected"}
+        assert isinstance(caller.read(), int)
+    assert cluster.slot_owners(witness) == owners
+    assert cluster.is_settled()
+
+
+def test_a_manual_failover_waits_for_the_end_of_a_script(cluster: RunningCluster) -> None:
+    busy = cluster.primaries[0]
+    (heir,) = cluster.replicas_of(busy)
+    key = key_of(cluster, busy)
+    with counting(busy, key, 0.7) as caller:
+        assert heir.run("CLUSTER", "FAILOVER") == OK
+        while caller.silent():
+            assert "slave" in cluster.line_of(heir).flags
+        last = caller.read()
+    eventually(lambda: "master" in cluster.line_of(heir).flags, "the replica took over", timeout=10)
+    assert heir.run("GET", key) == b"%d" % last, "all that the script wrote"
+    cluster.wait_settled()
+
+
+def test_a_script_does_not_notice_that_its_worker_was_replaced(cluster: RunningCluster) -> None:
+    busy, witness = cluster.primaries[:2]
+    (heir,) = cluster.replicas_of(busy)
+    key = key_of(cluster, busy)
+    with counting(busy, key, 0.7) as caller:
+        assert heir.run("CLUSTER", "FAILOVER", "TAKEOVER") == OK
+        owned = lambda: bool(cluster.line_of(heir, seen_by=witness).slots)  # noqa: E731
+        eventually(owned, "the others know the new owner")
+        assert caller.silent(), caller.read()
+        assert isinstance(caller.read(), int), "no write was refused"
+    eventually(lambda: "slave" in cluster.line_of(busy).flags, "it learned its new role afterwards")
+    cluster.wait_settled()
+    with Resp(busy.port) as reader:
+        reader.command("READONLY")
+        eventually(lambda: reader.command("GET", key) == heir.run("GET", key), "it copied its successor")
+
+
+def test_a_busy_primary_gives_its_vote(cluster: RunningCluster) -> None:
+    """Of three primaries two must vote: the busy one is needed."""
+    busy, dead, witness = cluster.primaries
+    (heir,) = cluster.replicas_of(dead)
+    dead_id = cluster.id_of(dead)
+    with counting(busy, key_of(cluster, busy), 1.0) as caller:
+        dead.kill()
+        assert witness.run("CLUSTER", "WITNESS", "DEAD", dead_id) == OK
+        eventually(lambda: "master" in cluster.line_of(heir).flags, "the heir was voted for", timeout=5)
+        assert caller.silent()
+        caller.read()
