@@ -8,8 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import environ
 
 from proxy.dialogue import Address
+
+CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
+UPSTREAM_VARIABLE = "SHOAL_UPSTREAM_AUTH"
+"""Passwords may come this way, too: command lines can be read by all users of a machine."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,13 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--unixsocket", default="", metavar="PATH", help="also listen on this unix socket")
     parser.add_argument("--reuse-port", action="store_true", help="share the port with other proxies")
     parser.add_argument(
-        "--auth", "--requirepass", default="", metavar="PASSWORD", help="required from clients"
-    )
-    parser.add_argument("--upstream-auth", default="", metavar="[USER:]PASSWORD", help="given to the workers")
+        "--auth", "--requirepass", default=environ.get(CLIENT_VARIABLE, ""), metavar="PASSWORD",
+        help=f"required from clients; or in {CLIENT_VARIABLE}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--upstream-auth", default=environ.get(UPSTREAM_VARIABLE, ""), metavar="[USER:]PASSWORD",
+        help=f"given to the workers; or in {UPSTREAM_VARIABLE}",
+    )  # fmt: skip
     parser.add_argument("--maxclients", type=int, default=10000)
     parser.add_argument("--tcp-backlog", type=int, default=511)
     parser.add_argument("--loglevel", choices=("debug", "verbose", "notice", "warning"), default="notice")

@@ -1,4 +1,7 @@
-"""`shoal up`: run a whole cluster on this machine, in the foreground."""
+"""`shoal up`: run a whole cluster on this machine, in the foreground.
+
+JSON: {"endpoints": [{"process", "address", "role", "slots"}], "slots_served": number}, once it serves.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -62,10 +67,14 @@ def up(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the workers' logs from the first line.")
     ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the addresses as one line of JSON, all else on stderr.")
+    ] = False,
 ) -> None:
     """Run a cluster on this machine: workers, their replicas and a proxy. Ctrl-C stops it.
 
-    The same directory gives the same cluster again.
+    The same directory gives the same cluster again. With `-- --requirepass PASSWORD`, or with users of your
+    own and `--masteruser USER --masterauth PASSWORD`, workers and proxy want that password, and have it.
     """
     asked = {
         "workers": workers,
@@ -82,7 +91,7 @@ def up(
         workspace.acquire()
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)
-        _run(settings, workspace, program, worker_settings or [], verbose, witness)
+        _run(settings, workspace, program, worker_settings or [], verbose, witness, json)
     except SetupError as error:
         raise UsageProblem(str(error)) from error
     finally:
@@ -96,9 +105,11 @@ def _run(
     worker_settings: list[str],
     verbose: bool,
     witness: bool,
+    json: bool,
 ) -> None:
     async def live() -> None:
-        up = Supervisor(settings, workspace, _write, _show, program, worker_settings, verbose, witness)
+        write, show = (_write_aside, _show_json) if json else (_write, _show)
+        up = Supervisor(settings, workspace, write, show, program, worker_settings, verbose, witness)
         await up.run()
 
     try:
@@ -114,6 +125,14 @@ def _write(line: str) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         signal.raise_signal(signal.SIGTERM)
+
+
+def _write_aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _show_json(rows: list[Endpoint], served: int) -> None:
+    print(dumps({"endpoints": [asdict(row) for row in rows], "slots_served": served}), flush=True)
 
 
 def _show(rows: list[Endpoint], served: int) -> None:

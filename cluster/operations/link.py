@@ -79,6 +79,13 @@ class Refused(OperationError):
         self.reply = reply
 
 
+class NotLetIn(Refused):
+    """It wants a password, or another one."""
+
+    def __init__(self, address: str, command: str, reply: str) -> None:
+        super().__init__(address, command, reply, "give --user and --password")
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What lets us in: the same for all members of a cluster."""
@@ -191,7 +198,7 @@ class NodeLink:
             return [self._read() for _ in commands]
         except AuthenticationError as error:
             connection.disconnect()
-            raise Refused(self.address, "AUTH", str(error), "give --user and --password") from error
+            raise NotLetIn(self.address, "AUTH", str(error)) from error
         except (ConnectionError, TimeoutError, OSError) as error:
             connection.disconnect()
             raise Unreachable(self.address, _cause(error, connection)) from error
@@ -206,8 +213,9 @@ class NodeLink:
 
     def refused(self, command: Sequence[Argument], reply: ErrorReply) -> Refused:
         name = " ".join(_shown(word) for word in command[:3])
-        advice = "give --user and --password" if reply.text.startswith("NOAUTH") else ""
-        return Refused(self.address, name, reply.text, advice)
+        if reply.text.startswith("NOAUTH"):
+            return NotLetIn(self.address, name, reply.text)
+        return Refused(self.address, name, reply.text)
 
     def _read(self) -> Any:
         try:

@@ -12,17 +12,18 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from cluster.operations.forming import await_agreement, form
-from cluster.operations.link import NodeLink, OperationError, Unreachable
+from cluster.operations.link import Credentials, NodeLink, NotLetIn, OperationError, Unreachable
 from cluster.operations.survey import Survey
 from cluster.plans.check import uncovered_slots
 from cluster.plans.create import plan_create
 from cluster.slots import SLOT_COUNT, count
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
+from cluster.supervisor.login import login_from
 from cluster.supervisor.logs import Speaker, cause_of_end
 from cluster.supervisor.programs import proxy_command, source_environment, worker_command
 from cluster.supervisor.settings import Settings, SetupError, to_remember
@@ -41,6 +42,9 @@ ONE_WISH_SECONDS = 1.0
 NODE_TIMEOUT_MS = 5000
 """On one machine silence is found out sooner than over a network, where Redis' own default is 15000."""
 
+_NO_LOGIN = (
+    "{0} lets nobody in ({1}): say as whom with --masteruser and --masterauth among the workers' settings"
+)
 _POLL = 0.05
 T = TypeVar("T")
 
@@ -74,6 +78,7 @@ class Supervisor:
         self._show = show
         self._worker_program = list(worker_program)
         self._worker_settings = list(worker_settings)
+        self._login = login_from(worker_settings)
         self._loud = verbose
         self._tells = witness
         self._witness: Witness | None = None
@@ -120,19 +125,20 @@ class Supervisor:
             dict(zip(self.settings.worker_ports, self._workers, strict=True)),
             self.note,
             self._tells,
+            self._login.arguments,
         )
         for worker in self._workers:
             await worker.start()
         ports = self.settings.worker_ports
         for worker, port in zip(self._workers, ports, strict=True):
-            await self._await_answer(worker, port)
+            await self._await_answer(worker, port, self._login.credentials)
         settle = self._resume if formed else self._form
         survey = await self._unless_stopped(asyncio.to_thread(settle))
         self._proxies = [self._proxy(number) for number in range(self.settings.proxies)]
         for proxy in self._proxies:
             await proxy.start()
         for proxy in self._proxies:
-            await self._await_answer(proxy, self.settings.proxy_port)
+            await self._await_answer(proxy, self.settings.proxy_port, self._login.at_proxies)
         return survey
 
     def _worker(self, port: int) -> Child:
@@ -149,7 +155,8 @@ class Supervisor:
         }
         if settings.announce:
             flags["--cluster-announce-ip"] = [settings.announce]
-        args = [word for name, values in flags.items() for word in (name, *values)] + self._worker_settings
+        args = [word for name, values in flags.items() for word in (name, *values)]
+        args += [*self._login.more_settings, *self._worker_settings]
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
         return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
 
@@ -170,7 +177,7 @@ class Supervisor:
         if settings.proxies > 1:
             args.append("--reuse-port")
         name = "proxy" if settings.proxies == 1 else f"proxy {number + 1}"
-        return self._child(name, name, proxy_command(args))
+        return self._child(name, name, proxy_command(args), environment=self._login.proxy_environment)
 
     def _child(
         self,
@@ -178,20 +185,21 @@ class Supervisor:
         short_name: str,
         command: list[str],
         before_restart: Callable[[], Awaitable[None]] | None = None,
+        environment: Mapping[str, str] = {},
     ) -> Child:
         number = len(self._workers) + len(self._proxies)
         speaker = Speaker(short_name, self._width, number, self._write, lambda: self._loud)
-        directory, environment = self.workspace.directory, source_environment()
-        return Child(name, command, directory, environment, speaker, self.note, before_restart)
+        directory, variables = self.workspace.directory, source_environment() | dict(environment)
+        return Child(name, command, directory, variables, speaker, self.note, before_restart)
 
     @property
     def _width(self) -> int:
         return len("proxy 10") if self.settings.proxies > 1 else len("proxy")
 
-    async def _await_answer(self, child: Child, port: int) -> None:
+    async def _await_answer(self, child: Child, port: int, credentials: Credentials) -> None:
         """Until it answers PING. Raises SetupError with its own last words when it ends instead."""
         deadline = time.monotonic() + START_SECONDS
-        link = NodeLink(self.settings.local_host, port, timeout=2.0)
+        link = NodeLink(self.settings.local_host, port, credentials, timeout=2.0)
         with contextlib.closing(link):
             while True:
                 if self._stop.is_set():
@@ -205,13 +213,15 @@ class Supervisor:
                 except Unreachable as error:
                     if time.monotonic() >= deadline and "loading" not in error.reason:
                         raise
+                except NotLetIn as error:
+                    raise SetupError(_NO_LOGIN.format(child.name, error.reply)) from error
                 await asyncio.sleep(_POLL)
 
     def _form(self) -> Survey:
         """Make a new cluster of the workers."""
         host = self.settings.local_host
         plan = plan_create([(host, port) for port in self.settings.worker_ports], self.settings.replicas)
-        links = {address: NodeLink(*address) for address in plan.addresses}
+        links = {address: NodeLink(*address, self._login.credentials) for address in plan.addresses}
         try:
             return form(plan, links, self._note_from_thread, SETTLE_SECONDS)
         finally:
@@ -222,7 +232,8 @@ class Supervisor:
         """Await that the workers are the cluster again that they were. One that cannot become whole runs all
         the same: its data is served as far as it goes, and `shoal fix` needs a running cluster."""
         self._note_from_thread("resuming the cluster of this directory")
-        survey = Survey(NodeLink(self.settings.local_host, self.settings.port))
+        credentials = self._login.credentials
+        survey = Survey(NodeLink(self.settings.local_host, self.settings.port, credentials), credentials)
         try:
             await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
         except OperationError as error:

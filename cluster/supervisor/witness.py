@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,10 @@ FAILURES = (OSError, TimeoutError, Refusal)
 class Watched:
     """A worker of this host."""
 
-    def __init__(self, host: str, port: int, child: Child) -> None:
+    def __init__(self, host: str, port: int, child: Child, login: Sequence[str] = ()) -> None:
         self.port = port
         self.child = child
-        self.link = WorkerLink(host, port)
+        self.link = WorkerLink(host, port, login)
         self.node_id = ""
         """"" until it has answered once."""
         self.node_timeout = 0.0
@@ -82,12 +82,19 @@ class Report:
 
 
 class Witness:
-    """`workers`: port → process. `tells` is off where the cluster shall find out by itself."""
+    """`workers`: port → process. `tells` is off where the cluster shall find out by itself; `login` is what
+    AUTH takes."""
 
     def __init__(
-        self, host: str, workers: dict[int, Child], note: Callable[[str], None], tells: bool = True
+        self,
+        host: str,
+        workers: dict[int, Child],
+        note: Callable[[str], None],
+        tells: bool = True,
+        login: Sequence[str] = (),
     ) -> None:
-        self.workers = {port: Watched(host, port, child) for port, child in workers.items()}
+        self.workers = {port: Watched(host, port, child, login) for port, child in workers.items()}
+        self.login = login
         self._note = note
         self._tells = tells
         self._tasks: set[asyncio.Task[None]] = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from node.core.reply_writer import encode_command
@@ -22,9 +23,11 @@ class Refusal(Exception):
 
 
 class WorkerLink:
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, login: Sequence[str] = ()) -> None:
         self.host = host
         self.port = port
+        self._login = login
+        """What AUTH is sent with, before all else; empty for workers that want none."""
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._asked: deque[asyncio.Future[Any]] = deque()
@@ -40,6 +43,8 @@ class WorkerLink:
             reader, writer = await asyncio.wait_for(connecting, CONNECT_SECONDS)
             self._writer = writer
             self._reading = asyncio.create_task(self._read(reader, writer))
+            if self._login:
+                self.ask("AUTH", *self._login)  # if that is refused, what follows tells
 
     def ask(self, *words: str) -> asyncio.Future[Any]:
         """Send a command. The future becomes its answer, or fails with Refusal or ConnectionError."""

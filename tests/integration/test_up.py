@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from cluster.operations.link import Credentials
+from cluster.supervisor.login import login_from
 from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
 from tests.harness.servers import oracle_binary
 from tests.harness.shoal_command import shoal
@@ -50,6 +52,15 @@ def small(tmp_path: Path, ports: tuple[int, int]) -> Iterator[RunningUp]:
         "--port",
         ports[0],
     )
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, ports: tuple[int, int]) -> Iterator[RunningUp]:
+    """Valkeys with a password, replicas among them, behind our proxy."""
+    program = ["--worker-program", oracle_binary("valkey")]
+    running = RunningUp(tmp_path / "data", *ports, *program, "--", "--requirepass", "secret")
     yield running
     running.close()
 
@@ -249,3 +260,48 @@ class TestRefusals:
         outcome = shoal("up", "--dir", small.directory, *small.options, "--", "--maxmemory", "lots", code=2)
         assert f"worker {small.port} ended with code 1 while starting: argument must be" in outcome.error_line
         assert not small.directory.exists()
+
+
+def test_a_password_for_all(guarded: RunningUp) -> None:
+    """Replicas, proxy and supervisor log in; who does not is let in nowhere."""
+    guarded.start(*guarded.first_port_options, "--json", wait=False)
+    eventually(lambda: "}\n" in guarded.log, lambda: f"the table as JSON:\n{guarded.log}", timeout=60)
+    table = json.loads(next(line for line in guarded.log.splitlines() if line.startswith("{")))
+    assert (table["slots_served"], len(table["endpoints"])) == (16384, 7)
+    address = f"127.0.0.1:{guarded.port}"
+    assert shoal("check", address, "-a", "secret", "--json").json["ok"]
+    for port in (guarded.port, guarded.proxy_port):
+        with redis.Redis("127.0.0.1", port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.get("a")
+    with redis.Redis("127.0.0.1", guarded.proxy_port, password="secret") as plain:
+        plain.set("a", "b")
+        assert plain.get("a") == b"b"
+    commands = " ".join(word for child in guarded.children() for word in child.cmdline() if "proxy" in word)
+    assert "secret" not in commands
+    guarded.worker(guarded.port).kill()
+    eventually(lambda: f"has taken over from worker {guarded.port}" in guarded.log, "a replica takes over")
+
+
+def test_workers_that_let_nobody_in_are_said_to(small: RunningUp) -> None:
+    small.options += ["--", "--user", "default", "on", ">secret", "~*", "+@all"]
+    small.start("--workers", 3, wait=False)
+    assert small.process is not None
+    assert small.process.wait(30) == 2
+    assert "--masteruser and --masterauth among the workers' settings" in small.log
+
+
+@pytest.mark.parametrize(
+    ("settings", "credentials", "for_clients", "more"),
+    [
+        ([], Credentials(), "", ()),
+        (["--save", ""], Credentials(), "", ()),
+        (["--RequirePass", "a"], Credentials(None, "a"), "a", ("--masterauth", "a")),
+        (["--requirepass", "a", "--masterauth", "b"], Credentials(None, "b"), "a", ()),
+        (["--masteruser", "u", "--masterauth", "b"], Credentials("u", "b"), "b", ()),
+    ],
+)
+def test_whom_settings_let_in(
+    settings: list[str], credentials: Credentials, for_clients: str, more: tuple[str, ...]
+) -> None:
+    login = login_from(settings)
+    assert (login.credentials, login.for_clients, login.more_settings) == (credentials, for_clients, more)
