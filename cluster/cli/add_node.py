@@ -24,12 +24,24 @@ from cluster.cli.common import (
     parse_address,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
+from cluster.cli.moving import (
+    GRACE,
+    Bandwidth,
+    Classic,
+    JournalDirectory,
+    MaxP99,
+    move_by_plan,
+    moves_as_json,
+    parse_bytes,
+    print_moves,
+    require_sound,
+)
 from cluster.cli.output import narrator, print_json, say
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import attach, is_member, join
 from cluster.operations.survey import Survey, read_view
+from cluster.plans.journal import Options
 from cluster.plans.membership import neediest_primary
 from cluster.plans.model import Move, NodeInfo, PlanError
 from cluster.plans.rebalance import plan_rebalance
@@ -52,6 +64,10 @@ def add_node(
         bool, typer.Option("--rebalance", help="Give the new primary its share of the slots.")
     ] = False,
     wait: Wait = 0.0,
+    classic: Classic = False,
+    bandwidth: Bandwidth = "0",
+    max_p99: MaxP99 = 0.0,
+    journal: JournalDirectory = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     credentials: Credentials = ANONYMOUS,
@@ -62,7 +78,11 @@ def add_node(
     if as_replica and rebalance:
         raise UsageProblem("--rebalance is for primaries: replicas serve no slots of their own")
     tell = narrator(quiet=json)
-    with open_survey(address, credentials) as survey, closing(reach(new, credentials, wait)) as newcomer:
+    options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
+    with (
+        open_survey(address, credentials, options.timeout + GRACE) as survey,
+        closing(reach(new, credentials, wait)) as newcomer,
+    ):
         node = as_newcomer(survey, newcomer)
         primary = _primary_for(survey, node, replica_of) if as_replica else None
         moves: list[Move] = []
@@ -78,7 +98,7 @@ def add_node(
             join(survey, newcomer, tell)
             if primary is not None:
                 attach(survey, newcomer, primary.id, tell)
-            moved = move_by_plan(survey, "add-node", moves, quiet=json)[0] if moves else None
+            moved = move_by_plan(survey, "add-node", moves, options, journal, json)[0] if moves else None
     if json:
         nodes = survey.nodes | {node.id: node}
         print_json(

@@ -14,12 +14,24 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
+from cluster.cli.moving import (
+    GRACE,
+    Bandwidth,
+    Classic,
+    JournalDirectory,
+    MaxP99,
+    move_by_plan,
+    moves_as_json,
+    parse_bytes,
+    print_moves,
+    require_sound,
+)
 from cluster.cli.output import narrator, print_json, say
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import await_views, dismiss, rehome
 from cluster.operations.survey import Survey
+from cluster.plans.journal import Options
 from cluster.plans.membership import Departure, plan_departure
 from cluster.plans.model import NodeInfo
 
@@ -32,6 +44,10 @@ def del_node(
     node: Member,
     address: Address = DEFAULT_ADDRESS,
     shutdown: Shutdown = False,
+    classic: Classic = False,
+    bandwidth: Bandwidth = "0",
+    max_p99: MaxP99 = 0.0,
+    journal: JournalDirectory = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     credentials: Credentials = ANONYMOUS,
@@ -42,7 +58,8 @@ def del_node(
     Clients notice nothing. A node that is down and serves nothing is only forgotten.
     """
     tell = narrator(quiet=json)
-    with open_survey(address, credentials) as survey:
+    options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
+    with open_survey(address, credentials, options.timeout + GRACE) as survey:
         leaver = survey.find(node)
         plan = plan_departure(survey.nodes, leaver.id)
         if plan.moves:
@@ -54,7 +71,7 @@ def del_node(
             if not yes:
                 typer.confirm(f"Take {leaver.address} out of the cluster?", abort=True)
             if plan.moves:
-                result["moved"] = move_by_plan(survey, "del-node", plan.moves, quiet=json)[0]
+                result["moved"] = move_by_plan(survey, "del-node", plan.moves, options, journal, json)[0]
             result["untold"] = take_out(survey, leaver, tell, shutdown)
     if json:
         print_json(result)

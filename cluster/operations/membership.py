@@ -53,8 +53,9 @@ def _await_known(survey: Survey, newcomer: NodeLink, node_id: str) -> None:
     expected = {view.observer.id for view in survey.views}
 
     def all_know() -> bool:
-        known = read_view(newcomer).settled
-        return expected <= known and all(
+        view = read_view(newcomer)
+        alike = expected <= view.settled and view.claims == read_view(survey.seed).claims
+        return alike and all(
             node_id in read_view(survey.link(member)).settled for member in expected if member != node_id
         )
 

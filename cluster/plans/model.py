@@ -68,6 +68,11 @@ class View:
         """Ids of all but those with whom it is still shaking hands."""
         return {node.id for node in self.nodes.values() if "handshake" not in node.flags}
 
+    @property
+    def claims(self) -> dict[str, int]:
+        """Id of each node that serves slots -> which."""
+        return {node.id: node.slots for node in self.nodes.values() if node.slots}
+
     def owners(self) -> dict[int, str]:
         """slot -> id of the primary that serves it."""
         return {slot: node.id for node in self.nodes.values() for slot in members(node.slots)}

@@ -9,7 +9,6 @@ import pytest
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.servers import Server
 from tests.harness.shoal_command import shoal
-from tests.harness.wait import eventually
 from tests.integration.test_cli import fill, missing_keys, writing
 
 SLOTS = 60
@@ -38,8 +37,8 @@ def test_members_come_and_go(servers: RunningCluster) -> None:
     """One story, because every step starts from where the last one ended."""
     first, second, third, fourth, fifth, sixth = servers.nodes
     client = RunningCluster(servers.nodes[:3])
+    _a_primary_joins(first, fourth)
     with writing(client) as errors:
-        _a_primary_joins(first, fourth)
         _a_replica_joins(first, second, fifth)
         _a_replica_takes_over(first, second, fifth)
         _a_newcomer_replaces_a_primary(first, third, sixth)
@@ -50,6 +49,7 @@ def test_members_come_and_go(servers: RunningCluster) -> None:
     with client.client() as reader:
         assert missing_keys(reader) == []
     assert members(first) == {node.address for node in (first, second, fifth, sixth)}
+    _all_get_another_timeout(first, [first, second, fifth, sixth])
 
 
 def _a_primary_joins(any_member: Server, new: Server) -> None:
@@ -97,43 +97,45 @@ def _a_member_leaves(any_member: Server, leaver: Server) -> None:
     assert "no node is called" in shoal("del-node", leaver.address, any_member.address, code=2).error_line
 
 
-def test_the_dead_are_forgotten_and_the_living_are_not() -> None:
-    with cluster_of(4, kind="shoal", form=False, node_timeout=500) as four:
-        *three, gone = four.nodes
+def _all_get_another_timeout(any_member: Server, nodes: list[Server]) -> None:
+    done = shoal("set-timeout", 3456, any_member.address, "--json").json
+    assert done["nodes"] == {node.address: "set, not written" for node in nodes}  # they have no files
+    for node in nodes:
+        assert node.run("CONFIG", "GET", "cluster-node-timeout") == [b"cluster-node-timeout", b"3456"]
+
+
+def test_a_primary_joins_and_takes_its_share_in_one_command() -> None:
+    with cluster_of(4, kind="shoal", form=False) as four:
+        *three, new = four.nodes
         shoal("create", *(node.address for node in three), "--yes")
-        shoal("add-node", gone.address, three[0].address)
-        assert "`shoal del-node`" in shoal("forget", gone.address, three[0].address, code=2).error_line
-        gone.kill()
-        served = shoal("forget", three[1].address, three[0].address, code=2).error_line
-        assert "answers, so it would come back" in served
-        done = shoal("forget", gone.address, three[0].address, "--yes", "--json").json
-        assert sorted(done["told"]) == sorted(node.address for node in three)
-        assert len(members(three[1])) == 3
+        cluster = RunningCluster(three)
+        with cluster.client() as client:
+            fill(client)
+        with writing(cluster) as errors:
+            done = shoal("add-node", new.address, three[0].address, "--rebalance", "--yes", "--json").json
+        assert errors == []
+        assert done["moved"]["slots"] == 4096
+        with four.client() as client:
+            assert missing_keys(client) == []
+        four.wait_settled()
 
 
-def test_a_primary_that_is_down_is_succeeded_by_force() -> None:
+def test_a_dead_primary_is_succeeded_by_force_and_forgotten() -> None:
     with cluster_of(3, replicas=1, kind="valkey", node_timeout=30_000) as cluster:
         primary, any_member = cluster.primaries[0], cluster.primaries[1]
         replica = cluster.replicas_of(primary)[0]
+        ask = [replica.port, any_member.address]
+        alive = shoal("forget", primary.address, any_member.address, code=2).error_line
+        assert "answers, so it would come back: `shoal del-node`" in alive
         primary.kill()
-        agreed = shoal("failover", replica.port, any_member.address, "--wait", 1, code=1).error_line
-        assert "--force" in agreed
-        asked = shoal("failover", replica.port, any_member.address, "--force", input="n\n", code=130).out
-        assert "are lost" in asked
-        done = shoal("failover", replica.port, any_member.address, "--takeover", "--yes", "--json").json
+        assert "serves 546" in shoal("forget", primary.address, any_member.address, code=2).error_line
+        assert "--force" in shoal("failover", *ask, "--wait", 1, code=1).error_line
+        assert "are lost" in shoal("failover", *ask, "--force", input="n\n", code=130).out
+        done = shoal("failover", *ask, "--takeover", "--yes", "--json").json
         assert done["how"] == "takeover"
         assert role(replica) == "master"
-
-
-@pytest.mark.parametrize("kind", ["valkey", "shoal"])
-def test_the_timeout_of_all(kind: str) -> None:
-    with cluster_of(3, kind=kind, form=False) as three:
-        shoal("create", *three.addresses, "--yes")
-        done = shoal("set-timeout", 3456, three.addresses[1], "--json").json
-        assert done["nodes"] == dict.fromkeys(three.addresses, "set, not written")
-        for node in three.nodes:
-            assert node.run("CONFIG", "GET", "cluster-node-timeout") == [b"cluster-node-timeout", b"3456"]
-        three.nodes[2].kill()
-        eventually(lambda: not three.nodes[2].running, "it ends")
-        partly = shoal("set-timeout", 4000, three.addresses[0], "--json", code=1).json["nodes"]
-        assert "does not answer" in partly[three.addresses[2]]["error"]
+        partly = shoal("set-timeout", 4000, any_member.address, "--json", code=1).json["nodes"]
+        assert "does not answer" in partly[primary.address]["error"]
+        forgotten = shoal("forget", primary.address, any_member.address, "--yes", "--json").json
+        assert set(forgotten["told"]) == {node.address for node in cluster.running}
+        assert primary.address not in members(replica)
