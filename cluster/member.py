@@ -138,9 +138,9 @@ class Member:
             if timer is not None:
                 timer.cancel()
 
-    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+    def redirect(self, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
         if not (self._meanwhile.holds_still and self._are_served(keys)):
-            redirection.check(self.coordinator, session, row, keys)
+            redirection.check(self.coordinator, session, row, argv, keys)
 
     def _are_served(self, keys: list[bytes]) -> bool:
         """Whether the core's table has one slot for all of them, and it is ours: as of before a script."""

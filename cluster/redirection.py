@@ -22,6 +22,8 @@ from node import errors
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
 
+CHANNEL_COMMANDS = frozenset({"spublish", "ssubscribe", "sunsubscribe"})
+
 
 def served_slots(coordinator: Coordinator) -> int:
     """Bitmap of the slots whose single-key commands need no check."""
@@ -31,8 +33,9 @@ def served_slots(coordinator: Coordinator) -> int:
     return topology.myself.slots & ~from_iterable(topology.migrating)
 
 
-def check(coordinator: Coordinator, session: Any, row: Any, keys: list[bytes]) -> None:
-    """Return if `session` may execute the command `row` on `keys` (not empty) here, else raise ReplyError."""
+def check(coordinator: Coordinator, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
+    """Return if `session` may execute the command `argv` of `row` on `keys` (not empty) here, else raise
+    ReplyError."""
     topology = coordinator.topology
     slot = key_slot(keys[0])
     owner = topology.slots[slot]
@@ -41,54 +44,48 @@ def check(coordinator: Coordinator, session: Any, row: Any, keys: list[bytes]) -
     if any(key_slot(key) != slot for key in keys[1:]):
         raise errors.CROSSSLOT
     if not coordinator.ok:
-        _check_state(session, row)
+        _check_state(session, row, argv)
     migrating_to = topology.migrating.get(slot) if owner is topology.myself else None
     importing = migrating_to is None and slot in topology.importing
     if (migrating_to is not None or importing) and row.name == "migrate":
         return
-    if migrating_to is not None and not _is_channel(row):
+    if migrating_to is not None and not _is_channel(session, row):
         missing = sum(not session.db.exists(key) for key in keys)
         if missing:
             raise _ask(slot, migrating_to, session) if missing == len(keys) else errors.TRYAGAIN
     if importing and (session.asking or "asking" in row.flags):
-        several = len(set(keys)) > 1 and not _is_channel(row)
+        several = len(set(keys)) > 1 and not _is_channel(session, row)
         if several and not all(map(session.db.exists, keys)):
             raise errors.TRYAGAIN
         return
     if owner is topology.myself:
         return
-    if owner is topology.myself.primary and (_is_channel(row) or _may_read_here(session, row)):
+    if owner is topology.myself.primary and (_is_channel(session, row) or _may_read_here(session, row, argv)):
         return
     raise _moved(slot, owner, session)
 
 
-def _check_state(session: Any, row: Any) -> None:
+def _check_state(session: Any, row: Any, argv: list[bytes]) -> None:
     """The cluster is down: what may be executed all the same is a matter of settings."""
     config = session.config
-    if _is_channel(row):
+    if _is_channel(session, row):
         if not config.cluster_allow_pubsubshard_when_down:
             raise errors.CLUSTERDOWN
     elif not config.cluster_allow_reads_when_down:
         raise errors.CLUSTERDOWN
-    elif _writes(session, row):
+    elif session.is_judged_as_write(row, argv):
         raise errors.CLUSTERDOWN_READONLY
 
 
-def _may_read_here(session: Any, row: Any) -> bool:
+def _may_read_here(session: Any, row: Any, argv: list[bytes]) -> bool:
     """As a replica: did the client say READONLY, and is this a read?"""
-    return bool(session.readonly) and not _writes(session, row)
+    return bool(session.readonly) and not session.is_judged_as_write(row, argv)
 
 
-def _writes(session: Any, row: Any) -> bool:
-    """A transaction writes if any command of it does; so may every script."""
-    if row.name == "exec":
-        return any(queued.is_write for queued, _ in session.queue or ())
-    return row.is_write or row.name in ("eval", "evalsha", "fcall")
-
-
-def _is_channel(row: Any) -> bool:
+def _is_channel(session: Any, row: Any) -> bool:
     """Sharded pub/sub: what decides the slot is the name of a channel, not of a key that could be missing."""
-    return row.name in ("spublish", "ssubscribe", "sunsubscribe")
+    rows = [queued for queued, _ in session.queue or ()] if row.name == "exec" else [row]
+    return any(each.name in CHANNEL_COMMANDS for each in rows)
 
 
 def _ask(slot: int, node: Node, session: Any) -> ReplyError:

@@ -27,7 +27,7 @@ class ClusterPort(Protocol):
     def is_voting_primary(self) -> bool:
         """Whether this worker is a primary with slots: one whose end the cluster cannot ignore."""
 
-    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+    def redirect(self, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
         """Return if this worker may execute the command; raise the redirection or error if not.
 
         Called with the keys of a command (at least one) whenever they are more than one or their slot
@@ -66,7 +66,7 @@ class Standalone:
     node_id = ""
     is_voting_primary = False
 
-    def redirect(self, session: Any, row: Any, keys: list[bytes]) -> None:
+    def redirect(self, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
         return
 
     def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:

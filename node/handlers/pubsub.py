@@ -1,7 +1,7 @@
 """SUBSCRIBE and its family, PUBLISH, PUBSUB.
 
-Subscribing confirms each channel by a reply of its own, which has the form of a push. The commands may
-stand in a transaction, whose reply then holds all these confirmations, as in Redis.
+Subscribing confirms each channel by a reply of its own, which has the form of a push. The commands, but for
+SSUBSCRIBE, may stand in a transaction, whose reply then holds all these confirmations, as in Redis.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from node import errors
+from node.errors import ReplyError
 from node.handlers.registry import command
 from node.keyspace.glob import Glob
 from node.replies import Push, Replies
 
 if TYPE_CHECKING:
     from node.session.session import Session
+
+_NOT_IN_TRANSACTIONS = ReplyError("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
 
 HELP = [
     "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -51,6 +54,8 @@ def psubscribe(ctx: Session, args: list[bytes]) -> Replies:
 
 @command("ssubscribe")
 def ssubscribe(ctx: Session, args: list[bytes]) -> Replies:
+    if ctx.in_transaction:
+        raise _NOT_IN_TRANSACTIONS
     return _each(ctx, ctx.worker.pubsub.subscribe_shard, args)
 
 

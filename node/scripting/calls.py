@@ -164,7 +164,7 @@ class Calls:
         if not keys:
             return
         try:
-            self._worker.cluster.redirect(self.client, command, keys)
+            self._worker.cluster.redirect(self.client, command, argv, keys)
         except ReplyError as refusal:
             raise _in_script_words(refusal, command) from None
         slot = key_slot(keys[0])

@@ -263,7 +263,7 @@ class Blocking:
         row, _ = self._worker.resolve(waiter.argv)
         session.asking = waiter.asking
         try:
-            self._worker.cluster.redirect(session, row, [key for _, key in waiter.keys])
+            self._worker.cluster.redirect(session, row, waiter.argv, [key for _, key in waiter.keys])
         except ReplyError as refusal:
             said = refusal.with_traceback(None)
             return said if said.text.startswith(_REDIRECTED) else None

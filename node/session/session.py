@@ -296,7 +296,7 @@ class Session(Client):
         if not keys:
             return
         try:
-            self.worker.cluster.redirect(self, command, keys)
+            self.worker.cluster.redirect(self, command, argv, keys)
         except ReplyError:
             if command.name == "exec":
                 self.leave_transaction()
@@ -332,6 +332,13 @@ class Session(Client):
         if command.name == "exec":
             return any(row.is_write for row, _ in self.queue or ())
         return command.is_write
+
+    def is_judged_as_write(self, command: Command, argv: list[bytes]) -> bool:
+        """Whether a cluster that is down, or a replica asked to read, refuses it as a write: also scripts
+        that say how they are, and not that they do not write. Those that say nothing are judged by what they
+        call."""
+        declared = None if command.name == "exec" else self._declared(command, argv)
+        return self._may_write(command) if declared is None else "no-writes" not in declared
 
     def _waits_with_writes(self, command: Command, argv: list[bytes]) -> bool:
         """Whether CLIENT PAUSE WRITE concerns it: scripts too, unless they declare that they do not write."""

@@ -52,10 +52,14 @@ class Scene:
         self.session = SimpleNamespace(
             db=Keys(), config=self.config, readonly=False, asking=False, queue=None
         )
+        self.session.is_judged_as_write = lambda row, argv: (
+            any(queued.is_write for queued, _ in self.session.queue) if row.name == "exec" else row.is_write
+        )
 
     def ask(self, command: str, *keys: bytes) -> str:
         try:
-            redirection.check(self.coordinator, self.session, TABLE[command], list(keys))
+            argv = [command.encode(), *keys]
+            redirection.check(self.coordinator, self.session, TABLE[command], argv, list(keys))
         except ReplyError as error:
             return error.text
         return "here"
