@@ -193,14 +193,14 @@ async def test_in_the_middle_of_a_command_messages_count_and_nothing_changes(ben
     assert member.coordinator.topology.slots[slot] is None
     assert bench.states()[slot] == SLOT_SERVED
     session, row = bench.worker.internal_session(), TABLE["get"]
-    member.redirect(session, row, [b"k"])
+    member.redirect(session, row, [b"GET", b"k"], [b"k"])
     assert bench.db.exists(b"k")
     assert member.coordinator.is_interrupted, "it does not become primary now"
     while bench.states()[slot] == SLOT_SERVED or bench.db.exists(b"k"):
         await asyncio.sleep(0)
     assert not member.coordinator.is_interrupted
     with pytest.raises(ReplyError, match="CLUSTERDOWN"):
-        member.redirect(session, row, [b"k"])
+        member.redirect(session, row, [b"GET", b"k"], [b"k"])
 
 
 @in_loop
