@@ -34,9 +34,10 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RunningCluster]:
-    with cluster_of(
-        3, replicas=1, node_timeout=NODE_TIMEOUT, cluster_manual_failover_timeout=30_000
-    ) as formed:
+    """One of three primaries is Valkey's: it knows nothing of witnesses."""
+    kinds = ("shoal", "shoal", "valkey", "shoal", "shoal", "shoal")
+    settings = {"kind": kinds, "node_timeout": NODE_TIMEOUT, "cluster_manual_failover_timeout": 30_000}
+    with cluster_of(3, replicas=1, **settings) as formed:
         yield formed
 
 
@@ -49,12 +50,16 @@ def counting(node: Server, key: str, seconds: float) -> Iterator[Resp]:
         yield caller
 
 
+def of_ours(cluster: RunningCluster) -> list[Server]:
+    return [node for node in cluster.primaries if node.kind == "shoal"]
+
+
 def key_of(cluster: RunningCluster, node: Server) -> str:
     return next(key for key in (f"key:{n}" for n in range(1000)) if cluster.owner_of(key) is node)
 
 
 def test_a_script_that_runs_long_is_no_failure(cluster: RunningCluster) -> None:
-    busy, witness = cluster.primaries[:2]
+    busy, witness = of_ours(cluster)
     owners = cluster.slot_owners(witness)
     with counting(busy, key_of(cluster, busy), LONG) as caller:
         while caller.silent():
@@ -66,7 +71,7 @@ def test_a_script_that_runs_long_is_no_failure(cluster: RunningCluster) -> None:
 
 
 def test_a_manual_failover_waits_for_the_end_of_a_script(cluster: RunningCluster) -> None:
-    busy = cluster.primaries[0]
+    busy = of_ours(cluster)[0]
     (heir,) = cluster.replicas_of(busy)
     key = key_of(cluster, busy)
     with counting(busy, key, 0.7) as caller:
@@ -80,7 +85,7 @@ def test_a_manual_failover_waits_for_the_end_of_a_script(cluster: RunningCluster
 
 
 def test_a_script_does_not_notice_that_its_worker_was_replaced(cluster: RunningCluster) -> None:
-    busy, witness = cluster.primaries[:2]
+    busy, witness = of_ours(cluster)
     (heir,) = cluster.replicas_of(busy)
     key = key_of(cluster, busy)
     with counting(busy, key, 0.7) as caller:
@@ -97,13 +102,15 @@ def test_a_script_does_not_notice_that_its_worker_was_replaced(cluster: RunningC
 
 
 def test_a_busy_primary_gives_its_vote(cluster: RunningCluster) -> None:
-    """Of three primaries two must vote: the busy one is needed."""
-    busy, dead, witness = cluster.primaries
+    """Of three primaries two must vote: the busy one, and the one that hears of the death by a plain FAIL."""
+    busy, dead = of_ours(cluster)
+    (valkey,) = [node for node in cluster.primaries if node.kind == "valkey"]
     (heir,) = cluster.replicas_of(dead)
     dead_id = cluster.id_of(dead)
     with counting(busy, key_of(cluster, busy), 1.0) as caller:
         dead.kill()
-        assert witness.run("CLUSTER", "WITNESS", "DEAD", dead_id) == OK
+        assert heir.run("CLUSTER", "WITNESS", "DEAD", dead_id) == OK
         eventually(lambda: "master" in cluster.line_of(heir).flags, "the heir was voted for", timeout=5)
         assert caller.silent()
         caller.read()
+    assert f"FAIL message received from {cluster.id_of(heir)}" in valkey.log
