@@ -124,12 +124,13 @@ class Writers:
     def __enter__(self) -> Writers:
         for process, result in zip(self._processes, self._results, strict=True):
             process.start()
-            assert result.recv() == "ready"
+            assert result.poll(JOIN_SECONDS) and result.recv() == "ready"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for process, result in zip(self._processes, self._results, strict=True):
+            assert result.poll(JOIN_SECONDS), "the writer has died"
             self.accounts.append(result.recv())
             process.join(JOIN_SECONDS)
 
