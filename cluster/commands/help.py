@@ -50,6 +50,8 @@ HELP = [
     "MIGRATESLOTS SLOTSRANGE <first> <last> [<first> <last> ...] NODE <node-id>",
     "             [SLOTSRANGE ... NODE <node-id> ...]",
     "    Move whole slots at once, while they are served, to another primary.",
+    "MIGRATION (IMPORT <first> <last> [<first> <last> ...]|STATUS (ID <id>|ALL)|CANCEL (ID <id>|ALL))",
+    "    Let whole slots of another primary move here; what becomes of such moves; end them.",
     "MYID",
     "    The id of this node.",
     "MYSHARDID",

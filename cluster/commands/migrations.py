@@ -30,7 +30,7 @@ _BETWEEN_ENDS = ("snapshot-eof", "request-pause", "paused", "request-failover", 
 @cluster_command("cluster|migrateslots")
 def migrateslots(member: Member, ctx: Any, args: list[bytes]) -> str:
     """MIGRATESLOTS (SLOTSRANGE first last [first last ...] NODE node-id) ..."""
-    _check_can_start(member)
+    check_can_start(member)
     exporting = member.migrations.exporting()
     moves: list[tuple[list[Range], Node]] = []
     wanted = NO_SLOTS
@@ -38,10 +38,10 @@ def migrateslots(member: Member, ctx: Any, args: list[bytes]) -> str:
     while position < len(args):
         if args[position].upper() != b"SLOTSRANGE":
             raise errors.SYNTAX
-        ranges, owner, position = _parse_ranges(args, position + 1, member.coordinator.topology.slots)
+        ranges, owner, position = parse_ranges(args, position + 1, member.coordinator.topology.slots)
         if owner is not member.coordinator.myself:
             raise ReplyError("ERR Slots are not served by this node.")
-        slots = _slots_of(ranges)
+        slots = slots_of(ranges)
         for slot in members(slots & exporting):
             raise ReplyError(f"ERR I am already migrating slot {slot}.")
         if slots & wanted:
@@ -98,7 +98,7 @@ def syncslots(member: Member, ctx: Any, args: list[bytes]) -> Any:
 def _establish(member: Member, ctx: Any, args: list[bytes]) -> str:
     """ESTABLISH SOURCE node-id NAME name SLOTSRANGE first last [first last ...], in any order."""
     if not ctx.obeyed:
-        _check_can_start(member)
+        check_can_start(member)
     source: Node | None = None
     owner: Node | None = None
     name = b""
@@ -117,8 +117,8 @@ def _establish(member: Member, ctx: Any, args: list[bytes]) -> str:
                 source = _source(member, value)
         elif word == b"SLOTSRANGE" and not ranges:
             owners = None if ctx.obeyed else member.coordinator.topology.slots
-            ranges, owner, position = _parse_ranges(args, position + 1, owners)
-            if member.migrations.importing() & _slots_of(ranges):
+            ranges, owner, position = parse_ranges(args, position + 1, owners)
+            if member.migrations.importing() & slots_of(ranges):
                 raise ReplyError("ERR Slot is already being imported on the target by a different migration")
         else:
             raise errors.SYNTAX
@@ -157,7 +157,7 @@ def _finish(member: Member, args: list[bytes]) -> str:
 # --- arguments
 
 
-def _check_can_start(member: Member) -> None:
+def check_can_start(member: Member) -> None:
     topology = member.coordinator.topology
     if not topology.myself.is_primary:
         raise ReplyError("ERR Slot migration can only be used on primary nodes.")
@@ -167,7 +167,7 @@ def _check_can_start(member: Member) -> None:
         raise ReplyError("ERR Slots are being manually migrated")
 
 
-def _parse_ranges(
+def parse_ranges(
     args: Sequence[bytes], position: int, owners: Sequence[Node | None] | None
 ) -> tuple[list[Range], Node | None, int]:
     """Pairs of slots from `position` on, up to what is no number, and where that is. All must belong to one
@@ -207,7 +207,7 @@ def _owner(owners: Sequence[Node | None], first: int, last: int, expected: Node 
     return expected
 
 
-def _slots_of(ranges: Sequence[Range]) -> int:
+def slots_of(ranges: Sequence[Range]) -> int:
     slots = NO_SLOTS
     for first, last in ranges:
         slots |= from_range(first, last)

@@ -148,7 +148,7 @@ class ExportJob(Job):
         number. `pause`: the time limit of a manual failover, in ms."""
         if self.state is not State.WAITING_TO_PAUSE or 0 <= limit < unsent:
             return []
-        self.held_until = now + pause * PAUSE_FACTOR
+        self.held_until, self.paused_at = now + pause * PAUSE_FACTOR, now
         return [
             Log(
                 "notice",

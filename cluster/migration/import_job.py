@@ -136,6 +136,11 @@ class ImportJob(Job):
         self.source = ""
         return [self.change(State.OCCURRING_ON_PRIMARY, now), Hangup()]
 
+    def cancel(self, now: int) -> list[Effect]:
+        """As `fail`, at the operator's wish. The source hears of it by the connection's end."""
+        said = self.ended(now, State.CANCELLED, "Cancelled due to user request")
+        return [*said, Hangup(), Dismiss(told=True), self._finish()]
+
     def fail(self, message: str, now: int) -> list[Effect]:
         """As a primary: the replicas hear of it behind the last key that goes."""
         return [*self.ended(now, State.FAILED, message), Hangup(), Dismiss(told=True), self._finish()]

@@ -70,6 +70,8 @@ class Job:
         """What the snapshot's child had to copy."""
         self.sent = 0
         """Bytes that were handed to the connection."""
+        self.paused_at = 0
+        """When writes were first held."""
         self.unsent = 0
         """Bytes that wait for the target."""
 

@@ -21,6 +21,7 @@ from cluster.migration.export_job import ExportJob
 from cluster.migration.exporter import Exporter
 from cluster.migration.import_job import ImportJob
 from cluster.migration.importer import Importer
+from cluster.migration.invitations import Invitations
 from cluster.migration.job import Job
 from cluster.slots import NO_SLOTS
 from cluster.topology.node import Node
@@ -40,6 +41,7 @@ class Migrations:
         self.jobs: list[Job] = []
         """The latest first."""
         self._ends: dict[Job, Exporter | Importer] = {}
+        self.invitations = Invitations(worker)
         self._allowance = Allowance()
         self._bandwidth_changed(worker.config.slot_migration_max_bandwidth)
         worker.config.on_change("slot-migration-max-bandwidth", self._bandwidth_changed)
@@ -104,6 +106,9 @@ class Migrations:
         room = self._worker.anteroom.open(name.encode(), ranges)
         self._ends[job] = Importer(self._worker, job, room, link, self._perform)
         self._perform(job, job.begun())
+        invitation = self.invitations.answered(job)
+        if invitation is not None and invitation.cancelled:
+            self.cancel_one(job)
         return job
 
     def track(self, name: str, ranges: Ranges) -> None:
@@ -130,6 +135,10 @@ class Migrations:
         for job in self._exports():
             self._perform(job, job.cancel(self._now))
 
+    def cancel_one(self, job: ExportJob | ImportJob) -> None:
+        """CLUSTER MIGRATION CANCEL: give up this one."""
+        self._perform(job, job.cancel(self._now))
+
     # --- what happens
 
     def tick(self) -> None:
@@ -147,6 +156,7 @@ class Migrations:
             elif isinstance(job, ImportJob):
                 self._take_if_granted(job)
         most = self._worker.config.cluster_slot_migration_log_max_len
+        self.invitations.tick(timeout, most)
         for old in reversed(self.jobs):
             if len(self.jobs) <= most:
                 break
@@ -211,6 +221,7 @@ class Migrations:
 
     def stop(self) -> None:
         """The worker ends."""
+        self.invitations.stop()
         for end in list(self._ends.values()):
             end.close()
 

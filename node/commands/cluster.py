@@ -32,6 +32,7 @@ COMMANDS = group(
         Command("links",                 "7.0.0",  2, "stale",                        varies="output"),
         Command("meet",                  "3.0.0", -4, "admin stale no_async_loading"),
         Command("migrateslots",          "9.0.0", -4, "admin stale no_async_loading"),
+        Command("migration",             "8.4.0", -4, "admin stale no_async_loading"),
         Command("myid",                  "3.0.0",  2, "stale"),
         Command("myshardid",             "7.2.0",  2, "stale",                        varies="output"),
         Command("nodes",                 "3.0.0",  2, "stale",                        varies="output"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -16,7 +17,7 @@ import redis
 from cluster.slot_tags import tag_of
 from tests.harness.resp import Error
 from tests.harness.servers import Server
-from tests.harness.slot_moves import OK, Pair, moving_pair
+from tests.harness.slot_moves import ENDED, OK, Pair, jobs, moving_pair
 from tests.harness.wait import eventually
 
 PAIRS = {
@@ -209,6 +210,67 @@ def test_several_moves_at_once(pair: Pair) -> None:
     for slot in slots:
         eventually(lambda slot=slot: pair.owns(pair.target, slot), "the target owns it")
         assert pair.target.run("GET", tagged(slot, "k")) == b"%d" % slot
+
+
+def statuses(node: Server, *which: bytes | str) -> list[dict[bytes, Any]]:
+    rows = node.run("CLUSTER", "MIGRATION", "STATUS", *which)
+    return [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+
+
+def test_a_move_that_its_target_asks_for(pair: Pair) -> None:
+    """CLUSTER MIGRATION, as in Redis 8.4."""
+    if pair.target.kind == "valkey":
+        pytest.skip("Valkey has no CLUSTER MIGRATION")
+    assert pair.source.run("SET", tagged(650, "k"), "v") == OK
+    pair.hold("pause", True)
+    name = pair.target.run("CLUSTER", "MIGRATION", "IMPORT", 650, 651, 653, 653)
+    assert isinstance(name, bytes) and len(name) == 40
+    eventually(lambda: statuses(pair.target, "ID", name)[0][b"state"] == b"receiving-snapshot", "it begins")
+    (status,) = statuses(pair.target, "ID", name)
+    assert (status[b"slots"], status[b"operation"], status[b"end_time"]) == (b"650-651 653", b"import", 0)
+    ends = {pair.cluster.id_of(node).encode() for node in (pair.source, pair.target)}
+    assert {status[b"source"], status[b"dest"]} == ends
+    again = pair.target.run("CLUSTER", "MIGRATION", "IMPORT", 651, 651)
+    assert isinstance(again, Error) and "in progress" in again.text
+    assert pair.target.run("CLUSTER", "MIGRATION", "CANCEL", "ID", name) == 1
+    assert pair.target.run("CLUSTER", "MIGRATION", "CANCEL", "ALL") == 0
+    assert statuses(pair.target, "ID", name)[0][b"state"] == b"canceled"
+    eventually(lambda: all(job[b"state"] in ENDED for job in jobs(pair.source)), "the source hears of it")
+    eventually(lambda: pair.target.run("CLUSTER", "COUNTKEYSINSLOT", 650) == 0, "nothing is left of it")
+    pair.hold("pause", False)
+    name = pair.target.run("CLUSTER", "MIGRATION", "IMPORT", 650, 651)
+    eventually(lambda: statuses(pair.target, "ID", name)[0][b"state"] == b"completed", "it moves")
+    assert name in [status[b"id"] for status in statuses(pair.target, "ALL")]
+    assert pair.target.run("GET", tagged(650, "k")) == b"v"
+    eventually(lambda: jobs(pair.source)[0][b"state"] == b"success", "the source knows")
+    if pair.source.kind != "valkey":
+        status = statuses(pair.source, "ID", jobs(pair.source)[0][b"name"])[0]
+        assert (status[b"operation"], status[b"state"]) == (b"migrate", b"completed")
+        assert 0 <= status[b"write_pause_ms"] < 5000 <= status[b"end_time"]
+
+
+def test_what_cannot_be_asked_for(pair: Pair) -> None:
+    if pair.target.kind == "valkey":
+        pytest.skip("Valkey has no CLUSTER MIGRATION")
+
+    def refusal(*args: str | int) -> str:
+        reply = pair.target.run("CLUSTER", "MIGRATION", *args)
+        assert isinstance(reply, Error), reply
+        return reply.text
+
+    assert refusal("IMPORT", 16000, 16001) == "ERR this node is already the owner of the slot range"
+    assert "wrong number of arguments" in refusal("IMPORT", 1)
+    assert "wrong number of arguments" in refusal("STATUS", "ID")
+    assert refusal("STATUS", "SOME") == refusal("DANCE", "ALL") == "ERR unknown argument"
+    assert "Invalid or out of range slot" in refusal("IMPORT", 1, 16384)
+    assert refusal("IMPORT", 1, "x") == "ERR Invalid or out of range slot"
+    assert statuses(pair.target, "ID", "f" * 40) == []
+    with pair.source.resp() as insider:
+        assert insider.command("CONFIG", "SET", "requirepass", "secret") == OK
+        name = pair.target.run("CLUSTER", "MIGRATION", "IMPORT", 660, 661)
+        eventually(lambda: statuses(pair.target, "ID", name)[0][b"state"] == b"failed", "it may not ask")
+        assert statuses(pair.target, "ID", name)[0][b"last_error"].startswith(b"NOAUTH")
+        assert insider.command("CONFIG", "SET", "requirepass", "") == OK
 
 
 def test_clients_notice_nothing(pair: Pair) -> None:

@@ -60,6 +60,11 @@ cluster migrateslots: Starts to move ranges of slots to another node.
     time      O(N)
     syntax    migration-group=(slotsrange-token=SLOTSRANGE, range=(start-slot end-slot) ... node-token=NODE,
               node-id) ...
+cluster migration: Starts, shows and cancels migrations of whole slots, asked for by their new owner.
+    time      O(N)
+    syntax    subcommand=(import=(IMPORT range=(start-slot end-slot) ...) |
+              cancel=(CANCEL which=(ID task-id:string | ALL)) |
+              status=(STATUS which=(ID task-id:string | ALL)))
 cluster myid: Shows this node's id.
     time      O(1)
 cluster myshardid: Shows the id of this node's shard.
