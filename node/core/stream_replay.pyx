@@ -38,6 +38,7 @@ cdef class StreamReplay(Replay):
     cdef const char* base         # what is being executed
     cdef size_t recorded          # of this, the trail has so much …
     cdef size_t whole             # … and shall have so much, by now
+    cdef int database             # in which begins what the trail has not got yet
     cdef bint logged              # the command being executed is for the log
     cdef bytearray begun          # of the open transaction, what came before `base`
 
@@ -61,6 +62,7 @@ cdef class StreamReplay(Replay):
         cdef size_t used = 0
         self.base = base
         self.recorded = self.whole = 0
+        self.database = self.client.db.index
         for db in self.client.engine.databases:
             db.shows_expired = True
         try:
@@ -79,10 +81,11 @@ cdef class StreamReplay(Replay):
         if self.whole == self.recorded:
             return 0
         if len(self.begun):
-            self.trail.feed_raw(self.begun, len(self.begun), logged)
+            self.trail.pass_on(self.database, self.begun, len(self.begun), logged)
             self.begun.clear()
-        self.trail.feed_raw(self.base + self.recorded, self.whole - self.recorded, logged)
+        self.trail.pass_on(self.database, self.base + self.recorded, self.whole - self.recorded, logged)
         self.recorded = self.whole
+        self.database = self.client.db.index
         return 0
 
     cdef int perform(self, Request* request) except -1:

@@ -5,6 +5,10 @@ client sent; a command that must be rewritten (relative expiry, random choice) g
 gave to `ctx.propagate`. The stream is handed out in chunks, before the replies of a read leave: first to the log,
 then to the sinks. What only concerns replicas (FOR_REPLICAS) stays out of the log.
 Without readers nothing is recorded and the offset stands still.
+
+A replica passes its primary's stream on, as it came (`pass_on`). What it changes of its own accord, where that is
+allowed, is no part of that stream (`follows`): it goes into the log only, and the log then has to be told the database
+of what follows.
 """
 
 from libc.stdint cimport int64_t
@@ -22,6 +26,7 @@ cdef class Trail:
         self.pending = ReplyWriter()
         self.sinks = []
         self.unlogged = []
+        self.unshared = []
         self.selected_db = -1
 
     def attach(self, sink) -> None:
@@ -63,8 +68,7 @@ cdef class Trail:
             self.collected.append((db, frame[:length], True))
             return 0
         self.select(db)
-        self.pending.raw(frame, length)
-        self.offset += length
+        self.put(frame, length, True)
         return 0
 
     cpdef add(self, int db, list argv):
@@ -79,13 +83,29 @@ cdef class Trail:
         self.select(db)
         self.feed(frame, logged)
 
-    def feed(self, bytes stream not None, bint logged=True) -> None:
-        """Record bytes of a stream as they are: what a replica passes on from its primary."""
-        self.feed_raw(stream, len(stream), logged)
+    cpdef feed(self, bytes stream, bint logged=True):
+        """Record commands that are encoded already."""
+        self.put(stream, len(stream), logged)
 
-    cdef int feed_raw(self, const char* stream, size_t length, bint logged) except -1:
+    cdef int put(self, const char* stream, size_t length, bint logged) except -1:
+        if not self.enabled or (self.follows and (self.log is None or not logged)):
+            return 0
+        if self.follows:
+            self.unshared.append((self.pending.length, length))
+        else:
+            self.offset += length
+            if not logged and self.log is not None:
+                self.unlogged.append((self.pending.length, length))
+        self.pending.raw(stream, length)
+        return 0
+
+    cdef int pass_on(self, int db, const char* stream, size_t length, bint logged) except -1:
+        """Record bytes of our primary's stream, which begin in the database `db`."""
         if not self.enabled:
             return 0
+        if self.selected_db >= 0 and self.log is not None:
+            self.feed(encode_command([b"SELECT", b"%d" % db]))
+        self.selected_db = -1
         if not logged and self.log is not None:
             self.unlogged.append((self.pending.length, length))
         self.pending.raw(stream, length)
@@ -123,21 +143,26 @@ cdef class Trail:
         if self.pending.length == 0:
             return
         chunk = self.pending.take()
+        unlogged, self.unlogged = self.unlogged, []
+        unshared, self.unshared = self.unshared, []
         if self.log is not None:
-            logged = self.without_unlogged(chunk)
+            logged = without(chunk, unlogged)
             if logged:
                 self.log(logged)
-        for sink in tuple(self.sinks):
-            sink(chunk)
+        shared = without(chunk, unshared)
+        if shared:
+            for sink in tuple(self.sinks):
+                sink(shared)
 
-    cdef bytes without_unlogged(self, bytes chunk):
-        if not self.unlogged:
-            return chunk
-        kept = []
-        done = 0
-        for start, length in self.unlogged:
-            kept.append(chunk[done:start])
-            done = start + length
-        kept.append(chunk[done:])
-        self.unlogged = []
-        return b"".join(kept)
+
+cdef bytes without(bytes chunk, list parts):
+    """`chunk` less its `parts`, (start, length) ascending."""
+    if not parts:
+        return chunk
+    kept = []
+    done = 0
+    for start, length in parts:
+        kept.append(chunk[done:start])
+        done = start + length
+    kept.append(chunk[done:])
+    return b"".join(kept)

@@ -8,6 +8,7 @@
     sync_planner.py     when, and for whom together
     replica.py          our side of the talk with a primary, without sockets
     primary_link.py     the socket to our primary, and the spooled snapshot
+    local_keys.py       what clients of a writable replica put there, and what expires of it
     primary_as_client.py  what CLIENT LIST shows of that socket
     roles.py            `worker.replication`: which role this worker has, and changing it
 

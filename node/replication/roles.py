@@ -23,6 +23,7 @@ from node.replication import views
 from node.replication.backlog import Backlog
 from node.replication.failover import Failover
 from node.replication.history import History, is_id
+from node.replication.local_keys import LocalKeys
 from node.replication.peers import Peer
 from node.replication.primary import GETACK, PING, Primary
 from node.replication.primary_link import PrimaryLink
@@ -49,6 +50,7 @@ class Replication:
         self.primary = Primary(worker.config, worker.log, self.history)
         self.synchrony = Synchrony(worker, self.primary)
         self.waits = Waits()
+        self.local_keys = LocalKeys(worker)
         self.failover = Failover(worker, self)
         self.primary_address: tuple[str, int] | None = None
         """Whom we follow; None for a primary."""
@@ -65,10 +67,10 @@ class Replication:
         self._next_ping = 0
         config = worker.config
         config.on_change("repl-backlog-size", self._resize_backlog)
-        for name in ("replica-read-only", "replica-serve-stale-data", "min-replicas-to-write"):
+        for name in ("replica-serve-stale-data", "min-replicas-to-write", "min-replicas-max-lag"):
             config.on_change(name, lambda _: self._set_gates())
-        config.on_change("min-replicas-max-lag", lambda _: self._set_gates())
-        config.on_change("synchronous-replicas", lambda _: self._role_changed())
+        for name in ("replica-read-only", "synchronous-replicas"):
+            config.on_change(name, lambda _: self._role_changed())
         worker.cron_jobs.append(self._cron)
 
     # what it is
@@ -153,6 +155,8 @@ class Replication:
             )
             self.waits.resume_all()
             self._trail.flush()
+            self._trail.follows = True
+            self._trail.selected_db = -1
         self.primary_address = (host, port)
         self._worker.blocking.role_changed()
         self.primary_last_seen = 0
@@ -176,6 +180,8 @@ class Replication:
             f"Setting secondary replication ID to {self.history.second_id}, valid up to offset: "
             f"{self.history.second_offset}. New replication ID is {self.history.id}"
         )
+        self._trail.flush()
+        self._trail.follows = False
         self._trail.selected_db = -1
         self.primary.disconnect_all()
         self._worker.choose_expiry()
@@ -184,6 +190,8 @@ class Replication:
 
     def _role_changed(self) -> None:
         self.synchrony.follow_role(self.role == "master")
+        writable = self.role == "slave" and not self._worker.config.replica_read_only
+        self.local_keys.follow_role(writable_replica=writable)
         self._set_gates()
 
     def _set_gates(self) -> None:
