@@ -88,7 +88,7 @@ class Coordinator:
         if config_text:
             topology = parse_config(config_text, now, new_id, tls=settings.tls_cluster)
         else:
-            topology = Topology(Node(new_id(), flag.PRIMARY, new_id(), now))
+            topology = Topology(Node(new_id(), flag.PRIMARY, new_id()))
         self._state = State(settings, facts, random, topology, now)
 
     # --- what the shell may look at, but not change

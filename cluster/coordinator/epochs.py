@@ -18,7 +18,7 @@ def learn_epochs(state: State, sender: Node, header: Header) -> None:
     state.topology.current_epoch = max(state.topology.current_epoch, header.current_epoch)
     if header.config_epoch > sender.config_epoch:
         sender.config_epoch = header.config_epoch
-        state.save_later(sync=bool(sender.slots))
+        state.save_later(sync=True, soon=not sender.slots)
 
 
 def bump_without_consensus(state: State) -> bool:

@@ -7,8 +7,8 @@ other data coming either, is first blamed on the link, which is replaced once.
 
 A heartbeat carries gossip about a tenth of the nodes, at least three, picked at random, and about every
 node the sender holds for PFAIL: so within twice the node timeout a majority's reports on a dead node
-have most likely reached everybody. Nodes in handshake or without address are not gossiped about, nor
-are those that are disconnected and own nothing.
+have most likely reached everybody. Nodes in handshake are not gossiped about, nor, unless they are PFAIL,
+those without address or that are disconnected and own nothing.
 
 In a large cluster gossip is most of the work, so one choice serves for all heartbeats of a tick. What any
 one receiver hears is as random as it was: it gets a message of this node once in many ticks. Only while
@@ -81,8 +81,7 @@ def _some_nodes(state: State) -> list[Node]:
 
 
 def _suspects(state: State) -> list[Node]:
-    unfit = flag.HANDSHAKE | flag.NOADDR
-    return [node for node in state.topology.members if node.timed_out and not node.flags & unfit]
+    return [node for node in state.topology.members if node.timed_out and not node.in_handshake]
 
 
 def _describe(node: Node, tls: bool) -> Gossip:
@@ -120,7 +119,7 @@ def keep_links(state: State) -> list[Node]:
     for node in state.topology.members:
         if node.flags & (flag.MYSELF | flag.NOADDR):
             continue
-        if node.flags & flag.HANDSHAKE and state.now - node.created_at > handshake_timeout(state):
+        if node.flags & flag.HANDSHAKE and state.now - node.met_at > handshake_timeout(state):
             expired.append(node)
         elif node.link is None:
             state.open_link(node)
@@ -146,11 +145,11 @@ def needing_attention(state: State) -> list[Node]:
     other is due."""
     recent = state.now - state.settings.node_timeout // 2
     awaited = state.manual.replica
-    unreachable = flag.MYSELF | flag.HANDSHAKE | flag.NOADDR
+    strange = flag.MYSELF | flag.HANDSHAKE
     return [
         node
         for node in state.topology.members
-        if (node.ping_sent or node.pong_received < recent or node is awaited) and not node.flags & unreachable
+        if (node.ping_sent or node.pong_received < recent or node is awaited) and not node.flags & strange
     ]
 
 

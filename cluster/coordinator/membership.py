@@ -9,7 +9,8 @@ comes from a node known already, the handshake only served to learn its new addr
 A node learns its own IP from the socket on which a MEET (or, while it has none, a ping) arrives, unless
 one is configured; others learn its address from its pings' header and socket. A node that was forgotten
 is not taken back from gossip for a minute, the time to tell all others to forget it; nodes that read
-extensions pass this on.
+extensions pass this on. Who is introduced again meanwhile may stay where that was done, and the others
+take it back after the minute.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def finish_handshake(state: State, node: Node, known: Node | None, header: Heade
         remove_node(state, node)
         return None
     state.topology.rename_node(node, header.sender)
+    state.forgotten.pop(node.id, None)
     state.log("debug", f"Handshake with node {node.id} completed.")
     node.flags &= ~flag.HANDSHAKE
     node.flags |= header.flags & (flag.PRIMARY | flag.REPLICA)
@@ -85,6 +87,7 @@ def lose_address(state: State, node: Node) -> None:
     state.log("debug", f"PONG contains mismatching sender ID. About node {node.id}")
     _set_address(node, "", (0, 0), 0)
     node.flags |= flag.NOADDR
+    node.ping_sent = node.ping_sent or state.now  # If it does not come forward it is held for dead in time.
     state.drop_link(node)
     state.save_later()
 
@@ -131,7 +134,7 @@ def learn_node(state: State, gossip: Gossip) -> None:
     """Add a node that a known node told about, unless it was forgotten lately."""
     if gossip.flags & (flag.NOADDR | flag.HANDSHAKE) or is_forgotten(state, gossip.id):
         return
-    node = Node(gossip.id, gossip.flags & GOSSIPED_FLAGS, state.new_id(), state.now)
+    node = Node(gossip.id, gossip.flags & GOSSIPED_FLAGS, state.new_id())
     _set_address(node, gossip.ip, client_ports(state, gossip), gossip.bus_port)
     state.topology.add_node(node)
     state.welcome()
@@ -168,10 +171,13 @@ def forget(state: State, node: Node, ms: int = FORGET_MS) -> None:
 
 
 def take_forgotten(state: State, told: ForgottenNode) -> None:
-    """Another node was told to forget this one; do so too, unless we are it or replicate it."""
+    """Another node was told to forget this one; do so too, unless we are it or replicate it, or it was
+    introduced again since."""
     node = state.topology.nodes.get(told.id)
-    spared = node is None or node is state.myself or node is state.myself.primary
-    if node is not None and not spared and told.ttl > 0:
+    if node is None or node is state.myself or node is state.myself.primary or told.ttl <= 0:
+        return
+    forgotten_at = state.now - FORGET_MS + (told.ttl + 1) * 1000  # `ttl` was rounded down.
+    if node.met_at <= forgotten_at:
         forget(state, node, told.ttl * 1000)
 
 

@@ -29,6 +29,8 @@ def learn_role(state: State, sender: Node, header: Header) -> None:
     if primary is sender:
         return
     if not sender.is_replica:
+        if _is_out_of_date(state, sender, primary, header):
+            return
         _demote(state, sender, primary, header)
     if primary is not None and sender.primary is not primary:
         topology.set_primary(sender, primary)
@@ -49,17 +51,32 @@ def mark_primary(state: State, node: Node) -> None:
     state.todo.update_state = True
 
 
+def _is_out_of_date(state: State, sender: Node, primary: Node | None, header: Header) -> bool:
+    """Whether a primary with slots was still a replica when it said so: it sent this before its promotion.
+
+    Its messages come over two connections, and may overtake each other. A primary loses its slots within its
+    shard to a greater epoch only, so an older one must be from before it had them.
+    """
+    if (
+        primary is None
+        or primary.shard_id != sender.shard_id
+        or not sender.slots
+        or sender.config_epoch <= header.config_epoch
+    ):
+        return False
+    state.log(
+        "notice",
+        f"Ignore stale message from {sender.named()} in shard {sender.shard_id}; "
+        f"gossip config epoch: {header.config_epoch}, current config epoch: {sender.config_epoch}",
+    )
+    return True
+
+
 def _demote(state: State, sender: Node, primary: Node | None, header: Header) -> None:
     topology = state.topology
     slots = sender.slots
     if primary is not None and primary.shard_id == sender.shard_id:
-        if sender.config_epoch > header.config_epoch:
-            state.log(
-                "notice",
-                f"Ignore stale message from {sender.named()} in shard {sender.shard_id}; "
-                f"gossip config epoch: {header.config_epoch}, current config epoch: {sender.config_epoch}",
-            )
-        elif primary is not state.myself:
+        if primary is not state.myself:
             topology.assign_slots(primary, slots)
             mark_primary(state, primary)
             primary.config_epoch = max(primary.config_epoch, header.config_epoch)

@@ -52,7 +52,7 @@ def apply_claim(state: State, claimer: Node, epoch: int, slots: int) -> None:
         topology.assign_slots(claimer, won)
         for slot in members(lost):
             topology.migrating.pop(slot, None)
-        state.save_later(sync=changed_hands)
+        state.save_later(sync=True, soon=not changed_hands)
         state.todo.update_state = True
     if (
         lost

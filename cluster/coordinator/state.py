@@ -78,8 +78,8 @@ class ManualFailover:
 class Todo:
     """What was asked for during the current call."""
 
-    sync: bool = False
-    """Save the configuration now, by fsync."""
+    save: bool = False
+    """Save the configuration in this call."""
     update_state: bool = False
     broadcast_pong: bool = False
     failover: bool = False
@@ -108,6 +108,8 @@ class State:
     """Nodes not to be added again from gossip: id → until when."""
     unsaved: bool = False
     """nodes.conf does not say all it should."""
+    unsynced: bool = False
+    """What it does not say must outlive a power cut."""
     save_at: int = 0
     """No sooner than this is it saved again, unless it is urgent."""
     todo: Todo = field(default_factory=Todo)
@@ -146,10 +148,12 @@ class State:
     def emit(self, effect: Effect) -> None:
         self.effects.append(effect)
 
-    def save_later(self, *, sync: bool = False) -> None:
-        """Write nodes.conf; `sync`: by fsync, before the other effects of this call are performed."""
+    def save_later(self, *, sync: bool = False, soon: bool = False) -> None:
+        """Write nodes.conf; `sync`: by fsync, before the other effects of this call are performed, or else
+        `soon`."""
         self.unsaved = True
-        self.todo.sync |= sync
+        self.unsynced |= sync
+        self.todo.save |= sync and not soon
 
     def welcome(self) -> None:
         """A node has become known."""
@@ -211,10 +215,10 @@ class State:
         if self.topology.touched:
             effects.append(SlotsChanged(self.topology.touched))
             self.topology.touched = 0
-        if self.unsaved and (prompt or self.todo.sync or self.now >= self.save_at):
+        if self.unsaved and (prompt or self.todo.save or self.now >= self.save_at):
             text = format_config(self.topology, tls=self.settings.tls_cluster)
-            effects.insert(0, SaveConfig(text, self.todo.sync))
-            self.unsaved = False
+            effects.insert(0, SaveConfig(text, self.unsynced))
+            self.unsaved = self.unsynced = False
             self.save_at = self.now + len(self.topology.nodes) * SAVE_PAUSE_PER_NODE
         self.todo = Todo()
         return effects

@@ -28,7 +28,6 @@ class Node:
         "_ranges_of",
         "bus_port",
         "config_epoch",
-        "created_at",
         "data_received",
         "fail_reports",
         "fail_time",
@@ -41,6 +40,7 @@ class Node:
         "is_shoal",
         "link",
         "link_created_at",
+        "met_at",
         "orphaned_since",
         "ping_sent",
         "pong_received",
@@ -56,11 +56,12 @@ class Node:
         "witnessed",
     )
 
-    def __init__(self, id: str, flags: int, shard_id: str, now: int) -> None:
+    def __init__(self, id: str, flags: int, shard_id: str, met_at: int = 0) -> None:
         self.id = id
         self.flags = flags
         self.shard_id = shard_id
-        self.created_at = now
+        self.met_at = met_at
+        """When somebody introduced it by MEET; 0 if it became known otherwise."""
         self.ip = ""
         """"" if unknown."""
         self.tcp_port = 0

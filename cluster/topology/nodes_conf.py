@@ -101,7 +101,7 @@ def parse_config(text: str, now: int, new_id: Callable[[], str], *, tls: bool = 
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and not line.startswith("vars ")
     ]
-    topology = _create_nodes(lines, now, new_id)
+    topology = _create_nodes(lines, new_id)
     for number, words in lines:
         try:
             _read_node(words, topology, now, tls)
@@ -123,7 +123,7 @@ def parse_config(text: str, now: int, new_id: Callable[[], str], *, tls: bool = 
     return topology
 
 
-def _create_nodes(lines: list[tuple[int, list[str]]], now: int, new_id: Callable[[], str]) -> Topology:
+def _create_nodes(lines: list[tuple[int, list[str]]], new_id: Callable[[], str]) -> Topology:
     nodes: dict[str, Node] = {}
     myself: Node | None = None
     for number, words in lines:
@@ -133,7 +133,7 @@ def _create_nodes(lines: list[tuple[int, list[str]]], now: int, new_id: Callable
             raise ConfigError(number, f"not a node id: {words[0]!r}")
         if words[0] in nodes:
             raise ConfigError(number, f"node {words[0]} appears twice")
-        node = nodes[words[0]] = Node(words[0], 0, new_id(), now)
+        node = nodes[words[0]] = Node(words[0], 0, new_id())
         if "myself" in words[2].split(","):
             if myself is not None:
                 raise ConfigError(number, "a second node is marked as myself")

@@ -3,6 +3,10 @@
 It performs the coordinator's effects as the real shell must, and is itself strict about them: a vote that
 leaves before its epoch is on disk fails the test. Replication is a counter: a primary that may write
 grows its offset, a replica that reaches its primary copies it, at each tick.
+
+It can die in three ways: as a process, which leaves its files; by a power cut, which leaves what was synced;
+with its disk, after which it is a new and empty node. And it can stand still: what reaches it meanwhile,
+its own timer included, comes late and all at once.
 """
 
 from __future__ import annotations
@@ -15,8 +19,11 @@ from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.messages import FailoverAuthAck, Message
 from cluster.coordinator.surroundings import Settings
+from cluster.local_facts import BUS_PORT_OFFSET
 from cluster.slots import SLOT_COUNT, contains, ranges
 from cluster.topology.node import Node
+from tests.simulation.clock import Clock
+from tests.simulation.network import LATENCY
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -32,8 +39,8 @@ class SimulatedMember:
     def __init__(self, world: World, name: str, port: int, node_timeout: int) -> None:
         self.world = world
         self.name = name
-        self.settings = Settings(port=port, bus_port=port + 10000, node_timeout=node_timeout)
-        self.bus_port = port + 10000
+        self.settings = Settings(port=port, bus_port=port + BUS_PORT_OFFSET, node_timeout=node_timeout)
+        self.clock = Clock(world)
         self.life = 0
         self.alive = False
         self.paused = False
@@ -54,6 +61,7 @@ class SimulatedMember:
         """Start, or start again from what is on disk; data is gone unless this member is a primary."""
         self.life += 1
         self.alive, self.paused = True, False
+        self.clock.restart()
         self.backlog.clear()
         self.connections: dict[int, object] = {}
         self.last_accepted = 0
@@ -67,33 +75,50 @@ class SimulatedMember:
         self.paused_at: int | None = None
         """Offset at which writes were last paused for a manual failover."""
         dice = random.Random(f"{self.world.seed}/{self.name}/{self.life}")
-        self.coordinator = Coordinator(self.settings, self, dice, self.world.now, self.written or None)
-        self.last_vote = self.coordinator.topology.last_vote_epoch
-        self.last_epoch = 0
-        self.last_id = self.coordinator.myself.id
+        self.coordinator = Coordinator(self.settings, self, dice, self.clock.now, self.written or None)
         life = self.life
         self.run(life, lambda c, now: c.start(now))
         self.world.after(dice.randrange(TICK), lambda: self._tick(life))
 
-    def crash(self, *, power_cut: bool = False) -> None:
+    def crash(self, *, power_cut: bool = False, disk_lost: bool = False) -> None:
         """The process dies and its connections with it.
 
-        At a power cut nobody is told, and of nodes.conf what was not synced is lost.
+        At a power cut nobody is told, and of nodes.conf what was not synced is lost; with the disk, all is.
         """
-        if power_cut:
+        if disk_lost:
+            self.saved = ""
+            self.keys.clear()
+        if power_cut or disk_lost:
             self.written = self.saved
             self.connections.clear()
+        else:
+            for member in self.world.living:
+                if member.following == self.settings.port and self.world.network.carries(self, member):
+                    member.stream_ends()
         for link in list(self.connections):
             self.world.network.close(self, link)
         self.alive = False
+
+    def stream_ends(self) -> None:
+        """As a replica: the primary's process has ended, and the connection to it with it."""
+
+        def note() -> None:
+            self.link_up = False
+            self.run(life, Coordinator.wake)
+
+        life = self.life
+        self.world.after(self.world.random.randint(*LATENCY), note)
 
     def pause(self) -> None:
         """Everything that reaches this member waits, as under SIGSTOP."""
         self.paused = True
 
     def resume(self) -> None:
+        """All that waited comes at once, the timer first or last."""
         self.paused = False
         waiting, self.backlog = self.backlog, []
+        timer_at = self.world.random.choice([0, len(waiting)])
+        waiting.insert(timer_at, lambda: self.run(self.life, Coordinator.tick))
         for call in waiting:
             call()
 
@@ -106,25 +131,30 @@ class SimulatedMember:
         if self.paused:
             self.backlog.append(lambda: self.run(life, call))
             return
-        self.perform(call(self.coordinator, self.world.now))
+        self.perform(call(self.coordinator, self.clock.now))
         self.world.invariants.check(self)
 
     def take(self, message: Message, link: int) -> None:
-        self.run(self.life, lambda c, now: c.step(message, LinkInfo(link, IP, IP), now))
+        if self.paused:
+            self.backlog.append(lambda: self.take(message, link))
+        elif self.alive:
+            effects = self.coordinator.step(message, LinkInfo(link, IP, IP), self.clock.now)
+            self.perform(effects)
+            self.world.invariants.check(self, message.header.sender)
 
     def _tick(self, life: int) -> None:
         if not self.alive or life != self.life:
             return
-        self.world.after(TICK, lambda: self._tick(life))
+        self.world.after(round(TICK / self.clock.rate), lambda: self._tick(life))
         if not self.paused:
             self._replicate()
-            self.run(life, lambda c, now: c.tick(now))
+            self.run(life, Coordinator.tick)
 
     def _wake(self, at: int, life: int) -> None:
-        self.world.at(at, lambda: self.run(life, lambda c, now: c.wake(now)))
+        self.world.at(self.clock.world_time(at), lambda: self.run(life, Coordinator.wake))
 
     def _replicate(self) -> None:
-        me, now = self.coordinator.myself, self.world.now
+        me, now = self.coordinator.myself, self.clock.now
         if me.is_primary:
             if self.coordinator.ok and me.slots and now >= self.writes_paused_until:
                 self.offset += self.world.random.randint(0, 50)
@@ -149,6 +179,7 @@ class SimulatedMember:
                     self.written = text
                     if sync:
                         self.saved = text
+                    self.world.invariants.saved(self, synced=sync)
                 case fx.Connect(link, _, bus_port):
                     network.connect(self, link, bus_port)
                 case fx.Disconnect(link):

@@ -380,7 +380,7 @@ def test_a_member_that_moves_is_found(world: World) -> None:
     world.kill("p2r0")
     member = world["p2r0"]
     del world.by_port[member.settings.port]
-    member.settings.port, member.settings.bus_port, member.bus_port = 7999, 17999, 17999
+    member.settings.port, member.settings.bus_port = 7999, 17999
     world.by_port[7999] = member
     world.run(5)
     world.restart("p2r0")

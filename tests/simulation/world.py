@@ -13,17 +13,20 @@ from collections.abc import Callable
 from itertools import count
 
 from cluster.slots import SLOT_COUNT
-from tests.simulation.invariants import Invariants, disagreement
+from tests.simulation.invariants import Agreement, Invariants
 from tests.simulation.network import Network
 from tests.simulation.simulated_member import IP, SimulatedMember
 
 BIRTH = 1_700_000_000_000
 NODE_TIMEOUT = 2000
+FORMING = 60
+"""Seconds that forming a cluster, and each step of it, may take."""
 
 
 class World:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, node_timeout: int = NODE_TIMEOUT) -> None:
         self.seed = seed
+        self.node_timeout = node_timeout
         self.random = random.Random(seed)
         self.now = BIRTH
         self.events: list[tuple[int, int, Callable[[], object]]] = []
@@ -31,8 +34,12 @@ class World:
         self.story: deque[str] = deque(maxlen=60)
         self.network = Network(self)
         self.invariants = Invariants()
+        self._agreement = Agreement()
+        self._laggard: SimulatedMember | None = None
         self.members: dict[str, SimulatedMember] = {}
         self.by_port: dict[int, SimulatedMember] = {}
+        self.lost: dict[str, str] = {}
+        """Ids that went with a disk → name."""
         print(f"seed {seed}")
 
     # --- time
@@ -53,6 +60,10 @@ class World:
         if not self._run_until(start + int(within * 1000), condition):
             raise AssertionError(self.report(f"not within {within} s: {what}"))
         return (self.now - start) / 1000
+
+    def comes(self, condition: Callable[[], bool], within: float) -> bool:
+        """Let time pass until `condition` holds, for `within` seconds at most; returns whether it does."""
+        return self._run_until(self.now + int(within * 1000), condition)
 
     def _run_until(self, end: int, condition: Callable[[], bool]) -> bool:
         look_at = self.now
@@ -80,7 +91,7 @@ class World:
 
     def add_member(self, name: str, port: int | None = None) -> SimulatedMember:
         port = port or 7001 + len(self.members)
-        member = SimulatedMember(self, name, port, NODE_TIMEOUT)
+        member = SimulatedMember(self, name, port, self.node_timeout)
         self.members[name] = self.by_port[port] = member
         return member
 
@@ -113,27 +124,36 @@ class World:
             self.add_member(follower)
         for member in list(self.members.values())[1:]:
             self.command(member.name, "meet", IP, 7001, 17001)
-        everybody = len(self.members)
-        self.until(
-            lambda: all(self._knows(member, everybody) for member in self.members.values()),
-            "everybody knows everybody",
-            20,
-        )
+        self.until(self.all_are_known, "everybody knows everybody", FORMING)
         for follower, primary in followers:
             self.command(follower, "replicate", self.id_of(primary))
-        self.settle(20)
+        self.settle(FORMING)
         self.until(lambda: all(self.members[name].link_up for name, _ in followers), "replicas in sync", 5)
 
-    def _knows(self, member: SimulatedMember, number: int) -> bool:
-        nodes = member.coordinator.topology.nodes.values()
-        return len(nodes) == number and not any(node.in_handshake for node in nodes)
+    def all_are_known(self) -> bool:
+        """Whether everybody knows everybody."""
+
+        def knows_all(member: SimulatedMember) -> bool:
+            nodes = member.coordinator.topology.nodes.values()
+            return len(nodes) == len(self.members) and not any(node.in_handshake for node in nodes)
+
+        return self.all_living(knows_all)
+
+    def all_living(self, condition: Callable[[SimulatedMember], bool]) -> bool:
+        """Whether it holds for all living members. Asked often, so it begins with whom it failed for last."""
+        if self._laggard is not None and self._laggard.alive and not condition(self._laggard):
+            return False
+        self._laggard = next((member for member in self.living if not condition(member)), None)
+        return self._laggard is None
 
     # --- faults
 
-    def kill(self, name: str, *, power_cut: bool = False) -> None:
-        self.tell(f"--- kill {name}{' by power cut' if power_cut else ''}")
-        self.members[name].crash(power_cut=power_cut)
-        self.invariants.served.pop(name, None)
+    def kill(self, name: str, *, power_cut: bool = False, disk_lost: bool = False) -> None:
+        how = " by power cut" if power_cut else " and its disk" if disk_lost else ""
+        self.tell(f"--- kill {name}{how}")
+        if disk_lost:
+            self.lost[self.id_of(name)] = name
+        self.members[name].crash(power_cut=power_cut, disk_lost=disk_lost)
 
     def witness_death(self, name: str, to: str) -> None:
         """Somebody beside this member tells another one that its process has ended, be it true or not."""
@@ -155,15 +175,21 @@ class World:
         self.tell(f"--- cut {' | '.join(pairs)}")
         self.network.cuts |= {frozenset(pair.split()) for pair in pairs}
 
+    def silence(self, *pairs: str) -> None:
+        """Of two names, separated by a blank, the second does not hear the first any more."""
+        self.tell(f"--- silence {' | '.join(pairs)}")
+        self.network.one_way |= {(a, b) for a, b in map(str.split, pairs)}
+
     def heal(self) -> None:
         self.tell("--- heal")
         self.network.groups = []
         self.network.cuts = set()
+        self.network.one_way = set()
 
     # --- what a scenario looks for
 
     def disagreement(self) -> str:
-        return disagreement(self.living)
+        return self._agreement.obstacle(self.living)
 
     def settle(self, within: float) -> float:
         """Wait until all living members agree that all is well; returns the seconds it took."""

@@ -7,6 +7,7 @@ import pytest
 from cluster.coordinator import effects as fx
 from cluster.coordinator.messages import Fail, Ping, Pong, Update
 from cluster.slots import from_range, parse_ranges
+from cluster.topology import flags as flag
 from tests.unit.coordinator_rig import Peer, Rig
 
 B = Peer("b", "0-5000", 1)
@@ -194,3 +195,14 @@ def test_giving_away_the_last_slot_by_command_makes_a_replica() -> None:
     rig = Rig(Peer("b", "7", 1), [C, D])
     rig.command("set_slot", "node", 7, C.id)
     assert rig.me.primary is rig.node("c")
+
+
+def test_what_a_new_primary_said_as_a_replica_is_out_of_date() -> None:
+    heir = Peer("2", C.slots, 9)
+    rig = Rig(Peer("1", of="2"), [B, Peer("c"), D, heir])
+    rig.says("c", Ping, replica_of="2" * 40, slots=parse_ranges(C.slots), config_epoch=9, flags=flag.REPLICA)
+    rig.says("2", Ping, replica_of="c" * 40, config_epoch=2, flags=flag.REPLICA)
+    assert rig.logged("Ignore stale message")
+    assert rig.node("2").is_primary
+    assert rig.me.primary is rig.node("2")
+    assert owner(rig, 5001) == "2"

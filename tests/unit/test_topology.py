@@ -17,9 +17,9 @@ SHARD = "5" * 40
 
 @pytest.fixture
 def topology() -> Topology:
-    topology = Topology(Node(ME, flag.PRIMARY, "1" * 40, NOW))
-    topology.add_node(Node(OTHER, flag.PRIMARY, "2" * 40, NOW))
-    topology.add_node(Node(REPLICA, flag.REPLICA, "3" * 40, NOW))
+    topology = Topology(Node(ME, flag.PRIMARY, "1" * 40))
+    topology.add_node(Node(OTHER, flag.PRIMARY, "2" * 40))
+    topology.add_node(Node(REPLICA, flag.REPLICA, "3" * 40))
     topology.assign_slots(topology.nodes[ME], from_range(0, 99))
     topology.assign_slots(topology.nodes[OTHER], from_range(100, 199))
     return topology
@@ -67,7 +67,7 @@ def test_renaming_keeps_the_node(topology: Topology) -> None:
 
 
 def test_a_replica_cycle_does_not_hang() -> None:
-    first, second = Node(ME, flag.REPLICA, SHARD, NOW), Node(OTHER, flag.REPLICA, SHARD, NOW)
+    first, second = Node(ME, flag.REPLICA, SHARD), Node(OTHER, flag.REPLICA, SHARD)
     first.primary, second.primary = second, first
     assert first.owner in (first, second)
 
