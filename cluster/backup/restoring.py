@@ -12,7 +12,7 @@ may be overwritten (`replace`). Keys whose time has passed since stay away.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +58,25 @@ class Restored:
 
 def require_fit(manifest: Manifest, access: Access, layout: Layout, how: How) -> int:
     """How many keys the target holds. Raises OperationError when it does not take this backup."""
-    held = 0
-    for holder in layout.holders:
-        with closing(access.link(holder)) as link:
-            _require_understanding(link, tag_of(lowest(holder.slots, 1)[0]))
-            for database in manifest.databases:
-                _require_database(link, database)
-            held += sum(keys_per_database(link).values())
+    held = examine(access, layout, manifest.databases)
     if held and not (how.replace or how.flush):
         raise OperationError(
             f"the target holds {held} keys",
             "--replace overwrites those of the backup, --flush empties it first",
         )
+    return held
+
+
+def examine(access: Access, layout: Layout, databases: Iterable[int]) -> int:
+    """How many keys the target holds. Raises OperationError when it does not have these databases, or does
+    not understand what we send."""
+    held = 0
+    for holder in layout.holders:
+        with closing(access.link(holder)) as link:
+            for database in databases:
+                _require_database(link, database)
+            _require_understanding(link, tag_of(lowest(holder.slots, 1)[0]))
+            held += sum(keys_per_database(link).values())
     return held
 
 
@@ -79,12 +86,12 @@ def make_ready(libraries: list[bytes], access: Access, layout: Layout, how: How)
     for holder in layout.holders:
         with closing(access.link(holder)) as link:
             if libraries:
-                _restore_functions(link, libraries, policy)
+                restore_functions(link, libraries, policy)
             if how.flush:
                 link.call("FLUSHALL", "SYNC")
 
 
-def _restore_functions(link: NodeLink, libraries: list[bytes], policy: str) -> None:
+def restore_functions(link: NodeLink, libraries: list[bytes], policy: str) -> None:
     reply = link.pipeline([("FUNCTION", "RESTORE", dump_functions(libraries), policy)])[0]
     if isinstance(reply, ErrorReply):
         advice = "--replace overwrites it" if "already exists" in reply.text else ""
@@ -113,7 +120,7 @@ def _require_database(link: NodeLink, database: int) -> None:
             return
     except OperationError as error:
         raise OperationError(
-            f"the backup has keys in database {database}, which {link.address} does not have: {error}"
+            f"there are keys in database {database}, which {link.address} does not have: {error}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from cluster.cli import (
     failover,
     fix,
     forget,
+    import_,
     info,
     migrations,
     nodes,
@@ -43,7 +44,7 @@ app = typer.Typer(
 _RUN = "Run"
 _LOOK = "Look"
 _CHANGE = "Change"
-_FILES = "Files"
+_FILES = "Data"
 
 app.command("up", rich_help_panel=_RUN)(up.up)
 
@@ -80,6 +81,7 @@ app.command(
     rich_help_panel=_CHANGE,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )(call.call)
+app.command("import", rich_help_panel=_FILES)(import_.import_)
 app.command("backup", rich_help_panel=_FILES)(backup.backup)
 app.command("restore", rich_help_panel=_FILES)(restore.restore)
 app.command("check-rdb", rich_help_panel=_FILES)(check_rdb.check_rdb)
