@@ -65,6 +65,7 @@ def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker.client_eviction.evicted = 0
     worker.scripts.evicted = 0
     worker.activity.reset()
+    worker.replication.primary.reset_stats()
     worker.output_limits.disconnections = 0
     for db, cycle in zip(worker.databases, worker.expiry, strict=True):
         db.reset_stats()

@@ -134,7 +134,7 @@ def stats(worker: Any) -> Fields:
         "latest_fork_usec": worker.snapshots.children.last_fork_us,
         "total_forks": worker.snapshots.children.total_forks,
         "migrate_cached_sockets": idle_link_count(worker),
-        "slave_expires_tracked_keys": 0,
+        "slave_expires_tracked_keys": len(worker.replication.local_keys),
         "total_error_replies": sum(worker.error_counts.values()),
         **worker.activity.turns(),
         "io_threaded_reads_processed": 0,

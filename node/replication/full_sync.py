@@ -103,7 +103,7 @@ class FullSync:
         if self._spool is not None:
             self._spool.write(data)
         for peer in self._direct:
-            peer.link.send(data)
+            peer.send(data)
         if self._is_congested():
             self._loop.remove_reader(self._pipe)
             self._loop.call_later(POLL_SECONDS, self._look_again)
@@ -132,7 +132,7 @@ class FullSync:
         direct, self._direct = self._direct, []
         for peer in direct:
             if not problem:
-                peer.link.send(self._mark)
+                peer.send(self._mark)
             self._done(peer, problem)
         if problem:
             spooled, self._spooled = self._spooled, []
@@ -157,7 +157,7 @@ class FullSync:
             else:
                 self._spool.seek(position)
                 piece = self._spool.read(PIECE)
-                peer.link.send(piece)
+                peer.send(piece)
                 position += len(piece)
         if not self._spooled:
             self._spool.close()
@@ -165,4 +165,4 @@ class FullSync:
 
 def _begin(peer: Peer, header: bytes) -> None:
     peer.snapshot_started = True
-    peer.link.send(header)
+    peer.send(header)

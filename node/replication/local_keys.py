@@ -21,6 +21,9 @@ class LocalKeys:
         self._keys: dict[tuple[int, bytes], None] = {}
         worker.cron_jobs.append(self._tick)
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def follow_role(self, *, writable_replica: bool) -> None:
         """The role or `replica-read-only` may have changed."""
         if writable_replica:

@@ -18,6 +18,7 @@ from collections import deque
 from typing import Any, Final, Protocol
 
 from node.persistence.rdb.dialects import REDIS_7_0, REDIS_7_2, VALKEY_9, Dialect
+from node.replication.traffic import Traffic
 
 QUEUEING: Final = ("receiving", "parked")
 NO_VERSION: Final[tuple[int, ...]] = (0,)
@@ -38,8 +39,9 @@ class Link(Protocol):
 class Peer:
     """`now` is Unix ms throughout."""
 
-    def __init__(self, link: Link, ip: str, now: int) -> None:
+    def __init__(self, link: Link, ip: str, now: int, traffic: Traffic) -> None:
         self.link = link
+        self._traffic = traffic
         self.ip = ip
         self.port = 0
         """Where it listens, as it told us; 0 if it did not."""
@@ -89,10 +91,15 @@ class Peer:
         """Bytes that wait for it here."""
         return self._queued + self.link.pending_output
 
+    def send(self, data: bytes) -> None:
+        """To be used for all that goes to it, so that it is counted."""
+        self._traffic.sent += len(data)
+        self.link.send(data)
+
     def pass_on(self, chunk: bytes) -> None:
         """The next bytes of the stream."""
         if self.state == "online":
-            self.link.send(chunk)
+            self.send(chunk)
         elif self.state in QUEUEING and not self.rdb_only:
             self._queue.append(chunk)
             self._queued += len(chunk)
@@ -102,7 +109,7 @@ class Peer:
         self.state = "online"
         self.ack_at = now
         while self._queue:
-            self.link.send(self._queue.popleft())
+            self.send(self._queue.popleft())
         self._queued = 0
 
     def acknowledge(self, offset: int, synced: int, now: int) -> None:

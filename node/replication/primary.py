@@ -18,6 +18,7 @@ from node.errors import ReplyError
 from node.replication.backlog import Backlog
 from node.replication.history import History
 from node.replication.peers import Link, Peer
+from node.replication.traffic import Traffic
 
 GETACK: Final = encode_command([b"REPLCONF", b"GETACK", b"*"])
 PING: Final = encode_command([b"PING"])
@@ -36,9 +37,14 @@ class Primary:
         """By session id: whoever sent REPLCONF, SYNC or PSYNC."""
         self.last_seen_any: int | None = None
         """When the last replica left, None while there is one or never was."""
+        self.traffic = Traffic()
         self.full_syncs = 0
         self.partial_ok = 0
         self.partial_refused = 0
+
+    def reset_stats(self) -> None:
+        self.full_syncs = self.partial_ok = self.partial_refused = 0
+        self.traffic.reset()
 
     # who is there
 
@@ -51,7 +57,7 @@ class Primary:
         """The peer of a session, made on first sight."""
         found = self.peers.get(session_id)
         if found is None:
-            found = self.peers[session_id] = Peer(link, ip, now)
+            found = self.peers[session_id] = Peer(link, ip, now, self.traffic)
         return found
 
     def replicas(self) -> list[Peer]:
@@ -140,9 +146,9 @@ class Primary:
             return False
         missed = backlog.since(offset)
         greeting = f"+CONTINUE {self._history.id}\r\n" if "psync2" in peer.capabilities else "+CONTINUE\r\n"
-        peer.link.send(greeting.encode())
+        peer.send(greeting.encode())
         peer.go_online(now)
-        peer.link.send(missed)
+        peer.send(missed)
         self._log.notice(
             f"Partial resynchronization request from {peer.name} accepted. Sending {len(missed)} bytes of "
             f"backlog starting from offset {offset}."
@@ -154,7 +160,7 @@ class Primary:
         for peer in peers:
             peer.state = "receiving"
             if not peer.old_style:
-                peer.link.send(f"+FULLRESYNC {self._history.id} {offset}\r\n".encode())
+                peer.send(f"+FULLRESYNC {self._history.id} {offset}\r\n".encode())
 
     def snapshot_ended(self, peer: Peer, problem: str, now: int) -> None:
         """All of a snapshot was sent to `peer`, or it will not be."""
@@ -202,7 +208,7 @@ class Primary:
         timeout = self._config.repl_timeout * 1000
         for peer in self.replicas():
             if peer.state == "waiting" or (peer.state == "receiving" and not peer.snapshot_started):
-                peer.link.send(KEEPALIVE)
+                peer.send(KEEPALIVE)
             elif peer.overflows(limits, now):
                 self._cut_off(peer)
             elif peer.state in ("parked", "online") and not peer.old_style and now - peer.ack_at > timeout:

@@ -163,6 +163,7 @@ class PrimaryLink(asyncio.Protocol):
         self.last_io = time.monotonic()
         assert self._connection is not None
         self._connection.received(len(data), self._session.engine.now)
+        self._replication.primary.traffic.received += len(data)
         if self._closed:
             return
         if self._protocol.state == "stream":

@@ -94,7 +94,7 @@ class Replication:
         """The fields of INFO's Replication section."""
         return views.info(self, self._worker.config, self._worker.engine.now)
 
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> dict[str, Any]:
         """Fields for INFO's Stats section."""
         return views.stats(self)
 
@@ -405,6 +405,7 @@ class Replication:
 
     def _cron(self) -> None:
         now = self._worker.engine.now
+        self.primary.traffic.sample(now)
         self.failover.check()
         if now < self._next_second:
             return

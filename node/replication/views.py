@@ -70,7 +70,7 @@ def _primary_fields(replication: Replication, now: int) -> dict[str, Any]:
             "master_sync_last_io_seconds_ago": int(time.monotonic() - link.last_io),
         }
     if not up:
-        since = replication.down_since
+        since = replication.down_since if replication.primary_last_seen else 0
         fields["master_link_down_since_seconds"] = (now - since) // 1000 if since else -1
     return fields
 
@@ -97,10 +97,11 @@ def role(replication: Replication) -> list[Any]:
     return [b"master", replication.offset, replicas]
 
 
-def stats(replication: Replication) -> dict[str, int]:
-    """The fields of INFO's Stats section that count synchronizations."""
+def stats(replication: Replication) -> dict[str, Any]:
+    """The fields of INFO's Stats section that count bytes and synchronizations."""
     primary = replication.primary
     return {
+        **primary.traffic.info(),
         "sync_full": primary.full_syncs,
         "sync_partial_ok": primary.partial_ok,
         "sync_partial_err": primary.partial_refused,

@@ -15,6 +15,7 @@ from node.persistence.rdb import format as rdb
 from node.persistence.rdb.dialects import REDIS_7_0, REDIS_7_2, VALKEY_9, Dialect
 from node.persistence.rdb.streams import save_stream
 from node.replication.peers import Peer
+from node.replication.traffic import Traffic
 from tests.unit.test_rdb_files import plain
 from tests.unit.test_stream_rdb import a_stream
 
@@ -124,7 +125,7 @@ class NoLink:
     ],
 )
 def test_a_replica_is_known_by_what_it_says(said: dict[str, Any], dialect: Dialect) -> None:
-    peer = Peer(NoLink(), "127.0.0.1", 0)
+    peer = Peer(NoLink(), "127.0.0.1", 0, Traffic())
     for name, value in said.items():
         setattr(peer, name, value)
     assert peer.dialect is dialect
