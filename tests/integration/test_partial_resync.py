@@ -47,9 +47,11 @@ def steady_writes(primary: Server) -> Iterator[None]:
 
 def sent_and_written(primary: Server) -> tuple[int, int]:
     """Bytes that went to replicas, and that the stream is long."""
-    return primary.info("stats")["total_net_repl_output_bytes"], primary.info("replication")[
-        "master_repl_offset"
-    ]
+    return primary.info("stats")["total_net_repl_output_bytes"], offset(primary)
+
+
+def offset(node: Server) -> int:
+    return int(node.info("replication")["master_repl_offset"])
 
 
 CASES = (
