@@ -29,6 +29,7 @@ from cluster.cli import (
     restore,
     set_timeout,
     slots,
+    top,
     up,
 )
 
@@ -64,6 +65,7 @@ def proxy() -> None:
 app.command("info", rich_help_panel=_LOOK)(info.info)
 app.command("nodes", rich_help_panel=_LOOK)(nodes.nodes)
 app.command("slots", rich_help_panel=_LOOK)(slots.slots)
+app.command("top", rich_help_panel=_LOOK)(top.top)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("create", rich_help_panel=_CHANGE)(create.create)
 app.command("reshard", rich_help_panel=_CHANGE)(reshard.reshard)

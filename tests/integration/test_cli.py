@@ -113,6 +113,16 @@ class TestLooking:
         refused = shoal("call", "--at", cluster.addresses[0], "GET", "a", code=1).out
         assert refused.count("(error) MOVED 15495") == 2
 
+    def test_top_tells_what_all_are_doing(self, cluster: RunningCluster) -> None:
+        with writing(cluster):
+            figures = shoal("top", cluster.addresses[0], "--once", "--interval", 0.2, "--json").json
+        assert figures["cluster"]["keys"] == KEYS
+        assert figures["cluster"]["ops_per_second"] > 0
+        assert {row["address"] for row in figures["nodes"]} == set(cluster.addresses)
+        assert {row["state"] for row in figures["nodes"]} == {"ok"}
+        text = shoal("top", cluster.addresses[0], "--once", "--interval", 0.1, "--sort", "ops").out
+        assert all(address in text for address in cluster.addresses)
+
 
 class TestMoving:
     def test_dry_run_changes_nothing(self, cluster: RunningCluster) -> None:
