@@ -20,7 +20,7 @@ many kinds of harm by seed to clusters of ours, of others, and mixed, and counts
     logs.py             lists that only grow: what was lost, and which reads were stale
     registers.py        keys that all write and read: histories, for
     linearizability.py  the checker
-    prober.py           when did every slot accept writes?
+    prober.py, knocker.py   when did every slot accept writes?
     lab.py              a run: rounds of one fault each, and what fell into their time
     failover_times.py, safety.py, cost.py   the comparisons with Valkey that are promised
     table.py            figures for people and machines

@@ -53,7 +53,10 @@ def lab(options: argparse.Namespace) -> Result:
     else:
         families, seconds = endless(faults - {MOVE}, options.seed), options.seconds or 60.0  # type: ignore[assignment]
     plan = dataclasses.replace(plan_of(options), cuts="cut" in faults, small_disks="disk" in faults)
-    report = run(Orders(plan, families, seconds, MOVE in faults), tell)
+    report = run(
+        Orders(plan, families, seconds, MOVE in faults, options.writers, options.depth),
+        tell,
+    )
     show(report, plan.cluster + (f", synchronous {plan.synchronous}" if plan.synchronous else ""))
     missed = list(report.broken)
     if plan.synchronous and not report.is_clean:
@@ -117,6 +120,8 @@ def parsed() -> argparse.Namespace:
     add("--kills", type=int, default=0, help="so many kills instead of faults by chance")
     add("--freezes", type=int, default=0, help="so many freezes")
     add("--sync", type=int, default=0, metavar="N", help="synchronous-replicas of our workers")
+    add("--writers", type=int, default=8, help="clients that write pipelines")
+    add("--depth", type=int, default=32, help="writes in one of these pipelines")
     add("--replicas", type=int, default=0, help="of each primary; by default one, and one for each of --sync")
     add("--node-timeout", type=int, default=0, help="ms (2000; failover: 5000)")
     add("--aof", action="store_true", help="members keep an append-only file")

@@ -10,16 +10,23 @@ server, the patient wait in the sockets of a frozen one, to be answered when it 
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 IMPATIENT = 0.5
 PATIENT = 30.0
+LIFETIMES = (0.5, 3.0)
+"""Seconds after which a client is replaced by a new one, which asks anew who owns what."""
 STOP_DEADLINE = 60.0
+ERRORS = (redis.RedisError, RedisClusterException)
+"""What requests may raise. The second is none of the first, and says that nobody answered."""
 
 
 def connect(host: str, port: int, patience: float) -> redis.RedisCluster:
@@ -51,23 +58,24 @@ class Threads:
     def add(self, name: str, step: Callable[[redis.RedisCluster], None], patience: float) -> None:
         def run() -> None:
             try:
-                client: redis.RedisCluster | None = None
                 while not self._stop.is_set():
-                    client = client or self._connected(patience)
-                    if client is not None:
-                        step(client)
+                    self._live(step, patience)
             except BaseException as error:
                 self.broken.append(error)
 
         self._threads.append(threading.Thread(target=run, name=name, daemon=True))
 
-    def _connected(self, patience: float) -> redis.RedisCluster | None:
-        """None while nobody answers."""
+    def _live(self, step: Callable[[redis.RedisCluster], None], patience: float) -> None:
+        """The life of one client, if anybody answers."""
         try:
-            return self._connect(patience)
-        except redis.RedisError:
-            self._stop.wait(0.05)
-            return None
+            connected = self._connect(patience)
+        except ERRORS:
+            self.pause(0.05)
+            return
+        with connected as client:
+            until = time.monotonic() + random.uniform(*LIFETIMES)
+            while not self._stop.is_set() and time.monotonic() < until:
+                step(client)
 
     def pause(self, seconds: float) -> None:
         """For a step that had an error: until the next, but not beyond the end."""

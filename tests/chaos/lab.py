@@ -17,6 +17,7 @@ import contextlib
 import math
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -52,7 +53,7 @@ class Orders:
     seconds: float = math.inf
     moves: bool = False
     """Let slots move during some of the faults."""
-    writers: int = 4
+    writers: int = 8
     depth: int = 32
     """Entries in one pipeline of a writer: what may wait in the sockets of a frozen primary."""
 
@@ -119,10 +120,10 @@ class _Lab:
         self._logs = Logs(orders.plan.seed, orders.depth)
         self._registers = Registers(orders.plan.seed)
         self._threads = Threads(running.connect)
-        self._logs.add_writers(self._threads, orders.writers, PATIENT)
-        self._logs.add_readers(self._threads, 1, IMPATIENT)
-        self._registers.add_clients(self._threads, 2, IMPATIENT)
-        self._registers.add_clients(self._threads, 2, PATIENT)
+        for patience in (IMPATIENT, PATIENT):
+            self._logs.add_writers(self._threads, orders.writers // 2, patience)
+            self._logs.add_readers(self._threads, 1, patience)
+            self._registers.add_clients(self._threads, 2, patience)
         self._prober = Prober([running.address(node) for node in running.nodes])
 
     def harm(self, tell: Callable[[str], None]) -> None:
@@ -137,7 +138,8 @@ class _Lab:
                 done = self._round(self._chance.choice(FAMILIES[family]))
                 tell(f"{done.kind} of {done.victim}: {done.down:.2f} s down")
                 if self._threads.broken:
-                    raise AssertionError("a client ended") from self._threads.broken[0]
+                    how = "".join(traceback.format_exception(self._threads.broken[0]))
+                    raise AssertionError(f"a client ended: {how}")
         self._report.seconds = time.monotonic() - started
 
     def _round(self, fault: Fault) -> Round:

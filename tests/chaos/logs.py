@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import redis
 from redis.crc import key_slot
 
-from tests.chaos.clients import Threads
+from tests.chaos.clients import ERRORS, Threads
 
 LENGTH = 128
 PAUSE = 0.01
@@ -79,7 +79,8 @@ class Logs:
         self.all: list[Log] = []
 
     def add_writers(self, threads: Threads, count: int, patience: float) -> None:
-        for number in range(count):
+        for _ in range(count):
+            number = len(self._growing)
             self._growing[number] = self._fresh()
             threads.add(
                 f"writer of logs {number}",
@@ -107,7 +108,7 @@ class Logs:
             pipeline.rpush(log.key, entry)
         try:
             replies = pipeline.execute(raise_on_error=False)
-        except redis.RedisError:
+        except ERRORS:
             threads.pause(PAUSE)
             return
         now = time.monotonic()
@@ -123,7 +124,7 @@ class Logs:
         known = len(log.acknowledged)
         try:
             found = client.lrange(log.key, 0, -1)
-        except redis.RedisError:
+        except ERRORS:
             threads.pause(PAUSE)
             return
         missing = frozenset(log.acknowledged[:known]) - set(map(int, found))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from tests.chaos.clients import Threads, was_refused
+from tests.chaos.clients import ERRORS, Threads, was_refused
 from tests.chaos.linearizability import UNKNOWN, Operation, TooHard, is_linearizable
 
 IN_USE = 6
@@ -96,7 +96,7 @@ def operate(client: redis.RedisCluster, register: Register, value: int | None) -
             reply = client.get(register.key)
         else:
             client.set(register.key, value)
-    except redis.RedisError as error:
+    except ERRORS as error:
         if value is not None and not was_refused(error):
             register.history.append(Operation(True, value, started))
         return False

@@ -39,6 +39,8 @@ MIXES = (
     (("shoal", "valkey"), ("valkey", "shoal"), ("redis", "redis")),
     (("shoal", "redis"), ("redis", "shoal"), ("valkey", "valkey")),
 )
+BY_NAME: dict[str, Setting] = {"cluster-preferred-endpoint-type": "hostname"}
+"""For want of addresses that Valkey can show: it takes a secret that Redis 8 sends for one."""
 NAMESPACE = "SHOAL_CHAOS_NAMESPACE"
 
 
@@ -147,6 +149,9 @@ def stage(plan: Plan) -> Iterator[Stage]:
                     stack.callback(unmount, node)
                 if cutter is not None:
                     node.config |= cutter.place(node)
+                if plan.cluster == "mixed":
+                    host = cutter.host_of(node) if cutter else node.host
+                    node.config |= {"cluster-announce-hostname": host} | BY_NAME
                 shard.append(node)
             shards.append(shard)
         if cutter is not None:
