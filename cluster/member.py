@@ -166,6 +166,9 @@ class Member:
     def node_id(self) -> str:
         return self.coordinator.myself.id
 
+    def knows(self, node_id: str) -> bool:
+        return node_id in self.coordinator.topology.nodes
+
     @property
     def is_voting_primary(self) -> bool:
         myself = self.coordinator.myself

@@ -27,6 +27,9 @@ class ClusterPort(Protocol):
     def is_voting_primary(self) -> bool:
         """Whether this worker is a primary with slots: one whose end the cluster cannot ignore."""
 
+    def knows(self, node_id: str) -> bool:
+        """Whether there is a member of this id."""
+
     def redirect(self, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
         """Return if this worker may execute the command; raise the redirection or error if not.
 
@@ -65,6 +68,9 @@ class Standalone:
     enabled = False
     node_id = ""
     is_voting_primary = False
+
+    def knows(self, node_id: str) -> bool:
+        return False
 
     def redirect(self, session: Any, row: Any, argv: list[bytes], keys: list[bytes]) -> None:
         return

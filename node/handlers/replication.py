@@ -132,9 +132,18 @@ def replconf(ctx: Any, args: list[bytes]) -> Any:
             return NO_REPLY
         if name == "getack":
             return NO_REPLY
+        if name == "set-cluster-node-id":
+            _check_node(ctx.worker.cluster, value.decode("latin-1"))
         if not replication.primary.configure(replication.peer(ctx), name, value):
             raise ReplyError(f"ERR Unrecognized REPLCONF option: {name}")
     return OK
+
+
+def _check_node(cluster: Any, node_id: str) -> None:
+    if not cluster.enabled:
+        raise errors.CLUSTER_DISABLED
+    if not cluster.knows(node_id):
+        raise ReplyError(f"ERR Unknown node {node_id}")
 
 
 @command("psync")

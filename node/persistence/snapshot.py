@@ -181,6 +181,8 @@ class Snapshots:
         *,
         aof_base: bool = False,
         dialect: Dialect = REDIS_7_2,
+        data: bool = True,
+        functions: bool = True,
     ) -> int:
         """Write all data as RDB through `write`; returns the number of keys. For files and replicas alike."""
         config = self._worker.config
@@ -195,10 +197,10 @@ class Snapshots:
         }
         return write_rdb(
             write,
-            databases,
+            databases if data else (),
             aux,
-            functions=[library.code for library in self._worker.functions],
-            rooms=self._worker.anteroom.rooms.values(),
+            functions=[library.code for library in self._worker.functions] if functions else (),
+            rooms=self._worker.anteroom.rooms.values() if data else (),
             policy=config.maxmemory_policy,
             dialect=dialect,
             tell=self.children.tell,

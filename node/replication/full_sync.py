@@ -28,7 +28,7 @@ POLL_SECONDS: Final = 0.01
 
 
 class FullSync:
-    """One snapshot for `peers`, who read the same dialect. `done(peer, problem)` is called for each: "" when
+    """One snapshot for `peers`, who are of one kind. `done(peer, problem)` is called for each: "" when
     it got all of it.
 
     Peers are in state "receiving" until then. `aux` goes into the snapshot.
@@ -45,7 +45,7 @@ class FullSync:
         self._loop = asyncio.get_running_loop()
         self._direct = [peer for peer in peers if peer.wants_mark]
         self._spooled = [peer for peer in peers if not peer.wants_mark]
-        self._dialect = peers[0].dialect
+        self._dialect, self._parts = peers[0].kind
         self._aux = aux
         self._done = done
         self._mark = secrets.token_hex(MARK_LENGTH // 2).encode()
@@ -87,7 +87,11 @@ class FullSync:
 
     def _in_child(self, writing: int) -> bytes:
         keys = self._snapshots.write_to(
-            lambda chunk: write_fully(writing, chunk), self._aux, dialect=self._dialect
+            lambda chunk: write_fully(writing, chunk),
+            self._aux,
+            dialect=self._dialect,
+            data=self._parts.data,
+            functions=self._parts.functions,
         )
         os.close(writing)
         return b"%d" % keys

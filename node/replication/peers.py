@@ -15,7 +15,7 @@ what its socket does not take: a replica that cannot keep up is cut off, and wil
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from node.persistence.rdb.dialects import REDIS_7_0, REDIS_7_2, VALKEY_9, Dialect
 from node.replication.traffic import Traffic
@@ -36,6 +36,13 @@ class Link(Protocol):
     def pending_output(self) -> int: ...
 
 
+class Parts(NamedTuple):
+    """What of a snapshot one wants."""
+
+    data: bool = True
+    functions: bool = True
+
+
 class Peer:
     """`now` is Unix ms throughout."""
 
@@ -52,6 +59,7 @@ class Peer:
         """How the cluster calls it, if it told us."""
         self.rdb_only = False
         """It wants the snapshot alone (redis-cli --rdb), and never the stream."""
+        self.parts = Parts()
         self.state = "handshake"
         self.old_style = False
         """It sent SYNC, and expects neither FULLRESYNC nor to acknowledge."""
@@ -80,6 +88,11 @@ class Peer:
             return VALKEY_9
         tells = "rdb-channel-repl" in self.capabilities or self.version > NO_VERSION
         return REDIS_7_2 if tells or self.rdb_only or self.old_style else REDIS_7_0
+
+    @property
+    def kind(self) -> tuple[Dialect, Parts]:
+        """Who are of one kind can share a snapshot."""
+        return self.dialect, self.parts
 
     @property
     def wants_mark(self) -> bool:

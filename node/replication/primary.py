@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from node.core.reply_writer import encode_command
 from node.errors import ReplyError
+from node.handlers.arguments import parse_int, parse_int_between
 from node.replication.backlog import Backlog
 from node.replication.history import History
-from node.replication.peers import Link, Peer
+from node.replication.peers import Link, Parts, Peer
 from node.replication.traffic import Traffic
+from node.words import UnbalancedQuotes, split_words
 
 GETACK: Final = encode_command([b"REPLCONF", b"GETACK", b"*"])
 PING: Final = encode_command([b"PING"])
@@ -91,21 +93,19 @@ class Primary:
         """One option of REPLCONF. False if it is not known; raises ReplyError for a bad value."""
         match option:
             case "listening-port":
-                if not value.isdigit():
-                    raise ReplyError("ERR value is not an integer or out of range")
-                peer.port = int(value)
+                peer.port = parse_int(value)
             case "ip-address":
                 peer.ip = value.decode("latin-1")
             case "capa":
                 peer.capabilities.add(value.decode("latin-1").lower())
             case "rdb-only":
-                peer.rdb_only = value == b"1"
+                peer.rdb_only = bool(parse_int_between(value, 0, 1))
             case "version":
                 peer.version = _version(value)
             case "set-cluster-node-id":
                 peer.node_id = value.decode("latin-1")
             case "rdb-filter-only":
-                pass
+                peer.parts = _parts(value)
             case _:
                 return False
         return True
@@ -239,6 +239,18 @@ class Primary:
         """How many are online and were heard of within min-replicas-max-lag."""
         most = self._config.min_replicas_max_lag
         return sum(peer.lag(now) <= most for peer in self.online())
+
+
+def _parts(value: bytes) -> Parts:
+    """What `rdb-filter-only` leaves of a snapshot: nothing but what it names. Raises ReplyError."""
+    try:
+        words = split_words(value)
+    except UnbalancedQuotes:
+        raise ReplyError("ERR Missing rdb-filter-only values") from None
+    for word in words:
+        if word.lower() != b"functions":
+            raise ReplyError(f"ERR Unsupported rdb-filter-only option: {word.decode('latin-1')}")
+    return Parts(data=False, functions=bool(words))
 
 
 def _version(value: bytes) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 A replica that needs one waits for `repl-diskless-sync-delay` seconds, in which others may join it, or until
 `repl-diskless-sync-max-replicas` wait, and for the worker's one child to be free. Those who read different
-dialects of RDB get snapshots of their own, one after the other.
+dialects of RDB, or want parts of one only, get snapshots of their own, one after the other.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SyncPlanner:
         self._due = None
         children = self._worker.snapshots.children
         everybody = self._primary.waiting()
-        waiting = [peer for peer in everybody if peer.dialect is everybody[0].dialect]
+        waiting = [peer for peer in everybody if peer.kind == everybody[0].kind]
         if not waiting:
             return
         if children.current is not None:
