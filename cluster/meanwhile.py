@@ -7,7 +7,7 @@ what has arrived on the bus is read, pings are answered, votes are given, and th
 Under the running command nothing may change, though: not the role, not the slots, not the keys. Effects of
 that kind wait, in their order, until the event loop turns again; the others know by then what will happen,
 as they would if the message had come a little earlier. For the same reason a replica that is busy does not
-stand for election. New links have to wait, too, in both directions.
+stand for election.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Meanwhile:
         if not member.coordinator.is_interrupted:
             member.coordinator.is_interrupted = True
             asyncio.get_running_loop().call_soon(self._over)
-        self._serving = True
+        self._serving = member.links.loop_stands_still = True
         try:
             member.links.read_now()
             if now >= self._next_tick:
                 self._next_tick = now + tick_period
                 member.react(Coordinator.tick)
         finally:
-            self._serving = False
+            self._serving = member.links.loop_stands_still = False
 
     def _over(self) -> None:
         self._member.coordinator.is_interrupted = False

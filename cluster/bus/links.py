@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -25,10 +26,12 @@ from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
 from cluster.coordinator.coordinator import LinkInfo
 from cluster.coordinator.effects import LinkId
 from cluster.coordinator.messages import Message
+from node.handover import Handover
 
 SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
 READ_SIZE = 64 * 1024
+ACCEPTED_AT_ONCE = 64
 MAX_ACCEPTED = 10_000
 """Accepted links at a time: a member has one to each other member, so this is far above any real cluster."""
 
@@ -75,10 +78,18 @@ class _Link(asyncio.Protocol):
         self.decoder = Decoder()
         self.transport: asyncio.Transport | None = None
         self.connecting: asyncio.Task[None] | None = None
+        self.dialling: socket.socket | None = None
+        """Being connected past the event loop."""
         self.info = LinkInfo(id, "", "")
         self._links = links
+        self._target = ("", 0)
+        self._stand_in: Handover | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport | Handover) -> None:
+        if self._stand_in is not None:
+            self._adopt(cast(asyncio.Transport, transport), self._stand_in)
+            return
+        self._stand_in = transport if isinstance(transport, Handover) else None
         self.transport = cast(asyncio.Transport, transport)  # uvloop's have another ancestor
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.info = LinkInfo(self.id, _plain_ip(remote), _plain_ip(local))
@@ -86,6 +97,16 @@ class _Link(asyncio.Protocol):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._links.opened(self)
+
+    def _adopt(self, transport: asyncio.Transport, before: Handover) -> None:
+        """The event loop's transport comes after its stand-in."""
+        self._stand_in = None
+        if before.is_closing():
+            transport.abort()
+            return
+        self.transport = transport
+        if before.unsent:
+            transport.write(bytes(before.unsent))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -101,16 +122,41 @@ class _Link(asyncio.Protocol):
             self._links.listener.received(message, self.info)
 
     def read_now(self) -> None:
-        """Take what has arrived, past the event loop. That a link has ended is left for it to find out."""
+        """Take what has arrived, past the event loop."""
         while self.transport is not None and not self.transport.is_closing():
             try:
                 data = os.read(self.transport.get_extra_info("socket").fileno(), READ_SIZE)
-            except OSError:  # nothing there, mostly
+            except BlockingIOError:
                 return
-            if data:
-                self.data_received(data)
+            except OSError:
+                data = b""
+            if not data:
+                self._links.lost(self)
+                return
+            self.data_received(data)
             if len(data) < READ_SIZE:
                 return
+
+    def dial(self, ip: str, port: int, source: str | None) -> None:
+        """Connect past the event loop; `hear_dialled` tells what has become of it."""
+        self.dialling = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET)
+        self.dialling.setblocking(False)
+        if source:
+            with contextlib.suppress(OSError):  # then connecting fails, too
+                self.dialling.bind((source, 0))
+        self._target = (ip, port)
+        self.dialling.connect_ex(self._target)
+
+    def hear_dialled(self) -> None:
+        dialling = self.dialling
+        if dialling is None:
+            return
+        result = dialling.connect_ex(self._target)
+        if result in (0, errno.EISCONN):
+            self.dialling = None
+            self.connection_made(Handover(dialling, self))
+        elif result not in (errno.EINPROGRESS, errno.EALREADY):
+            self._links.lost(self)
 
     def write(self, raw: bytes) -> None:
         """At once, and not when the event loop gets around to it: it may stand still."""
@@ -130,6 +176,9 @@ class _Link(asyncio.Protocol):
         if self.connecting is not None:
             self.connecting.cancel()
             self.connecting = None
+        if self.dialling is not None:
+            self.dialling.close()
+            self.dialling = None
         if self.transport is not None:
             self.transport.abort()
             self.transport = None
@@ -148,6 +197,9 @@ class Links:
         self.overflowed = 0
         """Links closed because more than `send_limit` waited [cluster_stats ... links buffer limit]."""
         self._links: dict[LinkId, _Link] = {}
+        self.loop_stands_still = False
+        """Connections must be opened and accepted past the event loop."""
+        self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._last_accepted_id = 0
 
@@ -158,12 +210,14 @@ class Links:
         loop = asyncio.get_running_loop()
         for bound in sockets:
             self._servers.append(await loop.create_server(self._accept, sock=bound))
+            self._sockets.append(bound)
 
     def close(self) -> None:
         """Stop listening and drop every link. Nothing is reported any more."""
         for server in self._servers:
             server.close()
         self._servers.clear()
+        self._sockets.clear()
         links = list(self._links.values())
         self._links.clear()
         for link in links:
@@ -174,7 +228,18 @@ class Links:
     def connect(self, link_id: LinkId, ip: str, port: int, source: str | None = None) -> None:
         """Open a link; `link_up` or `link_down` will follow. `source`: local address to connect from."""
         link = self._links[link_id] = _Link(self, link_id)
-        link.connecting = asyncio.get_running_loop().create_task(self._connect(link, ip, port, source))
+        loop = asyncio.get_running_loop()
+        if self.loop_stands_still:
+            link.dial(ip, port, source)
+            loop.call_soon(self._dial_anew, link, ip, port, source)
+        else:
+            link.connecting = loop.create_task(self._connect(link, ip, port, source))
+
+    def _dial_anew(self, link: _Link, ip: str, port: int, source: str | None) -> None:
+        """The event loop turns again: what was not connected by then is its business."""
+        if link.dialling is not None:
+            link.close()
+            link.connecting = asyncio.get_running_loop().create_task(self._connect(link, ip, port, source))
 
     def disconnect(self, link_id: LinkId) -> None:
         link = self._links.pop(link_id, None)
@@ -197,9 +262,23 @@ class Links:
             self.bytes_sent += len(raw)
 
     def read_now(self) -> None:
-        """Take what has arrived on all links, while the event loop stands still."""
+        """Take what has arrived on all links, past the event loop; while it stands still, new links, too."""
+        if self.loop_stands_still:
+            for bound in self._sockets:
+                self._accept_now(bound)
         for link in list(self._links.values()):
+            link.hear_dialled()
             link.read_now()
+
+    def _accept_now(self, bound: socket.socket) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, _ = bound.accept()
+            except OSError:  # nobody more waits, or he has gone
+                return
+            accepted.setblocking(False)
+            link = self._accept()
+            link.connection_made(Handover(accepted, link))
 
     # --- views
 
@@ -230,7 +309,7 @@ class Links:
 
     # --- from the connections
 
-    def _accept(self) -> asyncio.BaseProtocol:
+    def _accept(self) -> _Link:
         self._last_accepted_id -= 1
         return _Link(self, self._last_accepted_id)
 

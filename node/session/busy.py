@@ -5,20 +5,18 @@ ones come, since SCRIPT KILL is mostly sent over a new connection. GATE_BUSY is 
 commands not made for a busy worker get an error. The clock of the command that runs, its reply and what waits
 for its end are put aside (`engine.step_aside`).
 
-A connection that is accepted here has no transport of the event loop's yet. It gets a `Handover`, which
-writes to the socket directly, keeps what did not fit, and gives all to the loop's own transport once the
-loop turns.
+A connection that is accepted here has no transport of the event loop's yet, and gets a `Handover`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import select
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.core.engine import GATE_BUSY
+from node.handover import Handover
 
 if TYPE_CHECKING:
     from node.session.session import Session
@@ -115,58 +113,3 @@ class BusyService:
             connection.connection_made(Handover(sock, connection))
             if connection.client is not None:
                 self._watch(connection.client)
-
-
-class Handover:
-    """The transport of a connection until the event loop has one for it."""
-
-    def __init__(self, sock: socket.socket, protocol: Any) -> None:
-        self._sock = sock
-        self._protocol = protocol
-        self.unsent = bytearray()
-        """What the socket did not take: the next transport sends it."""
-        self._closing = False
-        asyncio.get_running_loop().call_soon(self._hand_over)
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        if name == "socket":
-            return self._sock
-        return self._sock.getpeername() if name == "peername" else default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        return
-
-    def write(self, data: bytes) -> None:
-        sent = 0
-        if not self.unsent:
-            with contextlib.suppress(OSError):  # full, or broken: the loop's transport will find out
-                sent = self._sock.send(data)
-        self.unsent += data[sent:]
-
-    def get_write_buffer_size(self) -> int:
-        return len(self.unsent)
-
-    def pause_reading(self) -> None:
-        """Nothing is read but by `serve`."""
-
-    def resume_reading(self) -> None:
-        """The loop's transport reads."""
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        self._closing = True
-
-    abort = close
-
-    def _hand_over(self) -> None:
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(loop.connect_accepted_socket(lambda: self._protocol, self._sock))
-        task.add_done_callback(self._handed_over)
-
-    def _handed_over(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() or task.exception() is not None:
-            self._sock.close()
-            self._protocol.connection_lost(None)
-            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -121,6 +122,71 @@ async def test_messages_go_both_ways_while_the_event_loop_stands_still() -> None
         client.close()
         server.read_now()
         await heard.wait_for("down", -1)
+
+
+def stand_still(*all_links: Links, until: Callable[[], object]) -> None:
+    """Do without the event loop until something has happened. Nothing is awaited in here."""
+    for links in all_links:
+        links.loop_stands_still = True
+    deadline = time.monotonic() + 10
+    while not until():
+        assert time.monotonic() < deadline
+        for links in all_links:
+            links.read_now()
+    for links in all_links:
+        links.loop_stands_still = False
+
+
+@on_both_loops
+async def test_links_begin_and_end_while_the_event_loop_stands_still() -> None:
+    async with listening() as (server, heard, port):
+        said = Recorder()
+        client = Links(said, said.faults.append)
+        client.loop_stands_still = True
+        client.connect(1, "127.0.0.1", port)
+        client.connect(2, "127.0.0.1", port)
+        assert said.events == [], "nothing is told from inside"
+        stand_still(server, client, until=lambda: len(said.events) == 2 and len(server.states()) == 2)
+        assert sorted(said.events) == [("up", 1), ("up", 2)]
+        client.send([1, 2], ALL_MESSAGES[0])
+        stand_still(server, client, until=lambda: len(heard.messages()) == 2)
+        client.disconnect(2)
+        heard.on_message = lambda message, link: server.send([link.id], message)
+        await asyncio.sleep(0)  # the event loop takes over
+        for message in ALL_MESSAGES:
+            client.send([1], message)
+        await said.wait_for("message", 1, ALL_MESSAGES[-1])
+        assert said.messages() == list(ALL_MESSAGES)
+        await heard.until(lambda: len(server.states()) == 1, "the other link is down")
+        assert {state.id for state in client.states()} == {1}
+        client.close()
+        await heard.until(lambda: not server.states(), "both are down")
+
+
+@on_both_loops
+async def test_what_was_not_connected_before_the_event_loop_turns_is_connected_by_it() -> None:
+    async with listening() as (_, heard, port):
+        said = Recorder()
+        client = Links(said, said.faults.append)
+        client.loop_stands_still = True
+        client.connect(1, "127.0.0.1", port)
+        client.loop_stands_still = False
+        await said.wait_for("up", 1)
+        client.send([1], ALL_MESSAGES[0])
+        await heard.until(lambda: heard.messages() == [ALL_MESSAGES[0]], "the message")
+        client.close()
+
+
+@on_both_loops
+async def test_refusals_are_told_while_the_event_loop_stands_still() -> None:
+    said, port = Recorder(), lease_port()
+    links = Links(said, said.faults.append)
+    links.loop_stands_still = True
+    links.connect(5, "127.0.0.1", port)
+    stand_still(links, until=lambda: said.events)
+    assert said.events == [("down", 5)]
+    assert links.states() == []
+    release_port(port)
 
 
 @on_both_loops
