@@ -225,7 +225,7 @@ def test_a_move_that_its_target_asks_for(pair: Pair) -> None:
     pair.hold("pause", True)
     name = pair.target.run("CLUSTER", "MIGRATION", "IMPORT", 650, 651, 653, 653)
     assert isinstance(name, bytes) and len(name) == 40
-    eventually(lambda: statuses(pair.target, "ID", name)[0][b"state"] == b"receiving-snapshot", "it begins")
+    eventually(lambda: statuses(pair.target, "ID", name)[0][b"state"] == b"waiting-for-paused", "it begins")
     (status,) = statuses(pair.target, "ID", name)
     assert (status[b"slots"], status[b"operation"], status[b"end_time"]) == (b"650-651 653", b"import", 0)
     ends = {pair.cluster.id_of(node).encode() for node in (pair.source, pair.target)}
