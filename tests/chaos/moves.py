@@ -1,7 +1,7 @@
 """Slots on the way from one primary to another, while something happens to one of the two.
 
-Either key by key, as `shoal reshard` does it with any program, or whole, by CLUSTER MIGRATESLOTS where both
-ends know that. What was interrupted is put right by `shoal fix`, as an operator would.
+Either key by key, as `shoal reshard --classic` does it with any program, or whole, by CLUSTER MIGRATESLOTS
+where both ends know that. What was interrupted is put right by `shoal fix`, as an operator would.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def key_by_key(stage: Stage, source: Server, target: Server, count: int) -> Iter
     mover = subprocess.Popen(
         [
             *COMMAND, "reshard", f"{host}:{port}", "--from", ends[0], "--to", ends[1],
-            "--slots", str(count), "--yes", "--timeout", "5",
+            "--slots", str(count), "--yes", "--classic", "--timeout", "5",
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -84,7 +84,7 @@ def put_right(stage: Stage) -> None:
         if not any(stage.cluster.line_of(node).open_slots for node in stage.cluster.running):
             return True
         host, port = stage.address(stage.cluster.running[0])
-        shoal("fix", f"{host}:{port}", "--yes", "--timeout", "5", code=None, timeout=DEADLINE)
+        shoal("fix", f"{host}:{port}", "--yes", "--timeout", "5", code=None)
         return False
 
     eventually(nothing_open, lambda: f"no slot is open:\n{stage.views()}", timeout=DEADLINE)

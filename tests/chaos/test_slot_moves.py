@@ -1,8 +1,10 @@
-"""kill -9 at random moments of a move of whole slots, while clients write.
+"""Harm at random moments of a move of whole slots, while clients write.
 
-Hundreds of slots go to and fro between two workers, and in each round one of the two dies somewhere along the
-way and starts again from its append-only file. Afterwards every slot has one owner, its keys are there and
-nowhere else, and every acknowledged write is among them.
+`shoal reshard` moves hundreds of slots to and fro between two workers, and in each round something happens
+along the way: source, target, one of their replicas or the program itself is killed (kill -9; workers start
+again from their append-only files), or the network between source and target is cut for a while. The plan is
+then gone on with until it is done. Afterwards every slot has one owner, its keys are there and nowhere else,
+and every acknowledged write is among them.
 
 SHOAL_MOVE_ROUNDS=50 is the long form. The seed is printed, and SHOAL_MOVE_SEED repeats it.
 """
@@ -12,14 +14,22 @@ from __future__ import annotations
 import functools
 import os
 import random
+import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from cluster.operations.journals import Journal, all_journals
+from cluster.plans.journal import End
 from cluster.slot_tags import tag_of
+from tests.chaos.clients import PATIENT
 from tests.chaos.load import ThreadLoad
-from tests.harness.servers import Server
-from tests.harness.slot_moves import ENDED, OK, Pair, jobs, moving_pair
+from tests.chaos.stage import Plan, Stage, stage
+from tests.harness.servers import Server, die_with_parent, source_environment
+from tests.harness.shoal_command import COMMAND, shoal
+from tests.harness.slot_moves import ENDED, jobs
 from tests.harness.wait import eventually
 
 ROUNDS = int(os.environ.get("SHOAL_MOVE_ROUNDS", "6"))
@@ -27,83 +37,141 @@ SEED = int(os.environ.get("SHOAL_MOVE_SEED", str(random.randrange(1 << 32))))
 SLOTS = range(300)
 KEYS_OF_A_SLOT = 20
 LONGEST = 0.2
-"""Seconds within which the kill comes: a move takes about half of that here."""
+"""Seconds within which the harm is done: a move takes about half of that here."""
+CUT_SECONDS = 1.0
+DEADLINE = 60.0
+
+HARMS = ("source", "target", "program", "network", "source's replica", "target's replica")
 
 
-@pytest.mark.timeout(120 + 20 * ROUNDS)
-def test_a_death_on_the_way_loses_and_doubles_nothing() -> None:
-    print(f"SHOAL_MOVE_SEED={SEED}")
+class Moves:
+    """One plan after another between the first two shards."""
+
+    def __init__(self, cluster: Stage, directory: Path, chance: random.Random) -> None:
+        self.stage = cluster
+        self.first, self.second = (shard[0] for shard in cluster.shards)
+        self.replicas = {shard[0]: shard[1] for shard in cluster.shards}
+        self.directory = directory
+        self.chance = chance
+
+    def owner(self) -> Server:
+        """Who owns the slots that move; they must be one's."""
+        owners = [
+            node
+            for node in (self.first, self.second)
+            if any(
+                first <= SLOTS[0] and SLOTS[-1] <= last
+                for first, last in self.stage.cluster.line_of(node).slots
+            )
+        ]
+        assert len(owners) == 1, owners
+        return owners[0]
+
+    def one_round(self, harm: str) -> None:
+        """Begin a plan, do harm, and see it through."""
+        owner = self.owner()
+        other = self.second if owner is self.first else self.first
+        before = {journal.path for journal in self.journals()}
+        program = self.begin(owner, other)
+        try:
+            eventually(
+                lambda: program.poll() is not None or any(job[b"state"] not in ENDED for job in jobs(owner)),
+                "the move begins",
+            )
+            time.sleep(LONGEST * self.chance.random() ** 2)  # the moment is what chance decides
+            self.do_harm(harm, owner, other, program)
+            program.wait(DEADLINE)
+        finally:
+            program.kill()
+            program.wait()
+        (journal,) = (each for each in self.journals() if each.path not in before)
+        if journal.plan.end is None:
+            shoal("migrations", "resume", journal.plan.id, "--journal", self.directory)
+        assert journal.reread().end is End.DONE
+        assert self.owner() is other
+
+    def journals(self) -> list[Journal]:
+        return list(all_journals(self.directory))
+
+    def begin(self, owner: Server, other: Server) -> subprocess.Popen[bytes]:
+        ends = [self.stage.cluster.id_of(node) for node in (owner, other)]
+        argv = [*COMMAND, "reshard", other.address, "--from", ends[0], "--to", ends[1], "--yes"]
+        return subprocess.Popen(
+            [*argv, "--slots", str(len(SLOTS)), "--journal", str(self.directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=source_environment(),
+            preexec_fn=die_with_parent,
+        )
+
+    def do_harm(self, harm: str, owner: Server, other: Server, program: subprocess.Popen[bytes]) -> None:
+        if harm == "program":
+            program.kill()
+            return
+        if harm == "network":
+            cutter = self.stage.cutter
+            assert cutter is not None
+            ends = (cutter.number_of(owner), cutter.number_of(other))
+            cutter.set([ends, ends[::-1]], self.chance.choice(("cut", "silence")))
+            time.sleep(CUT_SECONDS)
+            cutter.heal()
+            return
+        victim = owner if "source" in harm else other
+        if "replica" in harm:
+            victim = self.replicas[victim]
+        victim.kill()
+        victim.start()
+
+    def check(self, told: str) -> None:
+        """Each slot's keys are at its owner's, and nowhere else; replicas have what their primaries have."""
+        owner = self.owner()
+        other = self.second if owner is self.first else self.first
+        self.stage.wait_whole(DEADLINE)
+        for node in (other, self.replicas[other]):
+            eventually(
+                lambda node=node: not any(keys_of(node)),
+                lambda node=node: f"{told}: nothing is left at {node!r}: {keys_of(node)}",
+            )
+        for node in (owner, self.replicas[owner]):
+            eventually(
+                lambda node=node: min(keys_of(node)) >= KEYS_OF_A_SLOT,
+                lambda node=node: f"{told}: all is at {node!r}: {keys_of(node)}",
+            )
+
+
+def keys_of(node: Server) -> list[int]:
+    """How many keys it holds of each of the slots."""
+    with node.client() as client:
+        pipe = client.pipeline(transaction=False)
+        for slot in SLOTS:
+            pipe.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)
+        return list(pipe.execute())
+
+
+@pytest.mark.timeout(120 + 30 * ROUNDS)
+def test_harm_on_the_way_loses_and_doubles_nothing(tmp_path: Path, report: Callable[[str], None]) -> None:
+    report(f"SHOAL_MOVE_SEED={SEED}")
     chance = random.Random(SEED)
     keys = [f"{{{tag_of(slot).decode()}}}{i}" for slot in SLOTS for i in range(KEYS_OF_A_SLOT)]
-    with moving_pair("shoal", "shoal", appendonly="yes", node_timeout=1500) as pair:
-        with pair.source.client() as client:
+    with stage(Plan(shards=2, node_timeout=3000, cuts=True, append_only=True)) as cluster:
+        moves = Moves(cluster, tmp_path, chance)
+        with moves.first.client() as client:
             ballast = client.pipeline(transaction=False)
             for key in keys:
                 ballast.set(f"{key}:ballast", "b" * 50)
             ballast.execute()
-        connect = functools.partial(pair.cluster.client, socket_timeout=3)
+        connect = functools.partial(cluster.connect, PATIENT)
         with ThreadLoad(connect, workers=2, keys=keys[::7], seed=SEED) as load:
             load.wait_for(200)
+            order = chance.sample(HARMS, len(HARMS))
             for number in range(ROUNDS):
-                died = one_round(pair, chance)
-                told = f"round {number}, {died!r} died"
+                harm = order[number % len(order)]
+                moves.one_round(harm)
+                told = f"round {number}, {harm}"
                 assert not load.broken, (told, load.broken)
-                check_slots(pair, told)
+                moves.check(told)
         assert load.losses == []
-        owner = owner_of_all(pair)
-        with owner.client() as client:
+        with moves.owner().client() as client:
             found = client.exists(*(f"{{{tag_of(0).decode()}}}{i}:ballast" for i in range(KEYS_OF_A_SLOT)))
         assert found == KEYS_OF_A_SLOT
-
-
-def owner_of_all(pair: Pair) -> Server:
-    """Who owns the slots that move; they must be one's."""
-    owners = [
-        node
-        for node in (pair.source, pair.target)
-        if any(first <= SLOTS[0] and SLOTS[-1] <= last for first, last in pair.cluster.line_of(node).slots)
-    ]
-    assert len(owners) == 1, owners
-    return owners[0]
-
-
-def one_round(pair: Pair, chance: random.Random) -> Server:
-    """Begin a move and kill one of the two; returns whom, once both are at peace again."""
-    owner = owner_of_all(pair)
-    other = pair.target if owner is pair.source else pair.source
-    target = pair.cluster.id_of(other)
-    assert owner.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", SLOTS[0], SLOTS[-1], "NODE", target) == OK
-    victim = chance.choice((owner, other))
-    time.sleep(LONGEST * chance.random() ** 2)  # the moment is what chance decides
-    victim.kill()
-    victim.start()
-    pair.cluster.wait_settled()
-    for node in (owner, other):
-        eventually(
-            lambda node=node: all(job[b"state"] in ENDED for job in jobs(node)),
-            lambda node=node: f"all moves end at {node!r}: {jobs(node)}",
-            timeout=20,
-        )
-    return victim
-
-
-def check_slots(pair: Pair, told: str) -> None:
-    """Each slot's keys are at its owner's, and nowhere else."""
-    owner = owner_of_all(pair)
-    other = pair.target if owner is pair.source else pair.source
-
-    def left_over() -> list[int]:
-        with other.client() as client:
-            pipe = client.pipeline(transaction=False)
-            for slot in SLOTS:
-                pipe.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)
-            return [slot for slot, keys in zip(SLOTS, pipe.execute(), strict=True) if keys]
-
-    eventually(lambda: not left_over(), lambda: f"{told}: nothing is left at {other!r}: {left_over()}")
-    for node in (owner, other):
-        assert pair.cluster.line_of(node).open_slots == [], told
-    with owner.client() as client:
-        pipe = client.pipeline(transaction=False)
-        for slot in SLOTS:
-            pipe.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)
-        assert min(pipe.execute()) >= KEYS_OF_A_SLOT, told

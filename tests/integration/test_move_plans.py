@@ -13,6 +13,8 @@ import pytest
 from cluster.operations.journals import all_journals
 from cluster.plans.journal import Plan
 from cluster.slot_tags import tag_of
+from tests.chaos.scale import FULL
+from tests.harness.clusters import cluster_of
 from tests.harness.servers import Server, source_environment
 from tests.harness.shoal_command import COMMAND, shoal
 from tests.harness.slot_moves import ENDED, OK, Pair, jobs, moving_pair
@@ -155,3 +157,38 @@ def test_bandwidth(pair: Pair, tmp_path: Path) -> None:
     assert process.returncode == 0
     assert time.monotonic() - began > 0.4
     check_all(pair)
+
+
+@pytest.mark.parametrize(
+    "dies", ["source", pytest.param("target", marks=pytest.mark.skipif(not FULL, reason="SHOAL_FULL=1"))]
+)
+def test_a_plan_goes_on_with_the_heir_of_a_primary_that_died(tmp_path: Path, dies: str) -> None:
+    """For good, in the middle of the move; its replica takes its place."""
+    with cluster_of(3, replicas=1, node_timeout=1000) as cluster:
+        source, target, third = cluster.primaries
+        victim = source if dies == "source" else target
+        (heir,) = cluster.replicas_of(victim)
+        ends = [cluster.id_of(node) for node in (source, target)]
+        with source.client() as client:
+            pipe = client.pipeline(transaction=False)
+            slots = [slot for first, last in cluster.line_of(source).slots for slot in range(first, last + 1)]
+            for slot in slots[:100]:
+                pipe.set(f"{{{tag_of(slot).decode()}}}", VALUE * 50)
+            pipe.execute()
+            client.wait(1, 5000)
+        argv = [*COMMAND, "reshard", third.address, "--from", ends[0], "--to", ends[1], "--slots", "100"]
+        process = subprocess.Popen(
+            [*argv, "--yes", "--journal", str(tmp_path), "--bandwidth", "300kb"],
+            env=source_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        eventually(lambda: is_moving(source), "it has begun")
+        victim.kill()
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert "master" in cluster.line_of(heir).flags
+        giver, taker = (heir, target) if victim is source else (source, heir)
+        assert taker.run("CLUSTER", "COUNTKEYSINSLOT", slots[0]) == 1
+        assert giver.run("CLUSTER", "COUNTKEYSINSLOT", slots[0]) == 0
+        assert kept(tmp_path).state == "done"

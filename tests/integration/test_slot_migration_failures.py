@@ -11,6 +11,7 @@ from cluster.slot_tags import tag_of
 from tests.harness.clusters import cluster_of
 from tests.harness.resp import Error
 from tests.harness.servers import Server, server
+from tests.harness.shoal_command import shoal
 from tests.harness.slot_moves import OK, Pair, jobs, moving_pair
 from tests.harness.wait import eventually
 
@@ -171,6 +172,22 @@ def test_a_target_without_memory(calm: Pair) -> None:
     assert calm.job(calm.target)[b"message"] == b"Ran out of memory (OOM) during slot import"
     calm.await_state(calm.source, b"failed")
     assert count(calm.target) == 0 and count(calm.source) == len(KEYS)
+
+
+def test_a_target_that_may_keep_little_apart(calm: Pair) -> None:
+    held_before_pause(calm)
+    with setting(calm.target, "slot-migration-max-staging-bytes", 1000):
+        fill(calm.source)
+        calm.await_state(calm.target, b"failed")
+    assert b"exceeds slot-migration-max-staging-bytes" in calm.job(calm.target)[b"message"]
+    calm.await_state(calm.source, b"failed")
+    assert count(calm.target) == 0 and count(calm.source) == len(KEYS)
+    calm.hold("pause", False)
+    target, source = calm.target, calm.source
+    with setting(target, "slot-migration-max-staging-bytes", 1000):
+        ends = ("--from", source.port, "--to", target.port)
+        told = shoal("reshard", source.address, *ends, "-n", 101, "--yes", "--json", code=1)
+    assert "raise slot-migration-max-staging-bytes of the target" in told.error_line
 
 
 def test_numbered_databases_and_clients_that_are_servers(calm: Pair) -> None:
