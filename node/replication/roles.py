@@ -335,7 +335,7 @@ class Replication:
         if self.primary.backlog is None:
             self.history.renew()
             self._open_backlog(self.offset)
-        session.kind = "replica"
+        session.be_replica()
         session.link.output_limit = 0  # counted together with what is queued: see Peer.overflows
         peer.old_style = old_style
         if not self.primary.synchronize(peer, wanted_id, wanted_offset, self._worker.engine.now):

@@ -174,6 +174,8 @@ class Session(Client):
         muted = reply_mode == "skip" or (reply_mode == "off" and self.reply_mode == "off")
         if muted and type(value) is not Replies:  # what is pushed, confirmations included, always comes
             value = NO_REPLY
+        if self.kind == "replica" and value is not NO_REPLY:
+            return self._refuse_to_reply(argv)
         if self.pushes:
             value = Replies([value, *self.pushes])
             self.pushes = []
@@ -206,6 +208,17 @@ class Session(Client):
         if self._waits_for_keys(command, argv):
             return NO_REPLY
         return self.run(command, argv, args)
+
+    def be_replica(self) -> None:
+        """It has asked for our stream. Nothing else may go to it: what calls for a reply ends it."""
+        self.kind = "replica"
+        self.gate |= GATE_REPLY  # all that it says comes to `execute`
+
+    def _refuse_to_reply(self, argv: list[bytes]) -> Any:
+        name = argv[0].decode("latin-1")[:128]
+        self.worker.log.warning(f"Replica generated a reply to command '{name}', disconnecting it")
+        self.close()
+        return NO_REPLY
 
     def _waits_for_keys(self, command: Command, argv: list[bytes]) -> bool:
         tier = self.worker.tier

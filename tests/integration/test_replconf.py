@@ -11,6 +11,7 @@ from node.persistence.rdb import RdbReader
 from tests.harness.commands import redis_cli
 from tests.harness.resp import Error, Simple
 from tests.harness.servers import Server, server
+from tests.harness.wait import eventually
 from tests.integration.datasets import content, fill
 
 WORDS = """
@@ -101,3 +102,17 @@ def test_those_who_want_a_part_do_not_share_the_snapshot_of_others() -> None:
         libraries: list[bytes] = []
         assert list(RdbReader(io.BytesIO(snapshot), "filtered", [].append, libraries.append)) == []
         assert libraries == []
+
+
+@pytest.mark.parametrize("kind", ["shoal", "valkey"])
+def test_a_replica_that_calls_for_a_reply_is_cut_off(kind: str) -> None:
+    """A reply would stand in the middle of the stream."""
+    with server(kind) as primary, primary.resp() as replica, primary.resp() as another:
+        for client in (replica, another):
+            client.send_command("PSYNC", "?", "-1")
+            assert client.read().text.startswith("FULLRESYNC")
+        another.send(b"REPLCONF ACK 0\r\nREPLCONF GETACK *\r\n")
+        replica.send(b"NOCOMMAND\r\n")
+        assert b"ERR" not in replica.read_until_closed()
+        eventually(lambda: "Replica generated a reply to command" in primary.log, "a word about it")
+        assert primary.info("replication")["connected_slaves"] == 1
