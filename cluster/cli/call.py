@@ -1,4 +1,7 @@
-"""`shoal call`: one command on every member."""
+"""`shoal call`: one command on every member.
+
+JSON: {address: the reply as JSON, or {"error": text}}. Bytes that are no text are escaped.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.common import DEFAULT_ADDRESS, Json, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Json, UsageProblem, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.output import print_json, say
 from cluster.operations.link import ANONYMOUS, Credentials, Refused
@@ -21,15 +24,18 @@ def call(
         str, typer.Option("--at", metavar="HOST:PORT", help="Any member of the cluster.")
     ] = DEFAULT_ADDRESS,
     primaries: Annotated[bool, typer.Option("--primaries", help="Only on primaries.")] = False,
+    replicas: Annotated[bool, typer.Option("--replicas", help="Only on replicas.")] = False,
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
     """Run a command on every member that answers, and print each one's reply."""
     replies: dict[str, Any] = {}
     refused = False
+    if primaries and replicas:
+        raise UsageProblem("--primaries and --replicas exclude each other: without them it is all")
     with open_survey(at, credentials) as survey:
         for view in survey.views:
-            if primaries and not view.observer.is_primary:
+            if replicas if view.observer.is_primary else primaries:
                 continue
             link = survey.link(view.observer.id)
             try:

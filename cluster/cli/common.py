@@ -37,6 +37,11 @@ Replace = Annotated[
     typer.Option("--replace", help="Overwrite keys the target already has, left by an interrupted move."),
 ]
 
+MultipleOwners = Annotated[
+    bool,
+    typer.Option("--search-multiple-owners", help="Also look for keys of slots that others serve."),
+]
+
 
 def parse_address(text: str) -> tuple[str, int]:
     """(host, port) of cluster/addresses.py."""

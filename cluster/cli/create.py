@@ -71,13 +71,14 @@ def _remaining(plan: CreatePlan, links: dict[tuple[str, int], NodeLink], if_need
     roles change. Raises OperationError where that is not asked for."""
     try:
         left = remaining(plan, links)
+        if not left.is_nothing:
+            return left
     except OperationError:
-        if if_needed and _know_each_other(list(links.values())):
-            return None
-        raise
-    if left.is_nothing and not if_needed:
-        raise OperationError("these nodes are this cluster already", "`shoal check` tells how it is")
-    return None if left.is_nothing else left
+        if not _know_each_other(list(links.values())):
+            raise
+    if not if_needed:
+        raise OperationError("these nodes are a cluster already", "`shoal check` tells how it is")
+    return None
 
 
 def _know_each_other(links: list[NodeLink]) -> bool:

@@ -1,4 +1,8 @@
-"""`shoal fix`: finish interrupted moves, and find owners for slots that have none."""
+"""`shoal fix`: finish interrupted moves, and find owners for slots that have none.
+
+JSON: the plan, {"finish": [{"from", "to", "count", "slots"}], "bring_home": [the same], "gather": [the same],
+"close": [{"slot", "node"}], "adopt": [{"slot", "node"}]}. Carried out if the exit code is 0.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,10 @@ from cluster.cli.common import (
     DryRun,
     Json,
     MigrateTimeout,
+    MultipleOwners,
     Pipeline,
     Replace,
+    UsageProblem,
     Yes,
     open_survey,
 )
@@ -22,7 +28,7 @@ from cluster.cli.moving import GRACE, moves_as_json, print_moves, watched_mover
 from cluster.cli.output import print_json, say
 from cluster.migration.classic import MoveOptions
 from cluster.operations.link import ANONYMOUS, Credentials
-from cluster.operations.repair import carry_out, keys_held
+from cluster.operations.repair import carry_out, keys_held, stray_keys
 from cluster.plans.fix import FixPlan, plan_fix
 from cluster.plans.model import NodeInfo
 from cluster.slots import format_ranges, from_iterable
@@ -37,6 +43,11 @@ def fix(
             "--adopt", help="Hand slots whose primary is gone to others. Its keys are lost if it stays away."
         ),
     ] = False,
+    with_unreachable: Annotated[
+        bool,
+        typer.Option("--with-unreachable", help="With --adopt: also of primaries that only do not answer."),
+    ] = False,
+    search_multiple_owners: MultipleOwners = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     pipeline: Pipeline = 100,
@@ -46,8 +57,13 @@ def fix(
     json: Json = False,
 ) -> None:
     """Finish or close what an interrupted reshard left open; with --adopt, serve what nobody serves."""
+    if with_unreachable and not adopt:
+        raise UsageProblem("--with-unreachable says whose slots to hand to others, too: it goes with --adopt")
     with open_survey(address, credentials, timeout + GRACE) as survey:
-        plan = plan_fix(survey.views, keys_held(survey), adopt)
+        lost = [node.id for node in survey.nodes.values() if node.address in survey.unreachable]
+        lost = lost if with_unreachable else []
+        stray = stray_keys(survey) if search_multiple_owners else {}
+        plan = plan_fix(survey.views, keys_held(survey, lost), adopt, lost, stray)
         if json:
             print_json(plan_as_json(plan, survey.nodes))
         else:
@@ -66,6 +82,7 @@ def plan_as_json(plan: FixPlan, nodes: dict[str, NodeInfo]) -> dict:
         "finish": moves_as_json(plan.finish, nodes),
         "bring_home": moves_as_json(plan.bring_home, nodes),
         "close": [{"slot": slot, "node": nodes[node_id].address} for slot, node_id in plan.close],
+        "gather": moves_as_json(plan.gather, nodes),
         "adopt": [{"slot": slot, "node": nodes[node_id].address} for slot, node_id in plan.adopt],
     }
 
@@ -74,7 +91,11 @@ def _print(plan: FixPlan, nodes: dict[str, NodeInfo]) -> None:
     if plan.is_empty:
         say("nothing to fix that can be fixed here; `shoal check` lists what is wrong")
         return
-    for text, moves in (("finish these moves:", plan.finish), ("bring stranded keys home:", plan.bring_home)):
+    for text, moves in (
+        ("finish these moves:", plan.finish),
+        ("bring stranded keys home:", plan.bring_home),
+        ("gather stray keys; of those that their owner has, too, its value stays:", plan.gather),
+    ):
         if moves:
             say(text)
             print_moves(moves, nodes)

@@ -6,7 +6,7 @@ or may soon; "warning" that something is unusual but served. The order is the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,7 +18,7 @@ from cluster.slots import ALL_SLOTS, NO_SLOTS, count, format_ranges, from_iterab
 class Problem:
     kind: str
     """`unreachable`, `failed`, `uncovered`, `disagreement`, `contested`, `open-slot`, `unlinked`, `orphan`,
-    `epoch`"""
+    `epoch`, `stray`"""
     severity: str
     """`error` or `warning`"""
     text: str
@@ -43,6 +43,24 @@ def check(views: Sequence[View], unreachable: Mapping[str, str] | None = None) -
     return problems
 
 
+def stray_problems(views: Sequence[View], stray: Mapping[int, Mapping[str, int]]) -> list[Problem]:
+    """About keys that lie where nobody looks for them. `stray`: slot -> id of a primary that does not own it
+    -> how many of its keys that one has."""
+    nodes = agreed_nodes(views)
+    by_holder: dict[str, list[int]] = {}
+    for slot, holders in stray.items():
+        for holder in holders:
+            by_holder.setdefault(holder, []).append(slot)
+    problems = []
+    for holder, slots in by_holder.items():
+        keys = sum(stray[slot][holder] for slot in slots)
+        ranges = format_ranges(from_iterable(slots))
+        text = f"{nodes[holder].address} has {keys} keys of slots that others serve: {ranges}"
+        remedy = "`shoal fix --search-multiple-owners` brings them to who serves them"
+        problems.append(Problem("stray", "warning", text, remedy))
+    return problems
+
+
 def agreed_nodes(views: Sequence[View]) -> dict[str, NodeInfo]:
     """The members by id, each as it describes itself, or, where it gave no view, as the first view does."""
     nodes: dict[str, NodeInfo] = {}
@@ -54,11 +72,12 @@ def agreed_nodes(views: Sequence[View]) -> dict[str, NodeInfo]:
     return nodes
 
 
-def uncovered_slots(views: Sequence[View]) -> int:
-    """Slots that no primary says it serves itself, and that no member assigns to one that gave no view."""
+def uncovered_slots(views: Sequence[View], lost: Collection[str] = ()) -> int:
+    """Slots that no primary says it serves itself, and that no member assigns to one that gave no view. What
+    `lost` (ids) served does not count as served."""
     covered = NO_SLOTS
     for node in agreed_nodes(views).values():
-        if node.is_primary and not node.failed:
+        if node.is_primary and not node.failed and node.id not in lost:
             covered |= node.slots
     return ALL_SLOTS & ~covered
 

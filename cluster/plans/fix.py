@@ -16,7 +16,7 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cluster.plans.check import agreed_nodes, uncovered_slots
@@ -34,29 +34,37 @@ class FixPlan:
     """(slot, id of a node to be told SETSLOT STABLE), after keys have been brought home"""
     adopt: list[tuple[int, str]] = field(default_factory=list)
     """(slot that nobody serves, id of the primary to serve it)"""
+    gather: list[Move] = field(default_factory=list)
+    """keys on a primary that neither owns the slot nor has it open: to be moved to the owner, whose values
+    win"""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.finish or self.bring_home or self.close or self.adopt)
+        return not (self.finish or self.bring_home or self.close or self.adopt or self.gather)
 
 
 def plan_fix(
-    views: Sequence[View], keys_held: Mapping[int, Mapping[str, int]], adopt_uncovered: bool = False
+    views: Sequence[View],
+    keys_held: Mapping[int, Mapping[str, int]],
+    adopt_uncovered: bool = False,
+    lost: Collection[str] = (),
+    stray: Mapping[int, Mapping[str, int]] = {},
 ) -> FixPlan:
     """`keys_held`: for each open or unserved slot, how many keys of it each primary holds (id -> number, none
-    for 0). Slots that nobody serves are given away only with `adopt_uncovered`: their primary may come
-    back."""
+    for 0). Slots that nobody serves are given away only with `adopt_uncovered`: their primary may come back.
+    `lost`: ids of primaries that do not answer and are given up. `stray`: as `keys_held`, but of those who do
+    not own the slot, which is not open."""
     plan = FixPlan()
     nodes = agreed_nodes(views)
     by_id = {view.observer.id: view for view in views}
-    missing = uncovered_slots(views)
+    missing = uncovered_slots(views, lost)
     for slot in open_slots(views):
         if missing >> slot & 1:
             continue
         owner = _owner(views, slot)
         _plan_open_slot(plan, slot, owner, by_id, keys_held.get(slot, {}))
     if missing and adopt_uncovered:
-        _plan_adoption(plan, missing, nodes, keys_held)
+        _plan_adoption(plan, missing, nodes, keys_held, lost)
         orphaned = {slot for slot, _ in plan.adopt}
         plan.close += [
             (slot, view.observer.id)
@@ -64,6 +72,9 @@ def plan_fix(
             for slot in (*view.migrating, *view.importing)
             if slot in orphaned
         ]
+    for slot, holders in stray.items():
+        if not missing >> slot & 1:
+            plan.gather += [Move(slot, holder, _owner(views, slot)) for holder in holders]
     return plan
 
 
@@ -108,9 +119,14 @@ def _plan_adoption(
     missing: int,
     nodes: Mapping[str, NodeInfo],
     keys_held: Mapping[int, Mapping[str, int]],
+    lost: Collection[str],
 ) -> None:
     """A slot goes to who holds keys of it; the others are shared out so that all serve equally many."""
-    primaries = {node.id: node for node in nodes.values() if node.is_primary and not node.failed}
+    primaries = {
+        node.id: node
+        for node in nodes.values()
+        if node.is_primary and not node.failed and node.id not in lost
+    }
     if not primaries:
         raise PlanError("no primary answers that could serve the missing slots")
     keyless = []

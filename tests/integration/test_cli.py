@@ -112,6 +112,8 @@ class TestLooking:
         assert replies == {node.address: cluster.id_of(node) for node in cluster.nodes}
         refused = shoal("call", "--at", cluster.addresses[0], "GET", "a", code=1).out
         assert refused.count("(error) MOVED 15495") == 2
+        assert shoal("call", "--at", cluster.addresses[0], "--replicas", "--json", "PING").json == {}
+        assert len(shoal("call", "--at", cluster.addresses[0], "--primaries", "--json", "PING").json) == 3
 
     def test_top_tells_what_all_are_doing(self, cluster: RunningCluster) -> None:
         with writing(cluster):
@@ -202,6 +204,27 @@ class TestFixing:
         with cluster.client() as client:
             assert missing_keys(client) == []
 
+    def test_keys_of_slots_that_others_serve_are_gathered(self, cluster: RunningCluster) -> None:
+        any_address = cluster.addresses[0]
+        owner = cluster.owner_of("key:1")
+        holder = next(node for node in cluster.nodes if node is not owner)
+        slot = owner.run("CLUSTER", "KEYSLOT", "key:1")
+        holder.run("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(owner))
+        with holder.resp() as connection:
+            for key in ("key:1", "{key:1}stray"):
+                connection.command("ASKING")
+                connection.command("SET", key, "left over")
+        holder.run("CLUSTER", "SETSLOT", slot, "STABLE")
+        assert shoal("check", any_address, "--json").json["ok"]
+        asking = [any_address, "--search-multiple-owners"]
+        found = shoal("check", *asking, "--json", code=1).json["problems"]
+        assert [problem["kind"] for problem in found] == ["stray"]
+        assert f"{holder.address} has 2 keys" in found[0]["text"]
+        shoal("fix", *asking, "--yes")
+        assert shoal("check", *asking, "--json").json["ok"]
+        assert owner.run("GET", "key:1") == b"value:1"
+        assert owner.run("GETDEL", "{key:1}stray") == b"left over"
+
     def test_a_killed_reshard_leaves_what_fix_finishes(self, cluster: RunningCluster) -> None:
         any_address = cluster.addresses[0]
         before = cluster.slot_owners(cluster.nodes[0])
@@ -246,10 +269,25 @@ class TestFixing:
         assert shoal("check", target, "--json").json["ok"]
 
 
+def test_slots_of_a_primary_that_only_does_not_answer() -> None:
+    """It is not known to have failed, so nobody gives up its slots unless told to."""
+    with cluster_of(3, kind="valkey", node_timeout=30_000) as cluster:
+        lost, other, _ = cluster.nodes
+        lost.kill()
+        wrong = shoal("fix", other.address, "--with-unreachable", code=2).error_line
+        assert "it goes with --adopt" in wrong
+        assert "nothing to fix" in shoal("fix", other.address, "--adopt").out
+        done = shoal("fix", other.address, "--adopt", "--with-unreachable", "--yes", "--json").json
+        assert len(done["adopt"]) == 5461
+        assert {row["node"] for row in done["adopt"]} == {node.address for node in cluster.running}
+        rows = shoal("nodes", other.address, "--json").json
+        assert sum(row["slot_count"] for row in rows if row["address"] != lost.address) == 16384
+
+
 class TestCreate:
     def test_a_cluster_is_not_created_twice(self, cluster: RunningCluster) -> None:
         again = shoal("create", *cluster.addresses, "--yes", code=1)
-        assert "these nodes are this cluster already" in again.error_line
+        assert "these nodes are a cluster already" in again.error_line
         assert "a cluster already" in shoal("create", *cluster.addresses, "--if-needed").out
 
     def test_the_plan_is_shown_before(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cluster import slots as slot_sets
 from cluster.plans.backup import Holder, Layout, plan_backup
-from cluster.plans.check import check, uncovered_slots
+from cluster.plans.check import check, stray_problems, uncovered_slots
 from cluster.plans.create import divide_slots, plan_create
 from cluster.plans.fix import plan_fix
 from cluster.plans.model import Move, NodeInfo, PlanError, View, apportion
@@ -280,6 +280,17 @@ class TestFix:
         plan = plan_fix(views, {16383: {"a": 1, "c": 4}}, adopt_uncovered=True)
         assert dict(plan.adopt)[16383] == "c"
         assert {slot for slot, _ in plan.adopt} == {16382, 16383}
+
+    def test_what_lost_primaries_served_is_given_to_the_others(self) -> None:
+        nodes = nodes_serving(8192, 8192)
+        plan = plan_fix(views_of(nodes), {}, adopt_uncovered=True, lost=["b"])
+        assert len(plan.adopt) == 8192
+        assert {node_id for _, node_id in plan.adopt} == {"a"}
+
+    def test_stray_keys_go_to_the_owner(self) -> None:
+        views = views_of(nodes_serving(8192, 8192))
+        assert plan_fix(views, {}, stray={5: {"b": 2}}).gather == [Move(5, "b", "a")]
+        assert "127.0.0.1:7002 has 3 keys" in stray_problems(views, {5: {"b": 2}, 6: {"b": 1}})[0].text
 
 
 class TestBackup:
