@@ -27,6 +27,7 @@ OBEYED = (
     "cluster-replica-no-failover",
     "cluster-manual-failover-timeout",
     "cluster-witness-limit",
+    "synchronous-replicas",
     "repl-ping-replica-period",
 )
 """Directives that change `Settings` when CONFIG SET changes them."""
@@ -46,6 +47,9 @@ class WorkerFacts:
 
     def primary_last_seen(self) -> int:
         return int(self._worker.replication.primary_last_seen)
+
+    def has_whole_copy(self) -> bool:
+        return bool(self._worker.replication.has_whole_copy)
 
     def keys_in_slot(self, slot: int) -> int:
         return sum(db.count_in_slot(slot) for db in self._worker.databases)
@@ -81,4 +85,5 @@ def update_settings(settings: Settings, config: Any) -> None:
     settings.replica_no_failover = config.cluster_replica_no_failover
     settings.repl_ping_replica_period = config.repl_ping_replica_period
     settings.witness_limit = config.cluster_witness_limit
+    settings.synchronous_replicas = config.synchronous_replicas
     settings.manual_failover_timeout = config.cluster_manual_failover_timeout

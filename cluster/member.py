@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 PAUSE_REASON = "failover"
 HIGHEST_PORT = 65535
+FOREVER = (1 << 63) - 1
 KEYS_AT_ONCE = 1000
 """How many keys of a lost slot are listed at a time while they are deleted."""
 
@@ -107,6 +108,7 @@ class Member:
             config.on_change(name, self._settings_changed)
         slot_stats.follow_setting(worker)
         config.on_change("cluster-link-sendbuf-limit", self._send_limit_changed)
+        worker.engine.on_lapse = self._stood_still
         worker.engine.slot_states[:] = bytes([SLOT_ASK]) * len(worker.engine.slot_states)
 
     # --- the worker's cluster port
@@ -249,6 +251,21 @@ class Member:
         delay = max(0, at - steady_ms()) / 1000
         self._alarm = asyncio.get_running_loop().call_later(delay, self.react, Coordinator.wake)
 
+    def _stood_still(self) -> None:
+        """The core noticed that the time of our lease was over before it was renewed."""
+        asyncio.get_running_loop().call_soon(self.react, Coordinator.lapsed)
+
+    def _take_lease(self, lease: fx.Lease) -> None:
+        engine = self._worker.engine
+        if lease.ms is None:
+            engine.leased_until = FOREVER
+            if engine.outbox.lapsed:
+                self._worker.replication.synchrony.give_up("another has, or may have, our place")
+        elif lease.renewed or not engine.outbox.lapsed:  # else it has noticed what the coordinator will hear
+            engine.leased_until = engine.now + lease.ms
+            if engine.outbox.lapsed:
+                engine.outbox.renew()
+
     def _tick(self) -> None:
         loop, period = asyncio.get_running_loop(), self._settings.tick_period / 1000
         if self._timer is not None and loop.time() - self._timer.when() > period:
@@ -314,6 +331,10 @@ class Member:
                     deliver(effect.channel, effect.message)
                 case fx.Wake():
                     self._wake_at(effect.at)
+                case fx.Lapse():
+                    self._worker.engine.outbox.lapse()
+                case fx.Lease():
+                    self._take_lease(effect)
                 case _:
                     self._perform_on_data(effect)
 
@@ -336,6 +357,8 @@ class Member:
                 worker.departures.finish()
                 self.migrations.demoted()
                 worker.replication.follow(effect.ip, effect.port)
+            case fx.LeavePrimary():
+                worker.replication.leave_primary(effect.ms)
             case fx.BecomePrimary():
                 worker.replication.promote()
                 self.migrations.promoted("A failover occurred during slot import")
@@ -345,6 +368,7 @@ class Member:
                 worker.replication.empty()
             case fx.PauseWrites():
                 worker.departures.finish()  # the replica that takes over must have heard of it
+                worker.replication.synchrony.ask()  # with writes paused the stream stands still
                 until = worker.engine.tick() + effect.until - steady_ms()
                 worker.pause.begin(PAUSE_REASON, until, writes_only=True)
                 self.react(Coordinator.writes_paused)

@@ -14,7 +14,10 @@
     failure_detector.py   silence, suspicion, agreement
     witness.py            what the supervisor of a node's host knows: it is dead, it is only busy
     epochs.py             the logical clock
-    elections.py          candidates and voters
+    elections.py          candidates
+    voting.py             voters
+    lease.py, tenancy.py  whether a primary may have been replaced without knowing
+    fences.py             who has every acknowledged write
     manual_failover.py    a failover on demand that loses nothing
     roles.py              who is primary, who replica
     slot_claims.py        who owns a slot

@@ -32,6 +32,7 @@ from cluster.coordinator.heartbeat import (
     ping_someone,
     renew_silent_link,
 )
+from cluster.coordinator.lease import lapse, settle_lease
 from cluster.coordinator.manual_failover import (
     advance_manual_failover,
     expire_manual_failover,
@@ -44,6 +45,7 @@ from cluster.coordinator.replica_migration import migrate_if_spare
 from cluster.coordinator.report import cluster_info
 from cluster.coordinator.state import State
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
+from cluster.coordinator.voting import reconsider_vote
 from cluster.slots import SLOT_COUNT
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
@@ -210,6 +212,10 @@ class Coordinator:
         """`PauseWrites` has been carried out: the replication offset is final."""
         return self._turn(now, tell_final_offset)
 
+    def lapsed(self, now: int) -> list[Effect]:
+        """The time of a `Lease` was over before the next came: this worker stood still."""
+        return self._turn(now, lapse)
+
     def settings_changed(self, now: int) -> list[Effect]:
         """`Settings` was modified."""
 
@@ -335,6 +341,7 @@ def _settle(state: State) -> None:
         run_election(state)
     if todo.update_state:
         judge(state)
+        settle_lease(state)
     if todo.broadcast_pong:
         broadcast_pong(state)
 
@@ -356,6 +363,8 @@ def _tick(state: State) -> None:
     if state.myself.primary is not None and not state.following:
         follow_primary(state)
     expire_manual_failover(state)
+    reconsider_vote(state)
+    settle_lease(state)
     if state.myself.is_replica:
         advance_manual_failover(state)
         run_election(state)

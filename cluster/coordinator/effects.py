@@ -61,6 +61,14 @@ class BecomeReplicaOf:
 
 
 @dataclass(frozen=True, slots=True)
+class LeavePrimary:
+    """Take nothing from our primary any more, at least for `ms`: what we have is what another needs to know.
+    `BecomeReplicaOf` ends it."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class BecomePrimary:
     """Stop replicating and keep the data; WAIT, expiry and writes are now this worker's own."""
 
@@ -120,6 +128,20 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapse:
+    """Another may have our place: tell clients nothing of the data until a `Lease`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Clients may be told of the data for `ms` from now, without limit where that is None: then what was held
+    back is void, as it is not ours to tell. `renewed`: it had lapsed, and what was held back holds."""
+
+    ms: int | None
+    renewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Call `Coordinator.wake` at this time: the next tick may be too late."""
 
@@ -140,6 +162,7 @@ Effect = (
     | Disconnect
     | Send
     | BecomeReplicaOf
+    | LeavePrimary
     | BecomePrimary
     | SlotsChanged
     | DeleteKeys
@@ -148,6 +171,8 @@ Effect = (
     | ResumeWrites
     | ClusterStateChanged
     | Deliver
+    | Lapse
+    | Lease
     | Wake
     | Log
 )

@@ -2,11 +2,9 @@
 
 The replica waits 500 ms (so that FAIL reaches all), a random 0 to 500 ms (so that replicas do not
 collide), and a second for each replica of the same primary that has more data: the best one asks first.
-It then enters a new epoch and asks every node. A primary with slots votes once per epoch, and not twice
-within two node timeouts on one primary; only if that primary is FAIL for it too (or the failover is
-manual), and if no slot in question has a newer owner. The epoch of a vote is on disk before the vote
-leaves. A majority of the primaries with slots decides; the winner takes the epoch as its config epoch
-and the slots, and tells everybody.
+It then enters a new epoch and asks every node. A majority of the primaries with slots decides
+(`voting.py`); the winner takes the epoch as its config epoch and the slots, and tells everybody. Where
+replication is synchronous, it must also be sure to have every acknowledged write (`fences.py`).
 
 Where a witness saw the primary's process end (`witness.py`), nothing needs to spread first, as the replica
 passes the news on before it asks, over the same links. It asks as soon as it has read what the primary sent
@@ -20,25 +18,23 @@ timeout, and some) does not stand at all, except by order.
 
 from __future__ import annotations
 
+from cluster.coordinator import fences
 from cluster.coordinator.announce import build_header
 from cluster.coordinator.effects import Wake
 from cluster.coordinator.heartbeat import broadcast_pong
 from cluster.coordinator.manual_failover import reset_manual_failover
-from cluster.coordinator.messages import FORCE_ACK, FailoverAuthAck, FailoverAuthRequest, Header
+from cluster.coordinator.messages import FORCE_ACK, FailoverAuthRequest, Header
 from cluster.coordinator.roles import become_primary
 from cluster.coordinator.state import Election, State
+from cluster.coordinator.voting import vote_timeout
 from cluster.coordinator.witness import tell_of_death
-from cluster.slots import members
 from cluster.topology.node import Node
 
 FIXED_DELAY = 500
 RANDOM_DELAY = 500
 DELAY_PER_RANK = 1000
-MIN_VOTE_TIMEOUT = 2000
-VOTE_PAUSE_FACTOR = 2
 WITNESSED_DELAY = 50
 WITNESSED_DELAY_PER_RANK = 100
-WITNESSED_VOTE_TIMEOUT = 1000
 LAST_WORDS = 500
 """How long the stream of a primary whose end was witnessed may take to end, too."""
 RELOG_PERIOD = 10_000
@@ -52,9 +48,6 @@ DATA_AGE = (
 WAITING_DELAY = "Waiting the delay before I can start a new failover."
 EXPIRED = "Failover attempt expired."
 WAITING_VOTES = "Waiting for votes, but majority still not reached."
-
-
-# --- the candidate
 
 
 def run_election(state: State) -> None:
@@ -73,32 +66,31 @@ def run_election(state: State) -> None:
     if not by_order and _data_too_old(state):
         _log_obstacle(state, primary, DATA_AGE)
         return
+    if not by_order and not fences.may_stand(state):
+        _log_obstacle(state, primary, fences.INCOMPLETE)
+        return
     still_reads = primary.witnessed and state.facts.primary_link_up()
     if still_reads and not by_order and now - primary.fail_time < LAST_WORDS:
         return
-    vote_timeout = _vote_timeout(state, primary)
+    patience = vote_timeout(state, primary)
     age = now - election.starts_at
-    if age > vote_timeout * 2:
+    if age > patience * 2:
         _schedule(state, primary, by_order)
         return
     if not election.requested and not state.manual.ends_at:
         _update_rank(state, primary)
     if now < election.starts_at:
         _log_obstacle(state, primary, WAITING_DELAY)
-    elif age > vote_timeout:
+    elif age > patience:
         _log_obstacle(state, primary, EXPIRED)
     elif not election.requested:
         _request_votes(state)
-    elif len(election.voters) >= state.quorum:
-        _win(state)
-    else:
+    elif len(election.voters) < state.quorum:
         _log_obstacle(state, primary, WAITING_VOTES)
-
-
-def _vote_timeout(state: State, primary: Node) -> int:
-    if primary.witnessed:
-        return WITNESSED_VOTE_TIMEOUT
-    return max(state.settings.node_timeout * 2, MIN_VOTE_TIMEOUT)
+    elif obstacle := fences.obstacle(state, primary):
+        _log_obstacle(state, primary, obstacle)
+    else:
+        _win(state)
 
 
 def _data_too_old(state: State) -> bool:
@@ -117,6 +109,7 @@ def _data_too_old(state: State) -> bool:
 def _schedule(state: State, primary: Node, by_order: bool) -> None:
     election, now = state.election, state.now
     election.voters.clear()
+    election.fences.clear()
     election.requested = False
     election.rank = 0 if by_order else replica_rank(state, primary)
     election.starts_at = now
@@ -184,7 +177,9 @@ def _request_votes(state: State) -> None:
 def take_vote(state: State, sender: Node, header: Header) -> None:
     """A vote counts from a primary with slots, for the epoch of this election, once."""
     election = state.election
-    if sender.is_primary and sender.slots and election.requested and header.current_epoch == election.epoch:
+    if sender.is_replica:
+        fences.take_fence(state, sender, header)
+    elif sender.is_primary and sender.slots and election.requested and header.current_epoch == election.epoch:
         election.voters.add(sender.id)
         state.todo.failover = True
 
@@ -228,49 +223,3 @@ def _log_obstacle(state: State, primary: Node, obstacle: str) -> None:
             "notice",
             f"Needed quorum: {state.quorum}. Number of votes received so far: {len(election.voters)}",
         )
-
-
-# --- the voter
-
-
-def take_vote_request(state: State, node: Node, request: Header) -> None:
-    """Vote for `node` if nothing speaks against it."""
-    if not state.myself.is_primary or not state.myself.slots:
-        return
-    objection = _objection(state, node, request)
-    if objection:
-        state.log("warning", f"Failover auth denied to {node.named()}: {objection}")
-        return
-    topology = state.topology
-    topology.last_vote_epoch = topology.current_epoch
-    if node.primary is not None:
-        node.primary.voted_at = state.now
-    state.save_later(sync=True)
-    state.send(FailoverAuthAck(build_header(state)), node.link)
-    state.log("notice", f"Failover auth granted to {node.named()} for epoch {topology.current_epoch}")
-
-
-def _objection(state: State, node: Node, request: Header) -> str:
-    topology, primary = state.topology, node.primary
-    if request.current_epoch < topology.current_epoch:
-        return f"reqEpoch ({request.current_epoch}) < curEpoch({topology.current_epoch})"
-    if topology.last_vote_epoch >= topology.current_epoch:
-        return f"already voted for epoch {topology.current_epoch}"
-    if node.is_primary:
-        return "it is a master node"
-    if primary is None:
-        return "I don't know its master"
-    if not primary.failed and not request.message_flags & FORCE_ACK:
-        return "its master is up"
-    pause = state.settings.node_timeout * VOTE_PAUSE_FACTOR
-    if primary.witnessed:
-        pause = min(pause, WITNESSED_VOTE_TIMEOUT)
-    pause -= state.now - primary.voted_at
-    if pause > 0:
-        return f"can't vote about this master before {pause} milliseconds"
-    for owner in topology.owners():
-        newer = owner.slots & request.slots & ~topology.unclaimed
-        if newer and owner.config_epoch > request.config_epoch:
-            slot = next(members(newer))
-            return f"slot {slot} epoch ({owner.config_epoch}) > reqEpoch ({request.config_epoch})"
-    return ""

@@ -41,6 +41,7 @@ def send_heartbeat(state: State, kind: type[Ping | Pong | Meet], link: LinkId) -
     receiver = state.links.get(link)
     if kind is not Pong and receiver is not None and link > 0:
         receiver.ping_sent = state.now
+        state.tenancy.asks(receiver, state.now)
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from cluster.coordinator.effects import BecomeReplicaOf
 from cluster.coordinator.manual_failover import reset_manual_failover
 from cluster.coordinator.messages import ForgottenNode, Gossip, Header
-from cluster.coordinator.state import State
+from cluster.coordinator.state import Copy, State
 from cluster.slots import ALL_SLOTS
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
@@ -114,6 +114,8 @@ def follow_primary(state: State) -> None:
     if primary is None or not primary.ip or primary.flags & flag.NOADDR:
         state.following = ""
         return
+    if state.following != primary.id:
+        state.copy = Copy()
     state.following = primary.id
     port = primary.client_port(state.settings.tls_cluster)
     state.emit(BecomeReplicaOf(primary.id, primary.ip, port))

@@ -9,12 +9,15 @@ are settled.
 
 from __future__ import annotations
 
+from cluster.coordinator.announce import build_header
 from cluster.coordinator.effects import Deliver, LinkId
-from cluster.coordinator.elections import take_vote, take_vote_request
+from cluster.coordinator.elections import take_vote
 from cluster.coordinator.epochs import learn_epochs, resolve_collision
 from cluster.coordinator.failure_detector import pong_received, take_fail_message
+from cluster.coordinator.fences import give_fence, note_primary_heard
 from cluster.coordinator.gossip import take_extensions, take_gossip
 from cluster.coordinator.heartbeat import send_heartbeat
+from cluster.coordinator.lease import note_answer
 from cluster.coordinator.manual_failover import take_mfstart, take_paused_offset
 from cluster.coordinator.membership import (
     finish_handshake,
@@ -43,6 +46,7 @@ from cluster.coordinator.messages import (
 from cluster.coordinator.roles import learn_role, leave_replica_chain
 from cluster.coordinator.slot_claims import take_claims, take_update
 from cluster.coordinator.state import State
+from cluster.coordinator.voting import doubts, take_vote_request
 from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 
@@ -60,13 +64,14 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
         lose_address(state, target)
         return
     sender = _known_sender(state, header, link)
+    epoch_before = state.topology.current_epoch
     if sender is not None:
         _note_sender(state, sender, header)
     if isinstance(message, Ping | Meet):
         learn_own_ip(state, local_ip, introduced=isinstance(message, Meet))
         if sender is None and isinstance(message, Meet):
             take_meet(state, header, remote_ip)
-        send_heartbeat(state, Pong, link)
+        send_heartbeat(state, Pong, link, build_header(state, doubts(state, sender)))
     if target is not None and target.in_handshake:
         if not isinstance(message, Ping | Pong | Meet):
             return
@@ -75,6 +80,8 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
         return
     if isinstance(message, Ping | Pong | Meet):
         _take_heartbeat(state, sender, message, link, remote_ip)
+        if isinstance(message, Pong) and link > 0:
+            note_answer(state, sender, header, epoch_before)
     else:
         _take_other(state, sender, message)
 
@@ -101,6 +108,8 @@ def _note_sender(state: State, sender: Node, header: Header) -> None:
     sender.data_received = state.now
     learn_epochs(state, sender, header)
     sender.repl_offset = header.offset
+    if sender is state.myself.primary:
+        note_primary_heard(state, header)
     take_paused_offset(state, sender, header)
 
 
@@ -127,6 +136,7 @@ def _take_other(state: State, sender: Node, message: Message) -> None:
             take_update(state, message)
         case FailoverAuthRequest():
             take_vote_request(state, sender, message.header)
+            give_fence(state, sender, message.header)
         case FailoverAuthAck():
             take_vote(state, sender, message.header)
         case MFStart():

@@ -26,8 +26,9 @@ from cluster.coordinator.effects import (
     Send,
     SlotsChanged,
 )
-from cluster.coordinator.messages import Gossip, Message, MessageType
+from cluster.coordinator.messages import Gossip, Header, Message, MessageType
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
+from cluster.coordinator.tenancy import Tenancy
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 from cluster.topology.nodes_conf import format_config
@@ -49,6 +50,8 @@ class Election:
     voters: set[str] = field(default_factory=set)
     """Who voted for us in this election."""
     requested: bool = False
+    fences: dict[str, int] = field(default_factory=dict)
+    """Replicas that have left our primary for this election: id → their offset."""
     rank: int = 0
     """How many replicas of the same primary have more of its data."""
     epoch: int = 0
@@ -72,6 +75,16 @@ class ManualFailover:
     """On the replica: how far the paused primary's stream goes."""
     can_start: bool = False
     """On the replica: all of it has been processed, votes may be asked for."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """What a synchronous replica knows of its own data."""
+
+    target: int | None = None
+    """How far the primary's stream went after we began to follow it with the data we have."""
+    is_complete: bool = False
+    """We have got so far."""
 
 
 @dataclass(slots=True)
@@ -104,6 +117,10 @@ class State:
     """When this node last saw only a minority of the primaries."""
     election: Election = field(default_factory=Election)
     manual: ManualFailover = field(default_factory=ManualFailover)
+    tenancy: Tenancy = field(default_factory=Tenancy)
+    copy: Copy = field(default_factory=Copy)
+    postponed: tuple[Node, Header] | None = None
+    """A request for our vote that comes too early."""
     forgotten: dict[str, int] = field(default_factory=dict)
     """Nodes not to be added again from gossip: id → until when."""
     unsaved: bool = False

@@ -31,6 +31,9 @@ class LocalFacts(Protocol):
     def primary_link_up(self) -> bool:
         """As a replica: its primary's stream still comes, or may."""
 
+    def has_whole_copy(self) -> bool:
+        """As a replica: its data is a copy of this primary's, whom it has followed since its start."""
+
     def keys_in_slot(self, slot: int) -> int:
         """Number of keys held here in `slot`."""
 
@@ -66,5 +69,7 @@ class Settings:
     """[cluster-manual-failover-timeout in Valkey; fixed in Redis]"""
     witness_limit: int = 60_000
     """How long witnesses may vouch for a node that is silent; 0: not at all [cluster-witness-limit, ours]"""
+    synchronous_replicas: int = 0
+    """How many replicas must have what a client is told [ours]"""
     tick_period: int = 100
     """How often the shell calls `tick`."""

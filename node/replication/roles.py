@@ -55,6 +55,10 @@ class Replication:
         self.primary_address: tuple[str, int] | None = None
         """Whom we follow; None for a primary."""
         self.link: PrimaryLink | None = None
+        self.has_whole_copy = False
+        """As a replica: our data is a copy of this primary's, whom we have followed since our start."""
+        self._away_until = 0.0
+        """Monotonic seconds: the primary is not followed before."""
         self.stream_db = 0
         """The database the stream's next command is for, unless it says SELECT: kept from link to link."""
         self.primary_last_seen = 0
@@ -158,6 +162,8 @@ class Replication:
             self._trail.follows = True
             self._trail.selected_db = -1
         self.primary_address = (host, port)
+        self.has_whole_copy = False
+        self._away_until = 0.0
         self._worker.blocking.role_changed()
         self.primary_last_seen = 0
         self.down_since = self._worker.engine.tick()
@@ -172,6 +178,7 @@ class Replication:
         if self.primary_address is None:
             return
         self._drop_link()
+        self._away_until = 0.0
         self.primary_address = None
         self.down_since = 0
         self._worker.log.role = "M"
@@ -256,8 +263,17 @@ class Replication:
             self._worker.cluster.primary_lost()
 
     def _reconnect(self) -> None:
-        if self.primary_address is not None and self.link is None:
+        if self.primary_address is not None and self.link is None and time.monotonic() >= self._away_until:
             self._connect()
+
+    def leave_primary(self, milliseconds: int) -> None:
+        """Take nothing more from our primary, nor acknowledge anything, for so long or until `follow`."""
+        if self.primary_address is None:
+            return
+        self._away_until = time.monotonic() + milliseconds / 1000
+        if self.link is not None:
+            self.link.close()
+            self.link_lost("Left our master.")
 
     def link_continues(self, replication_id: str) -> None:
         """The primary goes on from our offset; a new id means that it has been promoted since."""
@@ -268,6 +284,7 @@ class Replication:
             self._worker.log.notice(f"Master replication ID changed to {replication_id}")
             self.primary.disconnect_all()
         self._open_backlog(self.offset)
+        self.has_whole_copy = True
         self._worker.append_only.recorder.name_database()
         self.failover.accepted()
         self._link_is_up()
@@ -278,6 +295,7 @@ class Replication:
         self._worker.log.notice("MASTER <-> REPLICA sync: Flushing old data")
         self.primary.disconnect_all()
         self._close_backlog()
+        self.has_whole_copy = False
         self._worker.append_only.pause()
         self.empty()
         self._worker.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
@@ -287,6 +305,7 @@ class Replication:
         self.history.adopt(replication_id)
         self.stream_db = self._known_database(self._worker.snapshots.loaded_aux.get("repl-stream-db", ""))
         self._open_backlog(offset)
+        self.has_whole_copy = True
         self._worker.log.notice("MASTER <-> REPLICA sync: Finished with success")
         self._link_is_up()
         return self.stream_db
@@ -420,7 +439,7 @@ class Replication:
 
     def _tend_link(self) -> None:
         if self.link is None:
-            self._connect()
+            self._reconnect()
             return
         silence = time.monotonic() - self.link.last_io
         if silence > self._worker.config.repl_timeout and not self.link.reads_nothing:

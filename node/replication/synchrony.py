@@ -58,10 +58,12 @@ class Synchrony:
         self._outbox.promise(self._worker.trail.offset)
         if not self._asks_soon:
             self._asks_soon = True
-            asyncio.get_running_loop().call_soon(self._ask)
+            asyncio.get_running_loop().call_soon(self.ask)
 
-    def _ask(self) -> None:
-        """The end of the turn: have the replicas say how far they are."""
+    def ask(self) -> None:
+        """Have the replicas say how far they are: at a turn's end, and before the stream stands still."""
+        if not self._asks_soon:
+            return
         self._asks_soon = False
         # While all writes pause nothing may move the offset that a manual failover waits for.
         if self._worker.pause.is_total or not self._primary.online():

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from redis.crc import key_slot
 
+from tests.harness.clusters import cluster_of
 from tests.harness.resp import Error, Resp, Simple
 from tests.harness.servers import Server, ShoalNode, server
 from tests.harness.wait import eventually
@@ -35,6 +37,14 @@ def frozen(*servers: Server) -> Iterator[None]:
 
 def says_nothing(client: Resp) -> bool:
     return client.silent(SILENCE)
+
+
+def confirmed(client: Resp) -> bool:
+    """Whether the reply is OK, rather than an error or the end."""
+    try:
+        return bool(client.read() == OK)
+    except (EOFError, ConnectionResetError):
+        return False
 
 
 @pytest.mark.parametrize("kind", ["shoal", "redis", "valkey"])
@@ -143,3 +153,29 @@ def test_replies_wait_for_log_and_replica() -> None:
                 with primary.resp() as other:
                     assert other.command("PING") == PONG
             assert writer.read() == OK
+
+
+@pytest.mark.parametrize("replicas_wanted", [0, 1])
+def test_a_primary_that_was_frozen_confirms_nothing_that_is_lost(replicas_wanted: int) -> None:
+    """What waited in its sockets it would execute and confirm before it hears of its successor."""
+    with cluster_of(
+        3, replicas=1, cluster_node_timeout=1000, synchronous_replicas=replicas_wanted
+    ) as cluster:
+        primary = cluster.primaries[0]
+        (heir,) = cluster.replicas_of(primary)
+        ((first, last),) = cluster.line_of(primary).slots
+        keys = [key for key in map("key:{}".format, range(600)) if first <= key_slot(key.encode()) <= last]
+        writers = [primary.resp() for _ in keys]
+        with ExitStack() as stack:
+            for writer in writers:
+                stack.enter_context(writer)
+            assert [writer.command("PING") for writer in writers] == [PONG] * len(keys)
+            primary.pause()
+            for key, writer in zip(keys, writers, strict=True):
+                writer.send_command("SET", key, "lost")
+            eventually(lambda: heir.info("replication")["role"] == "master", "its replica takes over", 15)
+            primary.resume()
+            endings = [confirmed(writer) for writer in writers]
+            eventually(lambda: primary.info("replication")["role"] == "slave", "it has heard of it", 15)
+        assert len(keys) > 100
+        assert endings.count(True) == 0

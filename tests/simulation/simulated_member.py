@@ -228,6 +228,9 @@ class SimulatedMember:
     def primary_link_up(self) -> bool:
         return self.link_up
 
+    def has_whole_copy(self) -> bool:
+        return self.last_seen > 0
+
     def primary_last_seen(self) -> int:
         return self.last_seen
 

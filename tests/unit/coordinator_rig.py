@@ -66,10 +66,14 @@ class Facts:
         self.offset = 0
         self.last_seen = START
         self.link_up = False
+        self.whole_copy = True
         self.keys: dict[int, int] = {}
 
     def primary_link_up(self) -> bool:
         return self.link_up
+
+    def has_whole_copy(self) -> bool:
+        return self.whole_copy
 
     def replication_offset(self) -> int:
         return self.offset

@@ -1,0 +1,101 @@
+"""Only a replica with every acknowledged write may take over: the rule behind `synchronous-replicas`.
+
+With N, each acknowledged write is in at least N of the R replicas of its shard. So of any R - N + 1 replicas
+at least one has it, and a candidate must know that many, itself included, to have no more than it has. It
+asks with its request for votes, which goes to everybody. A replica of the same primary answers it as a voter
+does, which only shoal candidates heed, and before that leaves the primary: what it acknowledges after that
+is nothing, so its offset in the answer is final. Whoever finds another with more gives up; that one will
+stand.
+
+What a replica has acknowledged it may have lost: by a restart, or because its data is being replaced. Until
+it has caught up with what its primary had after that, it neither stands nor answers. An order to fail over
+that was agreed with the primary needs no fence, as its writes are paused and its offset is known. TAKEOVER
+asks nobody.
+
+Members of the shard that are dead count among the R: they may have the only other copy. One that will not
+come back has to be forgotten (CLUSTER FORGET). Redis and Valkey replicas do not answer: a shard with such
+fails over by itself only with N = R."""
+
+from __future__ import annotations
+
+from cluster.coordinator.announce import build_header
+from cluster.coordinator.effects import LeavePrimary
+from cluster.coordinator.messages import FailoverAuthAck, Header
+from cluster.coordinator.state import State
+from cluster.coordinator.voting import vote_timeout
+from cluster.topology.node import Node
+
+FENCE_FACTOR = 2
+"""Of the time that votes count: a candidate that asked has won or given up long before the fence falls."""
+
+MORE_ELSEWHERE = "Another replica has more data."
+UNKNOWN_ELSEWHERE = "Waiting for replicas that may have more data."
+INCOMPLETE = "My copy of the data is not complete."
+
+
+def note_primary_heard(state: State, header: Header) -> None:
+    """Our primary told how far its stream goes: everything we ever acknowledged lies before that."""
+    copy = state.copy
+    if not state.facts.has_whole_copy():
+        copy.target, copy.is_complete = None, False
+    elif copy.target is None:
+        copy.target = header.offset
+
+
+def may_stand(state: State) -> bool:
+    """Whether we have at least everything that we acknowledged."""
+    if not state.settings.synchronous_replicas:
+        return True
+    copy = state.copy
+    if not state.facts.has_whole_copy():
+        copy.target, copy.is_complete = None, False
+    elif copy.target is not None and state.facts.replication_offset() >= copy.target:
+        copy.is_complete = True
+    return copy.is_complete
+
+
+def obstacle(state: State, primary: Node) -> str:
+    """Why a candidate with enough votes may not take over yet; "" if it may."""
+    wanted = state.settings.synchronous_replicas
+    if not wanted or state.manual.primary_offset is not None:
+        return ""
+    fences = state.election.fences
+    others = [node.id for node in _others(state, primary)]
+    if any(fences.get(id, 0) > state.facts.replication_offset() for id in others):
+        return MORE_ELSEWHERE
+    known = 1 + sum(id in fences for id in others)
+    return "" if known >= len(others) + 1 - wanted + 1 else UNKNOWN_ELSEWHERE
+
+
+def _others(state: State, primary: Node) -> list[Node]:
+    """The other members of the shard, without its primary, that may have a copy."""
+    shard = state.topology.shard_members(primary)
+    return [
+        node
+        for node in shard
+        if node is not primary and node is not state.myself and (node.primary is primary or not node.failed)
+    ]
+
+
+def take_fence(state: State, sender: Node, header: Header) -> None:
+    """On the candidate: a replica has left our primary, and tells how far it is."""
+    election = state.election
+    if election.requested and header.current_epoch == election.epoch:
+        election.fences[sender.id] = header.offset
+        state.todo.failover = True
+
+
+def give_fence(state: State, candidate: Node, request: Header) -> None:
+    """On another replica of the same primary: leave it, and say how far we are."""
+    primary = state.myself.primary
+    if (
+        not state.settings.synchronous_replicas
+        or primary is None
+        or candidate.primary is not primary
+        or request.current_epoch < state.topology.current_epoch
+        or not may_stand(state)
+    ):
+        return
+    state.log("notice", f"Leaving our master, whose place {candidate.named()} wants to take.")
+    state.emit(LeavePrimary(vote_timeout(state, primary) * FENCE_FACTOR))
+    state.send(FailoverAuthAck(build_header(state)), candidate.link)

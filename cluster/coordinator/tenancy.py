@@ -1,0 +1,56 @@
+"""What a primary remembers of its right to its place: whom it asked, and who answered. The rules are in
+lease.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.topology.node import Node
+
+
+@dataclass(slots=True)
+class _Question:
+    """Pings to a node that it has not answered."""
+
+    link: int
+    asked_at: int
+    """When the first of them left, or earlier."""
+    more: int = 0
+    """How many left after it."""
+
+
+@dataclass(slots=True)
+class Tenancy:
+    lapsed_at: int | None = None
+    """Since when it is in doubt; None while it is not."""
+    is_limited: bool = False
+    """The shell was told of an end."""
+    heard: dict[str, int] = field(default_factory=dict)
+    """When the last ping left that this primary has answered without a doubt."""
+    _questions: dict[str, _Question] = field(default_factory=dict)
+
+    def asks(self, node: Node, now: int) -> None:
+        """A ping leaves for `node` over our link to it."""
+        question = self._questions.get(node.id)
+        if node.link is None:
+            return
+        if question is None or question.link != node.link:
+            self._questions[node.id] = _Question(node.link, now)
+        else:
+            question.more += 1
+
+    def is_asking(self, node: Node) -> bool:
+        """Whether an answer of `node` is on its way, or never will be."""
+        question = self._questions.get(node.id)
+        return question is not None and question.link == node.link
+
+    def answered(self, node: Node) -> int | None:
+        """A pong came over our link: when its ping left, or earlier. None if it is not known."""
+        question = self._questions.get(node.id)
+        if question is None or question.link != node.link:
+            return None
+        if question.more:
+            question.more -= 1
+        else:
+            del self._questions[node.id]
+        return question.asked_at
