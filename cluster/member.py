@@ -100,6 +100,8 @@ class Member:
         self._meanwhile = Meanwhile(self)
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._is_late = False
+        """The core has let our lease lapse, and the coordinator does not know."""
         self._due: list[Effect] = []
         """Saves and messages that commands of the batch being executed have caused."""
         self._served = 0
@@ -186,6 +188,9 @@ class Member:
     def _now(self) -> int:
         """The coordinator's clock; the worker's own, which its data go by, is read at the same time."""
         self._worker.engine.tick()
+        if self._is_late:
+            self._is_late = False
+            self.perform(self.coordinator.lapsed(steady_ms()))
         return steady_ms()
 
     def turn(self, action: Turn) -> None:
@@ -252,8 +257,10 @@ class Member:
         self._alarm = asyncio.get_running_loop().call_later(delay, self.react, Coordinator.wake)
 
     def _stood_still(self) -> None:
-        """The core noticed that the time of our lease was over before it was renewed."""
-        asyncio.get_running_loop().call_soon(self.react, Coordinator.lapsed)
+        """The core noticed that the time of our lease was over before it was renewed. The coordinator must
+        hear that before anything else."""
+        self._is_late = True
+        asyncio.get_running_loop().call_soon(self._now)
 
     def _take_lease(self, lease: fx.Lease) -> None:
         engine = self._worker.engine

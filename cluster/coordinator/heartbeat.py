@@ -33,7 +33,9 @@ MIN_GOSSIP = 3
 MIN_HANDSHAKE_TIMEOUT = 1000
 
 
-def send_heartbeat(state: State, kind: type[Ping | Pong | Meet], link: LinkId) -> None:
+def send_heartbeat(
+    state: State, kind: type[Ping | Pong | Meet], link: LinkId, message_flags: int = 0
+) -> None:
     """Send a Ping, Pong or Meet with gossip over `link`.
 
     A ping over our own link starts the wait for its answer; one sent over an accepted link does not.
@@ -45,7 +47,8 @@ def send_heartbeat(state: State, kind: type[Ping | Pong | Meet], link: LinkId) -
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state)
-    state.send(kind(build_header(state), gossip_of_this_tick(state), extensions), link)
+    header = build_header(state, message_flags)
+    state.send(kind(header, gossip_of_this_tick(state), extensions), link)
 
 
 def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:

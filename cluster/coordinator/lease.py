@@ -8,12 +8,12 @@ the node timeout.
 
 What makes this safe is on the other side (voting.py). A primary does not vote against one it has heard
 within the node timeout (for who is synchronous), except by order, or when the death was witnessed. Once it
-has voted, or holds a primary for failed that a replica may follow, it says so in its answers (OUSTED), and
-those do not count. Nor does one that brings a greater epoch: there were elections, and the news of one that
-concerns us may be right behind it; the next answer of the same primary comes after that.
+has voted, or holds a primary for failed that a replica may follow, or knows who has its slots, it says so in
+its answers (OUSTED), and those do not count.
 
-Redis and Valkey know no OUSTED and owe no silence. From them the epoch is all there is, which leaves the
-moment between their vote and its winner's first word.
+Redis and Valkey know no OUSTED and owe no silence. They tell who has our slots in a message right behind
+their answer. So where there were elections since we last were sure, as the answer's epoch shows, it takes a
+second answer of the same primary. What is left is the moment between their vote and its winner's first word.
 
 The shell holds back what clients are told while the lease is not there (core/outbox.pyx), and notices by
 itself when its time is over. Replies wait then: for the answer of a majority, an instant, or for the news
@@ -37,13 +37,14 @@ since they were last heard up to half a timeout earlier."""
 MIN_STANDSTILL_TICKS = 3
 
 
-def note_answer(state: State, node: Node, header: Header, epoch_before: int) -> None:
-    """`node` answered a ping. `epoch_before`: the cluster's epoch before this message told of its own."""
+def note_answer(state: State, node: Node, header: Header) -> None:
+    """`node` answered a ping."""
     tenancy = state.tenancy
     asked_at = tenancy.answered(node)
     if asked_at is None or header.message_flags & OUSTED:
         return
-    if header.current_epoch > epoch_before:
+    if header.current_epoch > tenancy.epoch and node.id not in tenancy.bearers:
+        tenancy.bearers.add(node.id)
         _ask(state, node)
         return
     tenancy.heard[node.id] = asked_at
@@ -68,6 +69,7 @@ def settle_lease(state: State) -> None:
         if tenancy.is_limited or tenancy.lapsed_at is not None:
             state.emit(Lease(None))
         tenancy.lapsed_at, tenancy.is_limited = None, False
+        tenancy.epoch = state.topology.current_epoch
         return
     heard = _heard_of_majority(state)
     renewed = tenancy.lapsed_at is not None
@@ -86,6 +88,8 @@ def settle_lease(state: State) -> None:
             lapse(state)
             return
     tenancy.is_limited = True
+    tenancy.epoch = state.topology.current_epoch
+    tenancy.bearers.clear()
     state.emit(Lease(lasts, renewed))
 
 

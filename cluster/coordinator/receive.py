@@ -9,7 +9,6 @@ are settled.
 
 from __future__ import annotations
 
-from cluster.coordinator.announce import build_header
 from cluster.coordinator.effects import Deliver, LinkId
 from cluster.coordinator.elections import take_vote
 from cluster.coordinator.epochs import learn_epochs, resolve_collision
@@ -64,14 +63,13 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
         lose_address(state, target)
         return
     sender = _known_sender(state, header, link)
-    epoch_before = state.topology.current_epoch
     if sender is not None:
         _note_sender(state, sender, header)
     if isinstance(message, Ping | Meet):
         learn_own_ip(state, local_ip, introduced=isinstance(message, Meet))
         if sender is None and isinstance(message, Meet):
             take_meet(state, header, remote_ip)
-        send_heartbeat(state, Pong, link, build_header(state, doubts(state, sender)))
+        send_heartbeat(state, Pong, link, doubts(state, sender, header))
     if target is not None and target.in_handshake:
         if not isinstance(message, Ping | Pong | Meet):
             return
@@ -81,7 +79,7 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
     if isinstance(message, Ping | Pong | Meet):
         _take_heartbeat(state, sender, message, link, remote_ip)
         if isinstance(message, Pong) and link > 0:
-            note_answer(state, sender, header, epoch_before)
+            note_answer(state, sender, header)
     else:
         _take_other(state, sender, message)
 

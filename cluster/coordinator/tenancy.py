@@ -25,6 +25,10 @@ class Tenancy:
     """Since when it is in doubt; None while it is not."""
     is_limited: bool = False
     """The shell was told of an end."""
+    epoch: int = 0
+    """The cluster's, as of when we last were sure."""
+    bearers: set[str] = field(default_factory=set)
+    """Primaries that have answered with a greater one since."""
     heard: dict[str, int] = field(default_factory=dict)
     """When the last ping left that this primary has answered without a doubt."""
     _questions: dict[str, _Question] = field(default_factory=dict)

@@ -65,10 +65,12 @@ def _owes_silence(state: State, primary: Node | None, request: Header) -> bool:
     return not request.message_flags & FORCE_ACK and state.now - heard_at <= state.settings.node_timeout
 
 
-def doubts(state: State, asker: Node | None) -> int:
+def doubts(state: State, asker: Node | None, ping: Header) -> int:
     """The message flag for an answer to `asker`'s ping."""
-    if asker is None or not asker.slots or not asker.is_primary:
+    if asker is None or not asker.is_primary:
         return 0
+    if _newer_owner(state, ping):
+        return OUSTED
     if not any(heir.may_fail_over and not heir.failed for heir in asker.replicas):
         return 0
     voted_lately = asker.voted_at and state.now - asker.voted_at < vote_timeout(state, asker)
@@ -93,9 +95,17 @@ def _objection(state: State, node: Node, request: Header) -> str:
     pause -= state.now - primary.voted_at
     if pause > 0:
         return f"can't vote about this master before {pause} milliseconds"
-    for owner in topology.owners():
-        newer = owner.slots & request.slots & ~topology.unclaimed
-        if newer and owner.config_epoch > request.config_epoch:
-            slot = next(members(newer))
-            return f"slot {slot} epoch ({owner.config_epoch}) > reqEpoch ({request.config_epoch})"
+    newer = _newer_owner(state, request)
+    if newer is not None:
+        slot = next(members(newer.slots & request.slots & ~topology.unclaimed))
+        return f"slot {slot} epoch ({newer.config_epoch}) > reqEpoch ({request.config_epoch})"
     return ""
+
+
+def _newer_owner(state: State, claim: Header) -> Node | None:
+    """Who owns any of the slots that a node claims, with a greater epoch than its own."""
+    claimed = claim.slots & ~state.topology.unclaimed
+    for owner in state.topology.owners():
+        if owner.slots & claimed and owner.config_epoch > claim.config_epoch:
+            return owner
+    return None
