@@ -23,7 +23,17 @@ from node.steady_clock import steady_ms
 if TYPE_CHECKING:
     from cluster.member import Member
 
-_HARMLESS = fx.SaveConfig | fx.Send | fx.Log | fx.Connect | fx.Disconnect | fx.Wake
+_HARMLESS_WITHOUT_SAVING = fx.Send | fx.Log | fx.Connect | fx.Disconnect | fx.Wake
+_HARMLESS = _HARMLESS_WITHOUT_SAVING | fx.SaveConfig
+
+
+def part(effects: list[Effect]) -> tuple[list[Effect], list[Effect]]:
+    """What of this may be performed in the middle of a command, and what has to wait for its end."""
+    # Of slots that are lost nothing is saved before their keys are gone.
+    departs = any(isinstance(effect, fx.DeleteKeys) for effect in effects)
+    harmless = _HARMLESS_WITHOUT_SAVING if departs else _HARMLESS
+    now = [effect for effect in effects if isinstance(effect, harmless)]
+    return now, [effect for effect in effects if not isinstance(effect, harmless)]
 
 
 class Meanwhile:
@@ -62,15 +72,9 @@ class Meanwhile:
         if not self._serving:
             self.catch_up()
             return effects
-        # Of slots that are lost nothing is saved before their keys are gone.
-        departs = any(isinstance(effect, fx.DeleteKeys) for effect in effects)
-        now: list[Effect] = [
-            effect
-            for effect in effects
-            if isinstance(effect, _HARMLESS) and not (departs and isinstance(effect, fx.SaveConfig))
-        ]
-        if len(now) < len(effects):
-            self._put_off.append([effect for effect in effects if effect not in now])
+        now, later = part(effects)
+        if later:
+            self._put_off.append(later)
         return now
 
     def catch_up(self) -> None:

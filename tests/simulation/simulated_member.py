@@ -20,6 +20,7 @@ from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.messages import FailoverAuthAck, Message
 from cluster.coordinator.surroundings import Settings
 from cluster.local_facts import BUS_PORT_OFFSET
+from cluster.meanwhile import part
 from cluster.slots import SLOT_COUNT, contains, ranges
 from cluster.topology.node import Node
 from tests.simulation.clock import Clock
@@ -63,6 +64,8 @@ class SimulatedMember:
         self.alive, self.paused = True, False
         self.clock.restart()
         self.backlog.clear()
+        self.put_off: list[fx.Effect] | None = None
+        """Effects that wait for the end of a long command; None while there is none."""
         self.connections: dict[int, object] = {}
         self.last_accepted = 0
         self.following: int | None = None
@@ -122,6 +125,21 @@ class SimulatedMember:
         for call in waiting:
             call()
 
+    def begin_long_command(self) -> None:
+        """The bus is served in the middle of it, and nothing may change under it: as cluster/meanwhile.py."""
+        self.coordinator.is_interrupted = True
+        self.put_off = []
+
+    def end_long_command(self, life: int) -> None:
+        if self.put_off is None or life != self.life:
+            return
+        if self.paused:
+            self.backlog.append(lambda: self.end_long_command(life))
+            return
+        effects, self.put_off = self.put_off, None
+        self.coordinator.is_interrupted = False
+        self.perform(effects)
+
     # --- the coordinator's shell
 
     def run(self, life: int, call: Call) -> None:
@@ -172,6 +190,9 @@ class SimulatedMember:
 
     def perform(self, effects: list[fx.Effect]) -> None:
         network = self.world.network
+        if self.put_off is not None:
+            effects, later = part(effects)
+            self.put_off += [effect for effect in later if not isinstance(effect, fx.SaveConfig)]
         for number, effect in enumerate(effects):
             match effect:
                 case fx.SaveConfig(text, sync):

@@ -186,6 +186,38 @@ def test_who_is_vouched_for_in_vain_is_replaced_after_the_limit(world: World) ->
     world.settle(10)
 
 
+def test_who_runs_a_long_command_takes_part_and_does_not_change(world: World) -> None:
+    three_and_three(world)
+    busy = world["p0"]
+    routes = list(busy.routes)
+    busy.begin_long_command()
+    world.run(10)
+    assert world.serves("p0")
+    world.command("p0r0", "failover", "default")
+    world.run(3)
+    assert not world.is_primary("p0r0"), "its primary cannot pause"
+    world.kill("p1")
+    world.until(lambda: world.serves("p1r0"), "the busy one votes", FAILOVER)
+    world.run(0.5)
+    assert busy.routes == routes
+    busy.end_long_command(busy.life)
+    assert busy.routes != routes
+    world.restart("p1")
+    world.settle(10)
+
+
+def test_a_replica_in_the_middle_of_a_long_command_does_not_take_over(world: World) -> None:
+    world.form(3, 2)
+    busy = world["p0r0"]
+    busy.begin_long_command()
+    world.kill("p0")
+    world.witness_death("p0", to="p1")
+    world.until(lambda: world.serves("p0r1"), "the other one does", WITNESSED_FAILOVER)
+    busy.end_long_command(busy.life)
+    world.restart("p0")
+    world.settle(10)
+
+
 def test_twenty_percent_loss_delays_but_does_not_prevent_a_failover(world: World) -> None:
     three_and_three(world)
     world.network.faults.loss = 0.2

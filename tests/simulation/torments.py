@@ -167,10 +167,29 @@ def _fail_over(world: World, name: str, member: SimulatedMember) -> None:
         world.command(name, "failover", mode)
 
 
+def _run_long_command(world: World, name: str, member: SimulatedMember) -> None:
+    if member.alive and member.put_off is None:
+        world.tell(f"--- {name} runs a long command")
+        member.begin_long_command()
+        life = member.life
+        world.after(world.random.randint(100, 8000), lambda: member.end_long_command(life))
+
+
+def _vouch(world: World, name: str, member: SimulatedMember) -> None:
+    """True or not."""
+    others = [other for other in world.living if other is not member]
+    witness = world.random.choice(others) if others else None
+    id = member.coordinator.myself.id
+    if witness is not None and id in witness.coordinator.topology.nodes:
+        world.command(witness.name, "witness_busy", id, world.random.randint(100, 8000))
+
+
 TORMENTS: dict[str, Torment] = {
     "kill": _kill,
     "witnessed kill": _kill_before_witnesses,
     "false witness": _lie_about_a_death,
+    "vouching": _vouch,
+    "long command": _run_long_command,
     "power cut": _cut_power,
     "disk lost": _lose_disk,
     "restart": _restart,
