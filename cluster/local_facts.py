@@ -28,6 +28,7 @@ OBEYED = (
     "cluster-manual-failover-timeout",
     "cluster-witness-limit",
     "synchronous-replicas",
+    "cluster-blacklist-ttl",
     "repl-ping-replica-period",
 )
 """Directives that change `Settings` when CONFIG SET changes them."""
@@ -87,3 +88,4 @@ def update_settings(settings: Settings, config: Any) -> None:
     settings.witness_limit = config.cluster_witness_limit
     settings.synchronous_replicas = config.synchronous_replicas
     settings.manual_failover_timeout = config.cluster_manual_failover_timeout
+    settings.blacklist_ttl = config.cluster_blacklist_ttl

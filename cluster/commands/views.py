@@ -120,7 +120,7 @@ def _offset(member: Member, node: Node) -> int:
 
 @cluster_command("cluster|shards")
 def shards(member: Member, ctx: Any, args: list[bytes]) -> list[dict[bytes, Any]]:
-    """{slots: [first, last, ...], nodes: [...]} per shard, in order of appearance."""
+    """{slots: [first, last, ...], nodes: [primary, replica, ...]} per shard, in order of appearance."""
     by_shard: dict[str, list[Node]] = {}
     for node in member.coordinator.topology.members:
         if not node.in_handshake:
@@ -129,7 +129,9 @@ def shards(member: Member, ctx: Any, args: list[bytes]) -> list[dict[bytes, Any]
     return [
         {
             b"slots": [edge for node in shard for run in ranges(node.slots) for edge in run],
-            b"nodes": [_shards_node(member, node, kind) for node in shard],
+            b"nodes": [
+                _shards_node(member, node, kind) for node in sorted(shard, key=lambda node: node.is_replica)
+            ],
         }
         for shard in by_shard.values()
     ]

@@ -73,6 +73,9 @@ def apply_settings(state: State) -> None:
     ports = (myself.tcp_port, myself.tls_port, myself.bus_port)
     if settings.announce_ip:
         myself.ip = settings.announce_ip
+    elif state.announced_ip:
+        myself.ip = ""  # What it really is the next ping will tell.
+    state.announced_ip = settings.announce_ip
     myself.hostname = settings.announce_hostname
     myself.human_nodename = settings.announce_human_nodename
     myself.tcp_port, myself.tls_port = settings.port, settings.tls_port

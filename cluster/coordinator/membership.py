@@ -8,9 +8,9 @@ comes from a node known already, the handshake only served to learn its new addr
 
 A node learns its own IP from the socket on which a MEET (or, while it has none, a ping) arrives, unless
 one is configured; others learn its address from its pings' header and socket. A node that was forgotten
-is not taken back from gossip for a minute, the time to tell all others to forget it; nodes that read
-extensions pass this on. Who is introduced again meanwhile may stay where that was done, and the others
-take it back after the minute.
+is not taken back from gossip for a minute (`cluster-blacklist-ttl`), the time to tell all others to forget
+it; nodes that read extensions pass this on. Who is introduced again meanwhile may stay where that was done,
+and the others take it back after that time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from cluster.slots import ALL_SLOTS
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 
-FORGET_MS = 60_000
 GOSSIPED_FLAGS = flag.PRIMARY | flag.REPLICA | flag.PFAIL | flag.FAIL | flag.NOFAILOVER | flag.MIGRATE_TO
 """What is believed of a node first heard of in gossip."""
 
@@ -153,6 +152,8 @@ def learn_address(state: State, node: Node, gossip: Gossip) -> None:
         state.drop_link(node)
         _set_address(node, gossip.ip, ports, gossip.bus_port)
         state.topology.touched |= node.slots
+        if state.myself.primary is node:
+            follow_primary(state)
 
 
 # --- forgetting
@@ -165,10 +166,11 @@ def is_forgotten(state: State, id: str) -> bool:
     return id in state.forgotten
 
 
-def forget(state: State, node: Node, ms: int = FORGET_MS) -> None:
-    """Remove a node and ban it from coming back through gossip for `ms`."""
+def forget(state: State, node: Node, seconds: int | None = None) -> None:
+    """Remove a node and ban it from coming back through gossip: for `seconds`, or as long as is set."""
     is_forgotten(state, node.id)
-    state.forgotten[node.id] = state.now + ms
+    ban = state.settings.blacklist_ttl if seconds is None else seconds
+    state.forgotten[node.id] = state.now + ban * 1000
     remove_node(state, node)
 
 
@@ -178,9 +180,9 @@ def take_forgotten(state: State, told: ForgottenNode) -> None:
     node = state.topology.nodes.get(told.id)
     if node is None or node is state.myself or node is state.myself.primary or told.ttl <= 0:
         return
-    forgotten_at = state.now - FORGET_MS + (told.ttl + 1) * 1000  # `ttl` was rounded down.
+    forgotten_at = state.now - state.settings.blacklist_ttl * 1000 + (told.ttl + 1) * 1000  # `ttl` was rounded down.
     if node.met_at <= forgotten_at:
-        forget(state, node, told.ttl * 1000)
+        forget(state, node, told.ttl)
 
 
 def remove_node(state: State, node: Node) -> None:

@@ -132,6 +132,8 @@ class State:
     todo: Todo = field(default_factory=Todo)
     links: dict[LinkId, Node] = field(default_factory=dict)
     """Which node a link leads to or comes from; accepted links are entered when their sender is known."""
+    announced_ip: str = ""
+    """The address this node was last told to present itself with; empty if it finds out by itself."""
     following: str = ""
     """The primary this node was last told to replicate."""
     gossip: tuple[Gossip, ...] | None = None

@@ -71,5 +71,7 @@ class Settings:
     """How long witnesses may vouch for a node that is silent; 0: not at all [cluster-witness-limit, ours]"""
     synchronous_replicas: int = 0
     """How many replicas must have what a client is told [ours]"""
+    blacklist_ttl: int = 60
+    """Seconds for which a forgotten node stays away [cluster-blacklist-ttl in Valkey; fixed in Redis]"""
     tick_period: int = 100
     """How often the shell calls `tick`."""

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 MAX_HOSTNAME = 255
 _HOSTNAME = set(string.ascii_letters + string.digits + "-.")
+MAX_ADDRESS = 45
+"""Of the 46 bytes that messages of the cluster bus have for an address, one ends it."""
+_ADDRESS = _HOSTNAME | set("_:%")
 # The second part is ours: it would break the fields of a line of nodes.conf.
 _NODE_NAME_EXCLUDED = set("!#$%&()*+:;<>?@[]^{|}~,= ")
 _TITLE_VARIABLES = ("title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file")
@@ -30,6 +33,15 @@ def hostname(value: str) -> None:
         raise ValueError(f"Hostnames must be less than {MAX_HOSTNAME + 1} characters")
     if set(value) - _HOSTNAME:
         raise ValueError("Hostnames may only contain alphanumeric characters, hyphens or dots")
+
+
+def announced_address(value: str) -> None:
+    """What others would refuse in a message, and what would break a line of nodes.conf, is refused as Valkey
+    does."""
+    if len(value) > MAX_ADDRESS:
+        raise ValueError("cluster-announce-ip is too long")
+    if set(value) - _ADDRESS:
+        raise ValueError("cluster-announce-ip contains invalid character")
 
 
 def node_name(value: str) -> None:

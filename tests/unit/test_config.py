@@ -106,6 +106,8 @@ ACTING = {
 # (directive, value) where the answers differ on purpose.
 DIFFERENT = {
     ("cluster-announce-human-nodename", "a b"): "a space would break the line of nodes.conf",
+    ("cluster-announce-ip", "a b"): "refused as Valkey does",
+    ("cluster-announce-ip", "a/b"): "refused as Valkey does",
 }
 
 

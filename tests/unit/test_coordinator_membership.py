@@ -148,6 +148,26 @@ def test_a_replica_follows_its_primary_to_a_new_address() -> None:
     assert rig.happened(fx.BecomeReplicaOf) == [fx.BecomeReplicaOf(C.id, "127.0.0.1", 7500)]
 
 
+def test_a_replica_follows_its_primary_to_an_address_it_has_heard_of() -> None:
+    """From somebody who reaches it, when we do not."""
+    rig = Rig(Peer("1", of="c"), [B, C, D])
+    rig.pass_time(2 * TIMEOUT)
+    assert rig.node("c").timed_out
+    rig.happened(fx.BecomeReplicaOf)
+    rig.says("b", Ping, (rig.gossip("c", port=7500, bus_port=17500),))
+    assert rig.happened(fx.BecomeReplicaOf) == [fx.BecomeReplicaOf(C.id, "127.0.0.1", 7500)]
+
+
+def test_an_address_that_is_announced_no_more_is_found_out_again(rig: Rig) -> None:
+    rig.settings.announce_ip = "198.51.100.1"
+    rig.command("settings_changed")
+    rig.settings.announce_ip = ""
+    rig.command("settings_changed")
+    assert rig.me.ip == ""
+    rig.says("c", Ping)
+    assert rig.me.ip == "127.0.0.1"
+
+
 def test_an_announced_ip_beats_the_socket(rig: Rig) -> None:
     rig.says("c", Ping, ip="192.0.2.7")
     assert rig.node("c").ip == "192.0.2.7"
@@ -294,6 +314,17 @@ def test_a_forgotten_node_is_banned_for_a_minute_and_others_are_told(rig: Rig) -
     rig.now += 60_000
     rig.says("c", Ping, (rig.gossip("d"),))
     assert rig.node("d").ip == "127.0.0.1"
+
+
+def test_the_ban_is_as_long_as_is_set(rig: Rig) -> None:
+    rig.settings.blacklist_ttl = 5
+    rig.command("forget", D.id)
+    rig.now += 4_999
+    rig.says("c", Ping, (rig.gossip("d"),))
+    assert D.id not in rig.coordinator.topology.nodes
+    rig.now += 1
+    rig.says("c", Ping, (rig.gossip("d"),))
+    assert D.id in rig.coordinator.topology.nodes
 
 
 def test_others_can_tell_us_to_forget(rig: Rig) -> None:
