@@ -180,8 +180,8 @@ def take_forgotten(state: State, told: ForgottenNode) -> None:
     node = state.topology.nodes.get(told.id)
     if node is None or node is state.myself or node is state.myself.primary or told.ttl <= 0:
         return
-    forgotten_at = state.now - state.settings.blacklist_ttl * 1000 + (told.ttl + 1) * 1000  # `ttl` was rounded down.
-    if node.met_at <= forgotten_at:
+    forgotten_for = state.settings.blacklist_ttl - (told.ttl + 1)  # `ttl` was rounded down.
+    if node.met_at <= state.now - forgotten_for * 1000:
         forget(state, node, told.ttl)
 
 
