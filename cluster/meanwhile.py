@@ -32,7 +32,7 @@ def part(effects: list[Effect]) -> tuple[list[Effect], list[Effect]]:
     # Of slots that are lost nothing is saved before their keys are gone.
     departs = any(isinstance(effect, fx.DeleteKeys) for effect in effects)
     harmless = _HARMLESS_WITHOUT_SAVING if departs else _HARMLESS
-    now = [effect for effect in effects if isinstance(effect, harmless)]
+    now: list[Effect] = [effect for effect in effects if isinstance(effect, harmless)]
     return now, [effect for effect in effects if not isinstance(effect, harmless)]
 
 
