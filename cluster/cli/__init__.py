@@ -1,10 +1,14 @@
 """The command `shoal`: one file per subcommand, and what they share.
 
-    main.py       sorts out `shoal node` and `shoal proxy` before anything heavy is imported; exit codes
-    app.py        the list of subcommands
-    common.py     arguments and options that many subcommands have
-    output.py     tables, JSON, the two consoles
-    moving.py     showing, confirming and watching moves of slots
+    main.py        sorts out `shoal node` and `shoal proxy` before anything heavy is imported; exit codes
+    app.py         the list of subcommands
+    common.py      arguments and options that many subcommands have
+    connecting.py  the options that say how to get in
+    output.py      tables, JSON, the two consoles
+    moving.py      showing, confirming and watching moves of slots
 
-Exit codes: 0 all is well, 1 the cluster has a problem, 2 the call or its surroundings have.
+Each file of a subcommand opens with what its --json prints, which its --help shows, too.
+
+Exit codes: 0 all is well, 1 the cluster has a problem, 2 the call or its surroundings have, 130 interrupted
+or declined.
 """

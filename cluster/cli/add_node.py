@@ -1,8 +1,8 @@
 """`shoal add-node NEW`: one more member, as a primary or as a replica.
 
-JSON: {"node": {"id", "address"}, "role": "primary" | "replica", "primary": address | null,
-"moves": [as of rebalance], "moved": {"slots", "keys", "seconds"} | null}. With --dry-run "moved" is null, and
-"id" is that which the node has now.
+JSON: {"node": {"id", "address"}, "role": "primary" | "replica", "primary": address | null, "moves": [as of
+rebalance], "moved": {"slots", "keys", "seconds"} | null}. With --dry-run "moved" is null, and "id" is that
+which the node has now.
 """
 
 from __future__ import annotations

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cluster.cli import (
     add_node,
@@ -33,11 +36,17 @@ from cluster.cli import (
     up,
 )
 
+EXIT_CODES = (
+    "Exit codes: 0 done, and all is well; 1 the cluster has a problem, or refuses; 2 the call has one, or"
+    " nobody answers; 130 interrupted, or declined. What went wrong is one line on stderr, with the next"
+    " step."
+)
+
 app = typer.Typer(
     name="shoal",
     help="A Redis-compatible sharded cluster, and tools for any cluster that speaks the protocol.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -45,9 +54,20 @@ app = typer.Typer(
 _RUN = "Run"
 _LOOK = "Look"
 _CHANGE = "Change"
-_FILES = "Data"
+_DATA = "Data"
 
-app.command("up", rich_help_panel=_RUN)(up.up)
+
+def add(name: str, panel: str, function: Callable[..., Any], **settings: Any) -> None:
+    """A subcommand. What --json prints is the last paragraph of its file's essay, and ends its help."""
+    app.command(name, rich_help_panel=panel, epilog=json_shape(function.__module__), **settings)(function)
+
+
+def json_shape(module: str) -> str:
+    essay = sys.modules[module].__doc__ or ""
+    return escape(" ".join(essay[essay.index("JSON") :].split()))
+
+
+add("up", _RUN, up.up)
 
 
 @app.command("node", rich_help_panel=_RUN, add_help_option=False)
@@ -62,32 +82,36 @@ def proxy() -> None:
     raise AssertionError("main.py dispatches `proxy` before this is imported")
 
 
-app.command("info", rich_help_panel=_LOOK)(info.info)
-app.command("nodes", rich_help_panel=_LOOK)(nodes.nodes)
-app.command("slots", rich_help_panel=_LOOK)(slots.slots)
-app.command("top", rich_help_panel=_LOOK)(top.top)
-app.command("check", rich_help_panel=_LOOK)(check.check)
-app.command("create", rich_help_panel=_CHANGE)(create.create)
-app.command("reshard", rich_help_panel=_CHANGE)(reshard.reshard)
-app.command("rebalance", rich_help_panel=_CHANGE)(rebalance.rebalance)
-app.command("add-node", rich_help_panel=_CHANGE)(add_node.add_node)
-app.command("del-node", rich_help_panel=_CHANGE)(del_node.del_node)
-app.command("replace-node", rich_help_panel=_CHANGE)(replace_node.replace_node)
-app.command("failover", rich_help_panel=_CHANGE)(failover.failover)
-app.command("forget", rich_help_panel=_CHANGE)(forget.forget)
-app.command("set-timeout", rich_help_panel=_CHANGE)(set_timeout.set_timeout)
-app.add_typer(migrations.app, name="migrations", rich_help_panel=_CHANGE)
-app.command("fix", rich_help_panel=_CHANGE)(fix.fix)
-app.command(
+add("info", _LOOK, info.info)
+add("nodes", _LOOK, nodes.nodes)
+add("slots", _LOOK, slots.slots)
+add("top", _LOOK, top.top)
+add("check", _LOOK, check.check)
+add("create", _CHANGE, create.create)
+add("reshard", _CHANGE, reshard.reshard)
+add("rebalance", _CHANGE, rebalance.rebalance)
+_MIGRATIONS = json_shape(migrations.__name__)
+app.add_typer(migrations.app, name="migrations", rich_help_panel=_CHANGE, epilog=_MIGRATIONS)
+for each in migrations.app.registered_commands:
+    each.epilog = _MIGRATIONS
+add("add-node", _CHANGE, add_node.add_node)
+add("del-node", _CHANGE, del_node.del_node)
+add("replace-node", _CHANGE, replace_node.replace_node)
+add("failover", _CHANGE, failover.failover)
+add("forget", _CHANGE, forget.forget)
+add("fix", _CHANGE, fix.fix)
+add("set-timeout", _CHANGE, set_timeout.set_timeout)
+add(
     "call",
-    rich_help_panel=_CHANGE,
+    _CHANGE,
+    call.call,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-)(call.call)
-app.command("import", rich_help_panel=_FILES)(import_.import_)
-app.command("backup", rich_help_panel=_FILES)(backup.backup)
-app.command("restore", rich_help_panel=_FILES)(restore.restore)
-app.command("check-rdb", rich_help_panel=_FILES)(check_rdb.check_rdb)
-app.command("check-aof", rich_help_panel=_FILES)(check_aof.check_aof)
+)
+add("import", _DATA, import_.import_)
+add("backup", _DATA, backup.backup)
+add("restore", _DATA, restore.restore)
+add("check-rdb", _DATA, check_rdb.check_rdb)
+add("check-aof", _DATA, check_aof.check_aof)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,9 @@
-"""`shoal backup DIR`: the data of a whole cluster, or of one server, into files."""
+"""`shoal backup DIR`: the data of a whole cluster, or of one server, into files.
+
+JSON: the manifest (cluster/backup/manifest.py): {"format", "clustered", "started_at", "finished_at", "keys",
+"digest", "files": [{"name", "bytes", "sha256", "node", "address", "server", "rdb_version", "slots", "epoch",
+"keys": {database: number}, "expiring", "functions", "digest"}]}.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """`shoal check-aof DIR`: is this append-only file whole? `--fix` cuts off what a crash has left at its
-end."""
+end.
+
+JSON: {"ok", "parts": [{"name", "bytes", "good_bytes", "commands", "error"}]}, as they were found.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def check_aof(place: Place, fix: Fix = False, yes: Yes = False, json: Json = Fal
         return
     if not fix or broken != parts[-1:]:
         raise typer.Exit(1)
-    _cut(parts[-1], yes)
+    _cut(parts[-1], yes, quiet=json)
 
 
 def _fields(part: PartReport) -> dict[str, object]:
@@ -58,9 +61,10 @@ def _print(part: PartReport) -> None:
     console().print(state, figures + (f"; {part.error}" if part.error else ""), markup=False)
 
 
-def _cut(part: PartReport, yes: bool) -> None:
+def _cut(part: PartReport, yes: bool, quiet: bool) -> None:
     lost = part.size - part.good
     if not yes:
         typer.confirm(f"Cut {lost} bytes off {part.path.name}, which then has {part.good}?", abort=True)
     cut(part)
-    console().print(coloured("ok", good=True), f"{part.path.name} was cut at offset {part.good}")
+    if not quiet:
+        console().print(coloured("ok", good=True), f"{part.path.name} was cut at offset {part.good}")

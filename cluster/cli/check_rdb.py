@@ -1,4 +1,8 @@
-"""`shoal check-rdb FILE`: is this snapshot whole, and what is in it?"""
+"""`shoal check-rdb FILE`: is this snapshot whole, and what is in it?
+
+JSON: {"ok", "error", "version", "bytes", "readable_bytes", "keys", "expiring", "expired", "types": {name:
+number}, "aux": {name: text}, "warnings": [text]}.
+"""
 
 from __future__ import annotations
 

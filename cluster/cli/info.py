@@ -1,4 +1,9 @@
-"""`shoal info`: how the cluster is doing, one line per member."""
+"""`shoal info`: how the cluster is doing, one line per member.
+
+JSON: {"cluster": {"primaries", "replicas", "slots_served", "keys", "problems"}, "nodes": [as of `shoal
+nodes`, and of those that answer "version", "keys", "memory_bytes", "clients", "ops_per_second",
+"replication_offset", "replication_link", "lag_bytes"]}.
+"""
 
 from __future__ import annotations
 

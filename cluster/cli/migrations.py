@@ -2,6 +2,10 @@
 
 A plan lives in a journal (cluster/operations/journals.py) and goes on in whichever program calls `resume`:
 the one that made it may have been killed, with its machine. Passwords are not kept; give them again.
+
+JSON: of a list [{"plan", "what", "created", "state", "slots": {"done", "total"}, "steps": {"done", "total"},
+"keys", "seeds", "problem", "journal"}]; of `resume` {"plan", "moved": {"slots", "keys", "seconds"}}; of
+`pause` and `cancel` one row of the list, as it is then.
 """
 
 from __future__ import annotations
@@ -80,11 +84,15 @@ def list_(journal: JournalDirectory = None, json: Json = False) -> None:
 
 
 @app.command()
-def pause(plan: PlanId, journal: JournalDirectory = None) -> None:
+def pause(plan: PlanId, journal: JournalDirectory = None, json: Json = False) -> None:
     """Stop it once what is under way has arrived."""
     with find_journal(journal or default_directory(), plan) as found:
         _require_unfinished(found)
         found.add("wish", wish=Wish.PAUSE)
+        if json:
+            found.reread()
+            print_json(_as_json(found))
+            return
         say(f"plan {found.plan.id} pauses; `shoal migrations resume {found.plan.id}` goes on")
 
 
@@ -128,6 +136,7 @@ def cancel(
     yes: Yes = False,
     journal: JournalDirectory = None,
     credentials: Credentials = ANONYMOUS,
+    json: Json = False,
 ) -> None:
     """End it. What has moved stays where it is; what is under way is given up."""
     with find_journal(journal or default_directory(), plan) as found:
@@ -145,6 +154,10 @@ def cancel(
         if found.reread().end is None:
             with _open(found, at, credentials) as survey:
                 withdraw(survey, found)
+        if json:
+            found.reread()
+            print_json(_as_json(found))
+            return
         done = f"{found.plan.slots_done} of {found.plan.slots} slots have moved"
         say(f"plan {found.plan.id} is cancelled: {done}")
 

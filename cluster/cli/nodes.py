@@ -1,4 +1,8 @@
-"""`shoal nodes`: who is in the cluster."""
+"""`shoal nodes`: who is in the cluster.
+
+JSON: [{"id", "address", "role": "primary" | "replica", "primary": id | null, "primary_address", "state": "ok"
+| text, "slot_count", "slots": ranges, "epoch"}].
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`shoal rebalance`: give every primary its share of the slots, with as few moves as possible."""
+"""`shoal rebalance`: give every primary its share of the slots, with as few moves as possible.
+
+JSON: {"moves": [{"from", "to", "count", "slots": ranges}], "plan": its name, "moved": {"slots", "keys",
+"seconds"}}. With --dry-run there is only "moves".
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ The new one becomes a replica of the old (or of the old one's primary, where the
 data, takes over by an agreed failover if the old is a primary, and the old leaves. No slot moves, so this
 costs one copy of the data and clients see one change of owner.
 
-JSON: {"old": {"id", "address"}, "new": {"id", "address"}, "follow": address, "takes_over": bool,
-"untold": [address]}.
+JSON: {"old": {"id", "address"}, "new": {"id", "address"}, "follow": address, "takes_over": bool, "untold":
+[address]}.
 """
 
 from __future__ import annotations

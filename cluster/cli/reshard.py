@@ -1,4 +1,8 @@
-"""`shoal reshard`: move a number of slots, with their keys, to one node while clients go on."""
+"""`shoal reshard`: move a number of slots, with their keys, to one node while clients go on.
+
+JSON: {"moves": [{"from", "to", "count", "slots": ranges}], "plan": its name, "moved": {"slots", "keys",
+"seconds"}}. With --dry-run there is only "moves".
+"""
 
 from __future__ import annotations
 

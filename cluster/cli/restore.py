@@ -1,4 +1,7 @@
-"""`shoal restore DIR`: a backup into a cluster of any layout, or into one server."""
+"""`shoal restore DIR`: a backup into a cluster of any layout, or into one server.
+
+JSON: {"keys", "expired", "seconds", "verified": {"same", "fleeting"}}, the last unless --no-verify is given.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`shoal slots`: who serves which slots, or the slot of one key."""
+"""`shoal slots`: who serves which slots, or the slot of one key.
+
+JSON: [{"first", "last", "primary": address | "nobody", "replicas": [address]}]; with --key it is {"slot",
+"ranges": [the same]}.
+"""
 
 from __future__ import annotations
 
