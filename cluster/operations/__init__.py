@@ -3,9 +3,16 @@
 Used by the command line and by the supervisor, never by a worker. All of it speaks plain Redis commands, so
 it works on any cluster that does: shoal, Redis, Valkey, or a mix.
 
+    dialling.py     sockets: TCP, TLS, unix
     link.py         one connection to one node, with errors that name the node
     server_info.py  the fields of INFO
     survey.py       asking every member for its view of the cluster
+    gauges.py       what all members are doing, again and again
     forming.py      carrying out a create plan
+    membership.py   letting nodes in, out, and into each other's place
     repair.py       carrying out a fix plan
+    settings.py     one setting on all members
+    atomic.py       asking nodes to move whole slots, and watching them
+    moving.py       carrying out a plan of moves, from its journal on (journals.py)
+    governor.py     slowing a move down when clients feel it (latency.py)
 """

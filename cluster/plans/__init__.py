@@ -6,8 +6,12 @@ gather the values and carry the plans out.
 
     model.py      nodes, views, moves: what planners take and give
     create.py     who becomes primary, who replicates whom, who serves what
+    remaining.py  what is left to do of that, where it was begun before
+    membership.py who follows whom, and who gets what, when nodes come and go
     reshard.py    N slots from some nodes to one
     rebalance.py  the fewest moves after which everyone holds its share
+    journal.py    a plan of moves as lines of a file; pace.py: how fast it may go
     check.py      what is wrong with a cluster
     fix.py        how to close slots that an interrupted move left open
+    backup.py     which snapshots make a backup whole
 """
