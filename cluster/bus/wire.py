@@ -111,8 +111,9 @@ def encode(message: m.Message) -> bytes:
 def _encode_body(message: m.Message) -> bytes:
     match message:
         case m.Ping() | m.Pong() | m.Meet():
-            parts = [_encode_extension(extension) for extension in message.extensions]
-            return b"".join([_last_gossip.encode(message.gossip), *parts])
+            parts = [_encode_gossip(entry) for entry in message.gossip]
+            parts += [_encode_extension(extension) for extension in message.extensions]
+            return b"".join(parts)
         case m.Fail():
             return _id_bytes(message.id)
         case m.Publish() | m.PublishShard():
@@ -125,23 +126,6 @@ def _encode_body(message: m.Message) -> bytes:
             start = layout.MODULE.pack(message.module_id, len(message.payload), message.module_type)
             return start + message.payload
     return b""
-
-
-class _LastGossip:
-    """Gossip that was encoded last, with its bytes: a node says the same to all for a tick."""
-
-    def __init__(self) -> None:
-        self._entries: tuple[m.Gossip, ...] = ()
-        self._raw = b""
-
-    def encode(self, entries: tuple[m.Gossip, ...]) -> bytes:
-        if entries is not self._entries:
-            self._raw = b"".join([_encode_gossip(entry) for entry in entries])
-            self._entries = entries
-        return self._raw
-
-
-_last_gossip = _LastGossip()
 
 
 def _encode_gossip(entry: m.Gossip) -> bytes:

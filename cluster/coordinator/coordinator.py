@@ -348,7 +348,7 @@ def _settle(state: State) -> None:
 
 def _tick(state: State) -> None:
     state.ticks += 1
-    state.gossip = None
+    state.suspects = [node for node in state.topology.members if node.timed_out]
     for node in keep_links(state):
         remove_node(state, node)
     if state.ticks % (SECOND // state.settings.tick_period) == 0:

@@ -113,7 +113,7 @@ def suspect_if_silent(state: State, node: Node) -> bool:
     if silence <= state.settings.node_timeout:
         return False
     node.flags |= flag.PFAIL
-    state.gossip = None
+    state.suspects.append(node)
     state.todo.update_state = True
     state.log("debug", f"*** NODE {node.id} possibly failing")
     refused = node.link_created_at == state.now  # This very tick had to try again to open a link.

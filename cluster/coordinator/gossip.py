@@ -31,21 +31,21 @@ CLOCK_TOLERANCE = 500
 def take_gossip(state: State, sender: Node, entries: tuple[Gossip, ...]) -> None:
     """Process the gossip section of a heartbeat; all of it is ignored if an id is malformed."""
     nodes, myself, latest = state.topology.nodes, state.myself, state.now + CLOCK_TOLERANCE
+    strangers = [entry for entry in entries if entry.id not in nodes]
+    if not all(is_node_id(entry.id) for entry in strangers):
+        state.log("warning", f"Node {sender.named()} gossiped nodes with invalid IDs.")
+        return
+    for entry in strangers:
+        learn_node(state, entry)
     for entry in entries:
-        if entry.id not in nodes and not is_node_id(entry.id):
-            state.log("warning", f"Node {sender.named()} gossiped nodes with invalid IDs.")
-            return
-    for entry in entries:
-        node = nodes.get(entry.id)
-        if node is None:
-            learn_node(state, entry)
+        id, _, pong_received, _, _, _, flags, _ = entry
+        node = nodes.get(id)
+        if node is None or node is myself:
             continue
-        if node is myself:
-            continue
-        if (entry.flags | node.flags) & FAILING or node.fail_reports:
+        if (flags | node.flags) & FAILING or node.fail_reports:
             _take_opinion(state, sender, node, entry)
-        if not (node.ping_sent or entry.flags & FAILING or node.fail_reports):
-            pong = entry.pong_received * 1000
+        if not (node.ping_sent or flags & FAILING or node.fail_reports):
+            pong = pong_received * 1000
             if node.pong_received < pong <= latest:
                 node.pong_received = pong
 

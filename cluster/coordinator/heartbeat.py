@@ -10,11 +10,9 @@ node the sender holds for PFAIL: so within twice the node timeout a majority's r
 have most likely reached everybody. Nodes in handshake are not gossiped about, nor, unless they are PFAIL,
 those without address or that are disconnected and own nothing.
 
-In a large cluster gossip is most of the work, so one choice serves for all heartbeats of a tick. What any
-one receiver hears is as random as it was: it gets a message of this node once in many ticks. Only while
-the cluster grows, many ask the same node at once, and would all hear of the same few; then each message
-has a choice of its own. A choice is a run of neighbours, from a random one on, in the order in which the
-nodes became known here; that order is another on every node.
+Whom a heartbeat tells about is a run of neighbours, from a random one on, in the order in which the nodes
+became known here, which is another on every node: as good as single picks, and cheaper. What is told to all
+at once is one message for all.
 """
 
 from __future__ import annotations
@@ -48,12 +46,12 @@ def send_heartbeat(
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state)
     header = build_header(state, message_flags)
-    state.send(kind(header, gossip_of_this_tick(state), extensions), link)
+    state.send(kind(header, choose_gossip(state), extensions), link)
 
 
 def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
     """Tell everybody (or `receivers`) about this node now, without waiting for the next ping."""
-    header, gossip = build_header(state), gossip_of_this_tick(state)
+    header, gossip = build_header(state), choose_gossip(state)
     nodes = state.peers() if receivers is None else receivers
     readers = [node.link for node in nodes if node.flags & flag.EXTENSIONS]
     others = [node.link for node in nodes if not node.flags & flag.EXTENSIONS]
@@ -61,12 +59,10 @@ def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
     state.send(Pong(header, gossip), *others)
 
 
-def gossip_of_this_tick(state: State) -> tuple[Gossip, ...]:
-    """What heartbeats say about third nodes until the next tick, or until somebody falls under suspicion."""
-    if state.gossip is None or state.now < state.growing_until:
-        tls = state.settings.tls_cluster
-        state.gossip = tuple(_describe(node, tls) for node in (*_some_nodes(state), *_suspects(state)))
-    return state.gossip
+def choose_gossip(state: State) -> tuple[Gossip, ...]:
+    """Entries about random third nodes, and about all that are PFAIL."""
+    tls = state.settings.tls_cluster
+    return tuple([_describe(node, tls) for node in (*_some_nodes(state), *state.suspects)])
 
 
 def _some_nodes(state: State) -> list[Node]:
@@ -82,10 +78,6 @@ def _some_nodes(state: State) -> list[Node]:
             if len(chosen) == wanted:
                 break
     return chosen
-
-
-def _suspects(state: State) -> list[Node]:
-    return [node for node in state.topology.members if node.timed_out and not node.in_handshake]
 
 
 def _describe(node: Node, tls: bool) -> Gossip:
@@ -120,10 +112,11 @@ def handshake_timeout(state: State) -> int:
 def keep_links(state: State) -> list[Node]:
     """Open the links that are missing. Returns the nodes whose handshake took too long: to be removed."""
     expired = []
+    handshake, without = flag.HANDSHAKE, flag.MYSELF | flag.NOADDR
     for node in state.topology.members:
-        if node.flags & (flag.MYSELF | flag.NOADDR):
+        if node.flags & without or (node.link is not None and not node.flags & handshake):
             continue
-        if node.flags & flag.HANDSHAKE and state.now - node.met_at > handshake_timeout(state):
+        if node.in_handshake and state.now - node.met_at > handshake_timeout(state):
             expired.append(node)
         elif node.link is None:
             state.open_link(node)

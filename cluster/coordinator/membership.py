@@ -76,7 +76,6 @@ def finish_handshake(state: State, node: Node, known: Node | None, header: Heade
     state.log("debug", f"Handshake with node {node.id} completed.")
     node.flags &= ~flag.HANDSHAKE
     node.flags |= header.flags & (flag.PRIMARY | flag.REPLICA)
-    state.welcome()
     state.save_later()
     return node
 
@@ -135,10 +134,11 @@ def learn_node(state: State, gossip: Gossip) -> None:
     """Add a node that a known node told about, unless it was forgotten lately."""
     if gossip.flags & (flag.NOADDR | flag.HANDSHAKE) or is_forgotten(state, gossip.id):
         return
+    if gossip.id in state.topology.nodes:  # The same message has told of it twice.
+        return
     node = Node(gossip.id, gossip.flags & GOSSIPED_FLAGS, state.new_id())
     _set_address(node, gossip.ip, client_ports(state, gossip), gossip.bus_port)
     state.topology.add_node(node)
-    state.welcome()
     state.save_later()
 
 
@@ -192,6 +192,7 @@ def remove_node(state: State, node: Node) -> None:
     if state.manual.replica is node:
         reset_manual_failover(state)
     state.topology.remove_node(node)
-    state.gossip = None
+    if node in state.suspects:
+        state.suspects.remove(node)
     state.todo.update_state = True
     state.save_later()

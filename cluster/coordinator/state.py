@@ -26,7 +26,7 @@ from cluster.coordinator.effects import (
     Send,
     SlotsChanged,
 )
-from cluster.coordinator.messages import Gossip, Header, Message, MessageType
+from cluster.coordinator.messages import Header, Message, MessageType
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
 from cluster.coordinator.tenancy import Tenancy
 from cluster.topology import flags as flag
@@ -34,8 +34,6 @@ from cluster.topology.node import Node
 from cluster.topology.nodes_conf import format_config
 from cluster.topology.topology import Topology
 
-GROWING = 10_000
-"""For how long after a node has become known others are expected."""
 SAVE_PAUSE_PER_NODE = 1
 """Milliseconds between two savings of what is only hearsay: formatting the file takes some microseconds per
 node, so this keeps it below one percent of the time."""
@@ -136,10 +134,8 @@ class State:
     """The address this node was last told to present itself with; empty if it finds out by itself."""
     following: str = ""
     """The primary this node was last told to replicate."""
-    gossip: tuple[Gossip, ...] | None = None
-    """What heartbeats say about third nodes until the next tick; None if that is to be chosen."""
-    growing_until: int = 0
-    """A node has become known lately: others will soon."""
+    suspects: list[Node] = field(default_factory=list)
+    """Nodes that were PFAIL at the last tick, or have become so since: all heartbeats tell of them."""
     sent: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     received: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     is_interrupted: bool = False
@@ -173,10 +169,6 @@ class State:
         self.unsaved = True
         self.unsynced |= sync
         self.todo.save |= sync and not soon
-
-    def welcome(self) -> None:
-        """A node has become known."""
-        self.growing_until = self.now + GROWING
 
     def new_id(self) -> str:
         """40 random hex characters: a node or shard id."""

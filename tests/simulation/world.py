@@ -10,7 +10,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable
-from itertools import count
+from itertools import count, pairwise
 
 from cluster.slots import SLOT_COUNT
 from tests.simulation.invariants import Agreement, Invariants
@@ -111,8 +111,12 @@ class World:
     def id_of(self, name: str) -> str:
         return self.members[name].coordinator.myself.id
 
-    def form(self, primaries: int, replicas: int) -> None:
-        """Make p0, p1, … share the slots, each with replicas p0r0, p0r1, …, as redis-cli does it."""
+    def form(self, primaries: int, replicas: int, *, chain: bool = False) -> float:
+        """Make p0, p1, … share the slots, each with replicas p0r0, p0r1, …, as redis-cli does it.
+
+        All are told to meet the first, or (`chain`) each the one before it. Returns how many seconds passed
+        until everybody knew everybody.
+        """
         names = [f"p{n}" for n in range(primaries)]
         for n, name in enumerate(names):
             self.add_member(name)
@@ -122,13 +126,15 @@ class World:
         followers = [(f"{name}r{r}", name) for r in range(replicas) for name in names]
         for follower, _ in followers:
             self.add_member(follower)
-        for member in list(self.members.values())[1:]:
-            self.command(member.name, "meet", IP, 7001, 17001)
-        self.until(self.all_are_known, "everybody knows everybody", FORMING)
+        for friend, member in pairwise(list(self.members.values())):
+            port = friend.settings.port if chain else 7001
+            self.command(member.name, "meet", IP, port, port + 10000)
+        known = self.until(self.all_are_known, "everybody knows everybody", FORMING)
         for follower, primary in followers:
             self.command(follower, "replicate", self.id_of(primary))
         self.settle(FORMING)
         self.until(lambda: all(self.members[name].link_up for name, _ in followers), "replicas in sync", 5)
+        return known
 
     def all_are_known(self) -> bool:
         """Whether everybody knows everybody."""
