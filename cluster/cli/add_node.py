@@ -36,7 +36,7 @@ from cluster.cli.moving import (
     print_moves,
     require_sound,
 )
-from cluster.cli.output import narrator, print_json, say
+from cluster.cli.output import confirm, narrator, print_json, say
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import attach, is_member, join
@@ -92,7 +92,7 @@ def add_node(
         if not json:
             _print_plan(survey, node, primary, moves)
         if not dry_run and moves and not yes:
-            typer.confirm("Add the node and move these slots?", abort=True)
+            confirm("Add the node and move these slots?", json)
         moved = None
         if not dry_run:
             join(survey, newcomer, tell)

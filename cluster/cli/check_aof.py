@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.common import Json, Yes
-from cluster.cli.output import coloured, complain, console, print_json
+from cluster.cli.output import coloured, complain, confirm, console, print_json
 from node.persistence.aof.manifest import ManifestError
 from node.persistence.inspection import NotThere, PartReport, cut, inspect_aof
 
@@ -64,7 +64,7 @@ def _print(part: PartReport) -> None:
 def _cut(part: PartReport, yes: bool, quiet: bool) -> None:
     lost = part.size - part.good
     if not yes:
-        typer.confirm(f"Cut {lost} bytes off {part.path.name}, which then has {part.good}?", abort=True)
+        confirm(f"Cut {lost} bytes off {part.path.name}, which then has {part.good}?", quiet)
     cut(part)
     if not quiet:
         console().print(coloured("ok", good=True), f"{part.path.name} was cut at offset {part.good}")

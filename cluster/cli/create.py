@@ -13,7 +13,7 @@ import typer
 
 from cluster.cli.common import DryRun, Json, UsageProblem, Yes, parse_address
 from cluster.cli.connecting import connecting
-from cluster.cli.output import print_json, print_table, say
+from cluster.cli.output import confirm, print_json, print_table, say
 from cluster.operations.forming import await_agreement, await_nodes, form, remaining
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey, read_view
@@ -60,7 +60,7 @@ def create(
                 print_json(plan_as_json(plan))
             return
         if not yes:
-            typer.confirm("Create this cluster?", abort=True)
+            confirm("Create this cluster?", json)
         survey = form(plan, links, report=(lambda line: None) if json else say)
         stack.callback(survey.close)
     if json:

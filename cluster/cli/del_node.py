@@ -26,7 +26,7 @@ from cluster.cli.moving import (
     print_moves,
     require_sound,
 )
-from cluster.cli.output import narrator, print_json, say
+from cluster.cli.output import confirm, narrator, print_json, say
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import await_views, dismiss, rehome
@@ -69,7 +69,7 @@ def del_node(
             _print_plan(survey, leaver, plan)
         if not dry_run:
             if not yes:
-                typer.confirm(f"Take {leaver.address} out of the cluster?", abort=True)
+                confirm(f"Take {leaver.address} out of the cluster?", json)
             if plan.moves:
                 result["moved"] = move_by_plan(survey, "del-node", plan.moves, options, journal, json)[0]
             result["untold"] = take_out(survey, leaver, tell, shutdown)
@@ -96,13 +96,13 @@ def take_out(survey: Survey, leaver: NodeInfo, tell: Report, shutdown: bool) -> 
         f"that nobody replicates {leaver.address}",
     )
     tell(f"all forget {leaver.address}")
-    link = survey.link(leaver.id)
+    answers = any(view.observer.id == leaver.id for view in survey.views)
     untold = dismiss(survey, leaver.id)
     if untold:
         names = ", ".join(untold)
         tell(f"warning: {names} could not be told, and may bring it back; `shoal forget` tells them")
-    if shutdown:
-        stop(link)
+    if shutdown and answers:
+        stop(survey.link(leaver.id))
     return untold
 
 

@@ -13,7 +13,7 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, UsageProblem, Yes, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.output import print_json, say
+from cluster.cli.output import confirm, print_json, say
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.membership import promote
 from cluster.operations.server_info import read_info
@@ -58,7 +58,7 @@ def failover(
         seconds = None
         if not dry_run:
             if how != "agreed" and not yes:
-                typer.confirm("Writes that it has not received are lost. Go on?", abort=True)
+                confirm("Writes that it has not received are lost. Go on?", json)
             started = time.monotonic()
             promote(survey, heir.id, HOW[how], wait)
             seconds = round(time.monotonic() - started, 3)

@@ -25,7 +25,7 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, moves_as_json, print_moves, watched_mover
-from cluster.cli.output import print_json, say
+from cluster.cli.output import confirm, print_json, say
 from cluster.migration.classic import MoveOptions
 from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.repair import carry_out, keys_held, stray_keys
@@ -71,7 +71,7 @@ def fix(
         if dry_run or plan.is_empty:
             return
         if not yes:
-            typer.confirm("Do this?", abort=True)
+            confirm("Do this?", json)
         options = MoveOptions(pipeline, round(timeout * 1000), replace, credentials)
         with watched_mover(survey, options, quiet=json) as mover:
             carry_out(plan, survey, mover, report=(lambda line: None) if json else say)

@@ -5,12 +5,10 @@ JSON: {"node": {"id", "address"}, "told": [address], "untold": [address]}.
 
 from __future__ import annotations
 
-import typer
-
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.del_node import Member
-from cluster.cli.output import print_json, say
+from cluster.cli.output import confirm, print_json, say
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.membership import forget as forget_everywhere
 from cluster.plans.membership import require_forgettable
@@ -37,7 +35,7 @@ def forget(
         if not json:
             say(f"{len(others)} members are to forget {lost.address} ({lost.id})")
         if not dry_run and not yes:
-            typer.confirm("Forget it?", abort=True)
+            confirm("Forget it?", json)
         untold = [] if dry_run else forget_everywhere(survey, lost.id)
     if json:
         told = [] if dry_run else [each for each in others if each not in untold]

@@ -30,7 +30,7 @@ from cluster.cli.common import (
     open_layout,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.output import Bars, human_bytes, print_json, say
+from cluster.cli.output import Bars, confirm, human_bytes, print_json, say
 from cluster.importing.importer import Importer, Side
 from cluster.operations.dialling import Tls
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
@@ -135,7 +135,7 @@ def import_(
         begin = f"the target, with {held} keys, is emptied first; " if flush else ""
         _print_plan(source, target, sum(keys.values()), begin + end)
     if not dry_run and not yes:
-        typer.confirm("Import?", abort=True)
+        confirm("Import?", json)
     how = How(switch, fence, move, pause, yes, json)
     fill = Fill(replace, flush)
     began = time.monotonic()
@@ -155,7 +155,7 @@ def _run(importer: Importer, expected: int, how: How) -> None:
     try:
         _copy(importer, expected, quiet=how.json)
         if not how.yes:
-            typer.confirm("The target has caught up. Let writers wait at the source, and switch?", abort=True)
+            confirm("The target has caught up. Let writers wait at the source, and switch?", how.json)
             importer.catch_up(lambda keys: None)
         with importer.paused(how.pause_seconds) as pause:
             importer.copy_rest(pause)
@@ -196,7 +196,7 @@ def _let_switch(how: How) -> None:
             raise OperationError(f"{how.switch!r} ended with code {done.returncode}")
     elif not how.yes:
         say("both hold the same, and writers wait at the source: point the clients at the target now")
-        typer.confirm("Are they switched?", abort=True)
+        confirm("Are they switched?", how.json)
 
 
 def _require_two(source: Layout, target: Layout) -> None:

@@ -19,7 +19,7 @@ import typer
 from cluster.cli.common import Json, UsageProblem, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, JournalDirectory, parse_bytes, run_plan
-from cluster.cli.output import print_json, print_table, say
+from cluster.cli.output import confirm, print_json, print_table, say
 from cluster.operations.journals import Journal, all_journals, default_directory, find_journal
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.moving import withdraw
@@ -142,7 +142,7 @@ def cancel(
     with find_journal(journal or default_directory(), plan) as found:
         _require_unfinished(found)
         if not yes:
-            typer.confirm(f"Cancel plan {found.plan.id}?", abort=True)
+            confirm(f"Cancel plan {found.plan.id}?", json)
         found.add("wish", wish=Wish.CANCEL)
         until = time.monotonic() + STOPPING_SECONDS
         while not found.lock():  # who carries it out gives it up

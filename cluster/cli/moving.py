@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from cluster.cli.common import UsageProblem
-from cluster.cli.output import console, human_bytes, print_json, print_table, progress_bar, say
+from cluster.cli.output import confirm, console, human_bytes, print_json, print_table, progress_bar, say
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
 from cluster.operations.atomic import count_keys
@@ -98,7 +98,7 @@ def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], options: 
             print_json({"moves": [], "moved": {"slots": 0, "keys": 0, "seconds": 0.0}})
         return
     if not how.yes:
-        typer.confirm("Move these slots?", abort=True)
+        confirm("Move these slots?", how.json)
     moved, plan = move_by_plan(survey, title, moves, options, how.journal, how.json)
     if how.json:
         print_json({"moves": moves_as_json(moves, nodes), "plan": plan, "moved": moved})

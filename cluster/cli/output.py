@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -36,6 +37,11 @@ def complain(text: str) -> None:
 
 def say(text: str) -> None:
     console().print(Text(text))
+
+
+def confirm(question: str, json: bool = False) -> None:
+    """Raises typer.Abort unless the answer is yes. With `json` it is asked on stderr."""
+    typer.confirm(question, abort=True, err=json)
 
 
 def narrator(quiet: bool) -> Callable[[str], None]:

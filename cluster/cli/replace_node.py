@@ -13,13 +13,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-import typer
-
 from cluster.cli.add_node import Newcomer, Wait, as_newcomer, reach
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.del_node import Member, Shutdown, take_out
-from cluster.cli.output import narrator, print_json, say
+from cluster.cli.output import confirm, narrator, print_json, say
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
 from cluster.operations.membership import attach, join, promote
@@ -59,7 +57,7 @@ def replace_node(
             say(f"{node.address} is to {how}; then {leaver.address} is to leave")
         if not dry_run:
             if not yes:
-                typer.confirm("Replace the node?", abort=True)
+                confirm("Replace the node?", json)
             result["untold"] = _replace(survey, newcomer, leaver, plan, narrator(json), shutdown)
     if json:
         print_json(result)
@@ -68,8 +66,8 @@ def replace_node(
 
 
 def _plan(survey: Survey, leaver: NodeInfo, node: NodeInfo, answering: set[str]) -> Replacement:
-    """A call that was interrupted after the failover finds the old one a replica of the new one."""
-    if leaver.primary_id == node.id:
+    """A call that was interrupted after the failover finds the old one a replica of the new one, or reset."""
+    if leaver.primary_id == node.id or (node.slots and not leaver.slots):
         return Replacement(node.id, False)
     return plan_replacement(survey.nodes, leaver.id, node.host, answering)
 

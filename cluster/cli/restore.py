@@ -35,7 +35,7 @@ from cluster.cli.common import (
     open_layout,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.output import Bars, print_json, say
+from cluster.cli.output import Bars, confirm, print_json, say
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.server_info import keys_per_database
 from cluster.plans.backup import Layout
@@ -76,7 +76,7 @@ def restore(
     access, layout = open_layout(address, credentials, REPLY_SECONDS)
     if flush and not yes:
         nodes = ", ".join(holder.address for holder in layout.holders)
-        typer.confirm(f"Delete all keys of {nodes}?", abort=True)
+        confirm(f"Delete all keys of {nodes}?", json)
     how = How(replace, flush)
     held = require_fit(manifest, access, layout, how)
     with _steps(quiet=json) as step:

@@ -96,6 +96,8 @@ class SourceStream:
             self._problem = Unreachable(self.holder.address, reason_of(error))
         except (Unfollowable, ValueError) as error:
             self._problem = OperationError(f"{self.holder.address}: {error}")
+        except Exception as error:  # whatever it is: an import that goes on without us would lose writes
+            self._problem = OperationError(f"{self.holder.address}: its stream cannot be read: {error!r}")
         self._has_snapshot.set()  # so that nobody waits for it in vain
 
     def _receive(self) -> None:

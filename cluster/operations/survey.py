@@ -18,6 +18,7 @@ from cluster.operations.link import (
     Credentials,
     NodeLink,
     OperationError,
+    Refused,
     Unreachable,
 )
 from cluster.plans.check import agreed_nodes
@@ -144,7 +145,13 @@ def read_view(link: NodeLink) -> View:
     """CLUSTER NODES of one member. Raises OperationError when it does not answer, or runs without a
     cluster."""
     own_host = LOOPBACK if is_unix(link.host) else link.host
-    return parse_view(link.call_text("CLUSTER", "NODES").splitlines(), own_host, link.address)
+    try:
+        text = link.call_text("CLUSTER", "NODES")
+    except Refused as error:
+        if "cluster support disabled" in error.reply:
+            error.next_step = "it runs alone; with --cluster-enabled yes it could be a member"
+        raise
+    return parse_view(text.splitlines(), own_host, link.address)
 
 
 def parse_view(lines: Iterable[str], own_host: str, source: str) -> View:
