@@ -16,15 +16,17 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.common import Json, UsageProblem, Yes, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import GRACE, JournalDirectory, parse_bytes, run_plan
 from cluster.cli.output import confirm, print_json, print_table, say
+from cluster.operations.atomic import can_migrate_slots, jobs_of
 from cluster.operations.journals import Journal, all_journals, default_directory, find_journal
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.moving import withdraw
 from cluster.operations.survey import Survey
 from cluster.plans.journal import Wish
+from cluster.slots import format_ranges
 
 app = typer.Typer(help="List plans of moves; pause, resume or cancel one.", pretty_exceptions_enable=False)
 
@@ -81,6 +83,36 @@ def list_(journal: JournalDirectory = None, json: Json = False) -> None:
         ],
         numeric=["slots", "keys"],
     )
+
+
+@app.command()
+@connecting
+def running(
+    address: Address = DEFAULT_ADDRESS, credentials: Credentials = ANONYMOUS, json: Json = False
+) -> None:
+    """What whole slots move at the moment, as the members tell, whoever began it."""
+    rows = []
+    with open_survey(address, credentials) as survey:
+        nodes = survey.nodes
+        for node in survey.primaries:
+            link = survey.link(node.id)
+            for job in jobs_of(link) if can_migrate_slots(link) else ():
+                if job.operation == "EXPORT" and job.in_progress:
+                    rows.append(
+                        {
+                            "from": node.address,
+                            "to": nodes[job.target].address if job.target in nodes else job.target,
+                            "state": job.state,
+                            "slots": format_ranges(job.slots),
+                            "name": job.name,
+                        }
+                    )
+    if json:
+        print_json(rows)
+    elif rows:
+        print_table("", list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        say("nothing moves")
 
 
 @app.command()

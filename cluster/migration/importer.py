@@ -25,16 +25,26 @@ Perform = Callable[[ImportJob, list[Effect]], None]
 
 
 class Importer:
-    def __init__(self, worker: Worker, job: ImportJob, room: Room, link: Any, perform: Perform) -> None:
-        """`link`: the connection on which ESTABLISH is being served."""
+    def __init__(
+        self,
+        worker: Worker,
+        job: ImportJob,
+        room: Room,
+        link: Any,
+        perform: Perform,
+        staged: Callable[[], int],
+    ) -> None:
+        """`link`: the connection on which ESTABLISH is being served. `staged()`: bytes that all imports
+        hold."""
         self._worker = worker
         self._job = job
         self._room = room
         self._link = link
         self._told = perform
+        self._staged = staged
         self._replay = Replay(room.session)
         self._closed = False
-        self._held = 0
+        self.held = 0
         """Bytes of memory that what came takes."""
         link.divert(self._received)
         link.client.sends_slots = True
@@ -74,9 +84,9 @@ class Importer:
         else:
             if self._replay.error is not None:
                 self._refuse(self._replay.error.decode("utf-8", "replace"))
-        self._held += used_bytes() - before
+        self.held += used_bytes() - before
         limit = self._worker.config.slot_migration_max_staging_bytes
-        if not self._closed and limit and self._held > limit:
+        if not self._closed and limit and self._staged() > limit:
             self._told(self._job, self._job.too_large(now))
         if not self._closed and self._worker.engine.gate & GATE_OUT_OF_MEMORY:
             self._told(self._job, self._job.out_of_memory(now))

@@ -83,6 +83,10 @@ class Migrations:
                 return job
         return None
 
+    def _staged(self) -> int:
+        """Bytes of memory that keys on their way here take."""
+        return sum(end.held for end in self._ends.values() if isinstance(end, Importer))
+
     # --- beginnings
 
     def export(self, ranges: Ranges, target: Node) -> ExportJob:
@@ -104,7 +108,7 @@ class Migrations:
         job = ImportJob(name, ranges, source.id, self._member.coordinator.myself.id, self._now)
         self.jobs.insert(0, job)
         room = self._worker.anteroom.open(name.encode(), ranges)
-        self._ends[job] = Importer(self._worker, job, room, link, self._perform)
+        self._ends[job] = Importer(self._worker, job, room, link, self._perform, self._staged)
         self._perform(job, job.begun())
         invitation = self.invitations.answered(job)
         if invitation is not None and invitation.cancelled:

@@ -35,7 +35,7 @@ AGREEMENT = 10.0
 """Seconds to wait for the news to reach everybody."""
 POLL = 0.1
 """Seconds between two looks at a migration."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 
 _DISAGREEMENT = ("disagreement", "contested")
 
@@ -161,6 +161,7 @@ class Runner:
         """From one node to another; returns how many keys they held."""
         source, target = moves[0].source, moves[0].target
         links = [self._survey.link(node) for node in (source, target)]
+        require_in_service(links[1])
         self._governor.begin(source, links[0])
         at_once = (
             not self._plan.options.classic
@@ -316,6 +317,15 @@ def _of_first_pair(moves: Sequence[Move]) -> list[Move]:
     """Those between the same two nodes as the first."""
     first = moves[0]
     return [move for move in moves if (move.source, move.target) == (first.source, first.target)]
+
+
+def require_in_service(target: NodeLink) -> None:
+    """A primary that has come just now may hold the cluster for down yet, and would refuse its slots'
+    clients. Raises JobFailed."""
+    if "cluster_state:ok" not in target.call_text("CLUSTER", "INFO"):
+        raise atomic.JobFailed(
+            f"for {target.address} the cluster is down, so it would serve nobody", "`shoal check` says more"
+        )
 
 
 def withdraw(survey: Survey, journal: Journal) -> None:

@@ -26,7 +26,7 @@ from cluster.slots import count, format_ranges, from_iterable, members, parse_ra
 
 FORMAT = 1
 SLOTS_OF_A_STEP = 1024
-KEYS_OF_A_STEP = 1_000_000
+KEYS_OF_A_STEP = 250_000
 """A step is closed when its slots hold this many keys: its target keeps them apart until they are its own."""
 
 

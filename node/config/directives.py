@@ -376,7 +376,7 @@ _add("cluster-databases", POSITIVE, 1, "immutable", "hidden")
 _add("cluster-slot-migration-log-max-len", LONG, 1000, "hidden")
 _add("slot-migration-max-failover-repl-bytes", Integer(-1, LONG_MAX), 0, "hidden")
 _add("slot-migration-max-bandwidth", MEMORY, 0, "hidden")  # bytes a second of all exports; ours alone
-_add("slot-migration-max-staging-bytes", MEMORY, 0, "hidden")  # of one import; ours alone
+_add("slot-migration-max-staging-bytes", MEMORY, 0, "hidden")  # of all imports; ours alone
 _add("active-defrag-cycle-us", Integer(0, 100_000), 500, "hidden", "inert")
 _add("hash-seed", TEXT, "", "immutable", "hidden", "inert")
 _add("import-mode", BOOL, False, "hidden")

@@ -4,10 +4,10 @@
     python -m tests.bench.slots_bench --quick         a tenth of that
     python -m tests.bench.slots_bench --bars          the exit code tells of missed bars
 
-Two primaries of each kind, the source filled alike; two writers, one pipelined and one with redis-py, write
-to the slots before, during and after the move. Told are the keys moved a second, the longest write, client
-errors, and acknowledged writes that are gone. Redis moves `--redis-share` of the slots only, since its way
-takes minutes.
+Two primaries of each kind (ours twice: by CLUSTER MIGRATESLOTS, and by `shoal reshard`), the source filled
+alike; two writers, one pipelined and one with redis-py, write to the slots before, during and after the move.
+Told are the keys moved a second, the longest write, client errors, and acknowledged writes that are gone.
+Redis moves `--redis-share` of the slots only, since its way takes minutes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from tests.bench.slot_writers import Writers, lost_writes, write_pipelined, writ
 from tests.harness.commands import run_program
 from tests.harness.resp import encode
 from tests.harness.servers import Server
+from tests.harness.shoal_command import shoal_process
 from tests.harness.slot_moves import Pair, moving_pair
 from tests.harness.wait import eventually
 
-KINDS = ("shoal", "valkey", "redis")
+KINDS = ("shoal", "plan", "valkey", "redis")
+"""`plan` is ours by `shoal reshard`, in steps."""
 SETTLING = 1.0
 """Seconds of load before and after the move."""
 WRITTEN = 20_000
@@ -97,6 +99,14 @@ def move_at_once(pair: Pair, slots: int) -> float:
     return time.monotonic() - began
 
 
+def move_by_plan(pair: Pair, slots: int) -> float:
+    ends = ("--from", pair.source.address, "--to", pair.target.address)
+    outcome = shoal_process(
+        "reshard", pair.source.address, *ends, "--slots", slots, "--yes", "--json", timeout=600
+    )
+    return float(outcome.json["moved"]["seconds"])
+
+
 def move_key_by_key(pair: Pair, slots: int) -> float:
     began = time.monotonic()
     run_program(
@@ -108,10 +118,14 @@ def move_key_by_key(pair: Pair, slots: int) -> float:
     return time.monotonic() - began
 
 
+WAYS = {"redis": move_key_by_key, "plan": move_by_plan}
+
+
 def measure(kind: str, slots: int, moved: int, names: list[str], members: int) -> Result:
     """The first `moved` of `slots` slots, over which `names` are spread, move. The big collections are in the
     first of them."""
-    with moving_pair(kind, kind, save="", node_timeout=15_000) as pair:
+    program = "shoal" if kind == "plan" else kind
+    with moving_pair(program, program, save="", node_timeout=15_000) as pair:
         fill(pair.source, names, members)
         moving = [name for number, name in enumerate(names) if number % slots < moved]
         written = moving[:: max(1, len(moving) // WRITTEN)]
@@ -119,7 +133,7 @@ def measure(kind: str, slots: int, moved: int, names: list[str], members: int) -
         with Writers(ports, written, (write_pipelined, write_with_redis_py)) as writers:
             time.sleep(SETTLING)
             began = time.monotonic()
-            seconds = (move_key_by_key if kind == "redis" else move_at_once)(pair, moved)
+            seconds = WAYS.get(kind, move_at_once)(pair, moved)
             time.sleep(SETTLING)
         with pair.target.client(socket_timeout=60) as client:
             lost = lost_writes(client, writers.accounts)

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -250,6 +251,29 @@ class TestFixing:
         shoal("fix", any_address, "--yes")
         eventually(cluster.is_settled, "all agree")
         assert shoal("check", any_address, "--json").json["ok"]
+        with cluster.client() as client:
+            assert missing_keys(client) == []
+
+    def test_a_killed_reshard_goes_on_where_it_was(self, cluster: RunningCluster, tmp_path: Path) -> None:
+        """Key by key, so that it may be killed in the middle of a slot."""
+        target = cluster.nodes[2]
+        before = slot_counts(cluster)[target.port]
+        options = ["--slots", "200", "--yes", "--classic", "--pipeline", "1", "--journal", str(tmp_path)]
+        process = subprocess.Popen(
+            [*COMMAND, "reshard", target.address, "--to", target.address, *options],
+            env=source_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        eventually(lambda: slot_counts(cluster)[target.port] > before, "the first slots have moved")
+        process.kill()
+        process.communicate()
+        (plan,) = tmp_path.iterdir()
+        done = shoal("migrations", "resume", str(plan), "--json").json
+        assert done["moved"]["slots"] == 200
+        eventually(cluster.is_settled, "all agree on the new owners")
+        assert slot_counts(cluster)[target.port] == before + 200
+        assert shoal("check", target.address, "--json").json["ok"]
         with cluster.client() as client:
             assert missing_keys(client) == []
 

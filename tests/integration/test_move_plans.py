@@ -112,6 +112,9 @@ def test_a_plan_whose_program_was_killed_goes_on_elsewhere(pair: Pair, tmp_path:
 def test_a_plan_that_pauses(pair: Pair, tmp_path: Path) -> None:
     process = begin(pair, tmp_path, "--bandwidth", SLOWLY)
     eventually(lambda: is_moving(pair.source), "it has begun")
+    (moving,) = shoal("migrations", "running", pair.target.address, "--json").json
+    assert (moving["from"], moving["to"]) == (pair.source.address, pair.target.address)
+    assert (moving["state"], moving["slots"]) == ("snapshotting", "0-1023")
     (row,) = shoal("migrations", "--journal", tmp_path, "--json").json
     assert (row["state"], row["slots"]) == ("running", {"done": 0, "total": 1100})
     busy = shoal("migrations", "resume", row["plan"], "--journal", tmp_path, code=1)

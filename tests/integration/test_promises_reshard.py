@@ -20,8 +20,8 @@ from tests.chaos.load import Load, TaskLoad, ThreadLoad
 from tests.chaos.scale import scaled
 from tests.chaos.script import Script, encoded
 from tests.harness.clusters import RunningCluster, cluster_of
-from tests.harness.servers import Server
-from tests.harness.shoal_command import shoal
+from tests.harness.servers import Server, server
+from tests.harness.shoal_command import shoal_process
 from tests.harness.wait import eventually
 
 SLOTS = scaled(500, 5_000)
@@ -115,7 +115,7 @@ def reshard(load: Load, entry: Server, source: Server, target: Server) -> str:
     with load:
         load.wait_for(500)
         before = load.succeeded
-        outcome = shoal(
+        outcome = shoal_process(
             "reshard", entry.address, "--from", source.address, "--to", target.address,
             "--slots", SLOTS, "--yes", "--json", timeout=scaled(100, 800),
         )  # fmt: skip
@@ -130,3 +130,33 @@ def reshard(load: Load, entry: Server, source: Server, target: Server) -> str:
         f"{during} requests meanwhile ({during / seconds:.0f}/s, the longest {longest * 1000:.0f} ms), "
         f"{len(load.errors)} errors"
     )
+
+
+def test_a_worker_joins_under_clients(report: Callable[[str], None]) -> None:
+    """One command, and no client sees an error."""
+    keys = keys_in(range(16384), KEYS)
+    with cluster_of(3) as cluster, server("shoal", cluster_enabled="yes") as newcomer:
+        for node in cluster.primaries:
+            own = set(slots_of(cluster, node))
+            fill(node, [key for key in keys if key_slot(key.encode()) in own])
+        entry = cluster.nodes[0]
+
+        def connect() -> redis.RedisCluster:
+            return redis.RedisCluster(host=entry.host, port=entry.port)
+
+        load = ThreadLoad(connect, 2, keys)
+        adopt(load.scripts)
+        with load:
+            load.wait_for(200)
+            outcome = shoal_process(
+                "add-node", newcomer.address, entry.address, "--rebalance", "--yes", "--json"
+            )
+            load.wait_for(200)
+        moved = outcome.json["moved"]
+        longest = max(each.ended - each.started for each in load.journal)
+        report(f"add-node --rebalance: {moved}, the longest request {longest * 1000:.0f} ms")
+        assert moved["slots"] == 4096
+        assert (load.errors, load.losses, load.impossible) == ([], [], [])
+        with connect() as client:
+            load.check_all(lambda some: [client.get(key) for key in some])
+        assert load.losses == []
