@@ -5,7 +5,8 @@ the one that made it may have been killed, with its machine. Passwords are not k
 
 JSON: of a list [{"plan", "what", "created", "state", "slots": {"done", "total"}, "steps": {"done", "total"},
 "keys", "seeds", "problem", "journal"}]; of `resume` {"plan", "moved": {"slots", "keys", "seconds"}}; of
-`pause` and `cancel` one row of the list, as it is then.
+`pause` and `cancel` one row of the list, as it is then; of `running` [{"from", "to", "state", "slots",
+"name"}].
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from cluster.plans.check import check
 from cluster.plans.journal import End, JournalError, Step, Wish, remainder
 from cluster.plans.model import Move
 from cluster.plans.pace import Pace
-from cluster.slots import count, format_ranges, from_iterable
+from cluster.slots import count, format_ranges, from_iterable, members
 
 PATIENCE = 60.0
 AGREEMENT = 10.0
@@ -155,7 +155,18 @@ class Runner:
                 f"slots {format_ranges(rest.lost)} belong to nobody that this plan knows of",
                 f"if that is as it should be, `shoal migrations cancel {self._plan.id}` and plan anew",
             )
-        return rest.moves
+        return rest.moves or self._left_open(step)
+
+    def _left_open(self, step: Step) -> list[Move]:
+        """Slots that have a new owner, of which their former one has not been told by who was killed: it
+        holds them for migrating yet."""
+        owners = {slot: node.id for node in self._survey.nodes.values() for slot in members(node.slots)}
+        return [
+            Move(slot, view.observer.id, owners[slot])
+            for view in self._survey.views
+            for slot in sorted(view.migrating)
+            if step.slots >> slot & 1 and owners.get(slot, view.observer.id) != view.observer.id
+        ]
 
     def _move(self, moves: Sequence[Move], again: bool) -> int:
         """From one node to another; returns how many keys they held."""
