@@ -27,6 +27,7 @@ from node.core.rdb_source cimport (
     find_string,
     keep_key,
     keep_packed_key,
+    mark,
     source_string,
 )
 from node.core.slot_table cimport Entry, entry_key, entry_value, likely_cell, prefetch
@@ -96,6 +97,7 @@ cdef class Filler:
         cdef const uint8_t* at
         try:
             while done < most:
+                mark(source)
                 at = read_preamble(source.data + source.at, source.data + source.end, &preamble)
                 if at == NULL:
                     break

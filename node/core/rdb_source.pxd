@@ -22,12 +22,18 @@ cdef class Source:
     cdef size_t at              # handed out so far
     cdef size_t end
     cdef size_t summed          # how much of the buffer the checksum covers
+    cdef readonly bint resumable
+    cdef size_t kept            # where `rewind` goes back to
     cdef uint64_t before        # offset of the buffer's first byte
     cdef uint64_t sum
     cdef Text key               # of the entry that was read last
     cdef Text first             # for whoever reads, until the next string is read into it
     cdef Text second
     cdef Text packed
+
+cdef inline void mark(Source self) noexcept:
+    """An entry begins here."""
+    self.kept = self.at
 
 cdef int source_byte(Source self) except -1
 cdef int source_read(Source self, void* out, size_t size) except -1

@@ -8,6 +8,9 @@ brought up to date once per buffer, not once per field.
 Nearly everything lies whole in the buffer, and who is in a hurry may look at it there (`find_length`, `find_string`)
 instead of having it copied. What is not all there, or not right, is not found; then the careful way reads on, or says
 what is wrong.
+
+A stream may have nothing to give for now, and raise Starved: one that comes over the network. Then the entry at hand is
+given up (`rewind`), and read again from its beginning when more has come; the buffer keeps it until then (`resumable`).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -50,12 +53,17 @@ class RdbError(Exception):
         self.reason = reason
 
 
-cdef class Source:
-    """Reads `stream`; `name` is what errors call it."""
+class Starved(Exception):
+    """A stream has nothing to give for now, and has not ended."""
 
-    def __cinit__(self, stream, str name not None):
+
+cdef class Source:
+    """Reads `stream`; `name` is what errors call it. `resumable`: the stream may raise Starved."""
+
+    def __cinit__(self, stream, str name not None, bint resumable=False):
         self.stream = stream
         self.name = name
+        self.resumable = resumable
         self.buffer = b""
         self.data = <const uint8_t*>PyBytes_AS_STRING(self.buffer)
 
@@ -73,7 +81,7 @@ cdef class Source:
     @property
     def crc(self) -> int:
         """The checksum of all bytes handed out."""
-        return checksum(self)
+        return crc64_of(self.sum, self.data + self.summed, self.at - self.summed)
 
     @property
     def last_key(self) -> bytes:
@@ -107,6 +115,15 @@ cdef class Source:
         source_string(self, &self.key)
         return text_bytes(&self.key)
 
+    def mark(self) -> None:
+        """An entry begins here, or what else is read as a whole."""
+        mark(self)
+
+    def rewind(self) -> int:
+        """Back to where `mark` was called last. How many bytes are there from then on: it takes more."""
+        self.at = self.kept
+        return self.end - self.at
+
     def at_end(self) -> bool:
         """Whether nothing is left. May read ahead."""
         if self.at == self.end:
@@ -118,22 +135,19 @@ cdef class Source:
         return self.buffer[self.at:]
 
 
-cdef uint64_t checksum(Source self) noexcept:
-    self.sum = crc64_of(self.sum, self.data + self.summed, self.at - self.summed)
-    self.summed = self.at
-    return self.sum
-
-
 cdef int refill(Source self) except -1:
-    """Replace a buffer that is used up. An empty one is the end."""
-    cdef bytes buffer
-    checksum(self)
-    buffer = self.stream.read(READ_AHEAD)
-    self.before += self.end
+    """Replace a buffer that is used up, but for what may be read again. An empty one is the end."""
+    cdef bytes buffer = self.stream.read(READ_AHEAD)
+    cdef size_t used = self.kept if self.resumable and len(buffer) else self.end
+    self.sum = crc64_of(self.sum, self.data + self.summed, used - self.summed)
+    self.before += used
+    if used < self.end:
+        buffer = self.buffer[used:] + buffer
+    self.at -= used
     self.buffer = buffer
     self.data = <const uint8_t*>PyBytes_AS_STRING(buffer)
     self.end = PyBytes_GET_SIZE(buffer)
-    self.at = self.summed = 0
+    self.kept = self.summed = 0
     return 0
 
 

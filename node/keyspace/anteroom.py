@@ -37,7 +37,7 @@ class Room:
     def __init__(self, worker: Worker, name: bytes, ranges: Ranges) -> None:
         self.name = name
         self.ranges = list(ranges)
-        self.databases = [_like(db) for db in worker.databases]
+        self.databases = [empty_like(db) for db in worker.databases]
         self.session = ArrivalsSession(worker.engine, worker, self.databases)
 
     def __contains__(self, slot: int) -> bool:
@@ -56,7 +56,7 @@ class Room:
             db.now = now
 
 
-def _like(db: Any) -> Any:
+def empty_like(db: Any) -> Any:
     """An empty database of the same number and settings in which nothing is ever too old."""
     room = Database(db.index)
     room.shows_expired = room.hides_expired = True

@@ -102,8 +102,8 @@ class Durability:
         """The fields of INFO's Persistence section."""
         loading = self.snapshots.loading or self.append_only.loading
         fields = {
-            "loading": int(loading is not None),
-            "async_loading": 0,
+            "loading": int(loading is not None and not self.snapshots.serves_meanwhile),
+            "async_loading": int(self.snapshots.serves_meanwhile),
             **self.snapshots.info(),
             **self.append_only.info(),
         }

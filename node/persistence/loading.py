@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from node.core.rdb_fill import Filler
+from node.core.rdb_source import Starved
+from node.persistence.feed import Feed
 from node.persistence.rdb import Entry, RdbError, RdbReader
 from node.persistence.rdb.format import Malformed
 
@@ -96,6 +98,19 @@ class Loader:
         """Load all, letting the event loop turn between the slices."""
         while not self.load_slice():
             await self._breathe()
+
+    async def load_from(self, feed: Feed) -> None:
+        """Load all from what the reader reads, as it comes."""
+        while True:
+            try:
+                if self.load_slice():
+                    return
+            except Starved:
+                # What there is of the entry at hand is read again. With twice as much each time, this takes
+                # no longer than twice what it would have taken at once.
+                await feed.more(self.reader.rewind())
+            else:
+                await self._breathe()
 
     def _put(self, entry: Entry) -> None:
         if entry.database >= len(self._databases):

@@ -23,11 +23,14 @@ from node.core.engine import GATE_LOADING
 from node.core.memory import used_bytes
 from node.errors import ReplyError
 from node.persistence.child import Children, Outcome, ensure_parent
+from node.persistence.feed import Feed
 from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.loading import Loader, Loading
 from node.persistence.progress import copied_bytes
 from node.persistence.rdb import RdbReader, write_rdb
 from node.persistence.rdb.dialects import REDIS_7_2, Dialect
+from node.persistence.rdb.reader import Readable
+from node.persistence.spare import Spare
 from node.version import REDIS_VERSION
 
 RETRY_SECONDS: Final = 5
@@ -65,6 +68,9 @@ class Snapshots:
         self.loader: Loader | None = None
         self.loading_total = 0
         self.loading_started = 0
+        self.serves_meanwhile = False
+        """What is being loaded is not in use yet."""
+        self._arrivals: list[tuple[bytes, list[tuple[int, int]]]] = []
         self._dirty_at_fork = 0
         self._scheduled = False
         self._given_up = False
@@ -304,6 +310,7 @@ class Snapshots:
         started = time.monotonic()
         with self._loading(self.path, size, keep_expired=self._worker.config.replicaof is not None) as loader:
             await loader.load()
+        self.settle()
         self._worker.log.notice(f"DB loaded from disk: {time.monotonic() - started:.3f} seconds")
 
     async def load_file(self, path: str, keep_expired: bool) -> None:
@@ -313,6 +320,18 @@ class Snapshots:
         """
         with self._loading(path, os.path.getsize(path), keep_expired) as loader:
             await loader.load()
+        self.settle()
+
+    async def load_feed(
+        self, feed: Feed, name: str, size: int, spare: Spare | None = None, *, serves: bool = False
+    ) -> None:
+        """Load what comes into the databases, which should be empty, or else into `spare`; then `settle` is
+        to be called once that has taken their place. `size`: 0 if it is not known. `serves`: clients are
+        served meanwhile. Raises RdbError."""
+        with self._loading_from(feed, name, size, 0, spare, serves=serves) as loader:
+            await loader.load_from(feed)
+        if spare is None:
+            self.settle()
 
     def reload(self, *, replaces: bool) -> None:
         """DEBUG RELOAD: load the file at once, while everybody waits. `replaces`: its keys win over
@@ -320,34 +339,56 @@ class Snapshots:
         with self._loading(self.path, os.path.getsize(self.path), keep_expired=False) as loader:
             loader.replaces = replaces
             loader.load_slice(math.inf)
+        self.settle()
+
+    def settle(self) -> None:
+        """What was loaded is in use: let what is still on its way to us wait apart."""
+        for move in self._arrivals:
+            self._worker.anteroom.open(*move)
+        self._arrivals = []
+        self._worker.anteroom.settle()
 
     @contextlib.contextmanager
     def _loading(self, path: str, size: int, keep_expired: bool) -> Iterator[Loader]:
-        """The state of loading around the use of a Loader of `path`."""
-        engine, log = self._worker.engine, self._worker.log
-        name = os.path.basename(path)
+        """`_loading_from` a file."""
+        drop_before = 0 if keep_expired else self._worker.engine.tick()
+        with (
+            open(path, "rb", buffering=0) as file,
+            self._loading_from(file, os.path.basename(path), size, drop_before) as loader,
+        ):
+            yield loader
+
+    @contextlib.contextmanager
+    def _loading_from(
+        self,
+        stream: Readable,
+        name: str,
+        size: int,
+        drop_before: int,
+        spare: Spare | None = None,
+        *,
+        serves: bool = False,
+    ) -> Iterator[Loader]:
+        """The state of loading around the use of a Loader of `stream`."""
+        worker, engine, log = self._worker, self._worker.engine, self._worker.log
         self.loading_started = int(time.time())
         self.loading_total = size
+        self.serves_meanwhile = serves
         was_loading = engine.gate & GATE_LOADING
-        engine.gate |= GATE_LOADING
+        if not serves:
+            engine.gate |= GATE_LOADING
+        take_function = worker.functions.load_from_file if spare is None else spare.functions.append
+        databases = engine.databases if spare is None else spare.databases
         try:
-            with open(path, "rb", buffering=0) as file:
-                reader = RdbReader(file, name, log.warning, self._worker.functions.load_from_file)
-                self.loader = Loader(
-                    reader,
-                    name,
-                    engine.databases,
-                    0 if keep_expired else engine.tick(),
-                    self._worker.durability.breathe,
-                )
-                yield self.loader
-                self.loaded_aux = reader.aux
-                self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired
-            for move in reader.arrivals:
-                self._worker.anteroom.open(*move)
-            self._worker.anteroom.settle()
+            reader = RdbReader(stream, name, log.warning, take_function, resumable=isinstance(stream, Feed))
+            self.loader = Loader(reader, name, databases, drop_before, worker.durability.breathe)
+            yield self.loader
+            self.loaded_aux = reader.aux
+            self.keys_loaded, self.keys_expired = self.loader.loaded, self.loader.expired
+            self._arrivals = reader.arrivals
         finally:
             self.loader = None
+            self.serves_meanwhile = False
             if not was_loading:
                 engine.gate &= ~GATE_LOADING
         log.notice(

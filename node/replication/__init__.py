@@ -7,7 +7,8 @@
     full_sync.py        a snapshot from a forked child to the replicas that wait for one
     sync_planner.py     when, and for whom together
     replica.py          our side of the talk with a primary, without sockets
-    primary_link.py     the socket to our primary, and the spooled snapshot
+    primary_link.py     the socket to our primary
+    incoming.py         the snapshot that comes over it: into a file, or at once into databases
     local_keys.py       what clients of a writable replica put there, and what expires of it
     primary_as_client.py  what CLIENT LIST shows of that socket
     roles.py            `worker.replication`: which role this worker has, and changing it

@@ -1,9 +1,9 @@
 """A full synchronization: one forked child writes a snapshot into a pipe, and all replicas that wait get it.
 
 The parent forwards what it reads. To replicas that know the mark ("eof") at once, without the disk; for
-others, which must be told the size first, it goes through an unnamed temporary file. The pipe is read only
-as fast as the slowest replica takes it, so the memory in use is bounded; whoever takes nothing is cut off
-by its timeout.
+others, which must be told the size first, and for all with `repl-diskless-sync no`, it goes through an
+unnamed temporary file. The pipe is read only as fast as the slowest replica takes it, so the memory in use is
+bounded; whoever takes nothing is cut off by its timeout.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ class FullSync:
         peers: Sequence[Peer],
         aux: dict[str, str | int],
         done: Callable[[Peer, str], None],
+        *,
+        diskless: bool,
     ) -> None:
         self._snapshots = snapshots
         self._loop = asyncio.get_running_loop()
-        self._direct = [peer for peer in peers if peer.wants_mark]
-        self._spooled = [peer for peer in peers if not peer.wants_mark]
+        self._direct = [peer for peer in peers if diskless and peer.wants_mark]
+        self._spooled = [peer for peer in peers if peer not in self._direct]
         self._dialect, self._parts = peers[0].kind
         self._aux = aux
         self._done = done
@@ -52,11 +54,17 @@ class FullSync:
         self._pipe = -1
         self._spool: IO[bytes] | None = None
         self._pipe_ended = False
+        self._problem = ""
         self._outcome: Outcome | None = None
         self.pid = 0
 
     def start(self) -> None:
         """Fork. Raises ChildBusy or OSError, and nothing has happened then."""
+        if self._spooled:
+            import tempfile  # and with it half a dozen compressors, for a case that hardly occurs
+
+            directory = os.path.dirname(self._snapshots.path)
+            self._spool = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (closed when all is sent)
         self._pipe, writing = os.pipe()
         try:
             child = self._snapshots.children.start(
@@ -69,10 +77,6 @@ class FullSync:
             os.close(writing)
         self.pid = child.pid
         os.set_blocking(self._pipe, False)
-        if self._spooled:
-            import tempfile  # and with it half a dozen compressors, for a case that hardly occurs
-
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed when all is sent)
         for peer in self._direct:
             _begin(peer, b"$EOF:%b\r\n" % self._mark)
         self._loop.add_reader(self._pipe, self._on_readable)
@@ -104,13 +108,20 @@ class FullSync:
             self._pipe_ended = True
             self._finish_if_all_is_known()
             return
-        if self._spool is not None:
-            self._spool.write(data)
+        if self._spool is not None and not self._problem:
+            self._keep(self._spool, data)
         for peer in self._direct:
             peer.send(data)
         if self._is_congested():
             self._loop.remove_reader(self._pipe)
             self._loop.call_later(POLL_SECONDS, self._look_again)
+
+    def _keep(self, spool: IO[bytes], data: bytes) -> None:
+        try:
+            spool.write(data)
+        except OSError as error:
+            self._problem = f"the snapshot cannot be kept: {error.strerror}"
+            self._snapshots.children.kill()
 
     def _is_congested(self) -> bool:
         return any(peer.link.pending_output > HIGH_WATER for peer in self._direct)
@@ -130,8 +141,8 @@ class FullSync:
         outcome = self._outcome
         if outcome is None or not self._pipe_ended:
             return
-        problem = ""
-        if not outcome.ok:
+        problem = self._problem
+        if not outcome.ok and not problem:
             problem = outcome.report.decode("utf-8", "replace") or f"signal {outcome.signal}"
         direct, self._direct = self._direct, []
         for peer in direct:

@@ -1,8 +1,7 @@
 """The socket to our primary: performs what `replica.py` decides, and applies the stream.
 
-The snapshot is spooled into a file first and loaded from there in slices: until it is whole, we keep our
-data, and however large it is, memory stays bounded. While it is loaded nothing is read from the socket, and
-an empty line now and then tells the primary that we are still there.
+Where the snapshot goes is `incoming`'s business. It is loaded in slices; while one that has arrived is loaded
+nothing is read from the socket, and an empty line now and then tells the primary that we are still there.
 
 The stream is executed by a session that is obeyed without checks and leaves no trail of its own; its bytes
 go into our trail as they came (`core/stream_replay`), so that our offsets are the primary's, and our replicas
@@ -12,20 +11,18 @@ follow the same stream.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import time
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from node.core.replay import Damaged
 from node.core.reply_writer import encode_command
 from node.core.stream_replay import StreamReplay
 from node.core.trail import FOR_REPLICAS
 from node.errors import ReplyError
-from node.persistence.files import sync_directory
 from node.persistence.rdb import RdbError
 from node.replication import replica as events
+from node.replication.incoming import Incoming, choose
 from node.replication.primary_as_client import PrimaryConnection
 from node.replication.replica import Event, Introduction, ReplicaProtocol
 from node.steady_clock import steady_ms
@@ -60,7 +57,7 @@ class PrimaryLink(asyncio.Protocol):
         self._connection: PrimaryConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._spool: IO[bytes] | None = None
+        self._incoming: Incoming | None = None
         self._stream = StreamReplay(
             self._session, LONGEST_ARGUMENT, self._perform_by_hand, self._tell_failure
         )
@@ -90,7 +87,8 @@ class PrimaryLink(asyncio.Protocol):
                 task.cancel()
         if self._transport is not None:
             self._transport.abort()
-        self._drop_spool()
+        if self._incoming is not None:
+            self._incoming.drop()
 
     @property
     def state(self) -> str:
@@ -189,7 +187,7 @@ class PrimaryLink(asyncio.Protocol):
 
     def _read_on(self) -> None:
         assert self._transport is not None
-        if self._held and self._loading is None:
+        if self._held and self._protocol.state != "loading":
             self._held = False
             self.last_io = time.monotonic()
             self._transport.resume_reading()
@@ -217,7 +215,7 @@ class PrimaryLink(asyncio.Protocol):
             case events.SnapshotBegins():
                 self._begin_snapshot(event.size)
             case events.SnapshotEnds():
-                self._begin_loading()
+                self._end_snapshot()
             case events.Failed():
                 self._fail(event.reason)
 
@@ -280,49 +278,56 @@ class PrimaryLink(asyncio.Protocol):
 
     # the snapshot
 
-    @property
-    def _spool_path(self) -> str:
-        return str(self._worker.config.path(f"temp-sync-{os.getpid()}.rdb"))
-
     def _begin_snapshot(self, size: int | None) -> None:
         shape = f"{size} bytes" if size is not None else "streamed RDB with EOF"
-        self._worker.log.notice(f"MASTER <-> REPLICA sync: receiving {shape} from master to disk")
         self.snapshot_size = size
+        assert self._full_resync is not None
+        same_history = self._full_resync.id == self._replication.history.id
         try:
-            self._spool = open(self._spool_path, "wb")  # noqa: SIM115 (closed when all has arrived)
+            self._incoming = choose(self._replication, self._worker, size, self._hold_sender, same_history)
         except OSError as error:
             self._fail(f"Opening the temp file needed for MASTER <-> REPLICA synchronization: {error}")
+            return
+        target = "parser" if self._incoming.is_live else "disk"
+        self._worker.log.notice(f"MASTER <-> REPLICA sync: receiving {shape} from master to {target}")
+        if self._incoming.is_live:
+            self._begin_loading()
 
     def _store(self, data: bytes) -> None:
         self.snapshot_received += len(data)
-        assert self._spool is not None
+        assert self._incoming is not None
         try:
-            self._spool.write(data)
+            self._incoming.store(data)
         except OSError as error:
             self._fail(f"Write error or short write writing to the DB dump file: {error}")
 
-    def _begin_loading(self) -> None:
-        assert self._spool is not None
+    def _hold_sender(self, held: bool) -> None:
+        if held:
+            self._hold_reading()
+        else:
+            self._read_on()
+
+    def _end_snapshot(self) -> None:
+        assert self._incoming is not None
         self._hold_reading()
-        self._spool.close()
+        self._incoming.end()
+        if self._loading is None:
+            self._begin_loading()
+
+    def _begin_loading(self) -> None:
         self._loading = asyncio.get_running_loop().create_task(self._load())
 
     async def _load(self) -> None:
         """Replace our data by the snapshot, then go on with the stream."""
         assert self._full_resync is not None
+        assert self._incoming is not None
         keepalive = asyncio.get_running_loop().create_task(self._keep_alive())
         try:
-            self._replication.link_loads()
-            await self._worker.snapshots.load_file(self._spool_path, keep_expired=True)
-            self._keep_snapshot()
+            await self._incoming.load()
         except (RdbError, OSError) as error:
-            self._replication.empty()
             self._loading = None
             self._fail(f"Failed trying to load the MASTER synchronization DB: {error}")
             return
-        except asyncio.CancelledError:
-            self._replication.empty()
-            raise
         finally:
             keepalive.cancel()
         self._loading = None
@@ -330,35 +335,16 @@ class PrimaryLink(asyncio.Protocol):
         database = self._replication.link_synchronized(full.id, full.offset)
         self._session.db = self._worker.databases[database]
         self._worker.append_only.resume()
+        waiting = list(self._protocol.loaded())
         self._read_on()
-        self._perform_all(self._protocol.loaded())
+        for event in waiting:
+            self._perform(event)
         self.acknowledge()
 
     async def _keep_alive(self) -> None:
         while True:
             self.acknowledge()
             await asyncio.sleep(KEEPALIVE_SECONDS)
-
-    def _keep_snapshot(self) -> None:
-        """What was loaded is a snapshot as good as our own; it becomes our file, unless we are to keep
-        none.
-        """
-        config = self._worker.config
-        if config.rdb_del_sync_files and not config.save and not config.appendonly:
-            self._drop_spool()
-            return
-        path = self._worker.snapshots.path
-        os.rename(self._spool_path, path)
-        sync_directory(os.path.dirname(path))
-        self._spool = None
-
-    def _drop_spool(self) -> None:
-        if self._spool is None:
-            return
-        self._spool.close()
-        self._spool = None
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._spool_path)
 
 
 def _is_about_the_cluster(argv: list[bytes]) -> bool:

@@ -62,9 +62,10 @@ class SyncPlanner:
         if children.current is not None:
             children.when_free(self.plan)
             return
+        diskless = self._worker.config.repl_diskless_sync
         offset, aux = self._begin_at()
         self._primary.snapshot_begins(waiting, offset)
-        sync = FullSync(self._worker.snapshots, waiting, aux, self._ended)
+        sync = FullSync(self._worker.snapshots, waiting, aux, self._ended, diskless=diskless)
         try:
             sync.start()
         except (ChildBusy, OSError) as error:

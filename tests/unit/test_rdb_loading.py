@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
 
 from node.core.database import Database
+from node.core.rdb_source import Starved
+from node.persistence.feed import ENOUGH, Feed
 from node.persistence.loading import Loader
-from node.persistence.rdb import RdbError, RdbReader
+from node.persistence.rdb import RdbError, RdbReader, write_rdb
 from tests.unit.rdb_bytes import encode_length
 from tests.unit.test_rdb_files import a_file, plain, small_file, written
 
@@ -121,3 +124,74 @@ def test_a_slice_ends_before_the_file() -> None:
         slices += 1
     assert slices > 10
     assert len(target) == 1000
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 5000, 1 << 20])
+def test_what_arrives_in_pieces_is_loaded_meanwhile(size: int) -> None:
+    """However it is cut, it is the same, checksum included; and sections are not read twice."""
+    raw, kept = large_file()
+    target = Database(0)
+
+    async def arrive() -> tuple[Loader, list[bytes], int]:
+        libraries: list[bytes] = []
+        feed = Feed(lambda _: None)
+        reader = RdbReader(feed, "live", [].append, libraries.append, resumable=True)
+        loader = Loader(reader, "live", [target])
+        loading = asyncio.create_task(loader.load_from(feed))
+        early = 0
+        for start in range(0, len(raw), size):
+            feed.put(raw[start : start + size])
+            if start % 1024 < size:
+                await asyncio.sleep(0)
+                early = early or len(target)
+        feed.end()
+        await loading
+        return loader, libraries, early
+
+    loader, libraries, early = asyncio.run(arrive())
+    assert sorted(target.entries(), key=by_key) == sorted(kept.entries(), key=by_key)
+    assert loader.loaded == len(kept)
+    assert libraries == [b"#!lua name=l"]
+    assert loader.reader.keys_expected == len(kept)
+    assert early or size == 1 << 20
+
+
+@pytest.mark.parametrize("length", [0, 5, 300, 100_000])
+def test_what_breaks_off_is_told_so(length: int) -> None:
+    raw, _ = large_file()
+    feed = Feed(lambda _: None)
+    reader = RdbReader(feed, "live", [].append, resumable=True)
+    feed.put(raw[:length])
+    feed.end()
+    with pytest.raises(RdbError, match="unexpected end"):
+        asyncio.run(Loader(reader, "live", [Database(0)]).load_from(feed))
+
+
+def test_a_feed_that_is_full_holds_its_sender() -> None:
+    held: list[bool] = []
+    feed = Feed(held.append)
+    feed.put(b"x" * ENOUGH)
+    assert held == []
+    feed.put(b"y")
+    assert held == [True]
+    assert feed.read(1) == b"x" * ENOUGH + b"y"
+    assert held[-1] is False
+    with pytest.raises(Starved):
+        feed.read(1)
+    feed.end()
+    assert feed.read(1) == b""
+
+
+def by_key(entry: tuple[bytes, object, int]) -> bytes:
+    return entry[0]
+
+
+def large_file() -> tuple[bytes, Database]:
+    """An RDB with sections of all kinds and strings larger than a piece, and what is in it."""
+    db = Database(0)
+    for number in range(500):
+        db.set(b"string:%d" % number, b"v" * (number % 300), 4_000_000_000_000 if number % 3 else 0)
+    db.set(b"large", bytes(range(256)) * 2000)
+    parts: list[bytes] = []
+    write_rdb(parts.append, [db], {"repl-id": "1" * 40}, functions=[b"#!lua name=l"], compress=False)
+    return b"".join(parts), db

@@ -55,9 +55,15 @@ class RdbReader:
     """Iterates over the entries of `stream`, from its header to its checksum. `name` is used in errors."""
 
     def __init__(
-        self, stream: Readable, name: str, warn: Warn, take_function: TakeFunction | None = None
+        self,
+        stream: Readable,
+        name: str,
+        warn: Warn,
+        take_function: TakeFunction | None = None,
+        *,
+        resumable: bool = False,
     ) -> None:
-        self._source = Source(stream, name)
+        self._source = Source(stream, name, resumable)
         self._warn = warn
         self._take_function = take_function
         self.version = 0
@@ -79,6 +85,11 @@ class RdbReader:
     def rest(self) -> bytes:
         """What was read from the stream beyond the RDB's end: an AOF continues there after its preamble."""
         return self._source.rest()
+
+    def rewind(self) -> int:
+        """The stream raised Starved: back to the beginning of the entry at hand, of which this many bytes are
+        there."""
+        return self._source.rewind()
 
     def __iter__(self) -> Iterator[Entry]:
         """All entries but those that were still on their way to the writer: they are another server's."""
@@ -114,6 +125,8 @@ class RdbReader:
         idle: int | None = None
         frequency: int | None = None
         while True:
+            if not expire_at and idle is None and frequency is None:
+                source.mark()
             code = source.byte()
             if code < rdb.LOWEST_OPCODE:
                 value = self._read_value(code)
