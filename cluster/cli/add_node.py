@@ -7,7 +7,8 @@ which the node has now.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Annotated
 
@@ -36,10 +37,10 @@ from cluster.cli.moving import (
     print_moves,
     require_sound,
 )
-from cluster.cli.output import confirm, narrator, print_json, say
+from cluster.cli.output import Bars, confirm, human_bytes, narrator, print_json, say
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
-from cluster.operations.membership import attach, is_member, join
+from cluster.operations.membership import OnBytes, attach, is_member, join
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.journal import Options
 from cluster.plans.membership import neediest_primary
@@ -97,7 +98,8 @@ def add_node(
         if not dry_run:
             join(survey, newcomer, tell)
             if primary is not None:
-                attach(survey, newcomer, primary.id, tell)
+                with copying(quiet=json) as paint:
+                    attach(survey, newcomer, primary.id, tell, paint)
             moved = move_by_plan(survey, "add-node", moves, options, journal, json)[0] if moves else None
     if json:
         nodes = survey.nodes | {node.id: node}
@@ -112,6 +114,18 @@ def add_node(
         )
     elif not dry_run:
         say(f"done: {node.address} is {f'a replica of {primary.address}' if primary else 'a primary'}")
+
+
+@contextmanager
+def copying(quiet: bool) -> Iterator[OnBytes]:
+    """A bar for the data that a replica gets."""
+    with Bars() as bars:
+
+        def paint(done: int, total: int) -> None:
+            if not quiet:
+                bars.paint("copying", done, total or done + 1, human_bytes(done))
+
+        yield paint
 
 
 def reach(address: str, credentials: Credentials, wait: float) -> NodeLink:
@@ -145,7 +159,8 @@ def _primary_for(survey: Survey, node: NodeInfo, name: str) -> NodeInfo:
 
 
 def _print_plan(survey: Survey, node: NodeInfo, primary: NodeInfo | None, moves: list[Move]) -> None:
-    role = f"a replica of {primary.address}" if primary else "a primary without slots"
+    own = "a primary" if moves else "a primary without slots"
+    role = f"a replica of {primary.address}" if primary else own
     known = " (it is a member already)" if node.id in survey.nodes else ""
     say(f"{node.address} is to be {role}{known}")
     if moves:

@@ -13,12 +13,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from cluster.cli.add_node import Newcomer, Wait, as_newcomer, reach
+from cluster.cli.add_node import Newcomer, Wait, as_newcomer, copying, reach
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.del_node import Member, Shutdown, take_out
 from cluster.cli.output import confirm, narrator, print_json, say
-from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
 from cluster.operations.membership import attach, join, promote
 from cluster.operations.survey import Survey
@@ -58,7 +57,7 @@ def replace_node(
         if not dry_run:
             if not yes:
                 confirm("Replace the node?", json)
-            result["untold"] = _replace(survey, newcomer, leaver, plan, narrator(json), shutdown)
+            result["untold"] = _replace(survey, newcomer, leaver, plan, json, shutdown)
     if json:
         print_json(result)
     elif not dry_run:
@@ -73,11 +72,13 @@ def _plan(survey: Survey, leaver: NodeInfo, node: NodeInfo, answering: set[str])
 
 
 def _replace(
-    survey: Survey, newcomer: NodeLink, leaver: NodeInfo, plan: Replacement, tell: Report, shutdown: bool
+    survey: Survey, newcomer: NodeLink, leaver: NodeInfo, plan: Replacement, quiet: bool, shutdown: bool
 ) -> list[str]:
+    tell = narrator(quiet)
     node_id = join(survey, newcomer, tell)
     if plan.follow != node_id:
-        attach(survey, newcomer, plan.follow, tell)
+        with copying(quiet) as paint:
+            attach(survey, newcomer, plan.follow, tell, paint)
     if plan.take_over:
         tell(f"{newcomer.address} takes over")
         promote(survey, node_id)

@@ -42,7 +42,7 @@ def set_timeout(
     else:
         rows = [[name, _cell(said)] for name, said in outcome.items()]
         print_table("", ["node", "cluster-node-timeout"], rows)
-    raise typer.Exit(any(isinstance(said, dict) for said in outcome.values()))
+    raise typer.Exit(1 if any(isinstance(said, dict) for said in outcome.values()) else 0)
 
 
 def _cell(said: Any) -> Any:

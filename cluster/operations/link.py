@@ -215,7 +215,8 @@ class NodeLink:
         name = " ".join(_shown(word) for word in command[:3])
         if reply.text.startswith("NOAUTH"):
             return NotLetIn(self.address, name, reply.text)
-        return Refused(self.address, name, reply.text)
+        advice = "log in as a user who may: --user" if reply.text.startswith("NOPERM") else ""
+        return Refused(self.address, name, reply.text, advice)
 
     def _read(self) -> Any:
         try:

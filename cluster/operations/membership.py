@@ -15,6 +15,9 @@ from cluster.operations.server_info import read_info
 from cluster.operations.survey import Survey, read_view
 from cluster.plans.model import NodeInfo
 
+OnBytes = Callable[[int, int], object]
+"""Told how much of its data a replica has, and of how much, 0 while that is not known."""
+
 AGREE_SECONDS = 30.0
 """For what gossip has to carry to everybody."""
 ASK_AGAIN_SECONDS = 6.0
@@ -67,14 +70,20 @@ def _await_known(survey: Survey, newcomer: NodeLink, node_id: str) -> None:
     )
 
 
-def attach(survey: Survey, replica: NodeLink, primary_id: str, report: Report = lambda line: None) -> None:
+def attach(
+    survey: Survey,
+    replica: NodeLink,
+    primary_id: str,
+    report: Report = lambda line: None,
+    on_bytes: OnBytes = lambda done, total: None,
+) -> None:
     """Make a member that serves nothing a replica, and return when it has its primary's data and all know of
     it. Raises OperationError."""
     view = read_view(replica)
     if view.observer.primary_id != primary_id:
         replica.call("CLUSTER", "REPLICATE", primary_id)
     report(f"{replica.address} gets the data of {survey.nodes[primary_id].address}")
-    await_data(replica)
+    await_data(replica, on_bytes)
     node_id = view.observer.id
     await_views(
         survey, lambda nodes: _primary_of(nodes, node_id) == primary_id, "whom the new one replicates"
@@ -85,7 +94,7 @@ def _primary_of(nodes: dict[str, NodeInfo], node_id: str) -> str | None:
     return nodes[node_id].primary_id if node_id in nodes else None
 
 
-def await_data(replica: NodeLink) -> None:
+def await_data(replica: NodeLink, on_bytes: OnBytes = lambda done, total: None) -> None:
     """Until it is in step with its primary: however long that takes, as long as data comes."""
     deadline = time.monotonic() + AGREE_SECONDS
     while True:
@@ -98,6 +107,8 @@ def await_data(replica: NodeLink) -> None:
         if fields.get("master_link_status") == "up":
             return
         if fields.get("master_sync_in_progress") == "1":
+            done, total = (int(fields.get(f"master_sync_{what}_bytes", 0)) for what in ("read", "total"))
+            on_bytes(done, max(done, total))
             deadline = time.monotonic() + AGREE_SECONDS
         if time.monotonic() >= deadline:
             raise OperationError(

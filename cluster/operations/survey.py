@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 
@@ -25,6 +26,8 @@ from cluster.plans.check import agreed_nodes
 from cluster.plans.model import NodeInfo, PlanError, View
 from cluster.slots import NO_SLOTS, SLOT_COUNT, from_range, parse_range
 
+AT_ONCE = 32
+"""Members that are asked at the same time."""
 LOOPBACK = "127.0.0.1"
 """Where a member is that we reached by a unix socket, as long as it does not know its address."""
 
@@ -79,6 +82,7 @@ class Survey:
         self.views = [first]
         self.unreachable = {}
         self._by_id = {first.observer.id: self.seed}
+        asked: dict[NodeLink, str] = {}
         for node in first.nodes.values():
             if node.id == first.observer.id or {"noaddr", "handshake"} & node.flags:
                 continue
@@ -87,10 +91,14 @@ class Survey:
                 link = NodeLink(node.host, node.port, self.credentials, self.timeout)
                 self._links[node.host, node.port] = link
             self._by_id[node.id] = link
-            try:
-                self.views.append(read_view(link))
-            except Unreachable as error:
-                self.unreachable[node.address] = error.reason
+            asked[link] = node.address  # of two nodes at one address, one is a memory only
+        # Side by side, so that those who are gone cost one wait and not one each.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for address, view in zip(asked.values(), pool.map(_view_or_reason, asked), strict=True):
+                if isinstance(view, View):
+                    self.views.append(view)
+                else:
+                    self.unreachable[address] = view
 
     def refresh_from_any(self) -> None:
         """Ask everyone again, beginning with whichever member answers. Raises Unreachable if none does."""
@@ -137,6 +145,14 @@ class Survey:
         raise PlanError(f"{problem}; `shoal nodes` lists addresses and ids")
 
 
+def _view_or_reason(link: NodeLink) -> View | str:
+    """Its view, or why there is none."""
+    try:
+        return read_view(link)
+    except Unreachable as error:
+        return error.reason
+
+
 def first_slot(node: NodeInfo) -> int:
     return (node.slots & -node.slots).bit_length() - 1 if node.slots else SLOT_COUNT
 
@@ -149,7 +165,7 @@ def read_view(link: NodeLink) -> View:
         text = link.call_text("CLUSTER", "NODES")
     except Refused as error:
         if "cluster support disabled" in error.reply:
-            error.next_step = "it runs alone; with --cluster-enabled yes it could be a member"
+            error.next_step = "it runs alone, or is a proxy: give the address of a cluster's member"
         raise
     return parse_view(text.splitlines(), own_host, link.address)
 

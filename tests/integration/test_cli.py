@@ -362,7 +362,9 @@ class TestErrors:
         assert words in shoal(*args, code=2).error_line
 
     def test_a_server_without_cluster_mode(self, valkey_oracle: Oracle) -> None:
-        assert "cluster support disabled" in shoal("nodes", valkey_oracle.address, code=1).error_line
+        refused = shoal("nodes", valkey_oracle.address, code=1).error_line
+        assert "cluster support disabled" in refused
+        assert "give the address of a cluster's member" in refused
 
     def test_passwords(self) -> None:
         with Oracle("valkey", cluster_enabled="yes", requirepass="secret") as node:
