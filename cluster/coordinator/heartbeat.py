@@ -40,7 +40,7 @@ def send_heartbeat(
     """
     receiver = state.links.get(link)
     if kind is not Pong and receiver is not None and link > 0:
-        receiver.ping_sent = state.now
+        receiver.ping_sent = receiver.ping_sent or state.now
         state.tenancy.asks(receiver, state.now)
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
@@ -96,6 +96,7 @@ def _describe(node: Node, tls: bool) -> Gossip:
 def link_established(state: State, node: Node) -> None:
     """Our link to `node` is up: ping at once, lest its silence be held against it."""
     waiting_since = node.ping_sent
+    state.tenancy.link_up(node)
     if node.link is None:
         return
     send_heartbeat(state, Meet if node.flags & flag.MEET else Ping, node.link)

@@ -43,6 +43,10 @@ class Tenancy:
         else:
             question.more += 1
 
+    def link_up(self, node: Node) -> None:
+        """Our link to `node` is there: what was sent before is lost, and will not be answered."""
+        self._questions.pop(node.id, None)
+
     def is_asking(self, node: Node) -> bool:
         """Whether an answer of `node` is on its way, or never will be."""
         question = self._questions.get(node.id)

@@ -68,6 +68,7 @@ class Synchrony:
         # While all writes pause nothing may move the offset that a manual failover waits for.
         if self._worker.pause.is_total or not self._primary.online():
             return
+        self._worker.trail.flush()
         self._asking = True
         try:
             self._worker.trail.feed(GETACK, False)

@@ -107,6 +107,23 @@ class TestAPrimaryThatStoodStill:
         assert order.index(fx.BecomeReplicaOf) < order.index(fx.Lease)
         assert rig.happened(fx.Lease) == [fx.Lease(None)]
 
+    def test_what_a_link_that_was_not_up_has_dropped_is_not_waited_for(self) -> None:
+        rig = primary()
+        old = rig.node("b").link
+        assert old is not None
+        rig.do(rig.coordinator.link_down(old, rig.now))
+        rig.tick(100)  # opens another
+        new = rig.node("b").link
+        assert new is not None
+        rig.pass_time(TIMEOUT // 2 + 200, answering="c")
+        assert "b" in rig.receivers(Ping)  # over a link that is not up yet
+        rig.now += TIMEOUT
+        rig.command("lapsed")
+        rig.do(rig.coordinator.link_up(new, rig.now + 50))
+        rig.now += 100
+        rig.answers("b")
+        assert renewed(rig)
+
     def test_without_replicas_nobody_can_have_replaced_it(self) -> None:
         me = Peer("a", slots="0-5460", epoch=1)
         rig = Rig(me, [Peer("b", slots="5461-10922", epoch=2), Peer("c", slots="10923-16383", epoch=3)])
