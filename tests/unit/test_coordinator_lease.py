@@ -115,12 +115,15 @@ class TestAPrimaryThatStoodStill:
         rig.tick(100)  # opens another
         new = rig.node("b").link
         assert new is not None
-        rig.pass_time(TIMEOUT // 2 + 200, answering="c")
-        assert "b" in rig.receivers(Ping)  # over a link that is not up yet
-        rig.now += TIMEOUT
+        rig.command("lapsed")  # asks over it, in vain
+        rig.answers("c")
+        assert renewed(rig)
+        rig.do(rig.coordinator.link_up(new, rig.now))
+        rig.answers("b")
+        rig.now += TIMEOUT // 2
+        rig.effects.clear()
         rig.command("lapsed")
-        rig.do(rig.coordinator.link_up(new, rig.now + 50))
-        rig.now += 100
+        assert "b" in rig.receivers(Ping)
         rig.answers("b")
         assert renewed(rig)
 
