@@ -40,6 +40,9 @@ SLOTS_TOGETHER = 16
 KEYS_TOGETHER = 500
 """A batch is closed when its slots hold this many keys: MIGRATE keeps S from serving others meanwhile."""
 
+COUNTED_TOGETHER = 64
+"""Slots whose keys are counted in one go, so that the node serves its clients in between."""
+
 _TRANSIENT = ("TRYAGAIN", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "IOERR")
 """Errors that pass by themselves. IOERR: the connection between S and T broke or timed out."""
 _FIRST_PAUSE = 0.2
@@ -116,11 +119,13 @@ class SlotMover:
 
     def count_keys(self, source: str, slots: Sequence[int]) -> list[int]:
         """Of all databases together."""
-        commands = [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots]
         totals = [0] * len(slots)
         for database in self._links[source].databases():
+            found: list[int] = []
             with self._links[source].database(database):
-                found = self._insist(source, commands)
+                for first in range(0, len(slots), COUNTED_TOGETHER):
+                    some = slots[first : first + COUNTED_TOGETHER]
+                    found += self._insist(source, [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in some])
             totals = [total + keys for total, keys in zip(totals, found, strict=True)]
         return totals
 

@@ -33,7 +33,7 @@ from cluster.slots import count, format_ranges, from_iterable, members
 PATIENCE = 60.0
 AGREEMENT = 10.0
 """Seconds to wait for the news to reach everybody."""
-POLL = 0.1
+POLL = 0.2
 """Seconds between two looks at a migration."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 
