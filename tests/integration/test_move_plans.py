@@ -162,6 +162,20 @@ def test_bandwidth(pair: Pair, tmp_path: Path) -> None:
     check_all(pair)
 
 
+def test_it_slows_down_when_clients_feel_it(pair: Pair, tmp_path: Path) -> None:
+    """Any request takes longer than what is allowed here."""
+    process = begin(pair, tmp_path, "--bandwidth", "1mb", "--max-p99", "0.001")
+
+    def rate() -> int:
+        return int(pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1])
+
+    eventually(lambda: rate() == 1 << 20, "as fast as it may at first")
+    eventually(lambda: rate() < 1 << 20, "then slower")
+    shoal("migrations", "cancel", kept(tmp_path).id, "--yes", "--journal", tmp_path)
+    process.communicate(timeout=30)
+    assert rate() == 0
+
+
 @pytest.mark.parametrize(
     "dies", ["source", pytest.param("target", marks=pytest.mark.skipif(not FULL, reason="SHOAL_FULL=1"))]
 )
