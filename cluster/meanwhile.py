@@ -23,7 +23,7 @@ from node.steady_clock import steady_ms
 if TYPE_CHECKING:
     from cluster.member import Member
 
-_HARMLESS_WITHOUT_SAVING = fx.Send | fx.Log | fx.Connect | fx.Disconnect | fx.Wake
+_HARMLESS_WITHOUT_SAVING = fx.Send | fx.Log | fx.Connect | fx.Disconnect | fx.Wake | fx.Lapse | fx.Lease
 _HARMLESS = _HARMLESS_WITHOUT_SAVING | fx.SaveConfig
 
 

@@ -5,17 +5,21 @@ every slot has an owner that is not FAIL. A primary that was in a minority may h
 without knowing; so once it sees the majority again it waits (the node timeout, within 0.5 to 5 s) for
 somebody to tell it, before it serves again. After a start it waits 2 s for the same reason, unless it has won
 its slots since.
+
+Where a primary's death was witnessed its replica takes over in a moment. For that moment its slots count as
+covered, lest the clients of all other slots be refused, too.
 """
 
 from __future__ import annotations
 
 from cluster.coordinator.effects import ClusterStateChanged
 from cluster.coordinator.state import State
-from cluster.slots import ALL_SLOTS
+from cluster.slots import ALL_SLOTS, NO_SLOTS
 
 WRITABLE_DELAY = 2000
 MIN_REJOIN_DELAY = 500
 MAX_REJOIN_DELAY = 5000
+SUCCESSION_GRACE = 1000
 
 
 def judge(state: State) -> None:
@@ -30,7 +34,7 @@ def judge(state: State) -> None:
         return
     ok = True
     if state.settings.require_full_coverage:
-        ok = state.topology.covered_slots() == ALL_SLOTS
+        ok = state.topology.covered_slots() | _being_inherited(state) == ALL_SLOTS
     if reachable < state.quorum:
         ok = False
         state.minority_at = state.now
@@ -42,3 +46,13 @@ def judge(state: State) -> None:
     state.ok = ok
     state.log("notice" if ok else "warning", f"Cluster state changed: {'ok' if ok else 'fail'}")
     state.emit(ClusterStateChanged(ok))
+
+
+def _being_inherited(state: State) -> int:
+    """Slots of those who died before a witness, just now."""
+    slots = NO_SLOTS
+    for node in state.topology.owners():
+        if node.witnessed and state.now - node.fail_time < SUCCESSION_GRACE:
+            slots |= node.slots
+            state.judge_again_at = node.fail_time + SUCCESSION_GRACE
+    return slots

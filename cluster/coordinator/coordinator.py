@@ -370,7 +370,8 @@ def _tick(state: State) -> None:
         run_election(state)
         if state.ticks % (SECOND // state.settings.tick_period) == 0:
             migrate_if_spare(state)
-    if not state.ok:
+    if not state.ok or 0 < state.judge_again_at <= state.now:
+        state.judge_again_at = 0
         state.todo.update_state = True
 
 

@@ -11,9 +11,9 @@ passes the news on before it asks, over the same links. It asks as soon as it ha
 before its end; if there are other replicas it waits for a moment, to learn how much they have, and for each
 that goes before. Of equals the one with the smaller id does.
 
-Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that; for 1 s after a
-witnessed death. A replica whose data is too old (it was cut off for longer than validity factor × node
-timeout, and some) does not stand at all, except by order.
+Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that; after a witnessed
+death they count until the next try, 2 s later. A replica whose data is too old (it was cut off for longer
+than validity factor × node timeout, and some) does not stand at all, except by order.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def run_election(state: State) -> None:
         return
     patience = vote_timeout(state, primary)
     age = now - election.starts_at
-    if age > patience * 2:
+    if age > patience * (1 if primary.witnessed else 2):
         _schedule(state, primary, by_order)
         return
     if not election.requested and not state.manual.ends_at:

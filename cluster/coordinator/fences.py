@@ -91,6 +91,7 @@ def give_fence(state: State, candidate: Node, request: Header) -> None:
     if (
         not state.settings.synchronous_replicas
         or primary is None
+        or state.is_interrupted  # the worker cannot leave it now
         or candidate.primary is not primary
         or request.current_epoch < state.topology.current_epoch
         or not may_stand(state)

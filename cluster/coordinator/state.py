@@ -111,6 +111,8 @@ class State:
     """Primaries with slots: those who vote."""
     judged_first_at: int = 0
     """When the cluster's state was first looked at after the start; 0 before that."""
+    judge_again_at: int = 0
+    """When the cluster's state may change by itself; 0: it does not."""
     minority_at: int = 0
     """When this node last saw only a minority of the primaries."""
     election: Election = field(default_factory=Election)

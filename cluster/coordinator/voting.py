@@ -17,7 +17,8 @@ from cluster.slots import members
 from cluster.topology.node import Node
 
 MIN_VOTE_TIMEOUT = 2000
-WITNESSED_VOTE_TIMEOUT = 1000
+WITNESSED_VOTE_TIMEOUT = 2000
+WITNESSED_VOTE_PAUSE = 1000
 VOTE_PAUSE_FACTOR = 2
 
 
@@ -91,7 +92,7 @@ def _objection(state: State, node: Node, request: Header) -> str:
         return "its master is up"
     pause = state.settings.node_timeout * VOTE_PAUSE_FACTOR
     if primary.witnessed:
-        pause = min(pause, WITNESSED_VOTE_TIMEOUT)
+        pause = min(pause, WITNESSED_VOTE_PAUSE)
     pause -= state.now - primary.voted_at
     if pause > 0:
         return f"can't vote about this master before {pause} milliseconds"

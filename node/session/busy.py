@@ -70,11 +70,13 @@ class BusyService:
     def serve_cluster(self) -> None:
         """Let the worker take part in its cluster."""
         engine = self._worker.engine
+        engine.gate |= GATE_BUSY  # replies that were held back may leave, and let requests go on
         engine.step_aside()
         try:
             self._worker.cluster.serve_meanwhile()
         finally:
             engine.step_back()
+            engine.gate &= ~GATE_BUSY
 
     def _serve_ready(self, poll: select.epoll) -> bool:
         served = False

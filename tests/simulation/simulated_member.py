@@ -131,7 +131,7 @@ class SimulatedMember:
         self.put_off = []
 
     def end_long_command(self, life: int) -> None:
-        if self.put_off is None or life != self.life:
+        if self.put_off is None or life != self.life or not self.alive:
             return
         if self.paused:
             self.backlog.append(lambda: self.end_long_command(life))

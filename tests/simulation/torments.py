@@ -45,6 +45,7 @@ def end(world: World) -> list[str]:
         member.clock.rate = 1.0
         if member.paused:
             member.resume()
+        member.end_long_command(member.life)
         if not member.alive:
             world.restart(name)
     newcomers = list(world.lost.values())

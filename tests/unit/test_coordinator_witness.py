@@ -91,6 +91,16 @@ class TestDeath:
         rig.answers("c")
         assert rig.node("c").failed, "silence that all agreed on takes longer to forgive"
 
+    def test_other_slots_are_served_while_it_is_replaced(self, rig: Rig) -> None:
+        rig.pass_time(2100, answering="cd1")
+        assert rig.coordinator.ok
+        rig.command("witness_dead", C.id)
+        assert rig.coordinator.ok
+        rig.pass_time(900, answering="d1")
+        assert rig.coordinator.ok
+        rig.pass_time(100, answering="d1")
+        assert not rig.coordinator.ok, "it should have been replaced by now"
+
     def test_strangers_and_oneself_are_refused(self, rig: Rig) -> None:
         with pytest.raises(ReplyError, match="Unknown node"):
             rig.command("witness_dead", "e" * 40)
@@ -118,8 +128,9 @@ class TestSuccession:
 
     def test_who_has_just_started_and_wins_serves_at_once(self) -> None:
         rig = self.candidate()
-        dies(rig, "c")
+        rig.says("d", Fail, C.id)
         assert not rig.coordinator.ok
+        rig.command("failover", "force")
         for voter in "bd":
             rig.says(voter, FailoverAuthAck)
         assert rig.coordinator.ok
@@ -175,6 +186,14 @@ class TestSuccession:
             voter.says("1", FailoverAuthRequest, current_epoch=epoch)
             assert voter.sent(FailoverAuthAck)
             voter.now += 2000
+
+    def test_a_vote_that_was_slow_counts(self) -> None:
+        rig = self.candidate()
+        dies(rig, "c")
+        rig.pass_time(1900, answering="bd")
+        for voter in "bd":
+            rig.says(voter, FailoverAuthAck)
+        assert rig.me.is_primary
 
     def test_an_election_that_waits_for_silence_to_spread_is_hastened(self) -> None:
         rig = self.candidate()
