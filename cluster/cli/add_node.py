@@ -26,7 +26,6 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import (
-    GRACE,
     Bandwidth,
     Classic,
     JournalDirectory,
@@ -81,7 +80,7 @@ def add_node(
     tell = narrator(quiet=json)
     options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
     with (
-        open_survey(address, credentials, options.timeout + GRACE) as survey,
+        open_survey(address, credentials) as survey,
         closing(reach(new, credentials, wait)) as newcomer,
     ):
         node = as_newcomer(survey, newcomer)

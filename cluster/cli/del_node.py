@@ -15,7 +15,6 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import (
-    GRACE,
     Bandwidth,
     Classic,
     JournalDirectory,
@@ -59,7 +58,7 @@ def del_node(
     """
     tell = narrator(quiet=json)
     options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
-    with open_survey(address, credentials, options.timeout + GRACE) as survey:
+    with open_survey(address, credentials) as survey:
         leaver = survey.find(node)
         plan = plan_departure(survey.nodes, leaver.id)
         if plan.moves:

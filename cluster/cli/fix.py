@@ -24,7 +24,7 @@ from cluster.cli.common import (
     open_survey,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import GRACE, moves_as_json, print_moves, watched_mover
+from cluster.cli.moving import moves_as_json, print_moves, watched_mover
 from cluster.cli.output import confirm, print_json, say
 from cluster.migration.classic import MoveOptions
 from cluster.operations.link import ANONYMOUS, Credentials
@@ -59,7 +59,7 @@ def fix(
     """Finish or close what an interrupted reshard left open; with --adopt, serve what nobody serves."""
     if with_unreachable and not adopt:
         raise UsageProblem("--with-unreachable says whose slots to hand to others, too: it goes with --adopt")
-    with open_survey(address, credentials, timeout + GRACE) as survey:
+    with open_survey(address, credentials) as survey:
         lost = [node.id for node in survey.nodes.values() if node.address in survey.unreachable]
         lost = lost if with_unreachable else []
         stray = stray_keys(survey) if search_multiple_owners else {}

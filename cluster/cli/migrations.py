@@ -19,7 +19,7 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, Yes, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import GRACE, JournalDirectory, parse_bytes, run_plan
+from cluster.cli.moving import JournalDirectory, parse_bytes, run_plan
 from cluster.cli.output import confirm, print_json, print_table, say
 from cluster.operations.atomic import can_migrate_slots, jobs_of
 from cluster.operations.journals import Journal, all_journals, default_directory, find_journal
@@ -205,7 +205,7 @@ def _open(found: Journal, at: str | None, credentials: Credentials) -> Survey:
     problem = UsageProblem(f"plan {found.plan.id} names no member of its cluster")
     for address in [at] if at else found.plan.seeds:
         try:
-            return open_survey(address, credentials, found.plan.options.timeout + GRACE)
+            return open_survey(address, credentials)
         except UsageProblem as error:
             problem = error
     raise problem

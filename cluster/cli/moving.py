@@ -29,9 +29,6 @@ from cluster.slots import format_ranges, from_iterable
 
 AS_USUAL = Options()
 
-GRACE = 10.0
-"""Seconds by which a link's timeout exceeds that of a MIGRATE, so that the node's own words arrive first."""
-
 Classic = Annotated[
     bool, typer.Option("--classic", help="Move key by key, also between nodes that move whole slots at once.")
 ]

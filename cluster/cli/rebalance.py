@@ -24,7 +24,6 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import (
-    GRACE,
     Bandwidth,
     Classic,
     How,
@@ -68,7 +67,7 @@ def rebalance(
     json: Json = False,
 ) -> None:
     """Even out the slots between the primaries, while clients read and write."""
-    with open_survey(address, credentials, timeout + GRACE) as survey:
+    with open_survey(address, credentials) as survey:
         require_sound(survey)
         weights = dict(_parse_weight(survey, text) for text in weight or [])
         moves = plan_rebalance(survey.nodes, weights, threshold, use_empty)

@@ -23,7 +23,6 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.moving import (
-    GRACE,
     Bandwidth,
     Classic,
     How,
@@ -60,7 +59,7 @@ def reshard(
     json: Json = False,
 ) -> None:
     """Move slots to one node, while clients read and write."""
-    with open_survey(address, credentials, timeout + GRACE) as survey:
+    with open_survey(address, credentials) as survey:
         require_sound(survey)
         sources = [survey.find(name).id for name in _listed(from_)]
         moves = plan_reshard(survey.nodes, sources, survey.find(to).id, slots)

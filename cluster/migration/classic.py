@@ -42,6 +42,8 @@ KEYS_TOGETHER = 500
 
 COUNTED_TOGETHER = 64
 """Slots whose keys are counted in one go, so that the node serves its clients in between."""
+GRACE_SECONDS = 10.0
+"""By which we wait longer for a MIGRATE than S does, so that its own words arrive first."""
 
 _TRANSIENT = ("TRYAGAIN", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "IOERR")
 """Errors that pass by themselves. IOERR: the connection between S and T broke or timed out."""
@@ -177,7 +179,9 @@ class SlotMover:
         replace = self._replace
         for attempt in range(1, self._options.attempts + 1):
             try:
-                self._links[source].call(*self._migrate_command(database, keys, target, replace))
+                link = self._links[source]
+                with link.patience(self._options.timeout_ms / 1000 + GRACE_SECONDS):
+                    link.call(*self._migrate_command(database, keys, target, replace))
                 return
             except Unreachable:
                 if attempt == self._options.attempts:

@@ -135,6 +135,7 @@ class NodeLink:
         self.host = host
         self.port = port
         self.credentials = credentials
+        self._timeout = timeout
         self._connection = _DialledConnection(
             credentials.tls,
             host=host,
@@ -163,6 +164,22 @@ class NodeLink:
         finally:
             self._connection.db = 0
             self._connection.disconnect()
+
+    @contextlib.contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within, a reply may take at least so long."""
+        usual = self._timeout
+        self._wait(max(seconds, usual))
+        try:
+            yield
+        finally:
+            self._wait(usual)
+
+    def _wait(self, seconds: float) -> None:
+        self._timeout = seconds
+        self._connection.socket_timeout = seconds
+        if self._connection._sock is not None:
+            self._connection._sock.settimeout(seconds)
 
     def databases(self) -> list[int]:
         """The databases with keys, and number 0. A cluster has others only where `cluster-databases` says

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ class FakeNode(NodeLink):
         self.others: dict[int, FakeNode] = {}
         self.log: list[tuple[Argument, ...]] = []
         self.trouble: list[Callable[[tuple[Argument, ...]], Any]] = []
+
+    def patience(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         return [self.answer(tuple(command)) for command in commands]
