@@ -37,13 +37,16 @@ async def hand_over(
     witness: Witness, dead: Watched, note: Callable[[str], None], cancelled: Callable[[], bool]
 ) -> None:
     """Tell of the death of this worker, and return when it may be started again: within LONGEST_SECONDS."""
-    report = await witness.announce_death(dead)
-    if report is None:
-        return
+    deadline = asyncio.get_running_loop().time() + LONGEST_SECONDS
+    while (report := await witness.announce_death(dead)) is None:
+        too_late = asyncio.get_running_loop().time() > deadline
+        if cancelled() or too_late or not witness.has_others(dead):
+            return
+        await asyncio.sleep(_POLL)
     lost = report.view.nodes.get(dead.node_id)
     if lost is None or not lost.is_primary or not lost.slots:
         return
-    succession = _Succession(witness, report, lost, note)
+    succession = _Succession(witness, dead, report, lost, note)
     with contextlib.closing(succession):
         await succession.await_end(cancelled)
 
@@ -57,8 +60,16 @@ class _Heir:
 
 
 class _Succession:
-    def __init__(self, witness: Witness, report: Report, lost: NodeInfo, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        witness: Witness,
+        dead: Watched,
+        report: Report,
+        lost: NodeInfo,
+        note: Callable[[str], None],
+    ) -> None:
         self._witness = witness
+        self._dead = dead
         self._foreign = report.foreign
         self._lost = lost
         self._note = note
@@ -74,16 +85,16 @@ class _Succession:
         look_at = 0.0
         while not cancelled() and self._elapsed < LONGEST_SECONDS:
             view = await self._witness.view()
-            if view is None:
-                return
-            heir = self._successor(view)
+            heir = self._successor(view) if view is not None else None
             if heir is not None:
                 self._note(f"{self._name(heir)} has taken over from worker {self._lost.port}")
                 return
-            if self._elapsed >= look_at:
+            if view is not None and self._elapsed >= look_at:
                 look_at = self._elapsed + LOOK_AT_HEIRS_SECONDS
                 if not await self._look_after_heirs(view):
                     return
+            if not self._witness.has_others(self._dead):
+                return
             await asyncio.sleep(_POLL)
         if not cancelled():
             self._note(f"nobody took over from worker {self._lost.port} in {LONGEST_SECONDS:g} s")

@@ -121,7 +121,7 @@ class Witness:
     # --- dead
 
     async def announce_death(self, dead: Watched) -> Report | None:
-        """Tell the cluster that this worker's process has ended. None if nobody else answers."""
+        """Tell the cluster that this worker's process has ended. None if nobody else answers now."""
         others = [worker for worker in self.workers.values() if worker is not dead]
         for first in [worker for worker in others if worker.answers]:
             report = await self._pass_on(first, dead)
@@ -151,6 +151,10 @@ class Witness:
             case [bytes(lines), Refusal() as refusal] if "unknown subcommand" in str(refusal).lower():
                 return Report(_view(worker, lines), told=False, foreign=True)
         return None
+
+    def has_others(self, dead: Watched) -> bool:
+        """Whether any other worker runs, be it ever so busy."""
+        return any(worker.child.running for worker in self.workers.values() if worker is not dead)
 
     async def view(self) -> View | None:
         """The cluster as some worker sees it now."""

@@ -172,7 +172,7 @@ class FakeWitness:
     def __init__(self, told: bool = True, foreign: bool = False, seen: View = BEFORE) -> None:
         self.workers: dict[int, Any] = {}
         self.seen = [seen]
-        self.report = Report(seen, told, foreign)
+        self.reports: list[Report | None] = [Report(seen, told, foreign)]
 
     def add(self, id: str, running: bool = True, link: FakeLink | None = None) -> FakeLink:
         link = link or FakeLink(100)
@@ -181,7 +181,10 @@ class FakeWitness:
         return link
 
     async def announce_death(self, dead: Any) -> Report | None:
-        return self.report
+        return self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
+
+    def has_others(self, dead: Any) -> bool:
+        return any(worker.child.running for worker in self.workers.values())
 
     async def view(self) -> View | None:
         return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
@@ -208,6 +211,21 @@ class TestSuccession:
         witness.add(HEIR)
         assert not comes_back(witness, 0.2)
         witness.seen = [BEFORE, BEFORE, AFTER]
+        assert comes_back(witness, 5)
+
+    def test_also_while_nobody_has_time_to_listen(self) -> None:
+        witness = FakeWitness()
+        witness.add(HEIR)
+        witness.reports = [None]
+        assert not comes_back(witness, 0.2)
+        witness.reports = [None, None, Report(BEFORE, True)]
+        witness.seen = [AFTER]
+        assert comes_back(witness, 5)
+
+    def test_but_not_where_nobody_else_runs(self) -> None:
+        witness = FakeWitness()
+        witness.add(HEIR, running=False)
+        witness.reports = [None]
         assert comes_back(witness, 5)
 
     def test_a_replica_waits_for_nobody(self) -> None:
