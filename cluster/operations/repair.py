@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from cluster.migration.classic import SlotMover
+from cluster.migration.classic import COUNTED_TOGETHER, SlotMover
 from cluster.operations.atomic import jobs_of
 from cluster.operations.link import NodeLink, Refused
 from cluster.operations.server_info import keys_per_database
@@ -63,8 +63,10 @@ def _count(link: NodeLink, slots: Sequence[int]) -> Iterator[tuple[int, int]]:
     """(slot, number of keys), 0 left out, for each database."""
     for database in link.databases() if slots else ():
         with link.database(database):
-            counts = link.call_all([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots])
-        yield from ((slot, keys) for slot, keys in zip(slots, counts, strict=True) if keys)
+            for start in range(0, len(slots), COUNTED_TOGETHER):
+                some = slots[start : start + COUNTED_TOGETHER]
+                counts = link.call_all([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in some])
+                yield from ((slot, keys) for slot, keys in zip(some, counts, strict=True) if keys)
 
 
 def carry_out(plan: FixPlan, survey: Survey, mover: SlotMover, report: Callable[[str], None]) -> None:

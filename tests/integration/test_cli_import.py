@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ import redis
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.servers import OldRedis, Oracle, Server, server
 from tests.harness.shoal_command import shoal
+from tests.harness.tls import make_certificate, tls_before
 from tests.harness.wait import eventually
 
 KEYS = 1000
@@ -114,7 +116,7 @@ def test_a_server_in_use(kind: str, target: RunningCluster) -> None:
             client.set("a", "b")
 
 
-def test_a_cluster_in_use_by_a_command_that_switches(target: RunningCluster, tmp_path) -> None:
+def test_a_cluster_in_use_by_a_command_that_switches(target: RunningCluster, tmp_path: Path) -> None:
     with cluster_of(3, kind="valkey", form=False) as source:
         shoal("create", *source.addresses, "--yes")
         with source.client() as client, target.client() as aware:
@@ -129,6 +131,16 @@ def test_a_cluster_in_use_by_a_command_that_switches(target: RunningCluster, tmp
                 shoal(*asking, "--flush", "--fence", "--switch", f"touch {switched}", "--json")
             assert switched.exists()
             assert content(aware) == content(client)
+
+
+def test_a_server_behind_tls(target: RunningCluster, tmp_path: Path, valkey_oracle: Oracle) -> None:
+    certificate, key = make_certificate(tmp_path)
+    valkey_oracle.run("SET", "a", "b")
+    with tls_before(valkey_oracle.port, certificate, key) as port:
+        source = ["--from", f"localhost:{port}", "--from-cacert", certificate]
+        assert shoal("import", *source, target.addresses[0], "--yes", "--json").json["keys"] == 1
+    with target.client() as aware:
+        assert aware.get("a") == b"b"
 
 
 def test_a_move_empties_the_source(target: RunningCluster) -> None:

@@ -54,11 +54,14 @@ def test_members_come_and_go(servers: RunningCluster) -> None:
 
 
 def _a_primary_joins(any_member: Server, new: Server) -> None:
+    library = "#!lua name=mine\nredis.register_function('mine', function() return 1 end)"
+    shoal("call", "--at", any_member.address, "FUNCTION", "LOAD", library)
     plan = shoal("add-node", new.address, any_member.address, "--rebalance", "--dry-run", "--json").json
     assert sum(move["count"] for move in plan["moves"]) == 4096
     assert len(members(any_member)) == 3
     done = shoal("add-node", new.address, any_member.address, "--yes", "--json").json
     assert (done["role"], done["moved"]) == ("primary", None)
+    assert new.run("FCALL", "mine", 0) == 1
     again = shoal("add-node", new.address, any_member.address, "--json").json
     assert again == done
     shoal("reshard", any_member.address, "--to", new.port, "--slots", SLOTS, "--yes")
