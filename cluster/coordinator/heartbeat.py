@@ -36,7 +36,8 @@ def send_heartbeat(
 ) -> None:
     """Send a Ping, Pong or Meet with gossip over `link`.
 
-    A ping over our own link starts the wait for its answer; one sent over an accepted link does not.
+    A ping over our own link starts the wait for its answer, if none is waited for yet: neither a new link nor
+    another ping is a new grace for who did not answer the first. One sent over an accepted link does not.
     """
     receiver = state.links.get(link)
     if kind is not Pong and receiver is not None and link > 0:
@@ -95,13 +96,10 @@ def _describe(node: Node, tls: bool) -> Gossip:
 
 def link_established(state: State, node: Node) -> None:
     """Our link to `node` is up: ping at once, lest its silence be held against it."""
-    waiting_since = node.ping_sent
     state.tenancy.link_up(node)
     if node.link is None:
         return
     send_heartbeat(state, Meet if node.flags & flag.MEET else Ping, node.link)
-    if waiting_since:
-        node.ping_sent = waiting_since  # A new link is no new grace: the first unanswered ping counts.
     # If the other never answers the MEET, nothing more is sent to it; once it did, plain pings are right.
     node.flags &= ~flag.MEET
 

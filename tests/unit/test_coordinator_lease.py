@@ -47,6 +47,37 @@ def renewed(rig: Rig) -> bool:
     return any(lease.renewed for lease in rig.happened(fx.Lease))
 
 
+def test_asking_again_and_again_hides_no_death() -> None:
+    """`c` has died and refuses connections: each new link is used to ask it, and lost."""
+    rig = primary(synchronous_replicas=1)
+    for _ in range(2 * TIMEOUT // 100):
+        rig.tick(100)
+        rig.answers("b")
+        link = rig.node("c").link
+        if link is not None:
+            rig.command("link_down", link)
+    assert rig.node("c").timed_out
+
+
+def test_what_was_asked_over_a_link_that_was_not_up_yet_is_not_waited_for() -> None:
+    rig = primary()
+    for name in "bc":
+        rig.command("link_down", rig.node(name).link)
+    rig.tick(100)
+    rig.now += 10 * TIMEOUT
+    rig.command("lapsed")
+    for name in "bc":
+        rig.command("link_up", rig.node(name).link)
+        rig.answers(name)
+    assert renewed(rig)
+    rig.effects.clear()
+    rig.now += 10 * TIMEOUT
+    rig.command("lapsed")
+    assert rig.receivers(Ping) >= {"b", "c"}, "they are asked again"
+    rig.answers("b")
+    assert renewed(rig)
+
+
 class TestAPrimaryThatStoodStill:
     def test_it_may_go_on_for_a_part_of_the_node_timeout(self) -> None:
         rig = primary()
