@@ -61,5 +61,5 @@ def known_node(member: Member, raw: bytes) -> Node:
 def misused(subcommand: str) -> ReplyError:
     """For what the command table's arity lets pass."""
     return ReplyError(
-        f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLUSTER HELP."
+        f"ERR unknown subcommand or wrong number of arguments for '{subcommand.upper()}'. Try CLUSTER HELP."
     )

@@ -22,7 +22,7 @@ REPLICATION_TIMEOUT = 2000
 """Milliseconds, as Valkey has it."""
 _EXPORTING = ReplyError("ERR Slot export in progress.")
 _IMPORTING = ReplyError("ERR Slot import in progress.")
-_ONLY_PRIMARIES = ReplyError("ERR You can use SETSLOT only with masters.")
+_ONLY_PRIMARIES = ReplyError("ERR Please use SETSLOT only with masters.")
 _MISSING_TIMEOUT = ReplyError("ERR Missing timeout value")
 _TIMEOUT_NOT_AN_INTEGER = ReplyError("ERR timeout is not an integer or out of range")
 _TIMEOUT_NEGATIVE = ReplyError("ERR timeout is negative")

@@ -24,6 +24,11 @@ from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 from cluster.topology.topology import Topology
 
+AUXILIARY = frozenset({"shard-id", "nodename", "tcp-port", "tls-port"}) | {
+    "availability-zone", "client-ipv4", "client-ipv6", "client-tcp-port", "client-tls-port",
+}  # fmt: skip
+"""Fields after an address. Those of the second line are Valkey's, and mean nothing to us."""
+
 
 class ConfigError(Exception):
     """The saved configuration cannot be used. `line` is the offending line, 1-based; 0 for the whole file."""
@@ -181,7 +186,7 @@ def _read_address(node: Node, text: str, tls: bool) -> None:
     aux = {}
     for field in more[1:]:
         name, equals, value = field.partition("=")
-        if not equals or name not in ("shard-id", "nodename", "tcp-port", "tls-port"):
+        if not equals or name not in AUXILIARY:
             raise ValueError(f"unknown field {field!r} after the address")
         aux[name] = value
     if "shard-id" in aux:

@@ -57,3 +57,21 @@ def test_a_real_server_starts_from_our_file(kind: str) -> None:
         assert "vars currentEpoch 9 lastVoteEpoch 8\n" in (oracle.directory / "nodes.conf").read_text()
     finally:
         oracle.close()
+
+
+def test_what_only_valkey_knows_of_a_node_is_passed_over() -> None:
+    settings = {
+        "cluster_announce_client_ipv4": "10.0.0.1",
+        "cluster_announce_client_ipv6": "::1",
+        "cluster_announce_client_port": 77,
+        "cluster_announce_client_tls_port": 78,
+        "availability_zone": "zone-a",
+    }
+    with Oracle("valkey", cluster_enabled="yes", **settings) as oracle:
+        oracle.run("CLUSTER", "SAVECONFIG")
+        saved = (oracle.directory / "nodes.conf").read_text()
+        shard_id = oracle.run("CLUSTER", "MYSHARDID").decode()
+    assert saved.count("=") == len(settings) + 2
+    topology = parse_config(saved, NOW, new_id)
+    assert topology.myself.shard_id == shard_id
+    assert "zone-a" not in format_config(topology)

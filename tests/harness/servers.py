@@ -259,7 +259,7 @@ class Oracle(Server):
 def _forget_secrets(nodes_conf: Path) -> None:
     """Valkey 9.1 takes a secret that members of Redis 8 send for the address they have for clients, saves it,
     and at its next start finds the file corrupted. An operator, too, would have to take it out."""
-    if nodes_conf.exists():
+    if nodes_conf.is_file():
         saved = nodes_conf.read_bytes()
         secret = rb"(?s),client-ipv4=.*?(?=,(?:tls-port|tcp-port|nodename|shard-id)=)"
         nodes_conf.write_bytes(re.sub(secret, b"", saved))
