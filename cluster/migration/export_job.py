@@ -226,6 +226,12 @@ class ExportJob(Job):
         told = "Check CLUSTER GETSLOTMIGRATIONS on the target node for more information."
         return self._fail(f"Connection lost to target. {told}", now)
 
+    def overflowed(self, now: int) -> list[Effect]:
+        """More waits for the target than may be kept. Once the slots were granted nothing is written."""
+        if self.state is State.GRANTED:
+            return []
+        return self._fail("Writes to the slots exceed client-output-buffer-limit replica", now)
+
     def flushed(self, now: int) -> list[Effect]:
         return self._fail("Data was flushed", now)
 

@@ -58,6 +58,7 @@ class Exporter(asyncio.Protocol):
         self._kept: list[bytes] | None = []
         """What was written during the snapshot; None once that is through."""
         self._kept_bytes = 0
+        self._overflowed = False
         self._line = b""
         self._reader = RequestReader()
         self._waits_for_child = False
@@ -215,11 +216,13 @@ class Exporter(asyncio.Protocol):
             self._kept.append(data)
             self._kept_bytes += len(data)
         limit = self._worker.config.client_output_buffer_limit["slave"].hard
-        if limit and self.unsent > limit:
-            self._worker.log.warning(
-                f"Slot migration {self._job.description()} is closed for overcoming of output buffer limits."
-            )
-            self._loop.call_soon(self.connection_lost, None)
+        if limit and self.unsent > limit and not self._overflowed:
+            self._overflowed = True
+            self._loop.call_soon(self._overflow)  # a command is being executed
+
+    def _overflow(self) -> None:
+        if not self._closed:
+            self._tell(self._job.overflowed(self._now))
 
     def _begin_streaming(self) -> None:
         kept, self._kept, self._kept_bytes = self._kept or [], None, 0

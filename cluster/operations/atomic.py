@@ -28,6 +28,7 @@ BANDWIDTH = "slot-migration-max-bandwidth"
 _HOPELESS = {
     "AUTH": "all nodes need the same masteruser and masterauth",
     "OOM": "raise the target's maxmemory, or move fewer slots",
+    "client-output-buffer-limit": "raise it at the source, or move when less is written",
     "staging": "raise slot-migration-max-staging-bytes of the target, or move fewer slots",
 }
 """What a message says that another try does not mend, and what does."""

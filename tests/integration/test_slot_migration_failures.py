@@ -190,6 +190,21 @@ def test_a_target_that_may_keep_little_apart(calm: Pair) -> None:
     assert "raise slot-migration-max-staging-bytes of the target" in told.error_line
 
 
+def test_more_is_written_than_may_wait_for_the_target(calm: Pair) -> None:
+    with (
+        setting(calm.source, "slot-migration-max-bandwidth", 1000),
+        setting(calm.source, "client-output-buffer-limit", "replica 100000 0 0"),
+    ):
+        calm.begin(SLOT, SLOT)
+        calm.await_state(calm.source, b"snapshotting")
+        assert calm.source.run("SET", KEYS[0], "x" * 200_000) == OK
+        calm.await_state(calm.source, b"failed")
+    assert b"client-output-buffer-limit" in calm.job(calm.source)[b"message"]
+    calm.await_state(calm.target, b"failed")
+    assert calm.source.run("SET", KEYS[0], "v") == OK
+    eventually(lambda: count(calm.target) == 0, "nothing is left of it")
+
+
 def test_numbered_databases_and_clients_that_are_servers(calm: Pair) -> None:
     elsewhere = KEYS[0]
     with calm.source.resp() as client:
