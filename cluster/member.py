@@ -104,6 +104,7 @@ class Member:
         """The core has let our lease lapse, and the coordinator does not know."""
         self._due: list[Effect] = []
         """Saves and messages that commands of the batch being executed have caused."""
+        self._saves_after_departures = False
         self._served = 0
         """Bitmap of what the core's table says."""
         for name in OBEYED:
@@ -354,8 +355,17 @@ class Member:
         is a claim of another node that is saved here, never a vote of ours.
         """
         if any(isinstance(effect, fx.SaveConfig) for effect in effects):
-            self._worker.departures.when_done(lambda: self.react(Coordinator.save_config))
+            self._put_saving_off()
         return [effect for effect in effects if not isinstance(effect, fx.SaveConfig)]
+
+    def _put_saving_off(self) -> None:
+        if not self._saves_after_departures:
+            self._saves_after_departures = True
+            self._worker.departures.when_done(self._save_now)
+
+    def _save_now(self) -> None:
+        self._saves_after_departures = False
+        self.react(Coordinator.save_config)
 
     def _perform_on_data(self, effect: Effect) -> None:
         worker = self._worker
@@ -383,7 +393,18 @@ class Member:
                 worker.pause.end(PAUSE_REASON)
 
     def _save(self, effect: fx.SaveConfig) -> None:
-        """Write nodes.conf, or see to it that nothing leaves this node any more and end the worker."""
+        """Write nodes.conf, or see to it that nothing leaves this node any more and end the worker.
+
+        While keys of lost slots are being deleted, what others wait for makes short work of them; the rest
+        waits for that (see `_save_after_departures`).
+        """
+        departures = self._worker.departures
+        if departures.pending:
+            if not effect.sync:
+                self._put_saving_off()
+                return
+            departures.finish()
+            departures.tell_log()
         try:
             self._file.write(effect.text, sync=effect.sync)
         except OSError as error:

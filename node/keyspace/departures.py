@@ -89,6 +89,11 @@ class Departures:
         """Be done with all of them."""
         self._work(float("inf"))
 
+    def tell_log(self) -> None:
+        """Let the log's file have what was told so far, whatever the disk is doing."""
+        self._worker.trail.flush()
+        self._worker.append_only.recorder.flush(force=True)
+
     def _delete(self, db: Any, ranges: Sequence[tuple[int, int]], session: Any) -> Iterator[None]:
         """Piece by piece; `session` tells of it."""
         trail = self._worker.trail
@@ -119,6 +124,8 @@ class Departures:
             self._work(BUDGET)
             self._worker.trail.flush()
         else:
+            if self._after:
+                self.tell_log()
             after, self._after = self._after, []
             for call in after:
                 call()

@@ -105,6 +105,37 @@ def test_keys_of_lost_slots_are_deleted_watched_and_passed_on(bench: Workbench) 
     assert sorted(deleted) == sorted(lost)
 
 
+def lose_many_keys(bench: Workbench) -> Path:
+    """So many that they are deleted in pieces; returns where nodes.conf is, which is empty."""
+    for number in range(20_000):
+        bench.db.set(b"{lost}%d" % number, b"v")
+    path = Path(bench.worker.config.path(bench.worker.config.cluster_config_file))
+    path.write_text("")
+    bench.perform(fx.DeleteKeys(1 << key_slot(b"lost")))
+    assert bench.worker.departures.pending
+    return path
+
+
+@in_loop
+async def test_losses_are_saved_when_the_keys_are_gone(bench: Workbench) -> None:
+    """Whoever dies in between finds keys and nodes.conf as they were."""
+    path = lose_many_keys(bench)
+    bench.perform(fx.SaveConfig("hearsay\n", sync=False))
+    await asyncio.sleep(0)
+    assert bench.worker.departures.pending and "hearsay" not in path.read_text()
+    while bench.member.node_id not in path.read_text():
+        await asyncio.sleep(0)
+    assert not bench.worker.departures.pending
+
+
+@in_loop
+async def test_what_others_wait_for_is_saved_at_once_and_the_keys_go_before(bench: Workbench) -> None:
+    path = lose_many_keys(bench)
+    bench.perform(fx.SaveConfig("a vote\n", sync=True))
+    assert not bench.worker.departures.pending
+    assert path.read_text() == "a vote\n"
+
+
 def test_an_emptied_database_breaks_transactions(bench: Workbench) -> None:
     bench.db.set(b"k", b"v")
     watcher = bench.worker.internal_session()
