@@ -23,7 +23,7 @@ PURPOSE: Final = "RDB-SYNC"
 PIECE: Final = 64 * 1024
 HIGH_WATER: Final = 1024 * 1024
 """Bytes that may wait in a replica's socket before we stop reading for it."""
-POLL_SECONDS: Final = 0.01
+POLL_SECONDS: Final = 0.002
 """How soon to look again after having stopped."""
 
 

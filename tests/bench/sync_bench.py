@@ -123,7 +123,7 @@ def show(samples: dict[tuple[str, str, str], list[Sample]]) -> None:
             primary, replica, load, f"{seconds:.2f}", f"{ratio:.2f}x" + (" (!)" if ratio > BAR else ""),
             f"{primary_cpu:.2f}", f"{replica_cpu:.2f}", f"{wait:.0f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def main() -> None:
