@@ -35,7 +35,10 @@ class Fault:
 
 @contextmanager
 def killed(stage: Stage, victim: Server) -> Iterator[None]:
-    """kill -9, and started again. Without an append-only file it comes back empty."""
+    """kill -9, and started again; without an append-only file it comes back empty.
+
+    Before others have noticed, that is (`bounce`), a primary of Redis' or Valkey's takes its replicas along.
+    """
     victim.kill()
     yield
     victim.start()
@@ -89,6 +92,7 @@ def full_disk(stage: Stage, victim: Server) -> Iterator[None]:
 
 FAMILIES: dict[str, tuple[Fault, ...]] = {
     "kill": (Fault("kill", killed, None),),
+    "bounce": (Fault("kill, back at once", killed, (0.0, 0.0)), Fault("kill, back soon", killed, SHORT)),
     "freeze": (Fault("freeze, short", frozen, SHORT), Fault("freeze, long", frozen, LONG)),
     "cut": (
         Fault("cut: alone", cut("silence", clients=True), LONG),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.faults import counted
 from tests.chaos.lab import Orders, Report, run
 from tests.chaos.stage import Plan
 from tests.harness.servers import ROOT, die_with_parent, source_environment
@@ -33,8 +34,9 @@ def told(result: Report) -> str:
 
 @pytest.mark.timeout(90)
 def test_the_synchronous_mode_loses_nothing(report: Callable[[str], None]) -> None:
-    plan = Plan(node_timeout=1000, synchronous=1, seed=SEED)
-    result = run(Orders(plan, ["kill", "freeze"], seconds=8, writers=2, depth=8))
+    plan = Plan(node_timeout=1000, synchronous=1, cuts=True, seed=SEED)
+    families = counted({"kill": 1, "freeze": 1, "cut": 1}, SEED)
+    result = run(Orders(plan, families, seconds=6, writers=2, depth=8))
     rounds = ", ".join(f"{each.kind} ({each.down:.1f} s down)" for each in result.rounds)
     report(f"chaos, synchronous: {rounds}; {result.acknowledged} writes, {result.total('lost')} lost")
     assert result.is_clean, told(result)
