@@ -19,12 +19,13 @@ from tests.harness.shoal_up import RunningUp
 from tests.harness.wait import eventually
 
 NODE_TIMEOUT = scaled(1000, 2000)
+SETTINGS = ("--cluster-node-timeout", NODE_TIMEOUT, "--cluster-witness-limit", 300_000)
 HOSTILE = "return string.find(string.rep('a', tonumber(ARGV[1])), '.-.-.-b') or 'nothing'"
 """One call of string.find is not interrupted: nobody is served while it lasts."""
 LENGTH = scaled(330, 520)
 """Its time grows with the fourth power: some 2 s, or 20 on a busy machine."""
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(scaled(120, 300))]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(scaled(120, 400))]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
     """3 + 3 workers, no proxy."""
     first, other = lease_consecutive(6), lease_port()
     directory = tmp_path_factory.mktemp("witness") / "data"
-    running = RunningUp(directory, first, other, "--proxies", 0, "--", "--cluster-node-timeout", NODE_TIMEOUT)
+    running = RunningUp(directory, first, other, "--proxies", 0, "--", *SETTINGS)
     running.start("--port", first)
     yield running
     running.close()
@@ -56,7 +57,7 @@ def primaries(seen_by: int) -> list[int]:
 
 def test_a_worker_that_is_busy_is_vouched_for(cluster: RunningUp) -> None:
     busy, other = primaries(cluster.port)[:2]
-    with Resp(busy, timeout=120) as caller:
+    with Resp(busy, timeout=280) as caller:
         caller.send_command("EVAL", HOSTILE, 0, LENGTH)
         while caller.silent():
             assert "fail" not in roles(other)[busy]
