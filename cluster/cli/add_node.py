@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -101,18 +101,19 @@ def add_node(
                     attach(survey, newcomer, primary.id, tell, paint)
             moved = move_by_plan(survey, "add-node", moves, options, journal, json)[0] if moves else None
     if json:
-        nodes = survey.nodes | {node.id: node}
-        print_json(
-            {
-                "node": {"id": node.id, "address": node.address},
-                "role": "replica" if primary else "primary",
-                "primary": primary.address if primary else None,
-                "moves": moves_as_json(moves, nodes),
-                "moved": moved,
-            }
-        )
+        result = _as_json(node, primary)
+        result["moves"] = moves_as_json(moves, survey.nodes | {node.id: node})
+        print_json({**result, "moved": moved})
     elif not dry_run:
         say(f"done: {node.address} is {f'a replica of {primary.address}' if primary else 'a primary'}")
+
+
+def _as_json(node: NodeInfo, primary: NodeInfo | None) -> dict[str, Any]:
+    return {
+        "node": {"id": node.id, "address": node.address},
+        "role": "replica" if primary else "primary",
+        "primary": primary.address if primary else None,
+    }
 
 
 @contextmanager

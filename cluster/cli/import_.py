@@ -34,7 +34,6 @@ from cluster.cli.output import Bars, confirm, human_bytes, print_json, say
 from cluster.importing.importer import Importer, Side
 from cluster.operations.dialling import Tls
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
-from cluster.plans.backup import Layout
 
 PANEL = "Source"
 REPLY_SECONDS = 60.0
@@ -115,43 +114,40 @@ def import_(
         raise UsageProblem("--replace and --flush exclude each other")
     if from_askpass:
         from_password = typer.prompt("Password of the source", hide_input=True, err=True)
+    tls = Tls(ca_file=from_cacert, verify=not from_insecure)
     protected = from_tls or from_insecure or from_cacert
-    tls = Tls(ca_file=from_cacert, verify=not from_insecure) if protected else None
-    there = Credentials(from_user or None, from_password or None, tls)
+    there = Credentials(from_user or None, from_password or None, tls if protected else None)
     go_through_keys()
     source = Side(*open_layout(from_, there, REPLY_SECONDS))
     target = Side(*open_layout(address, credentials, REPLY_SECONDS))
-    _require_two(source.layout, target.layout)
+    fill, how = Fill(replace, flush), How(switch, fence, move, pause, yes, json)
+    keys, held = _examine(source, target, fill)
+    if not json:
+        _print_plan(source, target, keys, held, fill, how)
+    if not dry_run and not yes:
+        confirm("Import?", json)
+    with closing(Importer(source, target, fill, spool)) as importer:
+        seconds = None if dry_run else _run(importer, keys, how)
+    _report(importer, {"source_keys": keys, "target_keys": held}, seconds, how)
+
+
+def _examine(source: Side, target: Side, fill: Fill) -> tuple[int, int]:
+    """How many keys the two hold. Raises OperationError when the target does not take those of the source."""
+    if {each.id for each in source.layout.holders} & {each.id for each in target.layout.holders}:
+        raise UsageProblem("source and target are the same")
     keys = source.keys
     held = examine(target.access, target.layout, sorted(keys))
-    if held and not (replace or flush):
+    if held and not (fill.replace or fill.flush):
         raise OperationError(
             f"the target holds {held} keys",
             "--replace overwrites those that the source has, too, --flush empties it first",
         )
-    result: dict[str, Any] = {"source_keys": sum(keys.values()), "target_keys": held}
-    if not json:
-        end = "the source is emptied in the end" if move else "the source keeps its keys"
-        begin = f"the target, with {held} keys, is emptied first; " if flush else ""
-        _print_plan(source, target, sum(keys.values()), begin + end)
-    if not dry_run and not yes:
-        confirm("Import?", json)
-    how = How(switch, fence, move, pause, yes, json)
-    fill = Fill(replace, flush)
+    return sum(keys.values()), held
+
+
+def _run(importer: Importer, expected: int, how: How) -> float:
+    """Returns how many seconds it took."""
     began = time.monotonic()
-    with closing(Importer(source, target, fill, spool)) as importer:
-        if not dry_run:
-            _run(importer, result["source_keys"], how)
-        result |= _result(importer, round(time.monotonic() - began, 3), how, dry_run)
-    if json:
-        print_json(result)
-    elif not dry_run:
-        rounds = f"{importer.rounds} rounds after the snapshot"
-        say(f"done: {importer.copied} keys copied in {result['seconds']:.1f} s, with {rounds}")
-        say(f"writers waited {importer.paused_seconds:.2f} s")
-
-
-def _run(importer: Importer, expected: int, how: How) -> None:
     try:
         _copy(importer, expected, quiet=how.json)
         if not how.yes:
@@ -162,6 +158,7 @@ def _run(importer: Importer, expected: int, how: How) -> None:
             with pause.kept():
                 _let_switch(how)
             pause.finish(empty=how.move, fence=how.fence)
+        return time.monotonic() - began
     except (OperationError, typer.Abort, KeyboardInterrupt) as error:
         text, advice = (
             (error.text, error.next_step) if isinstance(error, OperationError) else ("interrupted", "")
@@ -199,27 +196,28 @@ def _let_switch(how: How) -> None:
         confirm("Are they switched?", how.json)
 
 
-def _require_two(source: Layout, target: Layout) -> None:
-    shared = {holder.id for holder in source.holders} & {holder.id for holder in target.holders}
-    if shared:
-        raise UsageProblem("source and target are the same")
+def _print_plan(source: Side, target: Side, keys: int, held: int, fill: Fill, how: How) -> None:
+    say(f"from {', '.join(holder.address for holder in source.layout.holders)}: {keys} keys")
+    say(f"to   {', '.join(holder.address for holder in target.layout.holders)}: {held} keys")
+    if fill.flush:
+        say("the target is emptied first")
+    say("the source is emptied in the end" if how.move else "the source keeps its keys")
 
 
-def _print_plan(source: Side, target: Side, keys: int, how: str) -> None:
-    names = ", ".join(holder.address for holder in source.layout.holders)
-    say(f"from {names}: {keys} keys")
-    say(f"to   {', '.join(holder.address for holder in target.layout.holders)}")
-    say(how)
-
-
-def _result(importer: Importer, seconds: float, how: How, dry_run: bool) -> dict[str, Any]:
+def _report(importer: Importer, result: dict[str, Any], seconds: float | None, how: How) -> None:
+    """`seconds`: None for a dry run."""
     figures: dict[str, Any] = {
         "keys": importer.copied,
         "deleted": importer.deleted,
         "rounds": importer.rounds,
         "snapshot_bytes": importer.snapshot_bytes,
-        "seconds": seconds,
+        "seconds": round(seconds or 0.0, 3),
         "paused_seconds": round(importer.paused_seconds, 3),
         "moved": how.move,
     }
-    return dict.fromkeys(figures) if dry_run else figures
+    if how.json:
+        print_json(result | (dict.fromkeys(figures) if seconds is None else figures))
+    elif seconds is not None:
+        rounds = f"{importer.rounds} rounds after the snapshot"
+        say(f"done: {importer.copied} keys copied in {seconds:.1f} s, with {rounds}")
+        say(f"writers waited {importer.paused_seconds:.2f} s")
