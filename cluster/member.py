@@ -404,7 +404,7 @@ class Member:
                 self._put_saving_off()
                 return
             departures.finish()
-            departures.tell_log()
+            self._worker.append_only.recorder.write_now()
         try:
             self._file.write(effect.text, sync=effect.sync)
         except OSError as error:

@@ -291,6 +291,7 @@ class Migrations:
         anteroom, name = self._worker.anteroom, job.name.encode()
         match effect:
             case fx.TakeSlots():
+                self._worker.append_only.recorder.write_now()  # the source is about to delete all of it
                 anteroom.admit(name)
                 self._member.turn(lambda coordinator, now: coordinator.take_slots(job.slots, now))
             case fx.Admit():

@@ -89,11 +89,6 @@ class Departures:
         """Be done with all of them."""
         self._work(float("inf"))
 
-    def tell_log(self) -> None:
-        """Let the log's file have what was told so far, whatever the disk is doing."""
-        self._worker.trail.flush()
-        self._worker.append_only.recorder.flush(force=True)
-
     def _delete(self, db: Any, ranges: Sequence[tuple[int, int]], session: Any) -> Iterator[None]:
         """Piece by piece; `session` tells of it."""
         trail = self._worker.trail
@@ -125,7 +120,7 @@ class Departures:
             self._worker.trail.flush()
         else:
             if self._after:
-                self.tell_log()
+                self._worker.append_only.recorder.write_now()
             after, self._after = self._after, []
             for call in after:
                 call()

@@ -140,10 +140,15 @@ class Recorder:
         if self.write_error is None or time.monotonic() - self._last_attempt >= SYNC_SECONDS:
             self.flush()
 
-    def sync_now(self) -> None:
-        """All that was recorded, to the disk, waiting for it. Raises OSError."""
+    def write_now(self) -> None:
+        """All that was recorded, to the file, whatever the disk is doing: it outlives the process, if not a
+        power cut."""
         self._worker.trail.flush()
         self.flush(force=True)
+
+    def sync_now(self) -> None:
+        """All that was recorded, to the disk, waiting for it. Raises OSError."""
+        self.write_now()
         if self.write_error is not None:
             raise self.write_error
         if self.file is not None:
