@@ -16,6 +16,7 @@ from __future__ import annotations
 from cluster.coordinator.announce import build_header
 from cluster.coordinator.effects import PauseWrites, ResumeWrites
 from cluster.coordinator.heartbeat import send_heartbeat
+from cluster.coordinator.lease import settle_lease
 from cluster.coordinator.messages import PAUSED, Header, MFStart, Ping
 from cluster.coordinator.state import Election, ManualFailover, State
 from cluster.topology.node import Node
@@ -62,6 +63,7 @@ def tell_final_offset(state: State) -> None:
     if replica is None:
         return
     state.manual.paused = True
+    settle_lease(state)  # with synchronous replicas not even reads are answered from here on
     if replica.link is not None:
         send_heartbeat(state, Ping, replica.link)
 

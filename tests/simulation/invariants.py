@@ -5,6 +5,7 @@
   epoch only grows while it runs, and on disk; so does, while it runs, what it knows of anybody's claim.
 - No two nodes ever serve a slot under the same epoch, neither at a time nor one after the other (unless an
   operator hands out epochs without a vote, which a scenario then says).
+- Where replication is synchronous: who has been replaced tells its clients nothing from then on.
 - Once all is healed: every slot has one owner, all agree on it, on roles and on epochs.
 
 A node is known by its id: whoever comes back without its disk is another.
@@ -49,6 +50,10 @@ class Invariants:
         """Epoch → node → all slots it ever served under it."""
         self.unvoted_epochs = False
         """An operator gives out epochs without votes: until all has converged, two may be equal."""
+        self.leased = False
+        """Replication is synchronous: who has been replaced must not tell clients anything any more."""
+        self.newest: dict[int, int] = {}
+        """Slots → the greatest epoch in which anybody served just these."""
 
     def vote(self, voter: SimulatedMember, epoch: int, candidate: str) -> None:
         key = (voter.coordinator.myself.id, epoch)
@@ -89,11 +94,26 @@ class Invariants:
         if serving != past.serving:
             past.serving = serving
             self._claim(member, *serving)
+        if self.leased and me.slots and member.may_tell_clients:
+            self.told(member)
+
+    def told(self, member: SimulatedMember) -> None:
+        """`member` answers a client."""
+        me = member.coordinator.myself
+        if member.coordinator.ok:
+            assert self.newest.get(me.slots, 0) <= me.config_epoch, (
+                f"{member} goes on after its successor began"
+            )
 
     def _claim(self, member: SimulatedMember, slots: int, epoch: int) -> None:
         if self.unvoted_epochs or not slots:
             return
         claims, id = self.claims[epoch], member.coordinator.myself.id
+        self.newest[slots] = max(epoch, self.newest.get(slots, 0))
+        if self.leased:
+            for rival in member.world.living:
+                if rival.coordinator.myself.slots == slots and rival.may_tell_clients:
+                    self.told(rival)
         claims[id] = claims.get(id, 0) | slots
         for other, others_slots in claims.items():
             assert other == id or not slots & others_slots, (
@@ -169,6 +189,8 @@ class Agreement:
         if len(set(epochs)) != len(epochs):
             return f"config epochs collide: {epochs}"
         for member in members:
+            if member.put_off is not None:
+                return f"{member} is in the middle of a long command"
             told = member.routes == member.coordinator.topology.slots
             assert told, f"{member}'s worker was not told of all changes to slots"
         return ""

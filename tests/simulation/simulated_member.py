@@ -77,6 +77,9 @@ class SimulatedMember:
         self.writes_paused_until = 0
         self.paused_at: int | None = None
         """Offset at which writes were last paused for a manual failover."""
+        self.leased_until: int | None = None
+        """By its own clock: how long it may tell clients of its data; None: without limit."""
+        self.lapsed = False
         dice = random.Random(f"{self.world.seed}/{self.name}/{self.life}")
         self.coordinator = Coordinator(self.settings, self, dice, self.clock.now, self.written or None)
         life = self.life
@@ -149,6 +152,7 @@ class SimulatedMember:
         if self.paused:
             self.backlog.append(lambda: self.run(life, call))
             return
+        self._look_at_lease()
         self.perform(call(self.coordinator, self.clock.now))
         self.world.invariants.check(self)
 
@@ -156,9 +160,22 @@ class SimulatedMember:
         if self.paused:
             self.backlog.append(lambda: self.take(message, link))
         elif self.alive:
+            self._look_at_lease()
             effects = self.coordinator.step(message, LinkInfo(link, IP, IP), self.clock.now)
             self.perform(effects)
             self.world.invariants.check(self, message.header.sender)
+
+    @property
+    def may_tell_clients(self) -> bool:
+        """Whether it would answer a client that it has written, or what it has read."""
+        in_time = self.leased_until is None or self.clock.now <= self.leased_until
+        return self.alive and not self.paused and not self.lapsed and in_time
+
+    def _look_at_lease(self) -> None:
+        """Before anything else: a worker notices by itself that its time is over."""
+        if not self.lapsed and self.leased_until is not None and self.clock.now > self.leased_until:
+            self.lapsed = True
+            self.perform(self.coordinator.lapsed(self.clock.now))
 
     def _tick(self, life: int) -> None:
         if not self.alive or life != self.life:
@@ -206,7 +223,7 @@ class SimulatedMember:
                 case fx.Disconnect(link):
                     network.close(self, link)
                 case fx.Send(links, message):
-                    if isinstance(message, FailoverAuthAck):
+                    if isinstance(message, FailoverAuthAck) and self.coordinator.myself.is_primary:
                         self._check_vote(links, message)
                     for link in links:
                         network.send(self, link, message)
@@ -227,6 +244,12 @@ class SimulatedMember:
                     self.run(self.life, Coordinator.writes_paused)
                 case fx.ResumeWrites():
                     self.writes_paused_until = 0
+                case fx.Lapse():
+                    self.lapsed = True
+                case fx.Lease(ms, renewed):
+                    if ms is None or renewed or not self.lapsed:
+                        self.leased_until = None if ms is None else self.clock.now + ms
+                        self.lapsed = False
                 case fx.Wake(at):
                     self._wake(at, self.life)
                 case fx.Log(level, text) if level != "debug":

@@ -17,8 +17,8 @@ from tests.simulation.world import World
 SEEDS = 30
 
 
-def seeds() -> range:
-    first, _, last = os.environ.get("SHOAL_SIMULATION_SEEDS", f"0-{SEEDS - 1}").partition("-")
+def seeds(number: int = SEEDS) -> range:
+    first, _, last = os.environ.get("SHOAL_SIMULATION_SEEDS", f"0-{number - 1}").partition("-")
     return range(int(first), int(last or first) + 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.simulation.simulated_member import SimulatedMember
 from tests.simulation.world import World
@@ -12,10 +12,10 @@ Torment = Callable[[World, str, SimulatedMember], None]
 """(world, name, member): what happens to this member."""
 
 
-def choose_weather(world: World) -> None:
-    """Set the faults that last: of the network, as TCP has them or harsher, and of the clocks."""
+def choose_weather(world: World, *, real: bool = False) -> None:
+    """Set the faults that last: of the network, as TCP has them or (not `real`) worse, and of the clocks."""
     faults, dice = world.network.faults, world.random
-    match dice.choice(["fine", "tcp", "tcp", "datagrams", "datagrams"]):
+    match dice.choice(["fine", "tcp", "tcp"] if real else ["fine", "tcp", "tcp", "datagrams", "datagrams"]):
         case "tcp":
             faults.stalls = dice.choice([0.0, 0.02, 0.1])
             faults.stall = dice.choice([300, 3000])
@@ -26,14 +26,14 @@ def choose_weather(world: World) -> None:
             faults.delay = dice.choice([0, 50, 400])
     if dice.random() < 0.5:
         for member in world.members.values():
-            member.clock.rate = dice.uniform(0.95, 1.05)
+            member.clock.rate = dice.uniform(0.98, 1.02) if real else dice.uniform(0.95, 1.05)
     world.tell(f"--- {faults}")
 
 
-def torment(world: World) -> None:
-    """Do one of these things to somebody."""
+def torment(world: World, kinds: Sequence[str] = ()) -> None:
+    """Do one of these things, or one of `kinds`, to somebody."""
     name = world.random.choice(list(world.members))
-    kind = world.random.choice(list(TORMENTS))
+    kind = world.random.choice(kinds or list(TORMENTS))
     TORMENTS[kind](world, name, world[name])
 
 
@@ -159,13 +159,18 @@ def _heal(world: World, name: str, member: SimulatedMember) -> None:
     world.heal()
 
 
-def _fail_over(world: World, name: str, member: SimulatedMember) -> None:
-    me = member.coordinator.myself
-    if not member.alive or member.paused or me.primary is None:
+def _hand_over(world: World, name: str, member: SimulatedMember) -> None:
+    """As its primary agrees."""
+    primary = member.coordinator.myself.primary
+    if not member.alive or member.paused or primary is None or primary.failed or primary.link is None:
         return
-    mode = world.random.choice(["default", "force"])
-    if mode == "force" or not (me.primary.failed or me.primary.link is None):
-        world.command(name, "failover", mode)
+    world.command(name, "failover", "default")
+
+
+def _seize(world: World, name: str, member: SimulatedMember) -> None:
+    """Without asking its primary."""
+    if member.alive and not member.paused and member.coordinator.myself.primary is not None:
+        world.command(name, "failover", "force")
 
 
 def _run_long_command(world: World, name: str, member: SimulatedMember) -> None:
@@ -200,5 +205,6 @@ TORMENTS: dict[str, Torment] = {
     "cut": _cut_pairs,
     "one way": _cut_one_way,
     "heal": _heal,
-    "failover": _fail_over,
+    "handing over": _hand_over,
+    "forced failover": _seize,
 }

@@ -264,3 +264,12 @@ class TestAVoter:
         rig.effects.clear()
         rig.says("a", Ping)
         assert [pong.header.message_flags & OUSTED for pong in rig.sent(Pong)] == [OUSTED]
+
+
+def test_from_the_pause_for_a_manual_failover_on_nobody_is_answered() -> None:
+    rig = primary(synchronous_replicas=1)
+    rig.says("d", MFStart)
+    rig.effects.clear()
+    rig.command("writes_paused")
+    kinds = [type(effect) for effect in rig.effects]
+    assert kinds.index(fx.Lapse) < kinds.index(fx.Send), "before the replica may go on"
