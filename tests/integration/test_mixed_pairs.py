@@ -44,7 +44,7 @@ def running() -> Iterator[PairedCluster]:
 
 @pytest.fixture
 def cluster(running: PairedCluster) -> PairedCluster:
-    running.wait_settled()
+    """Tests that change who owns what wait until all agree on it."""
     running.wait_synchronized()
     return running
 
