@@ -146,8 +146,8 @@ class _Lab:
         with contextlib.ExitStack() as stack:
             name, victims = fault.name, self._victims()
             if self._orders.moves and self._chance.random() < MOVED_SHARE:
-                victims = list(stack.enter_context(moving(self._stage, self._chance)))
-                name += ", moving"
+                way, victims = stack.enter_context(moving(self._stage, self._chance))
+                name += f", {way}"
                 time.sleep(self._chance.uniform(0, 0.3))  # the moment is what chance decides
             victim = self._chance.choice(victims)
             done = Round(name, repr(victim), time.monotonic())

@@ -24,16 +24,16 @@ DEADLINE = 60.0
 
 
 @contextmanager
-def moving(stage: Stage, chance: random.Random) -> Iterator[tuple[Server, Server]]:
-    """Slots are on their way from the first to the second; left, they are at rest, wherever that is."""
+def moving(stage: Stage, chance: random.Random) -> Iterator[tuple[str, list[Server]]]:
+    """How slots are on their way, and between whom; left, they are at rest, wherever that is."""
     source, target = chance.sample(stage.cluster.primaries, 2)
     count = chance.randint(*SLOTS)
     if {source.kind, target.kind} <= MOVERS and chance.random() < 0.5:
         with whole(stage, source, target, count):
-            yield source, target
+            yield "slots moving", [source, target]
     else:
         with key_by_key(stage, source, target, count):
-            yield source, target
+            yield "keys moving", [source, target]
     put_right(stage)
 
 
@@ -79,12 +79,18 @@ def key_by_key(stage: Stage, source: Server, target: Server, count: int) -> Iter
 
 def put_right(stage: Stage) -> None:
     """Until no slot is open any more."""
+    said = ""
 
     def nothing_open() -> bool:
+        nonlocal said
         if not any(stage.cluster.line_of(node).open_slots for node in stage.cluster.running):
             return True
         host, port = stage.address(stage.cluster.running[0])
-        shoal("fix", f"{host}:{port}", "--yes", "--timeout", "5", code=None)
+        fixed = shoal("fix", f"{host}:{port}", "--yes", "--timeout", "5", code=None)
+        said = f"{fixed.code}, {fixed.out}{fixed.err}"
         return False
 
-    eventually(nothing_open, lambda: f"no slot is open:\n{stage.views()}", timeout=DEADLINE)
+    def told() -> str:
+        return f"no slot is open; shoal fix said {said}; views:\n{stage.views()}"
+
+    eventually(nothing_open, told, timeout=DEADLINE)
