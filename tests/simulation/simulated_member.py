@@ -223,7 +223,8 @@ class SimulatedMember:
                 case fx.Disconnect(link):
                     network.close(self, link)
                 case fx.Send(links, message):
-                    if isinstance(message, FailoverAuthAck) and self.coordinator.myself.is_primary:
+                    # A replica that answers gives no vote: it says how much data it has (fences.py).
+                    if isinstance(message, FailoverAuthAck) and message.header.replica_of is None:
                         self._check_vote(links, message)
                     for link in links:
                         network.send(self, link, message)

@@ -91,9 +91,12 @@ class World:
 
     def add_member(self, name: str, port: int | None = None) -> SimulatedMember:
         port = port or 7001 + len(self.members)
-        member = SimulatedMember(self, name, port, self.node_timeout)
+        member = self.make_member(name, port)
         self.members[name] = self.by_port[port] = member
         return member
+
+    def make_member(self, name: str, port: int) -> SimulatedMember:
+        return SimulatedMember(self, name, port, self.node_timeout)
 
     def __getitem__(self, name: str) -> SimulatedMember:
         return self.members[name]

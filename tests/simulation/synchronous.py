@@ -1,0 +1,201 @@
+"""Members with `synchronous-replicas`, whose data is followed closely enough to say what is lost.
+
+Data is a place in a history: so many bytes of a stream that one primary wrote after another. A member that
+is promoted begins a history of its own, at the place it had reached; what its predecessor writes after that
+is in another one. So of any data it can be said whether a promise is in it.
+
+A primary that serves *promises* at each tick what enough replicas have acknowledged, unless its lease has
+lapsed, and each time it may look at its data at all (a client's read), all that was ever promised for its
+slots must be there. That is what linearizability needs of a failover.
+
+A replica that dies forgets a part of its data; a primary keeps it, as with an append-only file that is always
+synced. Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.coordinator import effects as fx
+from cluster.coordinator.messages import Message
+from tests.simulation import torments
+from tests.simulation.network import LATENCY
+from tests.simulation.simulated_member import Call, SimulatedMember
+from tests.simulation.torments import Torment
+from tests.simulation.world import World
+
+NEVER = 1 << 62
+
+
+@dataclass(eq=False)
+class History:
+    """What one primary wrote, after what it had when it became one."""
+
+    parent: History | None = None
+    begins: int = 0
+
+    def has(self, reached: int, other: History, offset: int) -> bool:
+        """Whether the data at `reached` of this history has what another has up to `offset`."""
+        history: History | None = self
+        while history is not None and history is not other:
+            reached = min(reached, history.begins)
+            history = history.parent
+        return history is not None and offset <= reached
+
+
+class SynchronousMember(SimulatedMember):
+    world: SynchronousWorld
+
+    def start(self) -> None:
+        first = not hasattr(self, "history")
+        before = (History(), 0) if first else (self.history, self.offset)
+        was_replica = not first and self.coordinator.myself.is_replica
+        self.history, kept = before
+        self.whole = False
+        self.away_until = 0
+        self.leased_until, self.lapsed = NEVER, False
+        self.acks: dict[str, int] = {}
+        self.promised = 0
+        self.settings.synchronous_replicas = self.world.wanted
+        super().start()
+        self.offset = self.world.random.randint(0, kept) if was_replica else kept
+
+    # --- the shell
+
+    def run(self, life: int, call: Call) -> None:
+        if self.alive and life == self.life and not self.paused:
+            self._look_at_lease()
+        super().run(life, call)
+
+    def take(self, message: Message, link: int) -> None:
+        if self.alive and not self.paused:
+            self._look_at_lease()
+        super().take(message, link)
+
+    def _look_at_lease(self) -> None:
+        if self.clock.now > self.leased_until and not self.lapsed:
+            self.lapsed = True
+            self.perform(self.coordinator.lapsed(self.clock.now))
+
+    def perform(self, effects: list[fx.Effect]) -> None:
+        super().perform(effects)
+        for effect in effects:
+            match effect:
+                case fx.BecomePrimary():
+                    self.history = History(self.history, self.offset)
+                    self.acks.clear()
+                    self.promised = 0
+                case fx.BecomeReplicaOf():
+                    self.whole, self.away_until = False, 0
+                case fx.LeavePrimary(ms):
+                    self.away_until, self.link_up = self.clock.now + ms, False
+                case fx.Lapse():
+                    self.lapsed = True
+                case fx.Lease(None):
+                    self.leased_until, self.lapsed = NEVER, False
+                case fx.Lease(int(ms), renewed) if renewed or not self.lapsed:
+                    self.leased_until, self.lapsed = self.clock.now + ms, False
+
+    # --- data
+
+    def _replicate(self) -> None:
+        if self.coordinator.myself.is_primary:
+            self._write()
+        else:
+            self._copy()
+
+    def _write(self) -> None:
+        me = self.coordinator.myself
+        if not (self.coordinator.ok and me.slots):
+            return
+        if self.clock.now >= self.writes_paused_until:
+            self.offset += self.world.random.randint(0, 50)
+        self._look_at_lease()
+        if self.lapsed:
+            return
+        self.world.read(self)
+        acknowledged = sorted(self.acks.values(), reverse=True)[self.world.wanted - 1 :]
+        if acknowledged and acknowledged[0] > self.promised:
+            self.promised = acknowledged[0]
+            self.world.promise(self)
+
+    def _copy(self) -> None:
+        source = self.world.by_port.get(self.following or 0)
+        assert source is None or isinstance(source, SynchronousMember)
+        self.link_up = (
+            source is not None
+            and source.alive
+            and not source.paused
+            and self.clock.now >= self.away_until
+            and self.world.network.reachable(self, source)
+        )
+        if source is None or not self.link_up:
+            return
+        self.last_seen = self.clock.now
+        self.history, self.offset, self.whole = source.history, source.offset, True
+        name, life, history, offset = self.name, source.life, source.history, source.offset
+        self.world.after(
+            self.world.random.randint(*LATENCY), lambda: source.take_ack(name, life, history, offset)
+        )
+
+    def take_ack(self, name: str, life: int, history: History, offset: int) -> None:
+        if self.paused:
+            self.backlog.append(lambda: self.take_ack(name, life, history, offset))
+        elif self.alive and life == self.life and history is self.history:
+            self.acks[name] = max(offset, self.acks.get(name, 0))
+
+    def has_whole_copy(self) -> bool:
+        return self.whole
+
+
+class SynchronousWorld(World):
+    """`wanted`: synchronous-replicas."""
+
+    def __init__(self, seed: int, wanted: int) -> None:
+        super().__init__(seed)
+        self.wanted = wanted
+        self.promises: dict[int, tuple[History, int]] = {}
+        """By the first slot of a shard: what was last promised."""
+        self.promised = 0
+        self.failovers = 0
+
+    def make_member(self, name: str, port: int) -> SimulatedMember:
+        return SynchronousMember(self, name, port, self.node_timeout)
+
+    def read(self, member: SynchronousMember) -> None:
+        """A client of `member` may see its data now."""
+        promise = self.promises.get(_shard(member))
+        if promise is not None:
+            assert member.history.has(member.offset, *promise), (
+                f"{member} serves, and lacks what was acknowledged"
+            )
+
+    def promise(self, member: SynchronousMember) -> None:
+        before = self.promises.get(_shard(member))
+        self.failovers += before is not None and before[0] is not member.history
+        self.promises[_shard(member)] = member.history, member.promised
+        self.promised += 1
+
+
+def _shard(member: SynchronousMember) -> int:
+    slots = member.coordinator.myself.slots
+    return (slots & -slots).bit_length()
+
+
+def _fail_over(world: World, name: str, member: SimulatedMember) -> None:
+    me = member.coordinator.myself
+    if member.alive and not member.paused and me.primary and not me.primary.failed and me.primary.link:
+        world.command(name, "failover", "default")
+
+
+TORMENTS: dict[str, Torment] = {
+    kind: torment
+    for kind, torment in torments.TORMENTS.items()
+    if kind not in ("false witness", "disk lost", "failover")
+} | {"failover": _fail_over}
+
+
+def torment(world: World) -> None:
+    """Do one of these things to somebody."""
+    name = world.random.choice(list(world.members))
+    TORMENTS[world.random.choice(list(TORMENTS))](world, name, world[name])
