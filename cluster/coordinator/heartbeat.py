@@ -163,13 +163,13 @@ def ping_if_due(state: State, node: Node) -> bool:
 
 
 def renew_silent_link(state: State, node: Node) -> None:
-    """Drop a link over which an answer is overdue by half the timeout and nothing else comes."""
+    """Drop a link over which an answer is overdue by half the timeout, and nothing else comes or would help."""
     timeout, now = state.settings.node_timeout, state.now
     if (
         node.link is not None
         and node.ping_sent
         and now - node.link_created_at > timeout
         and now - node.ping_sent > timeout // 2
-        and now - node.data_received > timeout // 2
+        and (node.timed_out or node.failed or now - node.data_received > timeout // 2)
     ):
         state.drop_link(node)

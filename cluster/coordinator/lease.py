@@ -122,5 +122,8 @@ def _ask_all(state: State, heard_before: int) -> None:
 
 
 def _ask(state: State, node: Node) -> None:
-    if node.link is not None and not state.tenancy.is_asking(node):
+    asked_at = state.tenancy.asked_at(node)
+    if node.link is not None and asked_at is None:
         send_heartbeat(state, Ping, node.link)
+    elif asked_at is not None and state.now - asked_at > state.settings.node_timeout // 2:
+        state.drop_link(node)  # the answer may come over a new one

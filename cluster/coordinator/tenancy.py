@@ -47,10 +47,10 @@ class Tenancy:
         """Our link to `node` is there: what was sent before is lost, and will not be answered."""
         self._questions.pop(node.id, None)
 
-    def is_asking(self, node: Node) -> bool:
-        """Whether an answer of `node` is on its way, or never will be."""
+    def asked_at(self, node: Node) -> int | None:
+        """Since when an answer of `node` is awaited; None if it is not."""
         question = self._questions.get(node.id)
-        return question is not None and question.link == node.link
+        return question.asked_at if question is not None and question.link == node.link else None
 
     def answered(self, node: Node) -> int | None:
         """A pong came over our link: when its ping left, or earlier. None if it is not known."""

@@ -101,7 +101,7 @@ class TestAPrimaryThatStoodStill:
         rig.pass_time(TIMEOUT // 2 + 200)  # b and c were pinged and have not answered
         assert rig.receivers(Ping) >= {"b", "c"}
         rig.effects.clear()
-        rig.now += 10 * TIMEOUT
+        rig.now += STANDSTILL + 100
         rig.command("lapsed")
         rig.answers("b")
         rig.answers("c")
