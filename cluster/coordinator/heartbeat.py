@@ -163,7 +163,7 @@ def ping_if_due(state: State, node: Node) -> bool:
 
 
 def renew_silent_link(state: State, node: Node) -> None:
-    """Drop a link over which an answer is overdue by half the timeout, and nothing else comes or would help."""
+    """Drop a link over which an answer is overdue by half the timeout, if nothing else comes or helps."""
     timeout, now = state.settings.node_timeout, state.now
     if (
         node.link is not None

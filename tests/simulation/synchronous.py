@@ -17,14 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cluster.coordinator import effects as fx
-from cluster.coordinator.messages import Message
-from tests.simulation import torments
 from tests.simulation.network import LATENCY
-from tests.simulation.simulated_member import Call, SimulatedMember
-from tests.simulation.torments import Torment
+from tests.simulation.simulated_member import SimulatedMember
 from tests.simulation.world import World
-
-NEVER = 1 << 62
 
 
 @dataclass(eq=False)
@@ -53,7 +48,6 @@ class SynchronousMember(SimulatedMember):
         self.history, kept = before
         self.whole = False
         self.away_until = 0
-        self.leased_until, self.lapsed = NEVER, False
         self.acks: dict[str, int] = {}
         self.promised = 0
         self.settings.synchronous_replicas = self.world.wanted
@@ -61,21 +55,6 @@ class SynchronousMember(SimulatedMember):
         self.offset = self.world.random.randint(0, kept) if was_replica else kept
 
     # --- the shell
-
-    def run(self, life: int, call: Call) -> None:
-        if self.alive and life == self.life and not self.paused:
-            self._look_at_lease()
-        super().run(life, call)
-
-    def take(self, message: Message, link: int) -> None:
-        if self.alive and not self.paused:
-            self._look_at_lease()
-        super().take(message, link)
-
-    def _look_at_lease(self) -> None:
-        if self.clock.now > self.leased_until and not self.lapsed:
-            self.lapsed = True
-            self.perform(self.coordinator.lapsed(self.clock.now))
 
     def perform(self, effects: list[fx.Effect]) -> None:
         super().perform(effects)
@@ -89,12 +68,6 @@ class SynchronousMember(SimulatedMember):
                     self.whole, self.away_until = False, 0
                 case fx.LeavePrimary(ms):
                     self.away_until, self.link_up = self.clock.now + ms, False
-                case fx.Lapse():
-                    self.lapsed = True
-                case fx.Lease(None):
-                    self.leased_until, self.lapsed = NEVER, False
-                case fx.Lease(int(ms), renewed) if renewed or not self.lapsed:
-                    self.leased_until, self.lapsed = self.clock.now + ms, False
 
     # --- data
 
@@ -110,8 +83,7 @@ class SynchronousMember(SimulatedMember):
             return
         if self.clock.now >= self.writes_paused_until:
             self.offset += self.world.random.randint(0, 50)
-        self._look_at_lease()
-        if self.lapsed:
+        if not self.may_tell_clients:
             return
         self.world.read(self)
         acknowledged = sorted(self.acks.values(), reverse=True)[self.world.wanted - 1 :]
@@ -180,22 +152,3 @@ class SynchronousWorld(World):
 def _shard(member: SynchronousMember) -> int:
     slots = member.coordinator.myself.slots
     return (slots & -slots).bit_length()
-
-
-def _fail_over(world: World, name: str, member: SimulatedMember) -> None:
-    me = member.coordinator.myself
-    if member.alive and not member.paused and me.primary and not me.primary.failed and me.primary.link:
-        world.command(name, "failover", "default")
-
-
-TORMENTS: dict[str, Torment] = {
-    kind: torment
-    for kind, torment in torments.TORMENTS.items()
-    if kind not in ("false witness", "disk lost", "failover")
-} | {"failover": _fail_over}
-
-
-def torment(world: World) -> None:
-    """Do one of these things to somebody."""
-    name = world.random.choice(list(world.members))
-    TORMENTS[world.random.choice(list(TORMENTS))](world, name, world[name])

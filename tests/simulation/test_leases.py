@@ -12,8 +12,6 @@ from tests.simulation import torments
 from tests.simulation.test_random_faults import seeds
 from tests.simulation.world import World
 
-HONEST = [kind for kind in torments.TORMENTS if kind not in ("forced failover", "false witness", "disk lost")]
-
 
 @pytest.mark.parametrize("seed", seeds(12))
 def test_nobody_goes_on_after_its_successor_began(seed: int) -> None:
@@ -26,7 +24,7 @@ def test_nobody_goes_on_after_its_successor_began(seed: int) -> None:
     world.invariants.leased = True
     torments.choose_weather(world, real=True)
     for _ in range(world.random.randint(4, 12)):
-        torments.torment(world, HONEST)
+        torments.torment(world, torments.HONEST)
         world.run(world.random.uniform(0.1, 6))
     torments.end(world)
     world.settle(60)

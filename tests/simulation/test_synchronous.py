@@ -8,18 +8,18 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import torments
-from tests.simulation.synchronous import SynchronousWorld, torment
+from tests.simulation.synchronous import SynchronousWorld
 from tests.simulation.test_random_faults import seeds
 
 
-@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("seed", seeds(16))
 def test_nothing_acknowledged_is_lost(seed: int) -> None:
     replicas, wanted = [(1, 1), (2, 1), (2, 2), (3, 2)][seed % 4]
     world = SynchronousWorld(seed, wanted)
     world.form(3, replicas)
     torments.choose_weather(world)
     for _ in range(world.random.randint(6, 14)):
-        torment(world)
+        torments.torment(world, torments.HONEST)
         world.run(world.random.uniform(0.1, 6))
     torments.end(world)
     world.settle(90)

@@ -208,3 +208,6 @@ TORMENTS: dict[str, Torment] = {
     "handing over": _hand_over,
     "forced failover": _seize,
 }
+
+HONEST = [kind for kind in TORMENTS if kind not in ("forced failover", "false witness", "disk lost")]
+"""Those that break no promise of synchronous replication by order or by a lie."""
