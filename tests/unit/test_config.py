@@ -419,6 +419,7 @@ NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
 # (directive, inert) where reading and acting are not the same.
 READ_WITHOUT_EFFECT = {
     ("tls-port", True),  # the name of a field of nodes.conf
+    ("availability-zone", True),  # likewise
     ("tls-key-file-pass", True),  # hidden in the slow log
 }
 
