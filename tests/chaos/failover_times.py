@@ -66,8 +66,14 @@ class Worker(Server):
     def running(self) -> bool:
         return True
 
+    def find(self) -> None:
+        """Its present process, which takes a while, to be killed."""
+        self._found = self._up.worker(self.port)
+
     def kill(self) -> None:
-        self._up.worker(self.port).kill()
+        """Returns once it is dead, as a server's own does."""
+        self._found.kill()
+        self._found.wait(DEADLINE)
 
     def close(self) -> None:
         self.directory.rmdir()
@@ -136,12 +142,15 @@ def one_kill(subject: Subject, chance: random.Random) -> float:
         prober.wait_served(time.monotonic(), timeout=DEADLINE)
         victim = chance.choice(cluster.primaries)
         time.sleep(chance.uniform(0, 0.5))  # at any moment between two heartbeats
+        if isinstance(victim, Worker):
+            victim.find()
         killed_at = time.monotonic()
         victim.kill()
+        dead_at = time.monotonic()
         subject.bring_back(victim)
         eventually(cluster.is_settled, "the cluster is whole", timeout=DEADLINE)
         prober.wait_served(time.monotonic(), timeout=DEADLINE)
-        return prober.recovered(killed_at, time.monotonic()) - killed_at
+        return prober.recovered(dead_at, time.monotonic()) - killed_at
 
 
 def rows(times: dict[str, list[float]]) -> list[tuple[object, ...]]:
