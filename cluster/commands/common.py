@@ -58,8 +58,9 @@ def known_node(member: Member, raw: bytes) -> Node:
     return node
 
 
-def misused(subcommand: str) -> ReplyError:
+def misused(ctx: Any) -> ReplyError:
     """For what the command table's arity lets pass."""
+    subcommand = ctx.spelled(1).decode("latin-1")[:128]
     return ReplyError(
-        f"ERR unknown subcommand or wrong number of arguments for '{subcommand.upper()}'. Try CLUSTER HELP."
+        f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLUSTER HELP."
     )

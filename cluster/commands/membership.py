@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def meet(member: Member, ctx: Any, args: list[bytes]) -> str:
     """MEET ip port [bus-port]"""
     if len(args) > 3:
-        raise misused("meet")
+        raise misused(ctx)
     ip = text(args[0])
     port = as_int(args[1])
     if port is None:
@@ -49,7 +49,7 @@ def replicate(member: Member, ctx: Any, args: list[bytes]) -> str:
     elif [word.upper() for word in args] == [b"NO", b"ONE"]:
         member.command(lambda coordinator, now: coordinator.replicate_no_one(now))
     else:
-        raise misused("replicate")
+        raise misused(ctx)
     return OK
 
 
@@ -64,7 +64,7 @@ def failover(member: Member, ctx: Any, args: list[bytes]) -> str:
             member.command(lambda coordinator, now: coordinator.failover("force", now, asked_by="primary"))
         return OK
     if len(args) > 1:
-        raise misused("failover")
+        raise misused(ctx)
     mode = args[0].lower() if args else b"default"
     if args and mode not in (b"force", b"takeover"):
         raise errors.SYNTAX
@@ -76,7 +76,7 @@ def failover(member: Member, ctx: Any, args: list[bytes]) -> str:
 def reset(member: Member, ctx: Any, args: list[bytes]) -> str:
     """RESET [SOFT|HARD]"""
     if len(args) > 1:
-        raise misused("reset")
+        raise misused(ctx)
     mode = args[0].lower() if args else b"soft"
     if mode not in (b"soft", b"hard"):
         raise errors.SYNTAX

@@ -94,7 +94,7 @@ def flushslot(member: Member, ctx: Any, args: list[bytes]) -> str:
     """FLUSHSLOT slot [ASYNC|SYNC]; both free the memory at once, and leave it to the system when."""
     slot = parse_slot(args[0])
     if len(args) > 2:
-        raise misused("flushslot")
+        raise misused(ctx)
     if len(args) == 2 and args[1].upper() not in (b"ASYNC", b"SYNC"):
         raise errors.SYNTAX
     member.delete_keys(1 << slot, told=not ctx.replicated)

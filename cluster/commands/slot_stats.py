@@ -67,7 +67,7 @@ def slot_stats(member: Member, ctx: Any, args: list[bytes]) -> list[Any]:
         figures = _figures(member, ctx, range(SLOT_COUNT))
         figures.sort(key=lambda found: found[1][metric], reverse=not ascending)
         return _shown(figures[:limit])
-    raise misused("SLOT-STATS")
+    raise misused(ctx)
 
 
 def _order(ctx: Any, args: list[bytes]) -> tuple[int, int, bool]:

@@ -22,5 +22,5 @@ def witness(member: Member, ctx: Any, args: list[bytes]) -> str:
         ms = parse_int(args[2])
         member.command(lambda coordinator, now: coordinator.witness_busy(node_id, ms, now))
     else:
-        raise misused("witness")
+        raise misused(ctx)
     return OK

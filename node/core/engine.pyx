@@ -126,13 +126,12 @@ cdef class Client:
         """Replicate and log these commands (each a list of bytes) instead of the one being executed."""
         self.propagation = argvs
 
-    @property
-    def spelled(self) -> bytes:
-        """The first word of the command that runs, in its sender's spelling. To be asked before anything else is
-        served in its midst."""
+    def spelled(self, size_t number=0) -> bytes:
+        """A word of the command that runs, its first for 0, in its sender's spelling. To be asked before anything
+        else is served in its midst."""
         if self.request == NULL:
-            return self.argv[0]
-        word = &self.engine.spans.items[self.request.first]
+            return self.argv[number]
+        word = &self.engine.spans.items[self.request.first + number]
         return PyBytes_FromStringAndSize(self.request.base + word.start, word.length)
 
     @property

@@ -31,7 +31,7 @@ def _call(ctx: Any, args: list[bytes], *, read_only: bool) -> Any:
     except ReplyError:
         raise BAD_NUMKEYS from None
     keys, rest = split_keys(numkeys, args[2:])
-    return functions.run(ctx, function, [ctx.spelled, *args], keys, rest, read_only=read_only)
+    return functions.run(ctx, function, [ctx.spelled(), *args], keys, rest, read_only=read_only)
 
 
 @command("fcall")

@@ -276,7 +276,7 @@ def _parse_search(ctx: Any, value: SortedSet | None, args: list[bytes], store: b
 
 
 def _not_exactly_one(ctx: Any, options: str) -> ReplyError:
-    name = ctx.spelled.decode("latin-1")
+    name = ctx.spelled().decode("latin-1")
     return ReplyError(f"ERR exactly one of {options} can be specified for {name}")
 
 

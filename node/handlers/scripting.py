@@ -35,7 +35,7 @@ def _run(ctx: Any, find: Any, args: list[bytes], *, read_only: bool = False) -> 
     numkeys = args[1]
     keys, rest = split_keys(int(numkeys) if numkeys in DIGITS else parse_int(numkeys), args[2:])
     script: Script = find(args[0])
-    return ctx.worker.scripts.run(ctx, script, [ctx.spelled, *args], keys, rest, read_only=read_only)
+    return ctx.worker.scripts.run(ctx, script, [ctx.spelled(), *args], keys, rest, read_only=read_only)
 
 
 @command("eval")

@@ -184,7 +184,7 @@ class Access:
         """Make `session`, whose command asks for it, this user's. Raises WRONGPASS."""
         user = self.users.get(name)
         if user is None or not user.accepts(password):
-            self._note(session, Reason.AUTH, _context(session), session.spelled, name, session.last_command)
+            self._note(session, Reason.AUTH, _context(session), session.spelled(), name, session.last_command)
             raise errors.WRONGPASS
         session.user = user
         session.authenticated = True

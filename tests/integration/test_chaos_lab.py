@@ -24,8 +24,6 @@ from tests.harness.servers import ROOT, die_with_parent, source_environment
 SECONDS = float(os.environ.get("SHOAL_CHAOS_SECONDS", "0"))
 SEED = int(os.environ.get("SHOAL_CHAOS_SEED", str(random.randrange(1 << 32))))
 
-long_form = pytest.mark.skipif(not SECONDS, reason="takes SHOAL_CHAOS_SECONDS")
-
 
 def told(result: Report) -> str:
     """What went wrong, for an assertion."""
@@ -52,36 +50,34 @@ LONG: dict[str, tuple[str, ...]] = {
 }
 
 
-@long_form
-@pytest.mark.timeout(SECONDS + 300)
-@pytest.mark.parametrize("options", LONG.values(), ids=LONG)
-def test_a_long_time_under_faults(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """As the command runs it, whose exit code tells of promises that were not kept."""
-    outcome, printed = command(tmp_path, *options, "--seconds", str(SECONDS))
-    assert outcome == 0, printed
+if SECONDS:
 
+    @pytest.mark.timeout(SECONDS + 300)
+    @pytest.mark.parametrize("options", LONG.values(), ids=LONG)
+    def test_a_long_time_under_faults(tmp_path: Path, options: tuple[str, ...]) -> None:
+        """As the command runs it, whose exit code tells of promises that were not kept."""
+        outcome, printed = command(tmp_path, *options, "--seconds", str(SECONDS))
+        assert outcome == 0, printed
 
-@long_form
-@pytest.mark.timeout(300)
-def test_the_lab_finds_what_is_lost(tmp_path: Path) -> None:
-    """Frozen and woken, a primary of Valkey's acknowledges what was waiting in its sockets."""
-    _, printed = command(tmp_path, "--cluster", "valkey", "--freezes", "6")
-    figures = json.loads((tmp_path / "figures").read_text())["totals"]
-    assert figures["lost"], printed
-    assert figures["not_linearizable"], printed
+    @pytest.mark.timeout(300)
+    def test_the_lab_finds_what_is_lost(tmp_path: Path) -> None:
+        """Frozen and woken, a primary of Valkey's acknowledges what was waiting in its sockets."""
+        _, printed = command(tmp_path, "--cluster", "valkey", "--freezes", "6")
+        figures = json.loads((tmp_path / "figures").read_text())["totals"]
+        assert figures["lost"], printed
+        assert figures["not_linearizable"], printed
 
-
-def command(directory: Path, *options: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "tests.chaos", *options,
-            "--seed", str(SEED), "--json", str(directory / "figures"),
-        ],
-        cwd=ROOT,
-        env=source_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=die_with_parent,
-    )  # fmt: skip
-    return done.returncode, done.stdout
+    def command(directory: Path, *options: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "tests.chaos", *options,
+                "--seed", str(SEED), "--json", str(directory / "figures"),
+            ],
+            cwd=ROOT,
+            env=source_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=die_with_parent,
+        )  # fmt: skip
+        return done.returncode, done.stdout
