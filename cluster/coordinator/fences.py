@@ -14,14 +14,15 @@ asks nobody.
 
 Members of the shard that are dead count among the R: they may have the only other copy. One that will not
 come back has to be forgotten (CLUSTER FORGET). Redis and Valkey replicas do not answer: a shard with such
-fails over by itself only with N = R."""
+fails over by itself only with N = R.
+"""
 
 from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
 from cluster.coordinator.effects import LeavePrimary
 from cluster.coordinator.messages import FailoverAuthAck, Header
-from cluster.coordinator.state import State
+from cluster.coordinator.state import Copy, State
 from cluster.coordinator.voting import vote_timeout
 from cluster.topology.node import Node
 
@@ -35,10 +36,8 @@ INCOMPLETE = "My copy of the data is not complete."
 
 def note_primary_heard(state: State, header: Header) -> None:
     """Our primary told how far its stream goes: everything we ever acknowledged lies before that."""
-    copy = state.copy
-    if not state.facts.has_whole_copy():
-        copy.target, copy.is_complete = None, False
-    elif copy.target is None:
+    copy = _copy(state)
+    if copy is not None and copy.target is None:
         copy.target = header.offset
 
 
@@ -46,12 +45,20 @@ def may_stand(state: State) -> bool:
     """Whether we have at least everything that we acknowledged."""
     if not state.settings.synchronous_replicas:
         return True
-    copy = state.copy
-    if not state.facts.has_whole_copy():
-        copy.target, copy.is_complete = None, False
-    elif copy.target is not None and state.facts.replication_offset() >= copy.target:
+    copy = _copy(state)
+    if copy is None:
+        return False
+    if copy.target is not None and state.facts.replication_offset() >= copy.target:
         copy.is_complete = True
     return copy.is_complete
+
+
+def _copy(state: State) -> Copy | None:
+    """What we know of our copy; None while it is not a whole one, and nothing said of it holds."""
+    if state.facts.has_whole_copy():
+        return state.copy
+    state.copy = Copy()
+    return None
 
 
 def obstacle(state: State, primary: Node) -> str:
@@ -63,8 +70,8 @@ def obstacle(state: State, primary: Node) -> str:
     others = [node.id for node in _others(state, primary)]
     if any(fences.get(id, 0) > state.facts.replication_offset() for id in others):
         return MORE_ELSEWHERE
-    known = 1 + sum(id in fences for id in others)
-    return "" if known >= len(others) + 1 - wanted + 1 else UNKNOWN_ELSEWHERE
+    replicas, known = len(others) + 1, 1 + sum(id in fences for id in others)
+    return "" if known + wanted > replicas else UNKNOWN_ELSEWHERE
 
 
 def _others(state: State, primary: Node) -> list[Node]:

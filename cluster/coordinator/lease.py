@@ -17,7 +17,8 @@ second answer of the same primary. What is left is the moment between their vote
 
 The shell holds back what clients are told while the lease is not there (core/outbox.pyx), and notices by
 itself when its time is over. Replies wait then: for the answer of a majority, an instant, or for the news
-that it is over."""
+that it is over.
+"""
 
 from __future__ import annotations
 
@@ -71,19 +72,20 @@ def settle_lease(state: State) -> None:
         tenancy.lapsed_at, tenancy.is_limited = None, False
         tenancy.epoch = state.topology.current_epoch
         return
-    heard = _heard_of_majority(state)
     renewed = tenancy.lapsed_at is not None
     if tenancy.lapsed_at is not None:
-        if state.manual.replica is not None:
+        handing_over = state.manual.replica is not None
+        if handing_over:
             tenancy.lapsed_at = state.now  # whom the others let go on now, they may vote against next
-        if heard < tenancy.lapsed_at or state.manual.replica is not None:
+        if handing_over or _heard_of_majority(state) < tenancy.lapsed_at:
             _ask_all(state, heard_before=state.now + 1)
             return
         tenancy.lapsed_at = None
     lasts = max(int(settings.node_timeout * STANDSTILL), MIN_STANDSTILL_TICKS * settings.tick_period)
     if settings.synchronous_replicas:
         _ask_all(state, heard_before=state.now - int(settings.node_timeout * RENEWAL))
-        lasts = min(lasts, heard + int(settings.node_timeout * LEASE) - state.now)
+        until = _heard_of_majority(state) + int(settings.node_timeout * LEASE)
+        lasts = min(lasts, until - state.now)
         if lasts <= 0 or state.manual.paused:
             lapse(state)
             return

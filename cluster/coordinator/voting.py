@@ -6,7 +6,8 @@ The epoch of a vote is on disk before the vote leaves.
 
 Where replication is synchronous a primary goes by the answers to its pings (lease.py), so whoever has heard
 it within the node timeout does not vote against it yet: the request is kept until then. And whoever has
-voted, or holds a primary for failed, tells it so with every answer."""
+voted, or holds a primary for failed, tells it so with every answer.
+"""
 
 from __future__ import annotations
 

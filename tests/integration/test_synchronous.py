@@ -1,7 +1,8 @@
 """`synchronous-replicas`: replies wait for replicas, and nothing is told that may not be kept.
 
 A replica that is stopped (SIGSTOP) has its sockets open and acknowledges nothing: the time in which a
-promise must not be given. Real servers as replicas are asked in words they know."""
+promise must not be given. Real servers as replicas are asked in words they know.
+"""
 
 from __future__ import annotations
 
