@@ -11,7 +11,6 @@ server, the patient wait in the sockets of a frozen one, to be answered when it 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 
@@ -20,11 +19,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
+from tests.chaos.threads import ThreadGroup
+
 IMPATIENT = 0.5
 PATIENT = 30.0
 LIFETIMES = (0.5, 3.0)
 """Seconds after which a client is replaced by a new one, which asks anew who owns what."""
-STOP_DEADLINE = 60.0
 ERRORS = (redis.RedisError, RedisClusterException)
 """What requests may raise. The second is none of the first, and says that nobody answered."""
 
@@ -45,25 +45,19 @@ def was_refused(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError)
 
 
-class Threads:
+class Threads(ThreadGroup):
     """Functions that each repeat a step until the context is left, with a client of their own."""
 
     def __init__(self, connect: Callable[[float], redis.RedisCluster]) -> None:
+        super().__init__()
         self._connect = connect
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
-        self.broken: list[BaseException] = []
-        """What ended a thread, against all intentions."""
 
     def add(self, name: str, step: Callable[[redis.RedisCluster], None], patience: float) -> None:
         def run() -> None:
-            try:
-                while not self._stop.is_set():
-                    self._live(step, patience)
-            except BaseException as error:
-                self.broken.append(error)
+            while not self._stop.is_set():
+                self._live(step, patience)
 
-        self._threads.append(threading.Thread(target=run, name=name, daemon=True))
+        self._add_thread(run, name)
 
     def _live(self, step: Callable[[redis.RedisCluster], None], patience: float) -> None:
         """The life of one client, if anybody answers."""
@@ -80,14 +74,3 @@ class Threads:
     def pause(self, seconds: float) -> None:
         """For a step that had an error: until the next, but not beyond the end."""
         self._stop.wait(seconds)
-
-    def __enter__(self) -> Threads:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(STOP_DEADLINE)
-            assert not thread.is_alive(), f"{thread.name} still waits for a reply"

@@ -13,53 +13,29 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tests.chaos.ledger import Loss
 from tests.chaos.script import Entry, Script
+from tests.chaos.threads import ThreadGroup
 from tests.harness.wait import eventually
 
 KEYS_PER_WORKER = 500
-STOP_DEADLINE = 60.0
 
 
 def some_keys(count: int, tag: str = "key") -> list[str]:
     return [f"{tag}:{number}" for number in range(count)]
 
 
-class Load:
+class Load(ThreadGroup):
     """What both kinds have in common. `keys` are shared out among the workers; loads that run side by side
     need different ones."""
 
     def __init__(self, workers: int, keys: Sequence[str] = (), seed: int = 1) -> None:
+        super().__init__()
         keys = keys or some_keys(KEYS_PER_WORKER * workers)
         self.scripts = [Script(keys[part::workers], seed + part) for part in range(workers)]
-        self.broken: list[BaseException] = []
-        """What ended a worker, against all intentions."""
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def __enter__(self) -> Any:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(STOP_DEADLINE)
-            assert not thread.is_alive(), f"{thread.name} still waits for a reply"
-
-    def _guarded(self, run: Callable[[], None]) -> Callable[[], None]:
-        def guarded() -> None:
-            try:
-                run()
-            except BaseException as error:
-                self.broken.append(error)
-
-        return guarded
 
     @property
     def journal(self) -> list[Entry]:
@@ -116,8 +92,7 @@ class ThreadLoad(Load):
         super().__init__(workers, keys, seed)
         self._connect = connect
         for script in self.scripts:
-            run = self._guarded(functools.partial(self._run, script))
-            self._threads.append(threading.Thread(target=run, daemon=True))
+            self._add_thread(functools.partial(self._run, script))
 
     def _run(self, script: Script) -> None:
         with self._connect() as client:
@@ -143,8 +118,7 @@ class TaskLoad(Load):
     ) -> None:
         super().__init__(workers, keys, seed)
         self._connect = connect
-        run = self._guarded(lambda: asyncio.run(self._run_all()))
-        self._threads.append(threading.Thread(target=run, daemon=True))
+        self._add_thread(lambda: asyncio.run(self._run_all()))
 
     async def _run_all(self) -> None:
         async with asyncio.TaskGroup() as group:
