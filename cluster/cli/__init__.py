@@ -3,7 +3,9 @@
     main.py        sorts out `shoal node` and `shoal proxy` before anything heavy is imported; exit codes
     app.py         the list of subcommands
     common.py      arguments and options that many subcommands have
-    connecting.py  the options that say how to get in
+    gathered.py    how options that several have reach them as one value:
+    connecting.py    those that say how to get in
+    how_to_move.py   those that say how slots are moved
     output.py      tables, JSON, the two consoles
     moving.py      showing, confirming and watching moves of slots
 

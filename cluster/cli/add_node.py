@@ -17,31 +17,18 @@ import typer
 from cluster.cli.common import (
     DEFAULT_ADDRESS,
     Address,
-    DryRun,
-    Json,
     UsageProblem,
-    Yes,
     open_survey,
     parse_address,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import (
-    Bandwidth,
-    Classic,
-    JournalDirectory,
-    MaxP99,
-    move_by_plan,
-    moves_as_json,
-    parse_bytes,
-    print_moves,
-    require_sound,
-)
+from cluster.cli.how_to_move import AS_USUAL, How, moving
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
 from cluster.cli.output import Bars, confirm, human_bytes, narrator, print_json, say
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import OnBytes, attach, is_member, join
 from cluster.operations.survey import Survey, read_view
-from cluster.plans.journal import Options
 from cluster.plans.membership import neediest_primary
 from cluster.plans.model import Move, NodeInfo, PlanError
 from cluster.plans.rebalance import plan_rebalance
@@ -51,6 +38,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for 
 
 
 @connecting
+@moving
 def add_node(
     new: Newcomer,
     address: Address = DEFAULT_ADDRESS,
@@ -64,21 +52,14 @@ def add_node(
         bool, typer.Option("--rebalance", help="Give the new primary its share of the slots.")
     ] = False,
     wait: Wait = 0.0,
-    classic: Classic = False,
-    bandwidth: Bandwidth = "0",
-    max_p99: MaxP99 = 0.0,
-    journal: JournalDirectory = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    how: How = AS_USUAL,
     credentials: Credentials = ANONYMOUS,
-    json: Json = False,
 ) -> None:
     """Make a running, empty node a member: a primary without slots, or a replica."""
     as_replica = to_be_replica or bool(replica_of)
     if as_replica and rebalance:
         raise UsageProblem("--rebalance is for primaries: replicas serve no slots of their own")
-    tell = narrator(quiet=json)
-    options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
+    tell = narrator(quiet=how.json)
     with (
         open_survey(address, credentials) as survey,
         closing(reach(new, credentials, wait)) as newcomer,
@@ -89,22 +70,22 @@ def add_node(
         if rebalance:
             require_sound(survey)
             moves = plan_rebalance(survey.nodes | {node.id: node}, {node.id: 1.0}, 0.0)
-        if not json:
+        if not how.json:
             _print_plan(survey, node, primary, moves)
-        if not dry_run and moves and not yes:
-            confirm("Add the node and move these slots?", json)
+        if not how.dry_run and moves and not how.yes:
+            confirm("Add the node and move these slots?", how.json)
         moved = None
-        if not dry_run:
+        if not how.dry_run:
             join(survey, newcomer, tell)
             if primary is not None:
-                with copying(quiet=json) as paint:
+                with copying(quiet=how.json) as paint:
                     attach(survey, newcomer, primary.id, tell, paint)
-            moved = move_by_plan(survey, "add-node", moves, options, journal, json)[0] if moves else None
-    if json:
+            moved = move_by_plan(survey, "add-node", moves, how)[0] if moves else None
+    if how.json:
         result = _as_json(node, primary)
         result["moves"] = moves_as_json(moves, survey.nodes | {node.id: node})
         print_json({**result, "moved": moved})
-    elif not dry_run:
+    elif not how.dry_run:
         say(f"done: {node.address} is {f'a replica of {primary.address}' if primary else 'a primary'}")
 
 

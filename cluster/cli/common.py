@@ -28,15 +28,6 @@ Seed = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-Pipeline = Annotated[int, typer.Option("--pipeline", min=1, help="Keys handed over in one MIGRATE.")]
-MigrateTimeout = Annotated[
-    float, typer.Option("--timeout", min=0.1, help="Seconds a node may take to hand over one batch of keys.")
-]
-Replace = Annotated[
-    bool,
-    typer.Option("--replace", help="Overwrite keys the target already has, left by an interrupted move."),
-]
-
 MultipleOwners = Annotated[
     bool,
     typer.Option("--search-multiple-owners", help="Also look for keys of slots that others serve."),

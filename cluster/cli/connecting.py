@@ -10,19 +10,17 @@ password may come from a variable or be asked for.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from cluster.cli.common import UsageProblem
+from cluster.cli.gathered import gathered
 from cluster.operations.dialling import Tls, require_usable
 from cluster.operations.link import Credentials
 
 PANEL = "Connection"
 PASSWORD_VARIABLES = ["SHOAL_PASSWORD", "REDISCLI_AUTH"]
-REPLACED = "credentials"
 
 
 def option(*names: str, help: str, envvar: str | list[str] | None = None) -> Any:
@@ -56,27 +54,5 @@ def _login(
     return Credentials(user or None, password or None, protection)
 
 
-def connecting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace the parameter `credentials` of a subcommand by options."""
-    own = inspect.signature(function)
-    ours = inspect.signature(_login)
-    hints = {name: hint for name, hint in get_type_hints(function, include_extras=True).items()}
-    hints |= get_type_hints(_login, include_extras=True)
-    parameters = [each for each in own.parameters.values() if each.name != REPLACED]
-    parameters += ours.parameters.values()
-
-    def called(**given: Any) -> Any:
-        login = {name: given.pop(name) for name in ours.parameters}
-        return function(**given, credentials=_login(**login))
-
-    called.__name__ = function.__name__
-    called.__doc__ = function.__doc__
-    called.__module__ = function.__module__
-    called.__annotations__ = {each.name: hints[each.name] for each in parameters}
-    called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            each.replace(annotation=hints[each.name], kind=inspect.Parameter.KEYWORD_ONLY)
-            for each in parameters
-        ]
-    )
-    return called
+connecting = gathered("credentials", _login)
+"""Replace the parameter `credentials` of a subcommand by options."""

@@ -12,25 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open_survey
+from cluster.cli.common import DEFAULT_ADDRESS, Address, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import (
-    Bandwidth,
-    Classic,
-    JournalDirectory,
-    MaxP99,
-    move_by_plan,
-    moves_as_json,
-    parse_bytes,
-    print_moves,
-    require_sound,
-)
+from cluster.cli.how_to_move import AS_USUAL, How, moving
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
 from cluster.cli.output import confirm, narrator, print_json, say
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import await_views, dismiss, rehome
 from cluster.operations.survey import Survey
-from cluster.plans.journal import Options
 from cluster.plans.membership import Departure, plan_departure
 from cluster.plans.model import NodeInfo
 
@@ -39,42 +29,36 @@ Shutdown = Annotated[bool, typer.Option("--shutdown", help="Stop its process in 
 
 
 @connecting
+@moving
 def del_node(
     node: Member,
     address: Address = DEFAULT_ADDRESS,
     shutdown: Shutdown = False,
-    classic: Classic = False,
-    bandwidth: Bandwidth = "0",
-    max_p99: MaxP99 = 0.0,
-    journal: JournalDirectory = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    how: How = AS_USUAL,
     credentials: Credentials = ANONYMOUS,
-    json: Json = False,
 ) -> None:
     """Take a member out: move its slots and replicas to others, let all forget it, and reset it.
 
     Clients notice nothing. A node that is down and serves nothing is only forgotten.
     """
-    tell = narrator(quiet=json)
-    options = Options(classic, bandwidth=parse_bytes(bandwidth), max_p99=max_p99)
+    tell = narrator(quiet=how.json)
     with open_survey(address, credentials) as survey:
         leaver = survey.find(node)
         plan = plan_departure(survey.nodes, leaver.id)
         if plan.moves:
             require_sound(survey)
         result = _result(survey, leaver, plan)
-        if not json:
+        if not how.json:
             _print_plan(survey, leaver, plan)
-        if not dry_run:
-            if not yes:
-                confirm(f"Take {leaver.address} out of the cluster?", json)
+        if not how.dry_run:
+            if not how.yes:
+                confirm(f"Take {leaver.address} out of the cluster?", how.json)
             if plan.moves:
-                result["moved"] = move_by_plan(survey, "del-node", plan.moves, options, journal, json)[0]
+                result["moved"] = move_by_plan(survey, "del-node", plan.moves, how)[0]
             result["untold"] = take_out(survey, leaver, tell, shutdown)
-    if json:
+    if how.json:
         print_json(result)
-    elif not dry_run:
+    elif not how.dry_run:
         say(f"done: {leaver.address} is no member any more")
 
 

@@ -15,15 +15,13 @@ from cluster.cli.common import (
     Address,
     DryRun,
     Json,
-    MigrateTimeout,
     MultipleOwners,
-    Pipeline,
-    Replace,
     UsageProblem,
     Yes,
     open_survey,
 )
 from cluster.cli.connecting import connecting
+from cluster.cli.how_to_move import MigrateTimeout, Pipeline, Replace
 from cluster.cli.moving import moves_as_json, print_moves, watched_mover
 from cluster.cli.output import confirm, print_json, say
 from cluster.migration.classic import MoveOptions

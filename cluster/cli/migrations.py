@@ -19,7 +19,8 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, Yes, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.moving import JournalDirectory, parse_bytes, run_plan
+from cluster.cli.how_to_move import JournalDirectory, parse_bytes
+from cluster.cli.moving import run_plan
 from cluster.cli.output import confirm, print_json, print_table, say
 from cluster.operations.atomic import can_migrate_slots, jobs_of
 from cluster.operations.journals import Journal, all_journals, default_directory, find_journal

@@ -6,14 +6,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-import typer
-
-from cluster.cli.common import UsageProblem
+from cluster.cli.how_to_move import How
 from cluster.cli.output import confirm, console, human_bytes, print_json, print_table, progress_bar, say
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
@@ -27,52 +23,6 @@ from cluster.plans.journal import Options, Plan, cut_steps
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import format_ranges, from_iterable
 
-AS_USUAL = Options()
-
-Classic = Annotated[
-    bool, typer.Option("--classic", help="Move key by key, also between nodes that move whole slots at once.")
-]
-Bandwidth = Annotated[
-    str,
-    typer.Option("--bandwidth", metavar="BYTES", help="A second, at most: 500kb, 10mb. Default: no limit."),
-]
-MaxP99 = Annotated[
-    float,
-    typer.Option(
-        "--max-p99",
-        min=0,
-        metavar="MS",
-        help="Slow down while 1 of 100 requests to the two nodes takes longer.",
-    ),
-]
-JournalDirectory = Annotated[
-    Path | None,
-    typer.Option(
-        "--journal", metavar="DIR", envvar="SHOAL_JOURNAL",
-        help="Where plans are kept, so that they can be paused and gone on with.",
-    ),
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class How:
-    """How the operator wants a plan treated."""
-
-    dry_run: bool
-    yes: bool
-    json: bool
-    journal: Path | None = field(default=None)
-
-
-def parse_bytes(text: str) -> int:
-    """`500kb`, `10mb`, `1048576`: as in redis.conf, where kb is 1024 and k is 1000."""
-    digits = text.lower().rstrip("bgkm")
-    unit = text.lower()[len(digits) :]
-    factors = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
-    if unit not in factors or not digits.isdecimal():
-        raise UsageProblem(f"{text!r} is not a number of bytes like 10mb")
-    return int(digits) * factors[unit]
-
 
 def require_sound(survey: Survey) -> None:
     """Slots move only in a cluster whose members answer and agree. Raises OperationError with the first
@@ -82,7 +32,7 @@ def require_sound(survey: Survey) -> None:
             raise OperationError(problem.text, problem.next_step)
 
 
-def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], options: Options, how: How) -> None:
+def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], how: How) -> None:
     """Show the plan; unless it is a dry run, ask, write its journal, move, and report."""
     nodes = survey.nodes
     if how.json and how.dry_run:
@@ -96,24 +46,17 @@ def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], options: 
         return
     if not how.yes:
         confirm("Move these slots?", how.json)
-    moved, plan = move_by_plan(survey, title, moves, options, how.journal, how.json)
+    moved, plan = move_by_plan(survey, title, moves, how)
     if how.json:
         print_json({"moves": moves_as_json(moves, nodes), "plan": plan, "moved": moved})
 
 
-def move_by_plan(
-    survey: Survey,
-    title: str,
-    moves: Sequence[Move],
-    options: Options = AS_USUAL,
-    directory: Path | None = None,
-    quiet: bool = False,
-) -> tuple[dict[str, Any], str]:
+def move_by_plan(survey: Survey, title: str, moves: Sequence[Move], how: How) -> tuple[dict[str, Any], str]:
     """Carry out `moves`, which have been confirmed, for the subcommand `title`. Returns what has been moved,
     as JSON has it, and the name of the plan."""
-    plan = make_plan(survey, title, moves, options)
-    with Journal.create(directory or default_directory(), plan) as journal:
-        return run_plan(survey, journal, quiet), plan.id
+    plan = make_plan(survey, title, moves, how.options)
+    with Journal.create(how.journal or default_directory(), plan) as journal:
+        return run_plan(survey, journal, how.json), plan.id
 
 
 def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Options) -> Plan:
