@@ -30,6 +30,7 @@ from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, u
 from cluster.meanwhile import Meanwhile
 from cluster.migration.migrations import Migrations
 from cluster.nodes_file import NodesFile, NodesFileError
+from cluster.seeds import Seeds
 from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
@@ -98,6 +99,7 @@ class Member:
         self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
         self.migrations = Migrations(self, worker)
         self._meanwhile = Meanwhile(self)
+        self._seeds = Seeds(self, worker)
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._is_late = False
@@ -127,9 +129,11 @@ class Member:
         if self.coordinator.myself.is_primary:
             self.migrations.promoted("Process restarted")
         self._tick()
+        self._seeds.start()
 
     async def stop(self) -> None:
         self._cancel_timer()
+        await self._seeds.stop()
         self.migrations.stop()
         try:
             self.save()

@@ -93,7 +93,7 @@ def form(
     for address in left.introductions:
         introduce(first, links[address])
     await_condition(
-        lambda: all(len(read_view(link).settled) == len(links) for link in links.values()),
+        lambda: all(read_view(link).settled.issuperset(ids.values()) for link in links.values()),
         deadline,
         f"the {len(links)} nodes do not all know each other",
         "are their bus ports (usually port + 10000) reachable from each other?",

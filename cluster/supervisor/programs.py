@@ -20,6 +20,10 @@ def proxy_command(args: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "proxy", *args]
 
 
+def founding_command(args: Sequence[str]) -> list[str]:
+    return [sys.executable, "-P", "-m", "cluster.founding_process", *args]
+
+
 def source_environment() -> dict[str, str]:
     """The environment in which those commands find these very packages, installed or not."""
     inherited = os.environ.get("PYTHONPATH")

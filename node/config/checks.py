@@ -44,6 +44,14 @@ def announced_address(value: str) -> None:
         raise ValueError("cluster-announce-ip contains invalid character")
 
 
+def addresses(value: str) -> None:
+    """`host:port` of several, with blanks between."""
+    for word in value.split():
+        host, _, port = word.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"'{word}' is not an address like host:port")
+
+
 def node_name(value: str) -> None:
     if len(value) > MAX_HOSTNAME:
         raise ValueError(f"Announced human node name must be less than {MAX_HOSTNAME + 1} characters")

@@ -317,6 +317,10 @@ _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
 _add("cluster-slot-stats-enabled", BOOL, False)
 # Ours: ms for which a node that does not answer is taken to be busy, if its supervisor sees it at work
 _add("cluster-witness-limit", LONG, 60_000, "hidden")
+# Ours: where to look for others, and of how many members, with how many replicas each, to form a cluster
+_add("cluster-seeds", Text(checks.addresses), "", "immutable", "hidden")
+_add("cluster-expected-size", COUNT, 0, "immutable", "hidden")
+_add("cluster-expected-replicas", COUNT, 0, "immutable", "hidden")
 
 # Slow log and latency
 _add(
