@@ -184,6 +184,10 @@ class Member:
         return myself.is_primary and bool(myself.slots)
 
     @property
+    def slots(self) -> list[tuple[int, int]]:
+        return list(ranges(self.coordinator.myself.slots))
+
+    @property
     def replication_offset(self) -> int:
         """Bytes of the replication stream this worker produced or processed."""
         return self._facts.replication_offset()

@@ -27,6 +27,10 @@ class ClusterPort(Protocol):
     def is_voting_primary(self) -> bool:
         """Whether this worker is a primary with slots: one whose end the cluster cannot ignore."""
 
+    @property
+    def slots(self) -> list[tuple[int, int]]:
+        """The slots that this worker owns: (first, last), ascending."""
+
     def knows(self, node_id: str) -> bool:
         """Whether there is a member of this id."""
 
@@ -68,6 +72,10 @@ class Standalone:
     enabled = False
     node_id = ""
     is_voting_primary = False
+
+    @property
+    def slots(self) -> list[tuple[int, int]]:
+        return [(0, 16383)]
 
     def knows(self, node_id: str) -> bool:
         return False

@@ -37,6 +37,7 @@ from node.keyspace.notifications import Notifications
 from node.listeners import keep_alive, open_tcp, open_unix
 from node.log import Log
 from node.metrics.activity import Activity
+from node.metrics.hot_keys import HotKeys
 from node.metrics.large_commands import LargeCommands
 from node.metrics.memory import MemoryUse
 from node.metrics.slowness import Slowness
@@ -128,6 +129,7 @@ class Worker:
         self._follow_settings()
         self.slowness = Slowness(self)
         self.large_commands = LargeCommands(self)
+        self.hot_keys = HotKeys(self)
         self.memory = MemoryUse(self)
         self.tier = make_tier(self)
         self.durability = Durability(self)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from cluster.commands.common import cluster_command, misused, parse_slot
 from cluster.slots import SLOT_COUNT, members
 from node import errors
-from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.handlers.arguments import as_int
 
@@ -31,15 +30,8 @@ _REPEATED = ReplyError("ERR Multiple filters of the same type are disallowed.")
 def follow_setting(worker: Any) -> None:
     """Let the engine count while the setting asks for it."""
 
-    def slot_of(session: Any, argv: list[bytes]) -> int:
-        queued = session.queue if argv[0].lower() == b"exec" else None
-        for row, words in queued or [(worker.find(argv), argv)]:
-            for position in row.key_positions(words) if row is not None else ():
-                return key_slot(words[position])
-        return -1
-
     def apply(enabled: bool) -> None:
-        worker.engine.count_slot_use(slot_of if enabled else None)
+        worker.engine.count_slot_use(enabled)
 
     apply(worker.config.cluster_slot_stats_enabled)
     worker.config.on_change("cluster-slot-stats-enabled", apply)

@@ -75,6 +75,14 @@ COMMANDS = group(
         Command("set",       "2.0.0", -4, "admin noscript loading stale", route="all_nodes all_succeeded"),
     )),
 
+    Command("hotkeys", "8.6.0", -2, subcommands=(
+        Command("get",   "8.6.0",  2, "admin noscript", varies="output", route="all_nodes"),
+        Command("help",  "8.6.0",  2, "loading stale"),
+        Command("reset", "8.6.0",  2, "admin noscript", route="all_nodes all_succeeded"),
+        Command("start", "8.6.0", -2, "admin noscript", route="all_nodes all_succeeded"),
+        Command("stop",  "8.6.0",  2, "admin noscript", route="all_nodes all_succeeded"),
+    )),
+
     Command("latency", "2.8.13", -2, subcommands=(
         Command("doctor",    "2.8.13",  2, "admin noscript loading stale", varies="output",
                 route="all_nodes special"),

@@ -334,10 +334,10 @@ cdef class Connection:
             request = &engine.batch[i]
             used[0] = request.end
             request.answered = engine.reply.length
-            if engine.slot_use == NULL:
-                engine.serve(client, request)
-            else:
+            if engine.counts_use:
                 engine.serve_counted(client, request)
+            else:
+                engine.serve(client, request)
             if client.suspended or client.closing or self.gone:
                 # What follows will be read again.
                 engine.share_out(client, i + 1, monotonic_ns() - began - (engine.measured - measured))

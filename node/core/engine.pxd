@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
+from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key
 from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
@@ -64,6 +65,7 @@ cdef class Client:
     cdef Request* request        # what it runs, as it came …
     cdef list argv               # … or in words
     cpdef execute(self, list argv)
+    cpdef list keys_of(self, list argv)
     cpdef changed(self, bytes key, event, int64_t dirty=*)
 
 cdef class Engine:
@@ -83,7 +85,6 @@ cdef class Engine:
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails
     cdef public object on_error          # called with the text of each error reply
-    cdef object slot_of                  # see count_slot_use
     cdef public object on_slow           # called with (client, Command, argv, us) when one took too long
     cdef public int64_t memory_ceiling   # counted bytes above which `on_pressure` is asked, before a request
     cdef public object on_pressure       # called without arguments, when there is a ceiling
@@ -97,7 +98,9 @@ cdef class Engine:
     cdef public uint64_t reads_processed
     cdef public uint64_t writes_processed
     cdef public uint64_t query_limit_disconnections
+    cdef bint counts_use                 # what requests cost, for one of these:
     cdef SlotUse* slot_use               # per slot, or NULL where it is not counted
+    cdef readonly KeyTraffic traffic     # the keys that cost most, or None while nobody asks
     cdef public uint64_t bytes_received
     cdef public uint64_t bytes_sent
     cdef public uint64_t connections_received
@@ -120,7 +123,6 @@ cdef class Engine:
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
     cdef int serve_counted(self, Client client, Request* request) except -1
-    cdef int slot_of_request(self, Client client, Request* request) except -2
     cdef list arguments(self, Request* request, size_t skip)
     cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1

@@ -24,7 +24,8 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
-from node.core.keyspace cimport make_key
+from node.core.key_traffic cimport KeyTraffic
+from node.core.keyspace cimport Key, key_from_bytes, make_key
 from node.core.memory cimport python_used, release, take_zeroed, used
 from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
@@ -110,6 +111,10 @@ cdef class Client:
 
     cpdef execute(self, list argv):
         """Carry out a command with all checks; returns the reply value."""
+        raise NotImplementedError
+
+    cpdef list keys_of(self, list argv):
+        """The keys of a command, or of those that it carries out; none where that cannot be told."""
         raise NotImplementedError
 
     cpdef changed(self, bytes key, event, int64_t dirty=1):
@@ -257,19 +262,20 @@ cdef class Engine:
         """Writable bytes, one per slot: SLOT_SERVED or SLOT_ASK of node/cluster_port."""
         return PyMemoryView_FromMemory(<char*>self.states, SLOT_COUNT, PyBUF_WRITE)
 
-    def count_slot_use(self, slot_of) -> None:
-        """Count time and bytes per slot from here on, or not any more (None).
-
-        `slot_of(client, argv)`: the slot of a command with several keys, or with keys in no fixed place; -1 for
-        one without keys.
-        """
-        self.slot_of = slot_of
+    def count_slot_use(self, bint wanted) -> None:
+        """Count time and bytes per slot from here on, or not any more."""
         release(self.slot_use)
         self.slot_use = NULL
-        if slot_of is not None:
+        if wanted:
             self.slot_use = <SlotUse*>take_zeroed(SLOT_COUNT, sizeof(SlotUse))
             if self.slot_use == NULL:
                 raise MemoryError
+        self.counts_use = wanted or self.traffic is not None
+
+    def watch_traffic(self, KeyTraffic traffic) -> None:
+        """Tell `traffic` of all commands with keys from here on, or nobody any more (None)."""
+        self.traffic = traffic
+        self.counts_use = traffic is not None or self.slot_use != NULL
 
     def slot_use_of(self, int slot) -> tuple[int, int, int]:
         """(us, bytes received, bytes sent) of a slot's commands since they are counted."""
@@ -412,26 +418,40 @@ cdef class Engine:
         return 0
 
     cdef int serve_counted(self, Client client, Request* request) except -1:
-        """`serve`, with what it costs put down to the slot of its keys."""
-        cdef int slot = self.slot_of_request(client, request)
-        cdef size_t written = self.reply.length
-        cdef int64_t began = monotonic_ns()
-        cdef uint64_t rejected = request.row.rejected if request.row != NULL else 0
-        self.serve(client, request)
-        if slot >= 0 and self.slot_use != NULL and request.row.rejected == rejected:
-            self.slot_use[slot].nanoseconds += monotonic_ns() - began
-            self.slot_use[slot].bytes_in += request.end - request.begin
-            self.slot_use[slot].bytes_out += max(self.reply.length, written) - written
-        return 0
-
-    cdef int slot_of_request(self, Client client, Request* request) except -2:
-        """The slot of its first key, -1 where it has none."""
+        """`serve`, with what it costs put down to its keys and their slot, that of the first."""
         cdef Row* row = request.row
+        cdef KeyTraffic traffic = self.traffic
+        cdef list keys = None
+        cdef Key key
+        cdef int slot
         if row != NULL and 0 < row.key_index < <int>request.count:
-            return request.key.slot
-        if row == NULL or self.slot_of is None:
-            return -1
-        return self.slot_of(client, self.arguments(request, 0))
+            slot = request.key.slot
+        else:
+            keys = client.keys_of(self.arguments(request, 0)) if row != NULL else None
+            if not keys:
+                return self.serve(client, request)
+            key_from_bytes(&key, keys[0])
+            slot = key.slot
+        if traffic is None or not traffic.draws():
+            keys = None
+        elif keys is None:  # before it is served: its buffer may go
+            keys = [PyBytes_FromStringAndSize(request.key.data, request.key.length)]
+        cdef size_t written = self.reply.length
+        cdef uint64_t rejected = row.rejected
+        cdef int64_t began = monotonic_ns()
+        self.serve(client, request)
+        cdef int64_t elapsed = monotonic_ns() - began
+        cdef size_t received = request.end - request.begin
+        cdef size_t sent = max(self.reply.length, written) - written
+        if row.rejected != rejected:
+            return 0
+        if self.slot_use != NULL:
+            self.slot_use[slot].nanoseconds += elapsed
+            self.slot_use[slot].bytes_in += received
+            self.slot_use[slot].bytes_out += sent
+        if traffic is not None:
+            traffic.note(slot, keys, elapsed, received + sent)
+        return 0
 
     cdef list arguments(self, Request* request, size_t skip):
         cdef list args = []

@@ -321,6 +321,10 @@ class Session(Client):
             return [queued[i] for row, queued in self.queue or () for i in row.key_positions(queued)]
         return [argv[i] for i in command.key_positions(argv)]
 
+    def keys_of(self, argv: list[bytes]) -> list[bytes]:
+        command = self.worker.find(argv)
+        return self._keys_of(command, argv) if command is not None else []
+
     def _check_role(self, command: Command) -> None:
         """Outside of clusters, send a client that understands it from us, a replica, to our primary."""
         primary = self.worker.replication.primary_address

@@ -28,6 +28,10 @@ LEFT_OUT = {
 
 OURS = {
     "cluster|migration": "of Redis 8.4, which is later than the oracle",
+    **dict.fromkeys(
+        ("hotkeys", *(f"hotkeys|{name}" for name in ("get", "help", "reset", "start", "stop"))),
+        "of Redis 8.6, which is later than the oracle",
+    ),
     "cluster|witness": "a supervisor tells what it knows of its workers; README says more",
 }
 """What no oracle has → why we do."""

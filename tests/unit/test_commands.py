@@ -22,8 +22,10 @@ OF_A_MODULE = (
 )
 """Vector sets: redis-server 8 lists them, but a module built into it carries them out."""
 
-OURS = {"cluster|migration", "cluster|witness"}
-"""The first is of Redis 8.4, later than the oracle; by the other supervisors tell what no Redis knows."""
+OURS = {"cluster|migration", "cluster|witness", "hotkeys"} | {
+    f"hotkeys|{name}" for name in ("get", "help", "reset", "start", "stop")
+}
+"""Of Redis 8.4 and 8.6, later than the oracle; by CLUSTER WITNESS supervisors tell what no Redis knows."""
 
 REDIS_DIFFERS = {"cluster|replicate": "arity: Valkey adds NO ONE"}
 VALKEY_DIFFERS = {

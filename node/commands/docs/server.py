@@ -117,6 +117,20 @@ flushdb: Removes all keys of the database.
     syntax    [flush-type=(ASYNC@4.0.0 | SYNC@6.2.0)]
     4.0.0     ASYNC.
     6.2.0     SYNC.
+hotkeys: Groups the commands about the keys that cost most.
+    time      Depends on the subcommand.
+hotkeys get: Tells what the watch has found.
+    time      O(K) where K is the number of keys told.
+hotkeys help: Explains the subcommands of HOTKEYS.
+    time      O(1)
+hotkeys reset: Forgets what was found.
+    time      O(1)
+hotkeys start: Begins to watch which keys cost most.
+    time      O(1)
+    syntax    metrics=(METRICS count [CPU] [NET]) [COUNT k] [DURATION seconds] [SAMPLE ratio]
+              [slots=(SLOTS count slot ...)]
+hotkeys stop: Ends the watch.
+    time      O(1)
 info: Describes the server: settings, load, counters.
     time      O(1)
     syntax    [section ...]
