@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from node.core.database cimport Database
-from node.core.slot_table cimport Entry, entry_value
+from node.core.slot_table cimport Entry, entry_value, entry_value_length
 
 cdef extern from *:
     """
@@ -42,7 +42,7 @@ def string_view(Database db not None, bytes key not None) -> memoryview | None:
     cdef Entry* entry = db.string_for_read(key)
     if entry == NULL:
         return None
-    return PyMemoryView_FromMemory(<char*>entry_value(entry), entry.value_length, PyBUF_READ)
+    return PyMemoryView_FromMemory(<char*>entry_value(entry), entry_value_length(entry), PyBUF_READ)
 
 
 def count_ones(data not None) -> int:

@@ -20,7 +20,10 @@ from node.core.slot_table cimport (
     Entry,
     SlotTable,
     entry_expiry,
+    entry_hash,
     entry_of,
+    entry_type,
+    entry_value_length,
     table_find,
     table_walk,
 )
@@ -79,12 +82,12 @@ cdef class Catalogue(Keyspace):
                 if self.tables[slot].cells[i] == 0:
                     continue
                 entry = entry_of(self.tables[slot].cells[i])
-                size = len(value_of(entry)) if entry.flags & IS_OBJECT else entry.value_length
+                size = len(value_of(entry)) if entry.flags & IS_OBJECT else entry_value_length(entry)
                 step = 0
                 while size:
                     size >>= 1
                     step += 1
-                (<list>counts[TYPE_NAMES[entry.type]])[step] += 1
+                (<list>counts[TYPE_NAMES[entry_type(entry)]])[step] += 1
         return counts
 
     # --- lists ---------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ cdef class Catalogue(Keyspace):
             if found:
                 table_walk(table, home, homes, batch)
             for i in range(found):
-                if batch[i].hash < start or batch[i].hash >= end:
+                if not start <= entry_hash(batch[i]) < end:
                     continue  # the table shrank since, and an earlier call returned this one; or a later one will
                 if batch[i].flags & HAS_EXPIRY and self.clock[0] > entry_expiry(batch[i]):
                     stale.append(key_of(batch[i]))

@@ -6,8 +6,6 @@ entries and tables. What is here is asked of a key that is named; which keys the
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -21,9 +19,11 @@ from node.core.slot_table cimport (
     WAS_EDITED,
     Entry,
     entry_expiry,
-    entry_object,
     entry_of,
+    entry_type,
     entry_value,
+    entry_value_length,
+    expiry_place,
     table_find,
 )
 
@@ -176,7 +176,7 @@ cdef class Database(Catalogue):
         cdef Key k
         key_from_bytes(&k, key)
         cdef Entry* entry = self.find(&k)
-        return "none" if entry == NULL else TYPE_NAMES[entry.type]
+        return "none" if entry == NULL else TYPE_NAMES[entry_type(entry)]
 
     def encoding(self, bytes key not None) -> str | None:
         """OBJECT ENCODING: int, embstr or raw for strings, what the datatype says for others."""
@@ -190,9 +190,9 @@ cdef class Database(Catalogue):
             return value_of(entry).encoding
         if entry.flags & WAS_EDITED:
             return "raw"
-        if canonical_number(entry_value(entry), entry.value_length, &number):
+        if canonical_number(entry_value(entry), entry_value_length(entry), &number):
             return "int"
-        return "embstr" if entry.value_length <= EMBSTR_LIMIT else "raw"
+        return "embstr" if entry_value_length(entry) <= EMBSTR_LIMIT else "raw"
 
     # --- the access clock ----------------------------------------------------------------------------
 
@@ -240,24 +240,14 @@ cdef class Database(Catalogue):
         cdef Key k
         key_from_bytes(&k, key)
         cdef Entry* entry = self.find(&k)
-        cdef Entry* moved
         if entry == NULL:
             return False
         if (entry.flags & HAS_EXPIRY != 0) == (at_ms != 0):
             if at_ms:
-                (<int64_t*>(entry + 1))[0] = at_ms
+                expiry_place(entry)[0] = at_ms
                 self.soil(&k, entry)
             return True
-        # The layout changes: the entry moves to a new allocation, the object it owns moves with it.
-        moved = self.new_entry(&k, entry.flags & ~<uint32_t>HAS_EXPIRY, entry.value_length, at_ms)
-        moved.clock = entry.clock
-        moved.type = entry.type
-        if entry.flags & IS_OBJECT:
-            entry_object(moved)[0] = entry_object(entry)[0]
-            Py_INCREF(<object>(<PyObject*>entry_object(entry)[0]))
-        else:
-            memcpy(entry_value(moved), entry_value(entry), entry.value_length)
-        self.install(&k, moved)
+        self.lay_anew(&k, entry, entry_value_length(entry), at_ms)
         return True
 
     def persist(self, bytes key not None) -> bool:
@@ -303,7 +293,7 @@ cdef class Database(Catalogue):
     def strlen(self, bytes key not None, bint counted=True) -> int:
         """Bytes of the string, 0 where there is no key. Not `counted`: for a command that will modify it."""
         cdef Entry* entry = string_at(self, key, counted)
-        return 0 if entry == NULL else entry.value_length
+        return 0 if entry == NULL else entry_value_length(entry)
 
     def getrange(self, bytes key not None, int64_t start, int64_t stop, bint counted=True) -> bytes:
         """Bytes [start, stop) of the string, clipped to it; empty where there is no key. Not `counted`: for a
@@ -312,7 +302,7 @@ cdef class Database(Catalogue):
         if entry == NULL:
             return b""
         start = max(start, 0)
-        stop = min(stop, <int64_t>entry.value_length)
+        stop = min(stop, <int64_t>entry_value_length(entry))
         return PyBytes_FromStringAndSize(entry_value(entry) + start, stop - start) if start < stop else b""
 
     def setrange(self, bytes key not None, int64_t offset, bytes data not None) -> int:
@@ -321,7 +311,7 @@ cdef class Database(Catalogue):
         key_from_bytes(&k, key)
         cdef Entry* entry = self.string_for_edit(&k, offset + PyBytes_GET_SIZE(data))
         memcpy(entry_value(entry) + offset, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return entry.value_length
+        return entry_value_length(entry)
 
     def append(self, bytes key not None, bytes data not None) -> int:
         """Write `data` behind the string; returns the new length. A new key is a plain SET."""
@@ -335,10 +325,10 @@ cdef class Database(Catalogue):
             return PyBytes_GET_SIZE(data)
         if entry.flags & IS_OBJECT:
             raise WRONGTYPE
-        old = entry.value_length
+        old = entry_value_length(entry)
         entry = self.string_for_edit(&k, old + PyBytes_GET_SIZE(data))
         memcpy(entry_value(entry) + old, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return entry.value_length
+        return entry_value_length(entry)
 
     # --- what lies in the store only -----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from node.core.engine cimport Client, Compiled, Engine, Request, Row
 from node.core.request_reader cimport Span
-from node.core.slot_table cimport IS_OBJECT, Entry, entry_value
+from node.core.slot_table cimport IS_OBJECT, Entry, entry_value, entry_value_length
 
 from node.errors import WRONGTYPE
 from node.keyspace import events
@@ -32,7 +32,7 @@ cdef int get_string(Engine engine, Client client, Request* request) except -1:
     elif entry.flags & IS_OBJECT:
         engine.fail(client, WRONGTYPE.text)
     else:
-        engine.reply.bulk(entry_value(entry), entry.value_length)
+        engine.reply.bulk(entry_value(entry), entry_value_length(entry))
     return 1
 
 

@@ -5,7 +5,16 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.core.cold cimport Cold
-from node.core.slot_table cimport IS_OBJECT, Entry, SlotTable, entry_key, entry_object, entry_value
+from node.core.slot_table cimport (
+    IS_OBJECT,
+    Entry,
+    SlotTable,
+    entry_key,
+    entry_key_length,
+    entry_object,
+    entry_value,
+    entry_value_length,
+)
 
 cdef struct Key:
     const char* data
@@ -27,10 +36,10 @@ cdef inline object value_of(Entry* entry):
     """The value as Python has it: the datatype object, or a copy of the string."""
     if entry.flags & IS_OBJECT:
         return <object>(<PyObject*>entry_object(entry)[0])
-    return PyBytes_FromStringAndSize(entry_value(entry), entry.value_length)
+    return PyBytes_FromStringAndSize(entry_value(entry), entry_value_length(entry))
 
 cdef inline bytes key_of(Entry* entry):
-    return PyBytes_FromStringAndSize(entry_key(entry), entry.key_length)
+    return PyBytes_FromStringAndSize(entry_key(entry), entry_key_length(entry))
 
 cdef class Keyspace:
     cdef SlotTable* tables            # [16384]; shared empty ones before the first key
@@ -84,6 +93,7 @@ cdef class Keyspace:
     cdef uint64_t* fetch(self, Key* key) except? NULL
     cdef int bury(self, Key* key, Entry* entry) except -1
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
+    cdef Entry* lay_anew(self, Key* key, Entry* old, size_t length, int64_t expiry) except NULL
     cdef int make_tables(self) except -1
     cdef int own_tables(self) except -1
     cdef int clear_table(self, int slot)

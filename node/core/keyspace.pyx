@@ -12,37 +12,41 @@ what is not found is looked for there, and every change makes a key dirty. Time 
 or transaction runs, so that each sees one instant.
 """
 
-import os
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from node.core.key_hash cimport hash_of
 from node.core.key_slot cimport SLOT_COUNT, slot_of
 from node.core.memory cimport malloc_usable_size, release, resize, take, take_zeroed
-from node.core.siphash cimport siphash
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IN_FLIGHT,
+    IS_LONG,
     IS_OBJECT,
+    SHORT,
     STORED,
     TYPE_HASH,
     TYPE_LIST,
     TYPE_SET,
     TYPE_STREAM,
-    TYPE_STRING,
     TYPE_ZSET,
     UNSAVED,
     USED,
     WAS_EDITED,
+    Lengths,
+    cell_of,
     entry_expiry,
     entry_key,
     entry_object,
     entry_of,
     entry_value,
+    entry_value_length,
+    expiry_place,
     header_size,
+    set_value_length,
     table_add,
     table_find,
     table_remove,
@@ -68,24 +72,10 @@ cdef list TYPE_NAMES = ["string", "list", "set", "zset", "hash", "module", "stre
 """By the type codes of entries."""
 
 
-cdef uint64_t secret[2]
-"""Of the hash of keys. Another one for each process, unless the data in the store was laid out by an older one."""
-
-
-def set_hash_secret(bytes words not None) -> None:
-    """Hash keys by these 16 bytes. No database may hold a key yet."""
-    if len(words) != sizeof(secret):
-        raise ValueError("the secret has 16 bytes")
-    memcpy(secret, PyBytes_AS_STRING(words), sizeof(secret))
-
-
-set_hash_secret(os.urandom(sizeof(secret)))
-
-
 cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
     key.data = data
     key.length = length
-    key.hash = <uint32_t>(siphash(secret, data, length) >> 32)
+    key.hash = hash_of(data, length)
     key.slot = slot_of(data, length)
 
 
@@ -166,7 +156,8 @@ cdef class Keyspace:
         if self.keeps_clocks:
             return
         if not self.tracks_frequency:
-            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK | USED
+            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
+            entry.flags |= USED
             return
         counter = self.decayed_counter(entry)
         if counter < 255 and (
@@ -174,7 +165,8 @@ cdef class Keyspace:
             or self.random() % (<uint64_t>(counter - LFU_INITIAL) * self.lfu_log_factor + 1) == 0
         ):
             counter += 1
-        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter | USED
+        entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
+        entry.flags |= USED
 
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
         """The LFU counter, less one for each `lfu_decay_time` minutes since the last access."""
@@ -265,33 +257,54 @@ cdef class Keyspace:
         return cell
 
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL:
-        """An entry with its key in place, not yet in the table. `flags` less HAS_EXPIRY."""
+        """An entry with its key in place, not yet in the table. `flags` less those that the lengths and `expiry` tell.
+        `length` is that of a string, 0 for objects."""
         cdef Entry* entry
+        flags &= ~<uint32_t>(IS_LONG | HAS_EXPIRY)
+        if key.length > SHORT or length > SHORT:
+            flags |= IS_LONG
         if expiry:
             flags |= HAS_EXPIRY
         entry = <Entry*>take(header_size(flags) + key.length + length)
         if entry == NULL:
             raise MemoryError
-        entry.hash = key.hash
         entry.flags = flags
-        entry.type = TYPE_STRING
-        entry.key_length = key.length
-        entry.value_length = length
+        entry.key_length = <uint16_t>key.length
+        entry.value_length = <uint16_t>length
+        if flags & IS_LONG:
+            (<Lengths*>(entry + 1)).key = key.length
+            (<Lengths*>(entry + 1)).value = length
         entry.clock = (
             ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | LFU_INITIAL
             if self.tracks_frequency
             else <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
         )
         if expiry:
-            (<int64_t*>(entry + 1))[0] = expiry
+            expiry_place(entry)[0] = expiry
         memcpy(entry_key(entry), key.data, key.length)
+        return entry
+
+    cdef Entry* lay_anew(self, Key* key, Entry* old, size_t length, int64_t expiry) except NULL:
+        """Put in the place of `old`, which is in the table, one of another layout: with or without an expiry, or for
+        a string of `length`. An object it owns moves with it; a string is copied as far as it goes."""
+        cdef Entry* entry
+        if old.flags & IS_OBJECT:
+            entry = self.new_entry(key, old.flags, 0, expiry)
+            entry.value_length = old.value_length
+            entry_object(entry)[0] = entry_object(old)[0]
+            Py_INCREF(<object>(<PyObject*>entry_object(old)[0]))
+        else:
+            entry = self.new_entry(key, old.flags, length, expiry)
+            memcpy(entry_value(entry), entry_value(old), min(length, <size_t>entry_value_length(old)))
+        entry.clock = old.clock
+        self.install(key, entry)
         return entry
 
     cdef int admit(self, Key* key, Entry* entry) except -1:
         """Have `entry` in memory, where no entry of `key` is."""
         if self.tables == NO_TABLES:
             self.make_tables()
-        table_add(&self.tables[key.slot], entry)
+        table_add(&self.tables[key.slot], key.hash, entry)
         self.account(entry, 1)
         return 0
 
@@ -315,7 +328,7 @@ cdef class Keyspace:
         if self.tracks_frequency:
             self.touch_entry(old)
             entry.clock = old.clock  # how often the key is used outlives its value
-        cell[0] = (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry
+        cell[0] = cell_of(key.hash, entry)
         if old.flags & HAS_EXPIRY:
             table.volatiles -= 1
         if entry.flags & HAS_EXPIRY:
@@ -340,13 +353,17 @@ cdef class Keyspace:
                 expiry = entry_expiry(entry)
                 if expiry and self.clock[0] > expiry:
                     expiry = 0
-            if not entry.flags & IS_OBJECT and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0):
+            if (
+                not entry.flags & IS_OBJECT
+                and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0)
+                and (length <= SHORT or entry.flags & IS_LONG)
+            ):
                 needed = header_size(entry.flags) + key.length + length
                 if needed <= malloc_usable_size(entry) and needed * 2 + 64 >= malloc_usable_size(entry):
                     entry.flags &= ~<uint32_t>WAS_EDITED
-                    entry.value_length = length
+                    set_value_length(entry, length)
                     if expiry:
-                        (<int64_t*>(entry + 1))[0] = expiry
+                        expiry_place(entry)[0] = expiry
                     memcpy(entry_value(entry), value, length)
                     self.touch_entry(entry)
                     self.soil(key, entry)
@@ -370,7 +387,7 @@ cdef class Keyspace:
     cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL:
         """`new_entry` of a datatype object."""
         cdef Entry* entry = self.new_entry(key, flags | IS_OBJECT, 0, expiry)
-        entry.type = <uint32_t>TYPE_CODES[value.type_name]
+        entry.value_length = <uint16_t>TYPE_CODES[value.type_name]
         Py_INCREF(value)
         entry_object(entry)[0] = <void*>value
         return entry
@@ -382,7 +399,7 @@ cdef class Keyspace:
         """
         cdef Entry* entry = self.find(key)
         cdef uint64_t* cell
-        cdef size_t needed, room
+        cdef size_t before, needed, room
         if length > 0xFFFFFFFFU:
             raise STRING_TOO_LONG
         if entry == NULL:
@@ -395,8 +412,11 @@ cdef class Keyspace:
         self.touch_entry(entry)
         self.soil(key, entry)
         entry.flags |= WAS_EDITED
-        if length <= entry.value_length:
+        before = entry_value_length(entry)
+        if length <= before:
             return entry
+        if length > SHORT and not entry.flags & IS_LONG:
+            entry = self.lay_anew(key, entry, length, entry_expiry(entry))
         needed = header_size(entry.flags) + key.length + length
         if needed > malloc_usable_size(entry):
             room = length if length < (1 << 20) else (1 << 20)
@@ -405,8 +425,8 @@ cdef class Keyspace:
             if entry == NULL:
                 raise MemoryError
             cell[0] = (cell[0] & ~0xFFFFFFFFFFFFULL) | <uint64_t>entry
-        memset(entry_value(entry) + entry.value_length, 0, length - entry.value_length)
-        entry.value_length = length
+        memset(entry_value(entry) + before, 0, length - before)
+        set_value_length(entry, length)
         return entry
 
     cdef int make_tables(self) except -1:

@@ -30,7 +30,7 @@ from node.core.rdb_source cimport (
     mark,
     source_string,
 )
-from node.core.slot_table cimport Entry, entry_key, entry_value, likely_cell, prefetch
+from node.core.slot_table cimport Entry, entry_key, entry_key_length, entry_value, likely_cell, prefetch
 
 from node.core.listpack import Malformed
 from node.core.rdb_load import COLLECTIONS, load_collection
@@ -54,6 +54,7 @@ cdef struct Preamble:       # what precedes an entry's key
 
 cdef struct Waiting:
     Entry* entry
+    uint32_t hash
     int slot
 
 
@@ -142,7 +143,7 @@ cdef class Filler:
             if not copy_piece(&value, entry_value(entry)):
                 release(entry)
                 return False
-            self.gather(source, db, entry, key.slot, preamble)
+            self.gather(source, db, entry, &key, preamble)
         source.at = at - source.data
         return True
 
@@ -158,7 +159,7 @@ cdef class Filler:
         make_key(&key, source.key.data, source.key.length)
         entry = db.new_entry(&key, 0, source.first.length, preamble.expire_at)
         memcpy(entry_value(entry), source.first.data, source.first.length)
-        return self.gather(source, db, entry, key.slot, preamble)
+        return self.gather(source, db, entry, &key, preamble)
 
     cdef int take_collection(self, Source source, Database db, Preamble* preamble) except -1:
         self.settle(source, db)     # so that, of a key that is there twice, the last one stays
@@ -171,7 +172,7 @@ cdef class Filler:
                 db.set_frequency(key, preamble.frequency)
         return 0
 
-    cdef int gather(self, Source source, Database db, Entry* entry, int slot, Preamble* preamble) except -1:
+    cdef int gather(self, Source source, Database db, Entry* entry, Key* key, Preamble* preamble) except -1:
         """Let an entry wait for its table."""
         if db.tracks_frequency:
             if preamble.frequency >= 0:
@@ -179,7 +180,8 @@ cdef class Filler:
         elif preamble.idle >= 0:
             entry.clock = (entry.clock - <uint32_t>preamble.idle) & CLOCK_MASK
         self.waiting[self.gathered].entry = entry
-        self.waiting[self.gathered].slot = slot
+        self.waiting[self.gathered].hash = key.hash
+        self.waiting[self.gathered].slot = key.slot
         self.gathered += 1
         return self.settle(source, db) if self.gathered == BATCH else 0
 
@@ -192,12 +194,12 @@ cdef class Filler:
         cdef Key key
         self.gathered = 0
         for i in range(count):
-            prefetch(likely_cell(&db.tables[self.waiting[i].slot], self.waiting[i].entry.hash))
+            prefetch(likely_cell(&db.tables[self.waiting[i].slot], self.waiting[i].hash))
         for i in range(count):
             entry = self.waiting[i].entry
             key.data = entry_key(entry)
-            key.length = entry.key_length
-            key.hash = entry.hash
+            key.length = entry_key_length(entry)
+            key.hash = self.waiting[i].hash
             key.slot = self.waiting[i].slot
             if self.replaces:
                 db.install(&key, entry)

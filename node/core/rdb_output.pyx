@@ -74,9 +74,12 @@ from node.core.slot_table cimport (
     SlotTable,
     entry_expiry,
     entry_key,
+    entry_key_length,
     entry_object,
     entry_of,
+    entry_type,
     entry_value,
+    entry_value_length,
     prefetch,
 )
 from node.core.sorted_set cimport SortedSet
@@ -319,16 +322,16 @@ cdef int put_entry(RdbOutput self, Keyspace db, Entry* entry) except -1:
     put_clock(self, (<uint32_t>(db.clock[0] // 1000) - entry.clock) & CLOCK_MASK, db.decayed_counter(entry))
     if entry.flags & IS_OBJECT:
         value = <PyObject*>entry_object(entry)[0]
-        code = code_of(entry.type, value)
+        code = code_of(entry_type(entry), value)
         if self.replaced >> code & 1:
-            self.put_replaced(self, code, PyBytes_FromStringAndSize(entry_key(entry), entry.key_length), <object>value)
+            self.put_replaced(self, code, PyBytes_FromStringAndSize(entry_key(entry), entry_key_length(entry)), <object>value)
             return 0
         put_byte(self, code)
-        put_string(self, entry_key(entry), entry.key_length)
-        return put_object(self, entry.type, value)
+        put_string(self, entry_key(entry), entry_key_length(entry))
+        return put_object(self, entry_type(entry), value)
     put_byte(self, CODE_STRING)
-    put_string(self, entry_key(entry), entry.key_length)
-    return put_string(self, entry_value(entry), entry.value_length)
+    put_string(self, entry_key(entry), entry_key_length(entry))
+    return put_string(self, entry_value(entry), entry_value_length(entry))
 
 
 cdef uint32_t kind_of(value) except? 0xFF:

@@ -33,7 +33,9 @@ from node.core.slot_table cimport (
     entry_expiry,
     entry_object,
     entry_of,
+    entry_type,
     entry_value,
+    entry_value_length,
     table_find,
 )
 
@@ -122,7 +124,8 @@ cdef class RecordWriter:
         cdef char* at
         cdef uint32_t key_length = <uint32_t>PyBytes_GET_SIZE(name)
         cdef bint is_long = place[8] != 0
-        cdef uint32_t word = entry.flags & (HAS_EXPIRY | WAS_EDITED) | (LONG_KEY if is_long else 0) | entry.clock << 8
+        cdef uint32_t clock = entry.clock
+        cdef uint32_t word = entry.flags & (HAS_EXPIRY | WAS_EDITED) | (LONG_KEY if is_long else 0) | clock << 8
         cdef int64_t expire_at = entry_expiry(entry)
         cdef size_t head = 4 + (8 if expire_at else 0)
         cdef size_t tail = key_length + 4 if is_long else 0
@@ -130,11 +133,11 @@ cdef class RecordWriter:
         self.out.used = 0
         self.chunks.clear()
         if entry.flags & IS_OBJECT:
-            put_byte(self.out, code_of(entry.type, <PyObject*>entry_object(entry)[0]))
-            put_object(self.out, entry.type, <PyObject*>entry_object(entry)[0])
+            put_byte(self.out, code_of(entry_type(entry), <PyObject*>entry_object(entry)[0]))
+            put_object(self.out, entry_type(entry), <PyObject*>entry_object(entry)[0])
         else:
             put_byte(self.out, CODE_STRING)
-            put_string(self.out, entry_value(entry), entry.value_length)
+            put_string(self.out, entry_value(entry), entry_value_length(entry))
         for rest in self.chunks:
             chunked += PyBytes_GET_SIZE(rest)
         made = frame_for(OP_PUT, place, head + chunked + self.out.used + tail)
@@ -158,7 +161,7 @@ cdef int64_t earliest_end(Entry* entry) except -1:
     """Unix ms at which the entry expires, or the first of its fields; 0 for never."""
     cdef int64_t end = entry_expiry(entry)
     cdef int64_t due
-    if entry.type == TYPE_HASH and (<Hash>entry_object(entry)[0]).timed:
+    if entry_type(entry) == TYPE_HASH and (<Hash>entry_object(entry)[0]).timed:
         due = soonest_due(<Hash>entry_object(entry)[0])
         if due != NEVER and (end == 0 or due < end):
             end = due

@@ -19,8 +19,10 @@ from node.core.slot_table cimport (
     SlotTable,
     entry_expiry,
     entry_key,
+    entry_key_length,
     entry_of,
     entry_value,
+    entry_value_length,
     prefetch,
 )
 
@@ -99,8 +101,8 @@ cdef class SlotOutput:
         cdef char digits[32]
         cdef int64_t expire_at = entry_expiry(entry)
         self.out.raw(b"*5\r\n$3\r\nSET\r\n" if expire_at else b"*3\r\n$3\r\nSET\r\n", 13)
-        self.out.bulk(entry_key(entry), entry.key_length)
-        self.out.bulk(entry_value(entry), entry.value_length)
+        self.out.bulk(entry_key(entry), entry_key_length(entry))
+        self.out.bulk(entry_value(entry), entry_value_length(entry))
         if expire_at:
             self.out.raw(b"$4\r\nPXAT\r\n", 10)
             self.out.bulk(digits, snprintf(digits, sizeof(digits), b"%lld", <long long>expire_at))

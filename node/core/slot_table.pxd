@@ -1,6 +1,8 @@
 """The table of one slot. See slot_table.pyx for the layout and its reasons."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from node.core.key_hash cimport hash_of
 
 cdef extern from * nogil:
     """
@@ -15,9 +17,11 @@ cdef enum:
     STORED = 8        # the store has the key, or has been told of it
     UNSAVED = 16      # and has yet to be told of its value: it is among Cold.dirty
     IN_FLIGHT = 32    # and was told of its value, but has not committed it: it is among Cold.in_flight
+    IS_LONG = 64      # key or string is longer than SHORT: Lengths follow the header
+    USED = 128        # accessed since the sweep last passed (sweep.pyx)
 
 cdef enum:
-    USED = 1 << 24    # in the access clock: accessed since the sweep last passed (sweep.pyx)
+    SHORT = 0xFFFF    # bytes that the lengths in the header itself can tell of
 
 cdef enum:            # Redis' object type codes
     TYPE_STRING = 0
@@ -28,13 +32,25 @@ cdef enum:            # Redis' object type codes
     TYPE_MODULE = 5
     TYPE_STREAM = 6
 
-cdef struct Entry:
-    uint32_t hash         # upper half of the key's 64-bit hash
-    uint32_t clock        # access clock: seconds, or LFU minutes and counter: 24 bits; and USED
-    uint32_t flags        # 6 bits, above
-    uint32_t key_length
-    uint32_t value_length # of an inline string
-    uint32_t type         # Redis' object type code, so that TYPE need not touch the value
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    typedef struct {
+        uint32_t flags : 8;
+        uint32_t clock : 24;
+        uint16_t key_length;
+        uint16_t value_length;
+    } ShoalEntry;
+    """
+    ctypedef struct Entry "ShoalEntry":
+        uint32_t flags         # above
+        uint32_t clock         # access clock: seconds, or LFU minutes and counter
+        uint16_t key_length    # where not IS_LONG
+        uint16_t value_length  # of a string, where not IS_LONG. Of an object its type code, so that TYPE need not touch it
+
+cdef struct Lengths:
+    uint32_t key
+    uint32_t value
 
 cdef struct SlotTable:
     uint64_t* cells       # 2**bits of them, or NULL while empty
@@ -46,20 +62,52 @@ cdef inline Entry* entry_of(uint64_t cell) noexcept nogil:
     return <Entry*>(cell & 0xFFFFFFFFFFFFULL)
 
 cdef inline uint32_t header_size(uint32_t flags) noexcept nogil:
-    return sizeof(Entry) + (8 if flags & HAS_EXPIRY else 0) + (8 if flags & IS_OBJECT else 0)
+    return (
+        sizeof(Entry)
+        + (sizeof(Lengths) if flags & IS_LONG else 0)
+        + (8 if flags & HAS_EXPIRY else 0)
+        + (8 if flags & IS_OBJECT else 0)
+    )
+
+cdef inline uint32_t entry_key_length(Entry* entry) noexcept nogil:
+    return (<Lengths*>(entry + 1)).key if entry.flags & IS_LONG else entry.key_length
+
+cdef inline uint32_t entry_value_length(Entry* entry) noexcept nogil:
+    """Of a string."""
+    return (<Lengths*>(entry + 1)).value if entry.flags & IS_LONG else entry.value_length
+
+cdef inline void set_value_length(Entry* entry, uint32_t length) noexcept nogil:
+    """Of a string; to no more than SHORT, unless it IS_LONG."""
+    if entry.flags & IS_LONG:
+        (<Lengths*>(entry + 1)).value = length
+    else:
+        entry.value_length = <uint16_t>length
+
+cdef inline uint32_t entry_type(Entry* entry) noexcept nogil:
+    return entry.value_length if entry.flags & IS_OBJECT else <uint32_t>TYPE_STRING
 
 cdef inline char* entry_key(Entry* entry) noexcept nogil:
     return <char*>entry + header_size(entry.flags)
 
 cdef inline char* entry_value(Entry* entry) noexcept nogil:
-    return entry_key(entry) + entry.key_length
+    return entry_key(entry) + entry_key_length(entry)
+
+cdef inline uint32_t entry_hash(Entry* entry) noexcept nogil:
+    return hash_of(entry_key(entry), entry_key_length(entry))
+
+cdef inline int64_t* expiry_place(Entry* entry) noexcept nogil:
+    """Where an entry that HAS_EXPIRY keeps it."""
+    return <int64_t*>(<char*>entry + header_size(entry.flags & IS_LONG))
 
 cdef inline int64_t entry_expiry(Entry* entry) noexcept nogil:
     """Unix ms, or 0 for none."""
-    return (<int64_t*>(entry + 1))[0] if entry.flags & HAS_EXPIRY else 0
+    return expiry_place(entry)[0] if entry.flags & HAS_EXPIRY else 0
 
 cdef inline void** entry_object(Entry* entry) noexcept nogil:
-    return <void**>(<char*>(entry + 1) + (8 if entry.flags & HAS_EXPIRY else 0))
+    return <void**>(<char*>entry + header_size(entry.flags & (IS_LONG | HAS_EXPIRY)))
+
+cdef inline uint64_t cell_of(uint32_t hash, Entry* entry) noexcept nogil:
+    return <uint64_t>(hash >> 16) << 48 | <uint64_t>entry
 
 cdef inline uint32_t home_of_hash(uint32_t hash, uint32_t bits) noexcept nogil:
     return hash >> (32 - bits) if bits else 0
@@ -85,6 +133,6 @@ cdef inline Entry* likely_entry(SlotTable* table, uint32_t hash) noexcept nogil:
         i = (i + 1) & ((1U << table.bits) - 1)
 
 cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
-cdef int table_add(SlotTable* table, Entry* entry) except -1
+cdef int table_add(SlotTable* table, uint32_t hash, Entry* entry) except -1
 cdef void table_remove(SlotTable* table, uint64_t* cell) noexcept nogil
 cdef uint32_t table_walk(SlotTable* table, uint32_t start_home, uint32_t homes, Entry** out) noexcept nogil

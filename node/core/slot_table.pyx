@@ -6,7 +6,10 @@ costs what the slot holds, and no table is ever so large that growing it stalls 
 An entry is one allocation: header, optional expiry, then either an owned PyObject* (structured types)
 and the key, or the key and the string value itself. No Python object exists for a string or its key.
 
-    Entry | int64 expiry? | PyObject*? | key bytes | value bytes
+    Entry | Lengths? | int64 expiry? | PyObject*? | key bytes | value bytes
+
+There are as many headers as keys, so one holds 8 bytes and no more: what only long strings, only some keys or only
+rare moments need stands behind it, elsewhere, or is worked out again, as the hash is.
 
 A cell is the entry's address (48 bits) and, in its upper 16 bits, the first 16 bits of the key's hash.
 The home of a key is the *upper* bits of its hash, and collisions probe linearly. Two things follow:
@@ -14,7 +17,7 @@ the tag tells foreign entries apart without touching their memory, and walking h
 hashes in order, whatever the table's size: that makes SCAN stateless and safe over resizes
 (`Database.scan`). Removal shifts the following entries back, so there are no tombstones.
 
-The hash is a keyed one (siphash.pxd), so that keys cannot be chosen to collide.
+The hash is a keyed one (key_hash.pyx), so that keys cannot be chosen to collide.
 """
 
 from libc.string cimport memcmp
@@ -28,7 +31,7 @@ cdef enum:
 cdef inline uint32_t home_of_cell(uint64_t cell, uint32_t bits) noexcept nogil:
     if bits <= 16:
         return <uint32_t>(cell >> 48) >> (16 - bits)
-    return entry_of(cell).hash >> (32 - bits)
+    return entry_hash(entry_of(cell)) >> (32 - bits)
 
 
 cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil:
@@ -47,11 +50,7 @@ cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size
             return NULL
         if (cell >> 48) == tag:
             entry = entry_of(cell)
-            if (
-                entry.hash == hash
-                and entry.key_length == length
-                and memcmp(entry_key(entry), key, length) == 0
-            ):
+            if entry_key_length(entry) == length and memcmp(entry_key(entry), key, length) == 0:
                 return &table.cells[i]
         i = (i + 1) & mask
 
@@ -79,13 +78,13 @@ cdef int grow(SlotTable* table, uint32_t bits) except -1:
     return 0
 
 
-cdef int table_add(SlotTable* table, Entry* entry) except -1:
+cdef int table_add(SlotTable* table, uint32_t hash, Entry* entry) except -1:
     """Add an entry whose key is known to be absent. Grows at three quarters full."""
     if table.cells == NULL:
         grow(table, SMALLEST_BITS)
     elif (table.used + 1) * 4ULL > (3ULL << table.bits):
         grow(table, table.bits + 1)
-    put_cell(table.cells, table.bits, (<uint64_t>(entry.hash >> 16) << 48) | <uint64_t>entry)
+    put_cell(table.cells, table.bits, cell_of(hash, entry))
     table.used += 1
     if entry.flags & HAS_EXPIRY:
         table.volatiles += 1

@@ -21,6 +21,7 @@ from node.core.slot_table cimport (
     SlotTable,
     entry_object,
     entry_of,
+    entry_type,
 )
 
 
@@ -83,7 +84,7 @@ cdef int await_fields(Database target, SlotTable* table) except -1:
         if table.cells[i] == 0:
             continue
         entry = entry_of(table.cells[i])
-        if entry.flags & IS_OBJECT and entry.type == TYPE_HASH:
+        if entry_type(entry) == TYPE_HASH:
             if (<Hash><PyObject*>entry_object(entry)[0]).timed:
                 target.await_fields(key_of(entry), <Hash><PyObject*>entry_object(entry)[0])
     return 0

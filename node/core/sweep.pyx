@@ -64,8 +64,8 @@ cdef class Sweep:
                 self.cell += 1
                 continue
             entry = entry_of(table.cells[self.cell])
-            if entry.clock & USED:
-                entry.clock &= ~<uint32_t>USED
+            if entry.flags & USED:
+                entry.flags &= ~<uint32_t>USED
                 self.cell += 1
             elif may_leave(self.db, entry):
                 self.leave(table, entry)    # what lay behind it may be in its cell now

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.core import records
 from node.core.cold import Cold
-from node.core.keyspace import set_hash_secret
+from node.core.key_hash import set_hash_secret
 from node.core.records import CLEAR, COMMIT, FORGET, NOTE, RecordWriter, frame, key_at
 from node.core.sweep import Sweep
 from node.errors import ReplyError

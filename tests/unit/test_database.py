@@ -19,7 +19,14 @@ from node.errors import ReplyError
 START = 1_700_000_000_000
 
 # Few slots, so that tables fill, shift and shrink.
-KEYS = st.builds(lambda tag, n: b"{%d}%d" % (tag, n), st.integers(0, 2), st.integers(0, 60))
+KEYS = st.one_of(
+    st.builds(lambda tag, n: b"{%d}%d" % (tag, n), st.integers(0, 2), st.integers(0, 60)),
+    st.just(b"{0}" + b"long" * 20_000),
+)
+# Some just below, at and above what a short header can tell of.
+VALUES = st.builds(
+    lambda padding, data: bytes(padding) + data, st.sampled_from((0, 0, 0, 65_500)), st.binary(max_size=80)
+)
 
 
 class AgainstAModel(RuleBasedStateMachine):
@@ -32,13 +39,13 @@ class AgainstAModel(RuleBasedStateMachine):
     def live(self) -> dict[bytes, tuple[bytes, int]]:
         return {key: (v, at) for key, (v, at) in self.model.items() if not at or at >= self.db.now}
 
-    @rule(key=KEYS, value=st.binary(max_size=80), ttl=st.integers(0, 50))
+    @rule(key=KEYS, value=VALUES, ttl=st.integers(0, 50))
     def set(self, key: bytes, value: bytes, ttl: int) -> None:
         expire_at = self.db.now + ttl if ttl else 0
         self.db.set(key, value, expire_at)
         self.model[key] = (value, expire_at)
 
-    @rule(key=KEYS, value=st.binary(max_size=80))
+    @rule(key=KEYS, value=VALUES)
     def set_keeping_expiry(self, key: bytes, value: bytes) -> None:
         expire_at = self.live().get(key, (b"", 0))[1]
         self.db.set(key, value, KEEP_TTL)
@@ -55,7 +62,7 @@ class AgainstAModel(RuleBasedStateMachine):
         assert self.db.append(key, data) == len(old + data)
         self.model[key] = (old + data, expire_at)
 
-    @rule(key=KEYS, offset=st.integers(0, 60), data=st.binary(max_size=20))
+    @rule(key=KEYS, offset=st.integers(0, 60) | st.integers(65_500, 65_560), data=st.binary(max_size=20))
     def setrange(self, key: bytes, offset: int, data: bytes) -> None:
         old, expire_at = self.live().get(key, (b"", 0))
         new = bytearray(old.ljust(offset + len(data), b"\0"))
@@ -161,6 +168,26 @@ def test_a_scan_survives_growth_and_shrinking(db: Any) -> None:
     assert sorted(key for key in found if key in stay) == sorted(stay)
 
 
+def test_a_slot_may_hold_more_keys_than_its_cells_can_tell_apart(db: Any) -> None:
+    """A table of more than 65,536 cells needs more bits of a hash than stand in them."""
+    keys = [b"{a}%d" % n for n in range(120_000)]
+    for key in keys:
+        db.set(key, key)
+    assert db.count_in_slot(key_slot(b"a")) == len(keys)
+    assert all(db.peek(key) == key for key in keys)
+    for key in keys[::2]:
+        assert db.delete(key)
+    cursor, found = 0, []
+    while True:
+        cursor, some = db.scan(cursor, 1000)
+        found += some
+        if cursor == 0:
+            break
+    assert sorted(found) == sorted(keys[1::2])
+    assert all(db.peek(key) == key for key in found)
+    assert not any(db.exists(key) for key in keys[::2])
+
+
 def test_invented_cursors_are_harmless(db: Any) -> None:
     db.set(b"a", b"1")
     for cursor in (1, 16384 << 32, 2**64 - 1, (key_slot(b"a") << 32) | 0xFFFFFFFF):
@@ -201,20 +228,22 @@ def test_encodings_tell_what_redis_would_say(db: Any) -> None:
     assert db.encoding(b"renamed") == "raw"
 
 
-def test_objects_are_kept_alive_and_let_go(db: Any) -> None:
+@pytest.mark.parametrize("key", [b"k", b"long" * 20_000])
+def test_objects_are_kept_alive_and_let_go(db: Any, key: bytes) -> None:
     import sys
 
     value = List([b"a"])
     before = sys.getrefcount(value)
-    db.set(b"k", value)
-    db.set_expiry(b"k", START + 100)
-    db.persist(b"k")
-    db.rename(b"k", b"l")
-    assert db.peek(b"l") is value
+    db.set(key, value)
+    db.set_expiry(key, START + 100)
+    db.persist(key)
+    db.rename(key, key * 2)
+    assert db.peek(key * 2) is value
+    assert db.type_name(key * 2) == "list"
     assert sys.getrefcount(value) == before + 1
     with pytest.raises(ReplyError, match="WRONGTYPE"):
-        db.append(b"l", b"x")
-    db.delete(b"l")
+        db.append(key * 2, b"x")
+    db.delete(key * 2)
     assert sys.getrefcount(value) == before
 
 
