@@ -23,8 +23,9 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import AS_USUAL, How, moving
-from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves
 from cluster.cli.output import Bars, confirm, human_bytes, narrator, print_json, say
+from cluster.operations.drafting import require_sound
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import OnBytes, attach, is_member, join

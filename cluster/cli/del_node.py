@@ -15,8 +15,9 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Address, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import AS_USUAL, How, moving
-from cluster.cli.moving import move_by_plan, moves_as_json, print_moves, require_sound
+from cluster.cli.moving import move_by_plan, moves_as_json, print_moves
 from cluster.cli.output import confirm, narrator, print_json, say
+from cluster.operations.drafting import require_sound
 from cluster.operations.forming import Report
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import await_views, dismiss, rehome

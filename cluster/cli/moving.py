@@ -13,23 +13,13 @@ from cluster.cli.how_to_move import How
 from cluster.cli.output import confirm, console, human_bytes, print_json, print_table, progress_bar, say
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
-from cluster.operations.atomic import count_keys
-from cluster.operations.journals import Journal, default_directory, new_id
+from cluster.operations.drafting import make_plan
+from cluster.operations.journals import Journal, default_directory
 from cluster.operations.link import OperationError
 from cluster.operations.moving import Motion, Runner
 from cluster.operations.survey import Survey
-from cluster.plans.check import check
-from cluster.plans.journal import Options, Plan, cut_steps
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import format_ranges, from_iterable
-
-
-def require_sound(survey: Survey) -> None:
-    """Slots move only in a cluster whose members answer and agree. Raises OperationError with the first
-    obstacle."""
-    for problem in check(survey.views, survey.unreachable):
-        if problem.severity == "error" or problem.kind == "open-slot":
-            raise OperationError(problem.text, problem.next_step)
 
 
 def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], how: How) -> None:
@@ -57,29 +47,6 @@ def move_by_plan(survey: Survey, title: str, moves: Sequence[Move], how: How) ->
     plan = make_plan(survey, title, moves, how.options)
     with Journal.create(how.journal or default_directory(), plan) as journal:
         return run_plan(survey, journal, how.json), plan.id
-
-
-def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Options) -> Plan:
-    """Steps, as small as the keys in the slots make it advisable."""
-    nodes = survey.nodes
-    keys: dict[int, int] = {}
-    for source in dict.fromkeys(move.source for move in moves):
-        slots = [move.slot for move in moves if move.source == source]
-        keys |= dict(zip(slots, count_keys(survey.link(source), slots), strict=True))
-    concerned = {node for move in moves for node in (move.source, move.target)}
-    shards = {
-        node: [other.id for other in nodes.values() if other.primary_id == node] for node in sorted(concerned)
-    }
-    return Plan(
-        id=new_id(),
-        title=title,
-        created=round(time.time(), 3),
-        seeds=[survey.seed.address, *(node.address for node in nodes.values() if node.is_primary)],
-        steps=cut_steps(moves, keys),
-        options=options,
-        shards=shards,
-        names={node: nodes[node].address for node in sorted(concerned)},
-    )
 
 
 def run_plan(survey: Survey, journal: Journal, quiet: bool) -> dict[str, Any]:

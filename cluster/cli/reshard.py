@@ -13,7 +13,8 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Address, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import AS_USUAL, How, moving
-from cluster.cli.moving import carry_out_moves, require_sound
+from cluster.cli.moving import carry_out_moves
+from cluster.operations.drafting import require_sound
 from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.plans.reshard import plan_reshard
 
