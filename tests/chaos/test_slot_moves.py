@@ -6,7 +6,8 @@ again from their append-only files), or the network between source and target is
 then gone on with until it is done. Afterwards every slot has one owner, its keys are there and nowhere else,
 and every acknowledged write is among them.
 
-SHOAL_MOVE_ROUNDS=50 is the long form. The seed is printed, and SHOAL_MOVE_SEED repeats it.
+The long form is `SHOAL_MOVE_ROUNDS=50 pytest tests/chaos/test_slot_moves.py`. The seed is printed, and
+SHOAL_MOVE_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 import functools
 import os
 import random
-import subprocess
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,18 @@ from cluster.slot_tags import tag_of
 from tests.chaos.clients import PATIENT
 from tests.chaos.load import ThreadLoad
 from tests.chaos.stage import Plan, Stage, stage
-from tests.harness.servers import Server, die_with_parent, source_environment
-from tests.harness.shoal_command import COMMAND, shoal
+from tests.harness.servers import Server
+from tests.harness.shoal_command import forked_shoal, shoal
 from tests.harness.slot_moves import ENDED, jobs
 from tests.harness.wait import eventually
 
-ROUNDS = int(os.environ.get("SHOAL_MOVE_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("SHOAL_MOVE_ROUNDS", "10"))
 SEED = int(os.environ.get("SHOAL_MOVE_SEED", str(random.randrange(1 << 32))))
 SLOTS = range(300)
 KEYS_OF_A_SLOT = 20
 LONGEST = 0.2
 """Seconds within which the harm is done: a move takes about half of that here."""
-CUT_SECONDS = 1.0
+CUT_SECONDS = 0.6
 DEADLINE = 60.0
 
 HARMS = ("source", "target", "program", "network", "source's replica", "target's replica")
@@ -74,16 +75,13 @@ class Moves:
         before = {journal.path for journal in self.journals()}
         program = self.begin(owner, other)
         try:
-            eventually(
-                lambda: program.poll() is not None or any(job[b"state"] not in ENDED for job in jobs(owner)),
-                "the move begins",
-            )
+            eventually(lambda: program.exitcode is not None or is_giving(owner), "the move begins")
             time.sleep(LONGEST * self.chance.random() ** 2)  # the moment is what chance decides
             self.do_harm(harm, owner, other, program)
-            program.wait(DEADLINE)
+            program.join(DEADLINE)
         finally:
             program.kill()
-            program.wait()
+            program.join()
         (journal,) = (each for each in self.journals() if each.path not in before)
         if journal.plan.end is None:
             shoal("migrations", "resume", journal.plan.id, "--journal", self.directory)
@@ -93,19 +91,14 @@ class Moves:
     def journals(self) -> list[Journal]:
         return list(all_journals(self.directory))
 
-    def begin(self, owner: Server, other: Server) -> subprocess.Popen[bytes]:
+    def begin(self, owner: Server, other: Server) -> BaseProcess:
         ends = [self.stage.cluster.id_of(node) for node in (owner, other)]
-        argv = [*COMMAND, "reshard", other.address, "--from", ends[0], "--to", ends[1], "--yes"]
-        return subprocess.Popen(
-            [*argv, "--slots", str(len(SLOTS)), "--journal", str(self.directory)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=source_environment(),
-            preexec_fn=die_with_parent,
-        )
+        return forked_shoal(
+            "reshard", other.address, "--from", ends[0], "--to", ends[1], "--yes",
+            "--slots", len(SLOTS), "--journal", self.directory,
+        )  # fmt: skip
 
-    def do_harm(self, harm: str, owner: Server, other: Server, program: subprocess.Popen[bytes]) -> None:
+    def do_harm(self, harm: str, owner: Server, other: Server, program: BaseProcess) -> None:
         if harm == "program":
             program.kill()
             return
@@ -138,6 +131,11 @@ class Moves:
                 lambda node=node: min(keys_of(node)) >= KEYS_OF_A_SLOT,
                 lambda node=node: f"{told}: all is at {node!r}: {keys_of(node)}",
             )
+
+
+def is_giving(node: Server) -> bool:
+    """Whether slots are on their way from it."""
+    return any(job[b"state"] not in ENDED for job in jobs(node))
 
 
 def keys_of(node: Server) -> list[int]:

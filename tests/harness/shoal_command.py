@@ -1,7 +1,8 @@
 """The command line `shoal` from this source tree: as an operator runs it, or within the tests' own process.
 
 The latter, `shoal`, is what tests use in general, for it takes a tenth of the time. `shoal_process` is for
-what only a process has: a terminal's absence, variables, its end by a signal.
+what only a process has: a terminal's absence, variables, its end by a signal. `forked_shoal` is a process,
+too, for tests that kill many: a server that has imported everything forks it, so it begins at once.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import contextlib
 import gc
 import io
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from cluster.cli.main import run_subcommand
-from tests.harness.servers import source_environment
+from tests.harness.servers import die_with_parent, source_environment
 
 COMMAND = [sys.executable, "-m", "cluster.cli.main"]
 
@@ -77,3 +80,20 @@ def shoal_process(
     outcome = Outcome(done.returncode, done.stdout, done.stderr)
     assert code is None or outcome.code == code, f"shoal {args} ended with {outcome}"
     return outcome
+
+
+def forked_shoal(*args: str | int | Path) -> BaseProcess:
+    """Begin `shoal ARGS...` in a process of its own, unheard; its `exitcode` is None until it ends."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cluster.cli.app", __name__])
+    process = context.Process(target=_run_unheard, args=([str(arg) for arg in args],), daemon=True)
+    process.start()
+    return process
+
+
+def _run_unheard(args: list[str]) -> None:
+    die_with_parent()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    sys.exit(run_subcommand(args))

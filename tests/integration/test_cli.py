@@ -293,6 +293,22 @@ class TestFixing:
         assert shoal("check", target, "--json").json["ok"]
 
 
+def test_import_into_a_cluster_in_use(cluster: RunningCluster, valkey_oracle: Oracle) -> None:
+    """More of it is in test_cli_import, where the target is ours."""
+    with valkey_oracle.client() as client:
+        client.mset({f"import:{n}": n for n in range(200)})
+        client.rpush("import:list", *range(300))
+    asking = ["import", "--from", valkey_oracle.address, cluster.addresses[0], "--yes", "--json"]
+    refused = shoal(*asking, code=1).error_line
+    assert f"the target holds {KEYS} keys; --replace overwrites" in refused
+    assert shoal(*asking, "--replace").json["keys"] == 201
+    with cluster.client() as client:
+        assert client.mget_nonatomic([f"import:{n}" for n in range(200)]) == [b"%d" % n for n in range(200)]
+        assert client.lrange("import:list", 0, -1) == [b"%d" % n for n in range(300)]
+        assert missing_keys(client) == []
+        client.delete("import:list", *(f"import:{n}" for n in range(200)))
+
+
 def test_slots_of_a_primary_that_only_does_not_answer() -> None:
     """It is not known to have failed, so nobody gives up its slots unless told to."""
     with cluster_of(3, kind="valkey", node_timeout=30_000) as cluster:

@@ -292,19 +292,6 @@ def test_clients_write_while_redis_cli_reshards_and_see_no_error() -> None:
         assert "[OK] All 16384 slots covered." in redis_cli("--cluster", "check", source.address)
 
 
-def test_redis_cli_adds_and_removes_a_node() -> None:
-    with cluster_of(3) as cluster, ShoalNode(cluster_enabled="yes", cluster_node_timeout=2000) as newcomer:
-        first = cluster.nodes[0]
-        redis_cli("--cluster", "add-node", newcomer.address, first.address)
-        newcomer_id = newcomer.run("CLUSTER", "MYID").decode()
-        for node in cluster.nodes:
-            eventually(lambda node=node: newcomer_id in cluster.view(node), f"{node} knows the newcomer")
-        redis_cli("--cluster", "del-node", first.address, newcomer_id)
-        for node in cluster.nodes:
-            assert newcomer_id not in cluster.view(node)
-        assert newcomer.run("CLUSTER", "INFO").decode().find("cluster_known_nodes:1\r") > 0
-
-
 # --- bad company, bad starts
 
 
