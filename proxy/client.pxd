@@ -20,16 +20,21 @@ cdef class Client(Connection):
 
     # The session, changed by local commands
     cdef public uint64_t id
-    cdef public bint authenticated
+    cdef bint logged_in                 # `authenticated`: nothing is owed any more before commands are obeyed
+    cdef bint has_state                 # `diverted`: a state of the conversation concerns every request
+    cdef bint plain                     # logged in and without such a state: requests may be forwarded raw
     cdef public int resp                # 2 or 3
     cdef public object facts            # local_commands.ClientFacts: name, address, library …
     cdef public bint replies_off        # CLIENT REPLY OFF
     cdef public bint skip_next          # CLIENT REPLY SKIP: the next request is muted
+    cdef public object session          # sessions.Session, None for who never needed one
 
     # Requests
     cdef RequestScan scan
     cdef RequestLimits limits
     cdef bint stalled                   # `unread` holds requests that must wait; the socket is not read
+    cdef bint blocked                   # the last request blocks: go on reading, to notice who leaves
+    cdef bint postponed                 # by the service, for the request that it is executing
     cdef bint input_ended               # no more requests: close once all is answered and sent
     cdef uint64_t hold_until            # dispatch nothing more before all requests so far are answered
     cdef Py_ssize_t bytes_in_flight     # of requests not answered yet
@@ -45,6 +50,7 @@ cdef class Client(Connection):
     cdef int process(self, const char* data, Py_ssize_t available) except -1
     cdef int dispatch(self, const char* frame) except -1
     cdef int execute(self, const char* frame, uint64_t tag) except -1
+    cdef void take_back(self, uint64_t tag) noexcept
     cdef int refuse(self) except -1
     cdef uint64_t push(self, Py_ssize_t request_length) except? 0
     cdef bint must_wait(self) noexcept

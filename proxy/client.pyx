@@ -9,6 +9,11 @@ The way of a reply: if it answers the oldest request it is appended to the outpu
 later ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring
 entry.
 
+Some commands give the conversation a state: a transaction, subscriptions, a wait for a list to fill
+(sessions.py). They begin when all earlier requests are answered (`postpone`), because the connections they
+use know nothing of what travels over the shared ones. A state that concerns every following request diverts
+the client: nothing is forwarded raw until it ends. Requests without state never ask whether there is one.
+
 A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
 flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how
 long its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no
@@ -40,6 +45,8 @@ cdef enum:
     USUAL_AT_FIRST = 131072             # the guess before the first reply: 128 requests may be in flight
     UNSENT_MAX = 1048576                # replies a client has not read, before its next requests have to wait
     REPLIES_MAX = 1073741824            # ... and before it is closed
+    PUSHED_MAX = 33554432               # before it is closed for what it did not ask for: Redis' limit `pubsub`
+    UNREAD_WHILE_BLOCKED = 1048576      # requests behind one that blocks, kept to see whether the client leaves
     QUERY_MAX = 1073741824              # one unfinished request: Redis' client-query-buffer-limit
 
 cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
@@ -61,15 +68,29 @@ cdef class Client(Connection):
         free_ring(self)
 
     def open(self, int descriptor, bint authenticated) -> None:
-        """Take over an accepted, non-blocking socket. Until `authenticate`, requests must be small."""
+        """Take over an accepted, non-blocking socket. Until it is `authenticated`, requests must be small."""
         self.authenticated = authenticated
-        if not authenticated:
-            self.limits = RequestLimits(10, 16384)
         self.attach(descriptor)
 
-    def authenticate(self) -> None:
-        self.authenticated = True
-        self.limits = RequestLimits(2147483647, 536870912)
+    @property
+    def authenticated(self) -> bool:
+        return self.logged_in
+
+    @authenticated.setter
+    def authenticated(self, bint logged_in) -> None:
+        self.logged_in = logged_in
+        self.plain = logged_in and not self.has_state
+        self.limits = RequestLimits(2147483647, 536870912) if logged_in else RequestLimits(10, 16384)
+
+    @property
+    def diverted(self) -> bool:
+        return self.has_state
+
+    @diverted.setter
+    def diverted(self, bint has_state) -> None:
+        """Whether all requests take the way through Python, also those that could be forwarded raw."""
+        self.has_state = has_state
+        self.plain = self.logged_in and not has_state
 
     @property
     def is_open(self) -> bool:
@@ -94,6 +115,36 @@ cdef class Client(Connection):
             return False
         self.hold()
         return True
+
+    def postpone(self, uint64_t tag) -> bool:
+        """Called while request `tag` is executed: if others before it are not answered yet, take it back, to
+        be executed again when they are, and return True. Then it must not be completed."""
+        if tag == self.head:
+            return False
+        self.postponed = True
+        return True
+
+    def block(self) -> None:
+        """Dispatch nothing more before the last request is answered, which may take as long as it likes.
+        Meanwhile a client that leaves is noticed, whatever it has sent behind."""
+        self.blocked = True
+        self.hold()
+
+    def unblock(self) -> None:
+        """The request is about to be completed."""
+        self.blocked = False
+
+    def tell(self, bytes frame not None) -> None:
+        """Send what is no reply: a message, a line of MONITOR, a confirmation. CLIENT REPLY does not mute it."""
+        if self.descriptor < 0:
+            return
+        if size(&self.outgoing) > PUSHED_MAX:
+            log.warning("closing client %d: it does not read what is pushed to it", self.id)
+            self.close()
+            return
+        append(&self.outgoing, frame, len(frame))
+        if not self.flush_wanted:
+            self.reactor.wants_flush(self)
 
     def end_input(self) -> None:
         """Take no further requests, and close when all replies are sent."""
@@ -134,7 +185,7 @@ cdef class Client(Connection):
             return 0
         if available < 0:
             self.input_ended = True
-            if self.head == self.tail and size(&self.outgoing) == 0:
+            if self.blocked or self.head == self.tail and size(&self.outgoing) == 0:
                 self.close()
             else:
                 self.interest(False, self.writing)
@@ -148,7 +199,7 @@ cdef class Client(Connection):
         while used < available:
             if self.must_wait():
                 self.stalled = True
-                self.interest(False, self.writing)
+                self.interest(self.blocked and available < UNREAD_WHILE_BLOCKED, self.writing)
                 break
             result = scan_request(data + used, available - used, &self.scan, &self.limits)
             if result == NEED_MORE:
@@ -190,7 +241,7 @@ cdef class Client(Connection):
         cdef Upstream upstream
         cdef uint64_t tag = self.push(self.scan.at)
         cdef int key
-        if self.authenticated and not self.scan.irregular:
+        if self.plain and not self.scan.irregular:
             route = self.routes.find(frame + self.scan.args[0].at, self.scan.args[0].length)
             if route != NULL and fits(route, self.scan.argc):
                 key = route.first_key
@@ -215,9 +266,21 @@ cdef class Client(Connection):
         except Exception:
             log.exception("a command failed inside the proxy")
             reply = b"-ERR internal error of the proxy\r\n"
-        if reply is not None:
+        if self.postponed:
+            self.take_back(tag)
+        elif reply is not None:
             self.on_reply(tag, reply, len(reply))
         return 0
+
+    cdef void take_back(self, uint64_t tag) noexcept:
+        """The request just read counts as not read yet, and has to wait for all before it."""
+        cdef Pending* entry = &self.ring[tag & (self.ring_size - 1)]
+        self.postponed = False
+        self.skip_next = entry.muted and not self.replies_off
+        self.bytes_in_flight -= entry.request_length
+        self.tail = tag
+        self.hold_until = tag
+        self.scan.at = 0
 
     cdef int refuse(self) except -1:
         """The client does not speak RESP: say so after the replies it has coming, and close."""

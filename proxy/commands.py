@@ -24,12 +24,14 @@ from node.errors import (
 from proxy import codec, jobs
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import POLICIES
-from proxy.routing import Way, way_of, would_block
+from proxy.routing import Way, way_of
+from proxy.sessions import LATER, PASS
 from proxy.splitter import SPLIT
 
 if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.routes import SlotMap
+    from proxy.sessions import Sessions
     from proxy.topology import Topology
     from proxy.upstreams import UpstreamPool
 
@@ -52,6 +54,8 @@ class Commands:
         self.password = password
         self.port = port
         self.max_clients = max_clients
+        self.sessions: Sessions
+        """Set by the server once both exist."""
         self.clients: dict[int, Client] = {}
         self.connections_received = 0
         self.connections_rejected = 0
@@ -60,6 +64,8 @@ class Commands:
     def client_closed(self, client: Client) -> None:
         """Called by a client that has closed its socket."""
         self.clients.pop(client.id, None)
+        if client.session is not None:
+            self.sessions.ended(client)
 
     def hold_clients(self) -> None:
         """The map has changed. A request sent the new way must not overtake one that still travels the old
@@ -76,18 +82,22 @@ class Commands:
         try:
             value = self._execute(client, tag, argv, request)
         except ReplyError as error:
+            self.sessions.spoil(client)
             value = error.with_traceback(None)
-        return None if value is _LATER else codec.encode_reply(value, client.resp)
+        return None if value is LATER else codec.encode_reply(value, client.resp)
 
     def _execute(self, client: Client, tag: int, argv: list[bytes], request: bytes | None) -> Any:
         command = _command(argv)
         if not client.authenticated:
             refuse_unauthenticated(command.name)
         client.facts.last_command = command.name
-        if command.name == "client|reply":
-            return client_reply(client, tag, argv)
         if request is None:
             request = codec.encode_request(argv)
+        value = self.sessions.execute(client, tag, command, argv, request)
+        if value is not PASS:
+            return value
+        if command.name == "client|reply":
+            return client_reply(client, tag, argv)
         match way_of(command):
             case Way.LOCAL:
                 carry_out = local_function(command.name)
@@ -107,13 +117,11 @@ class Commands:
                 self._send_anywhere(client, tag, request)
             case Way.REFUSED:
                 raise _not_supported(command.name)
-        return _LATER
+        return LATER
 
     def _forward(
         self, client: Client, tag: int, command: Command, argv: Sequence[bytes], request: bytes
     ) -> None:
-        if would_block(command, argv):
-            raise _not_supported(command.name)
         slots = {key_slot(argv[position]) for position in command.key_positions(argv)}
         if len(slots) > 1:
             raise CROSSSLOT
@@ -150,10 +158,6 @@ class Commands:
         shards = [upstream for _, upstream in self.pool.shards(client.resp)]
         random.shuffle(shards)
         return shards
-
-
-_LATER = object()
-"""The reply comes through `client.complete` or straight from a worker."""
 
 
 def _command(argv: list[bytes]) -> Command:

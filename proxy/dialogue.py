@@ -11,6 +11,9 @@ from proxy.frames import ReplyScanner
 Address = tuple[str, int]
 """(host, port) of a worker"""
 
+CONNECT_TIMEOUT = 1.0
+"""Connect and greeting together; requests may queue up for so long."""
+
 
 class RemoteError(Exception):
     """The worker answered with an error; its text without the leading `-`."""
@@ -57,6 +60,30 @@ def greeting(credentials: tuple[bytes, ...], version: int) -> list[tuple[bytes, 
         requests.append((b"AUTH", *credentials))
     requests.append((b"HELLO", b"3") if version == 3 else (b"PING",))
     return requests
+
+
+async def open_worker(
+    address: Address, credentials: tuple[bytes, ...], version: int, *more: tuple[bytes, ...]
+) -> tuple[int, list[bytes]]:
+    """The descriptor of a connection that has been greeted, and the raw replies to the requests `more`.
+
+    Raises ConnectionError with words that follow the name of the worker.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            connection = await open_socket(address)
+            try:
+                replies = await exchange(connection, *greeting(credentials, version), *more)
+                return connection.detach(), replies[len(replies) - len(more) :]
+            except BaseException:
+                connection.close()
+                raise
+    except RemoteError as error:
+        raise ConnectionError(f"refuses the proxy: {error}") from None
+    except TimeoutError:
+        raise ConnectionError("does not answer") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise ConnectionError(f"cannot be reached: {error}") from None
 
 
 async def ask(address: Address, credentials: tuple[bytes, ...], *question: bytes) -> bytes:

@@ -72,6 +72,8 @@ def _proxy(commands: Commands) -> dict[str, Any]:
         "slots_served": commands.topology.slots_served,
         "map_refreshes": commands.topology.refreshes,
         "map_changes": commands.topology.changes,
+        "dedicated_connections": commands.sessions.dedicated.lent,
+        "dedicated_connections_idle": commands.sessions.dedicated.idle,
     }
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (

@@ -190,7 +190,7 @@ def _login(client: Client, user: bytes, password: bytes, commands: Commands) -> 
     right = not commands.password or hmac.compare_digest(password, commands.password)
     if user != b"default" or not right:
         raise WRONGPASS
-    client.authenticate()
+    client.authenticated = True
 
 
 def _speak(client: Client, resp: int) -> None:
@@ -261,10 +261,12 @@ def client_list(client: Client, argv: list[bytes], commands: Commands) -> Any:
 def client_line(client: Client) -> str:
     """One line of CLIENT LIST, with the fields that mean something in a proxy."""
     facts = client.facts
+    transaction = client.session.transaction if client.session else None
     waiting, unsent = client.buffered
     return (
         f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor_number} "
-        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 sub=0 psub=0 multi=-1 "
+        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 sub=0 psub=0 "
+        f"multi={-1 if transaction is None else len(transaction.queue)} "
         f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user=default "
         f"lib-name={facts.library.decode()} lib-ver={facts.library_version.decode()} resp={client.resp}\n"
     )
@@ -307,6 +309,20 @@ def _kill(killer: Client, chosen: list[Client]) -> int:
         else:
             client.kill()
     return len(chosen)
+
+
+@local("client|unblock")
+def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """1 if the client was blocked. The worker where it waits is told, so that takes a moment."""
+    if not argv[2].isdigit():
+        raise NOT_AN_INTEGER
+    reason = argv[3].upper() if len(argv) > 3 else b"TIMEOUT"
+    if reason not in (b"TIMEOUT", b"ERROR"):
+        raise ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    target = commands.clients.get(int(argv[2]))
+    if target is None or target.session is None or target.session.blocked is None:
+        return 0
+    return int(target.session.blocked.unblock(reason == b"ERROR"))
 
 
 @local("client|no-evict", "client|no-touch")

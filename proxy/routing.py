@@ -8,7 +8,8 @@ Ways:
     SCAN, RANDOM_KEY   walk over the shards
     ANY        no keys; every worker gives the same answer
     LOCAL      the proxy answers itself (local_commands.py)
-    REFUSED    needs a connection of its own to a worker, or is about one worker, not about the data
+    SESSION    begins, uses or ends a state of the conversation (sessions.py)
+    REFUSED    is about one worker, not about the data
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Way(Enum):
     RANDOM_KEY = auto()
     ANY = auto()
     LOCAL = auto()
+    SESSION = auto()
     REFUSED = auto()
 
 
@@ -41,10 +43,9 @@ _SAME_EVERYWHERE = {
 }  # fmt: skip
 """Commands without keys that any worker can answer for all."""
 
-_REFUSED = {
-    "move", "migrate", "clusterscan", "restore-asking", "wait", "waitaof", "ssubscribe", "sunsubscribe",
-    "watch",
-}  # fmt: skip
+_SESSION = {"multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof"}
+
+_REFUSED = {"move", "migrate", "clusterscan", "restore-asking", "ssubscribe", "sunsubscribe"}
 """Have keys or policies, and yet cannot be sent over a connection that is shared."""
 
 _TRUSTED_ADMIN = {
@@ -59,6 +60,8 @@ def way_of(command: Command) -> Way:
     name = command.name
     if local_function(name):
         return Way.LOCAL
+    if name in _SESSION:
+        return Way.SESSION
     if name in _REFUSED:
         return Way.REFUSED
     if name in SPLIT:

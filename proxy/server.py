@@ -20,10 +20,12 @@ from typing import Any
 from proxy.client import Client
 from proxy.commands import Commands
 from proxy.config import ProxyConfig
+from proxy.dedicated import DedicatedPool
 from proxy.local_commands import ClientFacts
 from proxy.reactor import Reactor
 from proxy.routes import RouteTable, SlotMap
 from proxy.routing import raw_routes
+from proxy.sessions import Sessions
 from proxy.topology import Topology
 from proxy.upstreams import UpstreamPool
 
@@ -58,6 +60,9 @@ class ProxyServer:
         self.commands = Commands(
             self.pool, self.topology, self.slots, config.password, self.port, self.max_clients
         )
+        self.dedicated = DedicatedPool(self.reactor, config.credentials, self.max_clients, self.topology)
+        self.pool.told_of_nodes.append(self.dedicated.reconcile)
+        self.commands.sessions = Sessions(self.commands, self.dedicated)
         self._refreshing = self.loop.create_task(self.topology.run())
         for listener in self._listeners:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
@@ -73,6 +78,7 @@ class ProxyServer:
         await asyncio.gather(self._refreshing, return_exceptions=True)
         for client in list(self.commands.clients.values()):
             client.kill()
+        self.dedicated.close()
         self.pool.close()
         self.reactor.close()
 

@@ -20,6 +20,8 @@ cdef enum:
     RING_START = 64
     MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
 
+FINAL = MAX_REDIRECTS       # as `redirects` of a request: whoever sends it follows redirections itself
+
 cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
 
 
@@ -183,7 +185,7 @@ cdef class Upstream(Connection):
         cdef InFlight entry
         cdef bytes request
         if reply[0] == c">":
-            return 0  # out of band, and nobody here subscribes
+            return 0  # out of band, and nobody subscribes on these connections (listener.pyx is for that)
         if self.head == self.tail:
             raise ConnectionError(f"{self!r} answers without being asked")
         entry = self.ring[self.head & (self.ring_size - 1)]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from proxy.dialogue import Address, RemoteError, exchange, greeting, open_socket
+from proxy.dialogue import Address, open_worker
+from proxy.redirection import destination
 from proxy.sinks import Job
 from proxy.upstream import Upstream
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shoal.proxy")
 
-CONNECT_TIMEOUT = 1.0
-"""Connect and greeting together; requests may queue up for so long."""
 TRY_AGAIN_DELAY = 0.1
 """Seconds before a request refused with TRYAGAIN is sent again, times the number of the try."""
 FIRST_DELAY, LAST_DELAY = 0.05, 1.0
@@ -40,6 +39,8 @@ class UpstreamPool:
         self.reactor = reactor
         self.credentials = credentials
         self.redirections = 0
+        self.told_of_nodes: list[Callable[[frozenset[Address], frozenset[Address]], None]] = []
+        """Called after each refresh with all nodes and those that failed."""
         self._upstreams: dict[tuple[Address, int], Upstream] = {}
         self._shards: list[tuple[int, Address]] = []
         self._nodes: frozenset[Address] = frozenset()
@@ -88,6 +89,8 @@ class UpstreamPool:
     ) -> None:
         """After a refresh: give up on nodes that failed, forget those that are gone and owe nothing."""
         self._nodes = nodes
+        for tell in self.told_of_nodes:
+            tell(nodes, failed)
         for (address, version), upstream in list(self._upstreams.items()):
             if address in failed and upstream.state_name == "up":
                 upstream.close()
@@ -104,7 +107,7 @@ class UpstreamPool:
         task = self._tasks.pop(upstream, None)
         if task is not None:
             task.cancel()
-        upstream.refuse(_error(b"CLUSTERDOWN", upstream, "is no longer part of the cluster"))
+        upstream.refuse(refusal(upstream, "is no longer part of the cluster"))
 
     # What upstreams ask for
 
@@ -131,19 +134,14 @@ class UpstreamPool:
         if error.startswith(b"-TRYAGAIN "):
             self._try_again(upstream, error, request, sink, tag, redirects)
             return
-        try:
-            kind, slot, where = error.decode().split(" ")[:3]
-            host, _, port = where.rpartition(":")
-            number, address = int(slot), (host or upstream.host, int(port))
-            if not 0 <= number < 16384:
-                raise ValueError(slot)
-        except ValueError:
+        where = destination(error, (upstream.host, upstream.port))
+        if where is None:
             sink.deliver(tag, error + b"\r\n")
             return
         self.redirections += 1
-        if kind == "-MOVED":
-            self.topology.moved(number, address)
-        self.get(address, upstream.version).send(request, sink, tag, redirects, kind == "-ASK")
+        if not where.asking:
+            self.topology.moved(where.slot, where.address)
+        self.get(where.address, upstream.version).send(request, sink, tag, redirects, where.asking)
 
     def _try_again(
         self, upstream: Upstream, error: bytes, request: bytes, sink: ReplySink, tag: int, redirects: int
@@ -169,35 +167,22 @@ class UpstreamPool:
         delay = FIRST_DELAY
         while True:
             try:
-                descriptor = await self._open(upstream)
-            except RemoteError as error:
-                problem = f"refuses the proxy: {error}"
-            except TimeoutError:
-                problem = "does not answer"
-            except (OSError, EOFError, ValueError) as error:
-                problem = f"cannot be reached: {error}"
+                descriptor, _ = await open_worker(
+                    (upstream.host, upstream.port), self.credentials, upstream.version
+                )
+            except ConnectionError as problem:
+                if upstream.state_name != "down":
+                    log.warning("%r %s", upstream, problem)
+                upstream.refuse(refusal(upstream, str(problem)))
             else:
                 upstream.connected(descriptor)
                 return
-            if upstream.state_name != "down":
-                log.warning("%r %s", upstream, problem)
-            upstream.refuse(_error(b"CLUSTERDOWN", upstream, problem))
             self.topology.refresh_soon()
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_DELAY)
 
-    async def _open(self, upstream: Upstream) -> int:
-        """The descriptor of a connection that has been greeted."""
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            connection = await open_socket((upstream.host, upstream.port))
-            try:
-                await exchange(connection, *greeting(self.credentials, upstream.version))
-                return connection.detach()
-            except BaseException:
-                connection.close()
-                raise
 
-
-def _error(prefix: bytes, upstream: Upstream, problem: str) -> bytes:
+def refusal(upstream: Upstream, problem: str) -> bytes:
+    """The error reply to requests for a worker that cannot be had."""
     words = problem.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace")
-    return b"-%b upstream %b %b\r\n" % (prefix, repr(upstream).encode(), words)
+    return b"-CLUSTERDOWN upstream %b %b\r\n" % (repr(upstream).encode(), words)

@@ -166,6 +166,8 @@ class Session(Client):
             if self.queue is not None:
                 self.queue_broken = True
             value = error.with_traceback(None)
+        if self.asking and self.queue is not None:
+            self.gate |= GATE_ASKING  # one ASKING before MULTI is for the whole transaction
         self.asking = self.executing = False
         if self.gate & GATE_TRACKING:
             self.worker.tracking.command_done(self, argv)

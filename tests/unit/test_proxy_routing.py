@@ -34,7 +34,8 @@ def way(*argv: str) -> Way:
         (Way.LOCAL, ["ping", "hello 3", "client id", "auth x", "select 0", "info", "quit", "reset", "time"]),
         (Way.LOCAL, ["cluster nodes", "readonly"]),
         (Way.ANY, ["publish a b", "command", "command docs", "config get x"]),
-        (Way.REFUSED, ["multi", "exec", "watch a", "subscribe a", "monitor", "shutdown", "wait 0 0"]),
+        (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0"]),
+        (Way.REFUSED, ["subscribe a", "monitor", "shutdown"]),
         (Way.REFUSED, ["migrate", "swapdb 0 1", "acl list"]),
     ],
 )  # fmt: skip

@@ -1,0 +1,242 @@
+"""Commands that wait in the worker: BLPOP and its kin, XREAD BLOCK, WAIT.
+
+A blocking command goes to its keys' worker over a dedicated connection, and nothing further of its client is
+carried out until it is answered, as on one server. What ends the wait early:
+
+* The client leaves: the connection is dropped, so that the worker forgets the command and hands no element to
+  somebody who is gone.
+* The slot moves away, or its worker becomes a replica. The worker says so (MOVED, ASK, UNBLOCKED) having done
+  nothing, and the command waits on at the new owner for the rest of its time.
+* The connection is lost. Then nobody knows whether an element was taken, and the client gets the error; only
+  a command that takes nothing (XREAD) waits on elsewhere.
+* CLIENT UNBLOCK: passed on to the worker, which knows best what the command answers then.
+
+WAIT and WAITAOF ask every primary, and answer the smallest numbers. A worker counts from the last command of
+the connection that asks, so a PING goes before: all that was written up to then is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from node.commands import Command
+from node.core.key_slot import key_slot
+from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, ReplyError
+from proxy import codec
+from proxy.frames import reply_elements
+from proxy.jobs import UNBOUND, ClientJob
+from proxy.redirection import KINDS, destination
+from proxy.upstream import FINAL
+
+if TYPE_CHECKING:
+    from proxy.client import Client
+    from proxy.sessions import Sessions
+    from proxy.upstream import Upstream
+
+TRIES = 50
+RETRY_DELAY = 0.1
+"""Seconds, after UNBLOCKED and TRYAGAIN: the new owner must make itself known first. TRIES of them are more
+than a failover takes."""
+PING = codec.encode_request([b"PING"])
+LOST = b"-ERR upstream connection lost"
+ROLE_CHANGED = b"-UNBLOCKED force unblock"
+
+
+def timeout_of(command: Command, argv: Sequence[bytes]) -> tuple[int, float] | None:
+    """(position of the timeout, how many of its units are a second). None if there is none."""
+    match command.name:
+        case "blmpop" | "bzmpop":
+            return 1, 1.0
+        case "xread" | "xreadgroup":
+            words = [word.upper() for word in argv]
+            return words.index(b"BLOCK") + 1, 1000.0
+        case "wait" | "waitaof":
+            return len(argv) - 1, 1000.0
+        case _:
+            return len(argv) - 1, 1.0
+
+
+def shortened(command: Command, argv: Sequence[bytes], waited: float) -> list[bytes]:
+    """The request with so many seconds less to wait. No time left means the shortest that is not for ever."""
+    position, units = timeout_of(command, argv) or (0, 1.0)
+    asked = float(argv[position])
+    if asked == 0:
+        return list(argv)
+    left = max(asked - waited * units, 0.001 * units)
+    text = b"%d" % max(left, 1) if units > 1 else b"%.3f" % left
+    return [*argv[:position], text, *argv[position + 1 :]]
+
+
+class Blocked(ClientJob):
+    """One blocking command of one client, until its answer."""
+
+    def __init__(
+        self, sessions: Sessions, client: Client, tag: int, command: Command, argv: Sequence[bytes]
+    ) -> None:
+        super().__init__(client, tag)
+        self.sessions = sessions
+        self.command = command
+        self.argv = argv
+        self.slot = self._slot()
+        self.begun = time.monotonic()
+        self.tries = 0
+        self.connection: Upstream | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    def _slot(self) -> int:
+        slots = {key_slot(self.argv[position]) for position in self.command.key_positions(self.argv)}
+        if len(slots) != 1:
+            raise CROSSSLOT
+        return slots.pop()
+
+    def start(self, request: bytes) -> None:
+        """`request` are the bytes of the command as it came. Raises ReplyError if it cannot even begin."""
+        owner = self.sessions.slots.find(self.slot, self.client.resp)
+        if owner is None:
+            raise CLUSTERDOWN_UNBOUND
+        self.client.block()
+        self._send((owner.host, owner.port), request)
+
+    def unblock(self, with_error: bool) -> bool:
+        """CLIENT UNBLOCK from another client. False if there is no worker that could be told."""
+        number = self.sessions.dedicated.number_of(self.connection) if self.connection else 0
+        if not number or self.connection is None:
+            return False
+        worker = self.sessions.pool.get((self.connection.host, self.connection.port), 2)
+        words = [b"CLIENT", b"UNBLOCK", b"%d" % number, b"ERROR" if with_error else b"TIMEOUT"]
+        worker.send(codec.encode_request(words))
+        return True
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            self.sessions.dedicated.drop(connection)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if self.connection is None:
+            return  # abandoned
+        connection, self.connection = self.connection, None
+        self.sessions.dedicated.give_back(connection)
+        if reply[:1] == b"-" and self.tries < TRIES and self._goes_on(connection, reply):
+            return
+        self._finish(reply)
+
+    def _goes_on(self, asked: Upstream, error: bytes) -> bool:
+        """Wait on elsewhere or later, if after this error that is right."""
+        where = destination(error[:-2], (asked.host, asked.port))
+        if where is not None:
+            if not where.asking:
+                self.sessions.topology.moved(where.slot, where.address)
+            self._send(where.address, self._rest(), where.asking)
+            return True
+        reads = "readonly" in self.command.flags
+        if error.startswith((ROLE_CHANGED, *KINDS)) or (reads and error.startswith(LOST)):
+            self.sessions.topology.refresh_soon()
+            self._retry = asyncio.get_running_loop().call_later(RETRY_DELAY, self._again)
+            return True
+        return False
+
+    def _again(self) -> None:
+        self._retry = None
+        owner = self.sessions.slots.find(self.slot, self.client.resp)
+        if owner is None:
+            self._finish(UNBOUND)
+        else:
+            self._send((owner.host, owner.port), self._rest())
+
+    def _rest(self) -> bytes:
+        return codec.encode_request(shortened(self.command, self.argv, time.monotonic() - self.begun))
+
+    def _send(self, address: tuple[str, int], request: bytes, asking: bool = False) -> None:
+        self.tries += 1
+        try:
+            self.connection = self.sessions.dedicated.take(address, self.client.resp)
+        except ReplyError as error:
+            self._finish(codec.encode_reply(error.with_traceback(None), self.client.resp))
+        else:
+            self.connection.send(request, self, 0, FINAL, asking)
+
+    def _finish(self, reply: bytes) -> None:
+        self.sessions.unblocked(self.client)
+        self.answer(reply)
+
+    def failed(self) -> None:
+        self._finish(b"-ERR internal error of the proxy\r\n")
+
+
+class WaitForAll(ClientJob):
+    """WAIT or WAITAOF at every primary, over a dedicated connection each."""
+
+    def __init__(self, sessions: Sessions, client: Client, tag: int) -> None:
+        super().__init__(client, tag)
+        self.sessions = sessions
+        self.connections: list[Upstream] = []
+        self.replies: dict[int, bytes] = {}
+
+    def start(self, request: bytes) -> None:
+        """Raises ReplyError if there are no primaries or too many connections."""
+        dedicated = self.sessions.dedicated
+        primaries = [upstream for _, upstream in self.sessions.pool.shards(self.client.resp)]
+        if not primaries:
+            raise CLUSTERDOWN_UNBOUND
+        try:
+            for upstream in primaries:
+                self.connections.append(dedicated.take((upstream.host, upstream.port), upstream.version))
+        except ReplyError:
+            self.abandon()
+            raise
+        self.client.block()
+        for index, connection in enumerate(list(self.connections)):
+            connection.send(PING)
+            connection.send(request, self, index, FINAL)
+
+    def unblock(self, with_error: bool) -> bool:
+        """CLIENT UNBLOCK: those that still wait are told; the answer is made of what they say."""
+        told = False
+        for index, connection in enumerate(self.connections):
+            number = self.sessions.dedicated.number_of(connection)
+            if index not in self.replies and number:
+                words = [b"CLIENT", b"UNBLOCK", b"%d" % number, b"ERROR" if with_error else b"TIMEOUT"]
+                self.sessions.pool.get((connection.host, connection.port), 2).send(
+                    codec.encode_request(words)
+                )
+                told = True
+        return told
+
+    def abandon(self) -> None:
+        connections, self.connections = self.connections, []
+        for index, connection in enumerate(connections):
+            if index not in self.replies:
+                self.sessions.dedicated.drop(connection)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if not self.connections:
+            return  # abandoned
+        self.replies[tag] = reply
+        self.sessions.dedicated.give_back(self.connections[tag])
+        if len(self.replies) == len(self.connections):
+            self.connections = []
+            self.sessions.unblocked(self.client)
+            self.answer(smallest(list(self.replies.values())))
+
+    def failed(self) -> None:
+        self.abandon()
+        self.sessions.unblocked(self.client)
+        super().failed()
+
+
+def smallest(replies: list[bytes]) -> bytes:
+    """Of integers, or of arrays of integers place by place; an error among them wins."""
+    for reply in replies:
+        if codec.is_error(reply):
+            return reply
+    if replies[0].startswith(b":"):
+        return b":%d\r\n" % min(map(codec.integer_of, replies))
+    rows = [map(codec.integer_of, reply_elements(reply)) for reply in replies]
+    return codec.encode_reply([min(column) for column in zip(*rows, strict=True)], 2)
