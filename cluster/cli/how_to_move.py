@@ -40,6 +40,12 @@ MaxP99 = Annotated[
         help="Slow down while 1 of 100 requests to the two nodes takes longer.",
     ),
 ]
+AtOnce = Annotated[
+    int,
+    typer.Option(
+        "--at-once", min=1, metavar="N", help="Moves between different nodes that go on side by side."
+    ),
+]
 JournalDirectory = Annotated[
     Path | None,
     typer.Option(
@@ -82,10 +88,11 @@ def _how(
     classic: Classic = False,
     bandwidth: Bandwidth = "0",
     max_p99: MaxP99 = 0.0,
+    at_once: AtOnce = 4,
     journal: JournalDirectory = None,
     json: Json = False,
 ) -> How:
-    options = Options(classic, pipeline, timeout, replace, parse_bytes(bandwidth), max_p99)
+    options = Options(classic, pipeline, timeout, replace, parse_bytes(bandwidth), max_p99, at_once)
     return How(options, dry_run, yes, json, journal)
 
 

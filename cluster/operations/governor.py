@@ -60,6 +60,7 @@ class Governor:
         """`moved` bytes have gone since the beginning of the step. Rests where that is the only way."""
         if not self._pace.limits:
             return
+        self._apply()  # if others began or ended, our share is another
         now = time.monotonic()
         if self._pace.watches and now - self._looked >= LOOK_SECONDS:
             rate = (moved - self._rested_at) / max(now - self._rested, 0.001)

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ def new_id() -> str:
 
 
 class Journal:
-    """An open file and the plan in it. A context manager; leaving it gives the lock back."""
+    """An open file and the plan in it. A context manager; leaving it gives the lock back. Several threads may
+    use it."""
 
     def __init__(self, path: Path) -> None:
         """Raises OperationError if there is no such file, or none of a plan."""
@@ -51,6 +53,7 @@ class Journal:
             raise OperationError(
                 f"{path}: {error.strerror}", "`shoal migrations` lists what there is"
             ) from error
+        self._reading = threading.Lock()
         self._seen = 0
         self._rest = b""
         try:
@@ -113,8 +116,9 @@ class Journal:
 
     def reread(self) -> Plan:
         """What others have added since."""
-        for entry in lines.whole(self._new_lines()):
-            lines.apply(self.plan, entry)
+        with self._reading:
+            for entry in lines.whole(self._new_lines()):
+                lines.apply(self.plan, entry)
         return self.plan
 
     def _new_lines(self) -> list[str]:

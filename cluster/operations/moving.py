@@ -1,58 +1,39 @@
-"""Carrying a plan of moves out, step by step, and going on with one.
+"""Carrying a plan of moves out, and going on with one.
 
-For each step the cluster is asked first what is left of it: somebody may have been here before us, and was
-killed; a primary may have died and have an heir; a migration that our predecessor began may still be under
-way. Then what is left moves, at once where both nodes can do that, key by key elsewhere, and the step is
-done when the target owns all of it. So it does not matter where in a step anybody died.
+Steps between different nodes go on side by side, as many as the plan's options say (`--at-once`), each by a
+thread with connections of its own (stepping.py). Two steps that have a node in common never do, so a node
+does for the plan what it would do if steps went one after another. They begin in the plan's order, as nodes
+become free.
 
-What may pass by itself (a node restarts, a failover) is waited for, PATIENCE seconds in all without any
-progress. Wishes of the operator (`shoal migrations pause`, `cancel`) are looked for in the journal all the
-time: a pause comes when what is under way has arrived, since giving it up would only waste it; a cancellation
-gives it up at once.
+The journal needs no order: it tells of each step that it began and that it was done. Who goes on with a plan
+whose program was killed may find several begun, and asks the cluster what is left of each.
+
+If one step cannot go on, nor can the plan: the others come to the end of what they have under way, and then
+the first one's reason is told.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from cluster.migration.classic import Interrupted, MoveOptions, Progress, SlotMover
 from cluster.operations import atomic
-from cluster.operations.governor import Governor, put_back
+from cluster.operations.governor import put_back
 from cluster.operations.journals import Journal
-from cluster.operations.latency import Probe
-from cluster.operations.link import NodeLink, OperationError, Unreachable
+from cluster.operations.link import OperationError
+from cluster.operations.stepping import Cancelled, Motion, StepRunner, Stopped
 from cluster.operations.survey import Survey
 from cluster.plans.check import check
-from cluster.plans.journal import End, JournalError, Step, Wish, remainder
-from cluster.plans.model import Move
+from cluster.plans.journal import End, startable
 from cluster.plans.pace import Pace
-from cluster.slots import count, format_ranges, from_iterable, members
 
-PATIENCE = 60.0
 AGREEMENT = 10.0
 """Seconds to wait for the news to reach everybody."""
 POLL = 0.2
-"""Seconds between two looks at a migration."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 
 _DISAGREEMENT = ("disagreement", "contested")
-
-
-@dataclass
-class Motion:
-    """How far a plan has come, by what this run has seen. Totals are estimates, made when it was planned."""
-
-    slots: int = 0
-    keys: int = 0
-    bytes: float = 0.0
-    total_slots: int = 0
-    total_keys: int = 0
-
-
-class Stopped(Interrupted):
-    """The operator wishes a pause, or has cancelled the plan, or interrupts us."""
 
 
 class Runner:
@@ -67,41 +48,122 @@ class Runner:
     ) -> None:
         self._survey = survey
         self._journal = journal
-        self._plan = journal.plan
+        self._plan = plan = journal.plan
         self._on_motion = on_motion
         self._sleep = sleep
         self._stopping = False
-        self._mover: SlotMover | None = None
-        options = self._plan.options
-        pace = Pace(options.bandwidth, options.max_p99)
-        self._probes = pace.watches
-        self._probe = Probe()
-        self._governor = Governor(journal, pace, self._probe, sleep)
-        self._atomic: dict[str, bool] = {}
-        self._key_bytes: dict[str, float] = {}
-        plan = self._plan
-        self.motion = Motion(plan.slots_done, plan.keys, 0.0, plan.slots, sum(s.keys for s in plan.steps))
+        self._running: dict[int, StepRunner] = {}
+        """By the number of the step."""
+        self._changed = threading.Condition()
+        """Held to read and change what steps tell us, notified when one has ended."""
+        self._ended: list[tuple[StepRunner, BaseException | None]] = []
+        self._rested = Motion(plan.slots_done, plan.keys)
+        """What steps that do not go on now have done."""
+        totals = plan.slots, sum(step.keys for step in plan.steps)
+        self.motion = Motion(plan.slots_done, plan.keys, 0.0, *totals)
 
     def request_stop(self) -> None:
         """Stop when what is under way has arrived. May be called by a signal handler."""
         self._stopping = True
-        if self._mover is not None:
-            self._mover.request_stop()
+        for step in list(self._running.values()):
+            step.request_stop()
 
     def run(self) -> Motion:
         self._on_motion(self.motion)
         try:
-            for number in self._plan.pending:
-                self._carry_out(number)
+            self._carry_out_steps()
             self._await_agreement()
             self._journal.add("ended", how=End.DONE)
+        except Cancelled as stopped:
+            self._journal.add("ended", how=End.CANCELLED)
+            raise self._explained(stopped) from stopped
+        except Stopped as stopped:
+            told = self._explained(stopped)
+            self._journal.add("stopped", text=str(told))
+            raise told from stopped
         except OperationError as error:
-            if self._plan.end is None:
-                self._journal.add("stopped", text=str(error))
+            self._journal.add("stopped", text=str(error))
             raise
         finally:
-            put_back(self._journal, self._survey.link)
+            if self._plan.borrowed:
+                with contextlib.suppress(OperationError):
+                    self._survey.refresh_from_any()
+                put_back(self._journal, self._survey.link)
         return self.motion
+
+    # --- steps side by side
+
+    def _carry_out_steps(self) -> None:
+        problem: BaseException | None = None
+        while True:
+            if problem is None and not self._stopping:
+                self._begin_what_may_begin()
+            if not self._running:
+                break
+            for error in self._wait_for_ends():
+                problem = problem or error
+            if problem is not None:
+                for step in self._running.values():
+                    step.request_stop()
+            self._share_bandwidth()
+        if problem is not None:
+            raise problem
+        if self._plan.pending:
+            raise Stopped("stopped")
+
+    def _begin_what_may_begin(self) -> None:
+        for number in startable(self._plan, self._running, self._plan.options.at_once):
+            options = self._plan.options
+            pace = Pace(options.bandwidth, options.max_p99)
+            step = StepRunner(self._survey.twin(), self._journal, number, pace, self._show, self._sleep)
+            self._running[number] = step
+            self._share_bandwidth()
+            threading.Thread(target=self._run, args=(step,), name=f"step {number}", daemon=True).start()
+
+    def _run(self, step: StepRunner) -> None:
+        """In a thread of its own."""
+        problem: BaseException | None = None
+        try:
+            step.run()
+        except BaseException as error:
+            problem = error
+        finally:
+            step.survey.close()
+        with self._changed:
+            self._ended.append((step, problem))
+            self._changed.notify()
+
+    def _wait_for_ends(self) -> list[BaseException]:
+        """Until one step has ended at least; returns why any of them could not go on. Looks up now and then:
+        signals are heard between two waits only."""
+        with self._changed:
+            while not self._ended:
+                self._changed.wait(POLL)
+            ended, self._ended = self._ended, []
+            for step, _ in ended:
+                del self._running[step.number]
+                self._rested.slots += step.motion.slots
+                self._rested.keys += step.motion.keys
+                self._rested.bytes += step.motion.bytes
+            self._show()
+        return [error for _, error in ended if error is not None]
+
+    def _share_bandwidth(self) -> None:
+        """The limit is that of the whole plan."""
+        bandwidth = self._plan.options.bandwidth
+        for step in self._running.values():
+            step.pace.limit(-(-bandwidth // len(self._running)))
+
+    def _show(self) -> None:
+        """Some step has come further."""
+        with self._changed:
+            parts = [self._rested, *(step.motion for step in self._running.values())]
+            self.motion.slots = sum(part.slots for part in parts)
+            self.motion.keys = sum(part.keys for part in parts)
+            self.motion.bytes = sum(part.bytes for part in parts)
+            self._on_motion(self.motion)
+
+    # --- the end
 
     def _await_agreement(self) -> None:
         """All hear by gossip who owns what; whoever looks next shall find them agreed. It is no failure if
@@ -113,230 +175,11 @@ class Runner:
                 return
             self._sleep(POLL)
 
-    # --- one step
-
-    def _carry_out(self, number: int) -> None:
-        """Until nothing is left of it."""
-        step = self._plan.steps[number]
-        slots_before, keys_before, keys = self.motion.slots, self.motion.keys, 0
-        again = number in self._plan.begun
-        patience, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
-        left = count(step.slots) + 1
-        while True:
-            try:
-                moves = self._left_of(step)
-                if not moves:
-                    break
-                self._heed_wishes()
-                if number not in self._plan.begun:
-                    self._journal.add("began", step=number)
-                if len(moves) < left:
-                    left, patience, pause = len(moves), time.monotonic() + PATIENCE, FIRST_PAUSE
-                keys += self._move(_of_first_pair(moves), again)
-            except (Unreachable, atomic.JobFailed):
-                if time.monotonic() > patience:
-                    raise
-                again = True
-                self._wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-        self._journal.add("done", step=number, keys=keys)
-        self.motion.slots = slots_before + count(step.slots)
-        self.motion.keys = keys_before + (keys or step.keys)
-        self._on_motion(self.motion)
-
-    def _left_of(self, step: Step) -> list[Move]:
-        self._survey.refresh_from_any()
-        try:
-            rest = remainder(self._plan, step, self._survey.nodes)
-        except JournalError as error:
-            raise atomic.JobFailed(str(error), "bring it back, then `shoal migrations resume`") from error
-        if rest.lost:
-            raise OperationError(
-                f"slots {format_ranges(rest.lost)} belong to nobody that this plan knows of",
-                f"if that is as it should be, `shoal migrations cancel {self._plan.id}` and plan anew",
-            )
-        return rest.moves or self._left_open(step)
-
-    def _left_open(self, step: Step) -> list[Move]:
-        """Slots that have a new owner, of which their former one has not been told by who was killed: it
-        holds them for migrating yet."""
-        owners = {slot: node.id for node in self._survey.nodes.values() for slot in members(node.slots)}
-        return [
-            Move(slot, view.observer.id, owners[slot])
-            for view in self._survey.views
-            for slot in sorted(view.migrating)
-            if step.slots >> slot & 1 and owners.get(slot, view.observer.id) != view.observer.id
-        ]
-
-    def _move(self, moves: Sequence[Move], again: bool) -> int:
-        """From one node to another; returns how many keys they held."""
-        source, target = moves[0].source, moves[0].target
-        links = [self._survey.link(node) for node in (source, target)]
-        require_in_service(links[1])
-        self._governor.begin(source, links[0])
-        at_once = (
-            not self._plan.options.classic
-            and not self._are_open(moves)
-            and self._can_move_at_once(source)
-            and self._can_move_at_once(target)
-        )
-        with self._probe.watching(links if self._probes else ()):
-            return self._move_at_once(moves) if at_once else self._move_key_by_key(moves, again)
-
-    def _are_open(self, moves: Sequence[Move]) -> bool:
-        """Begun the classic way, and so ended in it."""
-        opened = {slot for view in self._survey.views for slot in (*view.migrating, *view.importing)}
-        return any(move.slot in opened for move in moves)
-
-    def _can_move_at_once(self, node: str) -> bool:
-        if node not in self._atomic:
-            self._atomic[node] = atomic.can_migrate_slots(self._survey.link(node))
-        return self._atomic[node]
-
-    # --- at once
-
-    def _move_at_once(self, moves: Sequence[Move]) -> int:
-        source, target = (self._survey.link(node) for node in (moves[0].source, moves[0].target))
-        wanted = from_iterable(move.slot for move in moves)
-        running = atomic.running_export(source, wanted)
-        if running is not None:
-            name, slots = running.name, [move.slot for move in moves]
-        else:
-            slots = self._portion(source, [move.slot for move in moves])
-            name = ""
-        held = dict(zip(slots, atomic.count_keys(source, slots), strict=True))
-        if not name:
-            name = atomic.begin(source, from_iterable(slots), moves[0].target)
-        return self._await(name, source, target, held)
-
-    def _portion(self, source: NodeLink, slots: list[int]) -> list[int]:
-        """As many of these as may go without a rest."""
-        limit = self._governor.portion
-        if limit == float("inf"):
-            return slots
-        chosen: list[int] = []
-        weight = 0.0
-        for slot, keys in zip(slots, atomic.count_keys(source, slots), strict=True):
-            weight += keys * self._bytes_of_a_key(source)
-            if chosen and weight > limit:
-                break
-            chosen.append(slot)
-        return chosen
-
-    def _await(self, name: str, source: NodeLink, target: NodeLink, held: dict[int, int]) -> int:
-        keys = sum(held.values())
-        base = Motion(self.motion.slots, self.motion.keys, self.motion.bytes)
-        estimate = keys * self._bytes_of_a_key(source)
-        while True:
-            self._heed_cancellation(source, name)
-            job = atomic.look(source, name)
-            if job is None:
-                raise atomic.JobFailed(f"{source.address} knows nothing of its migration any more")
-            if not job.in_progress:
-                break
-            share = atomic.share_arrived(target, held)
-            self._show(base, round(share * keys), job.sent or share * estimate)
-            self._governor.heed(job.sent or share * estimate)
-            self._sleep(POLL)
-        if job.state != "success":
-            raise atomic.failure(source, target, job)
-        self._governor.heed(job.sent or estimate)
-        self._show(base, keys, job.sent or estimate, len(held))
-        return keys
-
-    # --- key by key
-
-    def _move_key_by_key(self, moves: Sequence[Move], again: bool) -> int:
-        options = self._plan.options
-        source = self._survey.link(moves[0].source)
-        weight = self._bytes_of_a_key(source)
-        base = Motion(self.motion.slots, self.motion.keys, self.motion.bytes)
-        links = {node.id: self._survey.link(node.id) for node in self._survey.primaries}
-
-        def moved(done: Progress) -> None:
-            self._show(base, done.keys, done.keys * weight, done.slots)
-            self._governor.heed(done.keys * weight)
-            if not self._stopping and self._journal.reread().wish is not Wish.RUN:
-                mover.request_stop()
-
-        # A key that an interrupted move left at the target, too, gives way to that which is served.
-        replace = options.replace or again
-        how = MoveOptions(options.pipeline, round(options.timeout * 1000), replace, self._survey.credentials)
-        mover = self._mover = SlotMover(links, how, moved, self._sleep)
-        if self._stopping:
-            mover.request_stop()
-        try:
-            return mover.run(moves).keys
-        except Interrupted:
-            self._heed_wishes()
-            raise
-        finally:
-            self._mover = None
-
-    # --- what all have in common
-
-    def _show(self, base: Motion, keys: int, sent: float, slots: int = 0) -> None:
-        self.motion.slots = base.slots + slots
-        self.motion.keys = base.keys + keys
-        self.motion.bytes = base.bytes + sent
-        self._on_motion(self.motion)
-
-    def _bytes_of_a_key(self, link: NodeLink) -> float:
-        """On the average, by what the node says of its memory."""
-        if link.address not in self._key_bytes:
-            told = dict(
-                line.split(":", 1) for line in link.call_text("INFO", "memory").splitlines() if ":" in line
-            )
-            keys = int(link.call("DBSIZE"))
-            self._key_bytes[link.address] = int(told.get("used_memory_dataset", 0)) / keys if keys else 0.0
-        return self._key_bytes[link.address]
-
-    def _wait(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._heed_wishes()
-            self._sleep(POLL)
-
-    def _heed_wishes(self) -> None:
-        plan = self._journal.reread()
-        if plan.wish is Wish.CANCEL:
-            self._end_cancelled()
-        if plan.wish is Wish.PAUSE:
-            raise self._stopped("paused")
-        if self._stopping:
-            raise self._stopped("stopped")
-
-    def _heed_cancellation(self, source: NodeLink, name: str) -> None:
-        if self._journal.reread().wish is Wish.CANCEL and atomic.give_up(source, name):
-            self._end_cancelled()
-
-    def _end_cancelled(self) -> None:
-        self._journal.add("ended", how=End.CANCELLED)
-        raise Stopped(f"cancelled: {self._told()}", "no slot is left open; those stay where they are")
-
-    def _stopped(self, how: str) -> Stopped:
-        return Stopped(
-            f"{how}: {self._told()}",
-            f"no slot is left open; `shoal migrations resume {self._plan.id}` goes on",
-        )
-
-    def _told(self) -> str:
-        return f"{self.motion.slots} of {self.motion.total_slots} slots have moved"
-
-
-def _of_first_pair(moves: Sequence[Move]) -> list[Move]:
-    """Those between the same two nodes as the first."""
-    first = moves[0]
-    return [move for move in moves if (move.source, move.target) == (first.source, first.target)]
-
-
-def require_in_service(target: NodeLink) -> None:
-    """A primary that has come just now may hold the cluster for down yet, and would refuse its slots'
-    clients. Raises JobFailed."""
-    if "cluster_state:ok" not in target.call_text("CLUSTER", "INFO"):
-        raise atomic.JobFailed(
-            f"for {target.address} the cluster is down, so it would serve nobody", "`shoal check` says more"
-        )
+    def _explained(self, stopped: Stopped) -> Stopped:
+        told = f"{stopped.text}: {self.motion.slots} of {self.motion.total_slots} slots have moved"
+        if isinstance(stopped, Cancelled):
+            return Stopped(told, "no slot is left open; those stay where they are")
+        return Stopped(told, f"no slot is left open; `shoal migrations resume {self._plan.id}` goes on")
 
 
 def withdraw(survey: Survey, journal: Journal) -> None:

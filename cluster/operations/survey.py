@@ -76,6 +76,19 @@ class Survey:
         for link in self._links.values():
             link.close()
 
+    def twin(self) -> Survey:
+        """Another one of the same cluster, which has asked nobody yet, with links of its own: for a thread
+        of its own."""
+        twin = Survey(
+            NodeLink(self.seed.host, self.seed.port, self.credentials, self.timeout),
+            self.credentials,
+            self.timeout,
+        )
+        for host, port in self._links:
+            if (host, port) not in twin._links:
+                twin._links[host, port] = NodeLink(host, port, self.credentials, self.timeout)
+        return twin
+
     def refresh(self) -> None:
         """Ask everyone again."""
         first = read_view(self.seed)

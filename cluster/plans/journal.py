@@ -1,6 +1,7 @@
 """A plan of moves as a journal: what is to be done, and what has become of it.
 
-A plan is made of steps, each of them some slots from one node to another, small enough to be repeated. Its
+A plan is made of steps, each of them some slots from one node to another, small enough to be repeated; steps
+between different nodes may go on side by side. Its
 journal begins with the plan; then comes a line for everything that happens: a step began or was done, an
 operator wishes a pause, all is over. Lines are only ever appended, so that several programs may write at once
 (the one that moves, and one that asks it to pause), and one that is killed in the middle of a line spoils no
@@ -15,7 +16,7 @@ Nothing here touches a file (cluster/operations/journals.py does), and no passwo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
@@ -58,6 +59,10 @@ class Step:
     keys: int = 0
 
     @property
+    def ends(self) -> set[str]:
+        return {self.source, self.target}
+
+    @property
     def moves(self) -> list[Move]:
         return [Move(slot, self.source, self.target) for slot in members(self.slots)]
 
@@ -75,6 +80,8 @@ class Options:
     """Bytes a second, 0 for any number."""
     max_p99: float = 0.0
     """Ms that 99 of 100 requests to the two nodes may take before the move slows down, 0 for any time."""
+    at_once: int = 4
+    """Steps, between different nodes, that may go on at the same time."""
 
 
 @dataclass
@@ -149,6 +156,24 @@ def cut_steps(
             weight += keys.get(move.slot, 0)
         steps.append(Step(source, target, from_iterable(chosen), weight))
     return steps
+
+
+# --- which step is next
+
+
+def startable(plan: Plan, running: Collection[int], most: int) -> list[int]:
+    """Numbers of the steps that may begin beside those that are `running`, so that there are up to `most`:
+    none has a node in common with another. Those that were begun before come first."""
+    busy = {node for number in running for node in plan.steps[number].ends}
+    chosen: list[int] = []
+    for number in sorted(plan.pending, key=lambda number: number not in plan.begun):
+        if len(running) + len(chosen) >= most:
+            break
+        ends = plan.steps[number].ends
+        if number not in running and not ends & busy:
+            chosen.append(number)
+            busy |= ends
+    return chosen
 
 
 # --- what is left of a step, by what the cluster says

@@ -59,6 +59,14 @@ class Pace:
         self.rate = bandwidth
         """Bytes a second that are allowed now, or UNLIMITED."""
 
+    def limit(self, bandwidth: int) -> None:
+        """Another `bandwidth` from now on: this is one of several moves that share one."""
+        self._bandwidth = bandwidth
+        if not self.watches:
+            self.rate = bandwidth
+        elif bandwidth:
+            self.rate = min(self.rate or bandwidth, bandwidth)
+
     @property
     def limits(self) -> bool:
         """Whether there is anything to heed."""

@@ -73,6 +73,10 @@ def is_moving(node: Server) -> bool:
     return any(job[b"state"] == b"snapshotting" for job in jobs(node))
 
 
+def limit_of(node: Server) -> int:
+    return int(node.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1])
+
+
 def kept(directory: Path) -> Plan:
     """The one plan there; a program of ours that only listed it would take a second to start."""
     (journal,) = all_journals(directory)
@@ -97,13 +101,13 @@ def test_a_plan_whose_program_was_killed_goes_on_elsewhere(pair: Pair, tmp_path:
     process.kill()
     process.communicate()
     assert kept(here).state == "pending"
-    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"102400"
+    assert limit_of(pair.source) == 102400
     shutil.copytree(here, there)
     plan = kept(there).id
     done = shoal("migrations", "resume", plan, "--journal", there, "--json", "--bandwidth", 0).json
     assert done["moved"]["slots"] == SLOTS and done["plan"] == plan
     assert kept(there).state == "done"
-    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"0", "as it was"
+    assert limit_of(pair.source) == 0, "as it was"
     check_all(pair)
     refused = shoal("migrations", "resume", plan, "--journal", there, code=2)
     assert "has ended: done" in refused.error_line
@@ -144,7 +148,7 @@ def test_a_plan_that_is_cancelled(pair: Pair, tmp_path: Path, killed: bool) -> N
     assert jobs(pair.source)[0][b"state"] == b"cancelled"
     assert moved(pair) == 0
     assert kept(tmp_path).state == "cancelled"
-    assert pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1] == b"0"
+    assert limit_of(pair.source) == 0
     eventually(
         lambda: all(pair.target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == 0 for slot in range(0, 1024, 50)),
         "nothing is left of it",
@@ -166,14 +170,11 @@ def test_it_slows_down_when_clients_feel_it(pair: Pair, tmp_path: Path) -> None:
     """Any request takes longer than what is allowed here."""
     process = begin(pair, tmp_path, "--bandwidth", "1mb", "--max-p99", "0.001")
 
-    def rate() -> int:
-        return int(pair.source.run("CONFIG", "GET", "slot-migration-max-bandwidth")[1])
-
-    eventually(lambda: rate() == 1 << 20, "as fast as it may at first")
-    eventually(lambda: rate() < 1 << 20, "then slower")
+    eventually(lambda: limit_of(pair.source) == 1 << 20, "as fast as it may at first")
+    eventually(lambda: limit_of(pair.source) < 1 << 20, "then slower")
     shoal("migrations", "cancel", kept(tmp_path).id, "--yes", "--journal", tmp_path)
     process.communicate(timeout=30)
-    assert rate() == 0
+    assert limit_of(pair.source) == 0
 
 
 @pytest.mark.parametrize("dies", ["source", "target"] if FULL else ["source"])
@@ -207,3 +208,38 @@ def test_a_plan_goes_on_with_the_heir_of_a_primary_that_died(tmp_path: Path, die
         assert taker.run("CLUSTER", "COUNTKEYSINSLOT", slots[0]) == 1
         assert giver.run("CLUSTER", "COUNTKEYSINSLOT", slots[0]) == 0
         assert kept(tmp_path).state == "done"
+
+
+def test_steps_between_different_nodes_go_on_side_by_side(tmp_path: Path) -> None:
+    """Also those that a killed program left."""
+    with cluster_of(4) as cluster:
+        with cluster.client() as client:
+            client.mset_nonatomic({f"{{{tag_of(slot).decode()}}}": VALUE * 5 for slot in range(0, 16384, 4)})
+        first, second, third, fourth = cluster.nodes
+        argv = [
+            *COMMAND,
+            "rebalance",
+            first.address,
+            "--yes",
+            "--journal",
+            str(tmp_path),
+            "--bandwidth",
+            SLOWLY,
+        ]
+        weights = [f"{node.port}={weight}" for node, weight in zip(cluster.nodes, (1, 1, 2, 2), strict=True)]
+        for weight in weights:
+            argv += ["--weight", weight]
+        process = subprocess.Popen(
+            argv, env=source_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        eventually(lambda: is_moving(first) and is_moving(second), "both have begun")
+        eventually(lambda: limit_of(first) == limit_of(second) == 51200, "each has half of the plan's share")
+        process.kill()
+        process.wait()
+        assert len(kept(tmp_path).begun) == 2
+        plan = kept(tmp_path)
+        done = shoal("migrations", "resume", plan.id, "--journal", tmp_path, "--json", "--bandwidth", 0).json
+        assert done["moved"]["slots"] == plan.slots
+        cluster.wait_settled()
+        assert sum(node.run("DBSIZE") for node in cluster.nodes) == 4096
+        assert third.run("DBSIZE") + fourth.run("DBSIZE") > 2700

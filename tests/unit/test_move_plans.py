@@ -10,7 +10,18 @@ import pytest
 from cluster.operations.journals import Journal, all_journals, find_journal
 from cluster.operations.link import OperationError
 from cluster.plans import journal as lines
-from cluster.plans.journal import End, JournalError, Options, Plan, Step, Wish, cut_steps, heir, remainder
+from cluster.plans.journal import (
+    End,
+    JournalError,
+    Options,
+    Plan,
+    Step,
+    Wish,
+    cut_steps,
+    heir,
+    remainder,
+    startable,
+)
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import from_iterable, from_range
 
@@ -44,6 +55,24 @@ class TestSteps:
     def test_a_slot_of_too_many_keys_is_a_step_of_its_own(self) -> None:
         steps = cut_steps([Move(0, A, B), Move(1, A, B)], {0: 500, 1: 1}, most_keys=100)
         assert [step.keys for step in steps] == [500, 1]
+
+
+class TestWhichIsNext:
+    one, other, both, last = Step(A, B, 1), Step(C, HEIR, 2), Step(A, HEIR, 4), Step(C, B, 8)
+
+    def test_steps_that_share_no_node_go_on_side_by_side(self) -> None:
+        whole = plan(self.one, self.both, self.other, self.last)
+        assert startable(whole, {}, 4) == [0, 2]
+        assert startable(whole, {}, 1) == [0]
+        assert startable(whole, {0}, 4) == [2]
+        assert startable(whole, {0, 2}, 4) == []
+        whole.done = {0, 2}
+        assert startable(whole, {}, 4) == [1, 3]
+
+    def test_what_was_begun_comes_first(self) -> None:
+        whole = plan(self.one, self.both, self.other)
+        whole.begun = {1}
+        assert startable(whole, {}, 4) == [1]
 
 
 def _members(step: Step) -> list[int]:

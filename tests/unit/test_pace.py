@@ -64,3 +64,19 @@ def test_an_allowance_is_paid_off_by_time() -> None:
     assert not allowance.is_spent(10_000)
     allowance.set_rate(1, 10_000)
     assert not allowance.is_spent(10_000), "it owes nothing for the time without limit"
+
+
+def test_a_share_that_changes() -> None:
+    plain = Pace(bandwidth=MB)
+    plain.limit(MB // 2)
+    assert plain.rate == MB // 2
+    plain.limit(MB)
+    assert plain.rate == MB
+    watchful = Pace(bandwidth=MB, max_p99=1.0)
+    watchful.limit(MB // 2)
+    assert watchful.rate == MB // 2
+    watchful.limit(MB)
+    assert watchful.rate == MB // 2, "it grows when clients feel nothing"
+    endless = Pace(max_p99=1.0)
+    endless.limit(0)
+    assert endless.rate == 0
