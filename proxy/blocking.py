@@ -26,8 +26,8 @@ from node.commands import Command
 from node.core.key_slot import key_slot
 from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, ReplyError
 from proxy import codec
-from proxy.frames import reply_elements
 from proxy.jobs import UNBOUND, ClientJob
+from proxy.merger import agg_min, fitting
 from proxy.redirection import KINDS, destination
 from proxy.upstream import FINAL
 
@@ -223,20 +223,9 @@ class WaitForAll(ClientJob):
         if len(self.replies) == len(self.connections):
             self.connections = []
             self.sessions.unblocked(self.client)
-            self.answer(smallest(list(self.replies.values())))
+            self.answer(fitting(agg_min, list(self.replies.values())))
 
     def failed(self) -> None:
         self.abandon()
         self.sessions.unblocked(self.client)
         super().failed()
-
-
-def smallest(replies: list[bytes]) -> bytes:
-    """Of integers, or of arrays of integers place by place; an error among them wins."""
-    for reply in replies:
-        if codec.is_error(reply):
-            return reply
-    if replies[0].startswith(b":"):
-        return b":%d\r\n" % min(map(codec.integer_of, replies))
-    rows = [map(codec.integer_of, reply_elements(reply)) for reply in replies]
-    return codec.encode_reply([min(column) for column in zip(*rows, strict=True)], 2)

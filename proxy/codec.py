@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from node.errors import ReplyError
-from node.replies import Verbatim
+from node.replies import SetReply, Verbatim
+from proxy.frames import reply_elements
 
 
 def encode_request(argv: Sequence[bytes]) -> bytes:
@@ -32,6 +33,9 @@ def encode_reply(value: Any, resp: int) -> bytes:
             return (b"#t\r\n" if value else b"#f\r\n") if resp == 3 else b":%d\r\n" % value
         case int():
             return b":%d\r\n" % value
+        case float():
+            shown = b"%d" % value if value.is_integer() else repr(value).encode()
+            return b",%b\r\n" % shown if resp == 3 else b"$%d\r\n%b\r\n" % (len(shown), shown)
         case None:
             return b"_\r\n" if resp == 3 else b"$-1\r\n"
         case ReplyError():
@@ -42,11 +46,47 @@ def encode_reply(value: Any, resp: int) -> bytes:
             return b"$%d\r\n%b\r\n" % (len(value.text), value.text)
         case list() | tuple():
             return b"*%d\r\n" % len(value) + b"".join(encode_reply(item, resp) for item in value)
+        case SetReply():
+            return join_elements(
+                b"~" if resp == 3 else b"*", [encode_reply(item, resp) for item in value.items]
+            )
         case dict():
             header = b"%%%d\r\n" % len(value) if resp == 3 else b"*%d\r\n" % (2 * len(value))
             return header + b"".join(encode_reply(item, resp) for pair in value.items() for item in pair)
         case _:
             raise TypeError(f"no reply encoding for {type(value).__name__}")
+
+
+def decode_reply(reply: bytes) -> Any:
+    """The value of a raw reply: bytes, str (simple string), int, float, bool, None, ReplyError, Verbatim,
+    dict, or list of arrays, sets and pushes. What RESP2 has no type for looks as it was sent: a map is a list
+    of keys and values, a double is bytes. Raises ValueError for what is no reply."""
+    kind, (line, _, rest) = reply[:1], reply[1:].partition(b"\r\n")
+    match kind:
+        case b"+":
+            return line.decode("latin-1")
+        case b":":
+            return int(line)
+        case b",":
+            return float(line)
+        case b"#":
+            return line == b"t"
+        case b"-":
+            return ReplyError(line.decode("latin-1"))
+        case b"$" | b"=" | b"!" if line != b"-1":
+            text = rest[:-2]
+            if kind == b"=":
+                return Verbatim(text[4:], text[:3].decode())
+            return text if kind == b"$" else ReplyError(text.decode("latin-1"))
+        case b"_" | b"$":
+            return None
+        case b"*" | b"~" | b">":
+            return [decode_reply(element) for element in reply_elements(reply)] if line != b"-1" else None
+        case b"%":
+            values = [decode_reply(element) for element in reply_elements(reply)]
+            return dict(zip(values[::2], values[1::2], strict=True))
+        case _:
+            raise ValueError(f"not a reply: {reply[:40]!r}")
 
 
 def join_elements(header: bytes, elements: Sequence[bytes]) -> bytes:

@@ -6,9 +6,10 @@ routing.py gives the command. Also the register of connected clients, because so
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, Command
@@ -17,22 +18,29 @@ from node.errors import (
     CLUSTERDOWN_UNBOUND,
     CROSSSLOT,
     ReplyError,
+    one_line,
     unknown_command,
     unknown_subcommand,
     wrong_arity,
 )
-from proxy import codec, jobs
+from node.replies import Verbatim
+from proxy import codec, jobs, settings
+from proxy.aside import ask_aside
+from proxy.info import asks_workers, info_text, merging
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
-from proxy.merger import POLICIES
-from proxy.routing import Way, way_of
+from proxy.merger import Merge, all_succeeded, fitting
+from proxy.reports import Report
+from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
 from proxy.sessions import LATER, PASS
 from proxy.splitter import SPLIT
 
 if TYPE_CHECKING:
     from proxy.client import Client
+    from proxy.config import ProxyConfig
     from proxy.routes import SlotMap
     from proxy.sessions import Sessions
     from proxy.topology import Topology
+    from proxy.upstream import Upstream
     from proxy.upstreams import UpstreamPool
 
 
@@ -44,14 +52,15 @@ class Commands:
         pool: UpstreamPool,
         topology: Topology,
         slots: SlotMap,
-        password: bytes,
+        config: ProxyConfig,
         port: int,
         max_clients: int,
     ) -> None:
         self.pool = pool
         self.topology = topology
         self.slots = slots
-        self.password = password
+        self.config = config
+        self.password = config.password
         self.port = port
         self.max_clients = max_clients
         self.sessions: Sessions
@@ -60,6 +69,7 @@ class Commands:
         self.connections_received = 0
         self.connections_rejected = 0
         self.started = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def client_closed(self, client: Client) -> None:
         """Called by a client that has closed its socket."""
@@ -87,18 +97,23 @@ class Commands:
         return None if value is LATER else codec.encode_reply(value, client.resp)
 
     def _execute(self, client: Client, tag: int, argv: list[bytes], request: bytes | None) -> Any:
+        node, argv = _named_node(argv)
         command = _command(argv)
         if not client.authenticated:
             refuse_unauthenticated(command.name)
         client.facts.last_command = command.name
-        if request is None:
+        if request is None or node:
             request = codec.encode_request(argv)
         value = self.sessions.execute(client, tag, command, argv, request)
         if value is not PASS:
             return value
         if command.name == "client|reply":
             return client_reply(client, tag, argv)
-        match way_of(command):
+        if node:
+            self._node(client, node).send(request, client, tag)
+            return LATER
+        route = route_of(command)
+        match route.way:
             case Way.LOCAL:
                 carry_out = local_function(command.name)
                 assert carry_out is not None
@@ -108,11 +123,9 @@ class Commands:
             case Way.SPLIT:
                 self._split(client, tag, command, argv)
             case Way.BROADCAST:
-                self._broadcast(client, tag, command, request)
-            case Way.SCAN:
-                jobs.Scan(client, tag, argv, self.pool.shards(client.resp)).start()
-            case Way.RANDOM_KEY:
-                jobs.RandomKey(client, tag, request, self._shuffled(client)).start()
+                self._broadcast(client, tag, route, argv, request)
+            case Way.OWN:
+                return _OWN_WAYS[command.name](self, client, tag, argv, request)
             case Way.ANY:
                 self._send_anywhere(client, tag, request)
             case Way.REFUSED:
@@ -128,10 +141,7 @@ class Commands:
         if not slots:
             self._send_anywhere(client, tag, request)
             return
-        upstream = self.slots.find(slots.pop(), client.resp)
-        if upstream is None:
-            raise CLUSTERDOWN_UNBOUND
-        upstream.send(request, client, tag)
+        self._owner(client, slots.pop()).send(request, client, tag)
 
     def _split(self, client: Client, tag: int, command: Command, argv: Sequence[bytes]) -> None:
         width = SPLIT[command.name]
@@ -139,25 +149,128 @@ class Commands:
             raise wrong_arity(command.name)
         jobs.Split(client, tag, argv, width, self.slots).start()
 
-    def _broadcast(self, client: Client, tag: int, command: Command, request: bytes) -> None:
-        if command.request_policy == "all_nodes":
-            targets = self.pool.nodes(client.resp)
+    def _broadcast(self, client: Client, tag: int, route: Route, argv: list[bytes], request: bytes) -> None:
+        merge = reporting(route.report, argv, client.resp) if route.report else route.merge
+        targets = self.pool.nodes(client.resp) if route.replicas else self._primaries(client)
+        if route.aside:
+            self.begin(self._ask_aside(client, tag, targets, argv, merge))
         else:
-            targets = [upstream for _, upstream in self.pool.shards(client.resp)]
-        jobs.Broadcast(client, tag, POLICIES[command.response_policy]).start(request, targets)
+            jobs.Broadcast(client, tag, merge).start(request, targets)
+
+    async def _ask_aside(
+        self, client: Client, tag: int, targets: Sequence[Upstream], argv: Sequence[bytes], merge: Merge
+    ) -> None:
+        addresses = [(upstream.host, upstream.port) for upstream in targets]
+        replies = await ask_aside(addresses, self.pool.credentials, client.resp, argv)
+        client.complete(tag, fitting(merge, replies) if replies else jobs.UNBOUND)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside everything else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Commands with a way of their own
+
+    def _random_key(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        dbsize = codec.encode_request([b"DBSIZE"])
+        jobs.RandomKey(client, tag, request).start(dbsize, self._primaries(client))
+        return LATER
+
+    def _scan(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        jobs.Scan(client, tag, argv, self.pool.shards(client.resp)).start()
+        return LATER
+
+    def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        wanted = [section.decode("latin-1").lower() for section in argv[1:]]
+        targets = [upstream for upstream in self._primaries(client) if upstream.state_name != "down"]
+        if not targets or not asks_workers(wanted):
+            return Verbatim(info_text(self, wanted, {}))
+        jobs.Broadcast(client, tag, merging(self, wanted, client.resp)).start(request, targets)
+        return LATER
+
+    def _config_get(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        merge = settings.showing(self, argv[2:], client.resp)
+        jobs.Broadcast(client, tag, merge).start(request, self._primaries(client))
+        return LATER
+
+    def _config_set(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        if len(argv) % 2:
+            raise wrong_arity("config|set")
+        if done := settings.set_own(self, argv):
+            return done
+        jobs.Broadcast(client, tag, all_succeeded).start(request, self.pool.nodes(client.resp))
+        return LATER
+
+    def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        what = argv[1].lower()
+        if what in DEBUG_WITH_KEY and len(argv) > 2:
+            self._owner(client, key_slot(argv[2])).send(request, client, tag)
+        elif what in DEBUG_EVERYWHERE:
+            jobs.Broadcast(client, tag, all_succeeded).start(request, self._primaries(client))
+        else:
+            raise ReplyError("ERR the proxy does not know whom to ask: say DEBUG NODE host:port …")
+        return LATER
+
+    # Whom to send to
+
+    def _owner(self, client: Client, slot: int) -> Upstream:
+        upstream = self.slots.find(slot, client.resp)
+        if upstream is None:
+            raise CLUSTERDOWN_UNBOUND
+        return upstream
+
+    def _primaries(self, client: Client) -> list[Upstream]:
+        return [upstream for _, upstream in self.pool.shards(client.resp)]
+
+    def _node(self, client: Client, name: str) -> Upstream:
+        for upstream in self.pool.nodes(client.resp):
+            if repr(upstream) == name:
+                return upstream
+        raise ReplyError(f"ERR Unknown node {one_line(name)}")
 
     def _send_anywhere(self, client: Client, tag: int, request: bytes) -> None:
         """To a worker that is connected, if there is one."""
-        candidates = self._shuffled(client)
+        candidates = self._primaries(client)
         if not candidates:
             raise CLUSTERDOWN_UNBOUND
         connected = [upstream for upstream in candidates if upstream.state_name == "up"]
-        (connected or candidates)[0].send(request, client, tag)
+        random.choice(connected or candidates).send(request, client, tag)
 
-    def _shuffled(self, client: Client) -> list[Any]:
-        shards = [upstream for _, upstream in self.pool.shards(client.resp)]
-        random.shuffle(shards)
-        return shards
+
+_OWN_WAYS: dict[str, Callable[[Commands, Client, int, list[bytes], bytes], Any]] = {
+    "scan": Commands._scan,
+    "randomkey": Commands._random_key,
+    "info": Commands._info,
+    "config|get": Commands._config_get,
+    "config|set": Commands._config_set,
+    "debug": Commands._debug,
+}
+
+
+def reporting(report: Report, argv: Sequence[bytes], resp: int) -> Merge:
+    """`report` for raw replies: of those who answered without an error; if there is none, the error."""
+
+    def merge(replies: Sequence[bytes]) -> bytes:
+        answers = [codec.decode_reply(reply) for reply in replies if not codec.is_error(reply)]
+        return codec.encode_reply(report(argv, answers), resp) if answers else replies[0]
+
+    return merge
+
+
+def _named_node(argv: list[bytes]) -> tuple[str, list[bytes]]:
+    """The node that a request names (see `takes_node`) or "", and the request without that."""
+    row = TABLE.get(argv[0].decode("latin-1").lower())
+    if row is None:
+        return "", argv
+    at = 2 if row.subcommands else 1
+    if len(argv) < at + 2 or argv[at].upper() != b"NODE":
+        return "", argv
+    if row.subcommands:
+        row = row.subcommands.get(argv[1].decode("latin-1").lower())
+    if row is None or not takes_node(row):
+        return "", argv
+    return argv[at + 1].decode("latin-1"), argv[:at] + argv[at + 2 :]
 
 
 def _command(argv: list[bytes]) -> Command:

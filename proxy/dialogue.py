@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 from proxy.codec import bulk_of, encode_request, is_error
 from proxy.frames import ReplyScanner
@@ -38,6 +39,15 @@ async def open_socket(address: Address) -> socket.socket:
 
 async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> list[bytes]:
     """Send requests, return their raw replies. RemoteError for an error reply, EOFError if it closes."""
+    replies = await raw_replies(connection, *requests)
+    for reply in replies:
+        if is_error(reply):
+            raise RemoteError(reply[1:-2].decode("latin-1"))
+    return replies
+
+
+async def raw_replies(connection: socket.socket, *requests: Sequence[bytes]) -> list[bytes]:
+    """The same, error replies as they are."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, b"".join(map(encode_request, requests)))
     scanner = ReplyScanner()
@@ -47,9 +57,6 @@ async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> l
         if not data:
             raise EOFError("the worker closed the connection")
         replies += scanner.feed(data)
-    for reply in replies:
-        if is_error(reply):
-            raise RemoteError(reply[1:-2].decode("latin-1"))
     return replies
 
 

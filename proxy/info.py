@@ -1,6 +1,8 @@
-"""INFO of a proxy: its own process, its clients, and the workers it talks to.
+"""INFO of a proxy: of its own process, its clients and connections; and, merged, of the workers.
 
-Sections and fields are named as in Redis where there is something to say; `proxy` lists the workers.
+Sections and fields are named as in Redis. Server, Clients, Replication, CPU and Cluster are the proxy's own,
+because the client talks to one server and this is it; `Proxy` lists the workers. All other sections are of
+the workers' (worker_info.py), with what is counted here in Stats.
 """
 
 from __future__ import annotations
@@ -8,36 +10,61 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from node.replies import Verbatim
+from proxy.codec import decode_reply, encode_reply, is_error
+from proxy.version import REDIS_VERSION
+from proxy.worker_info import Sections, merged, parse
 
 if TYPE_CHECKING:
     from proxy.commands import Commands
 
+EVERYTHING = {"all", "default", "everything"}
+OWN = {"server", "clients", "replication", "cpu", "cluster", "proxy"}
 
-def info_text(commands: Commands, wanted: list[str], redis_version: str) -> str:
-    """The sections named in `wanted`; all of them if it is empty or says so."""
-    everything = not wanted or not {"all", "default", "everything"}.isdisjoint(wanted)
-    sections = {
-        "server": _server(commands, redis_version),
-        "clients": {"connected_clients": len(commands.clients), "maxclients": commands.max_clients},
-        "memory": _memory(),
-        "stats": _stats(commands),
-        "replication": {"role": "master", "connected_slaves": 0},
-        "cpu": _cpu(),
-        "cluster": {"cluster_enabled": 0},
-        "proxy": _proxy(commands),
-    }
-    chosen = {name: fields for name, fields in sections.items() if everything or name in wanted}
+
+def info_text(commands: Commands, wanted: Sequence[str], workers: Sections) -> str:
+    """Our sections and those of the workers, of both what is `wanted`."""
+    everything = not wanted or not EVERYTHING.isdisjoint(wanted)
+    sections: dict[str, dict[str, Any]] = {"Server": _server(commands), "Clients": _clients(commands)}
+    own = {"Replication": {"role": "master", "connected_slaves": 0}, "CPU": _cpu(),
+           "Cluster": {"cluster_enabled": 0}, "Proxy": _proxy(commands)}  # fmt: skip
+    for title, fields in workers.items():
+        if title == "Stats":
+            sections[title] = {**fields, **_stats(commands)}
+        elif title not in sections and title not in own:
+            sections[title] = dict(fields)
+        elif title in own:
+            sections[title] = own.pop(title)  # where INFO is used to have it
+    sections.update(own)
     return "\r\n".join(
-        f"# {name.capitalize()}\r\n" + "".join(f"{key}:{value}\r\n" for key, value in fields.items())
-        for name, fields in chosen.items()
+        f"# {title}\r\n" + "".join(f"{key}:{value}\r\n" for key, value in fields.items())
+        for title, fields in sections.items()
+        if everything or title.lower() in wanted
     )
 
 
-def _server(commands: Commands, redis_version: str) -> dict[str, Any]:
+def asks_workers(wanted: Sequence[str]) -> bool:
+    return not wanted or not OWN.issuperset(wanted)
+
+
+def merging(commands: Commands, wanted: Sequence[str], resp: int) -> Callable[[Sequence[bytes]], bytes]:
+    """Makes one INFO of the workers' raw replies and our own. Workers that cannot be asked are left out."""
+
+    def merge(replies: Sequence[bytes]) -> bytes:
+        texts = [decode_reply(reply) for reply in replies if not is_error(reply)]
+        reports = [parse((text.text if isinstance(text, Verbatim) else text).decode()) for text in texts]
+        return encode_reply(Verbatim(info_text(commands, wanted, merged(reports))), resp)
+
+    return merge
+
+
+def _server(commands: Commands) -> dict[str, Any]:
     uptime = int(time.monotonic() - commands.started)
     return {
-        "redis_version": redis_version,
+        "redis_version": REDIS_VERSION,
         "redis_mode": "standalone",
         "server_name": "shoal-proxy",
         "process_id": os.getpid(),
@@ -47,10 +74,8 @@ def _server(commands: Commands, redis_version: str) -> dict[str, Any]:
     }
 
 
-def _memory() -> dict[str, Any]:
-    """Of the whole process: what it holds for clients is not counted apart."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"used_memory_peak": peak}
+def _clients(commands: Commands) -> dict[str, Any]:
+    return {"connected_clients": len(commands.clients), "maxclients": commands.max_clients}
 
 
 def _stats(commands: Commands) -> dict[str, Any]:
@@ -74,6 +99,7 @@ def _proxy(commands: Commands) -> dict[str, Any]:
         "map_changes": commands.topology.changes,
         "dedicated_connections": commands.sessions.dedicated.lent,
         "dedicated_connections_idle": commands.sessions.dedicated.idle,
+        "peak_resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (

@@ -7,6 +7,7 @@ worker stays in order), gathers raw replies, and completes the client's request 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from proxy.routes import SlotMap
     from proxy.upstream import Upstream
 
-UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
+NULLS = (b"$-1\r\n", b"_\r\n")
 SLOT_BITS = 14
 """Low bits of a composed SCAN cursor: the first slot of the shard that is being scanned."""
+UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
 class ClientJob(Job):
@@ -40,7 +42,7 @@ class ClientJob(Job):
 
 
 class Broadcast(ClientJob):
-    """The same request to several workers, their replies merged by a response policy."""
+    """The same request to several workers, their replies merged into one."""
 
     def __init__(self, client: Client, tag: int, merge: Merge) -> None:
         super().__init__(client, tag)
@@ -61,7 +63,7 @@ class Broadcast(ClientJob):
         self.replies[tag] = reply
         self.missing -= 1
         if self.missing == 0:
-            self.answer(_merged(self.merge, self.replies))
+            self.answer(merger.fitting(self.merge, self.replies))
 
 
 class Split(ClientJob):
@@ -111,11 +113,11 @@ class Split(ClientJob):
         match self.argv[0].lower():
             case b"mget":
                 positions = [items for items, _ in answered]
-                return _merged(lambda raw: merger.in_order(positions, raw), replies)
+                return merger.fitting(lambda raw: merger.in_order(positions, raw), replies)
             case b"mset":
                 return merger.all_succeeded(replies)
             case _:
-                return _merged(merger.agg_sum, replies)
+                return merger.fitting(merger.agg_sum, replies)
 
 
 class Scan(ClientJob):
@@ -166,32 +168,40 @@ class Scan(ClientJob):
         return 0
 
 
-class RandomKey(ClientJob):
-    """RANDOMKEY: ask shards in the given order until one has a key."""
+class RandomKey(Broadcast):
+    """RANDOMKEY: DBSIZE of all shards first, so that each key is as likely as any other; then a shard by lot,
+    and another if it has just become empty."""
 
-    def __init__(self, client: Client, tag: int, request: bytes, shards: list[Upstream]) -> None:
-        super().__init__(client, tag)
+    def __init__(self, client: Client, tag: int, request: bytes) -> None:
+        super().__init__(client, tag, merger.concatenated)
         self.request = request
-        self.shards = shards
+        self.sizes: dict[Upstream, int] = {}
 
-    def start(self) -> None:
-        if self.shards:
-            self.shards.pop().send(self.request, self)
-        else:
-            self.answer(UNBOUND)
+    def start(self, request: bytes, targets: Sequence[Upstream]) -> None:
+        self.sizes = dict.fromkeys(targets, 0)
+        super().start(request, targets)
 
     def replied(self, tag: int, reply: bytes) -> None:
-        if reply in (b"$-1\r\n", b"_\r\n") and self.shards:
-            self.shards.pop().send(self.request, self)
-        else:
-            self.answer(reply)
+        if self.missing == 0:
+            if reply in NULLS and self.sizes:
+                self._ask_one()
+            else:
+                self.answer(reply)
+            return
+        self.replies[tag] = reply
+        self.missing -= 1
+        if self.missing == 0:
+            if error := merger.first_error(self.replies):
+                self.answer(error)
+                return
+            sizes = zip(self.sizes, map(codec.integer_of, self.replies), strict=True)
+            self.sizes = {upstream: size for upstream, size in sizes if size}
+            self._ask_one()
 
-
-def _merged(merge: Merge, replies: Sequence[bytes]) -> bytes:
-    """Workers of different kinds may disagree on a reply's type: then the client gets an error, no hang."""
-    try:
-        return merge(replies)
-    except ValueError as error:
-        return b"-ERR replies of the workers do not fit together: %b\r\n" % str(error).encode(
-            "ascii", "replace"
-        )
+    def _ask_one(self) -> None:
+        if not self.sizes:
+            self.answer(codec.encode_reply(None, self.client.resp))
+            return
+        (chosen,) = random.choices(list(self.sizes), list(self.sizes.values()))
+        del self.sizes[chosen]
+        chosen.send(self.request, self)

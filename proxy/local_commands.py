@@ -18,19 +18,17 @@ from node.errors import (
     NOAUTH,
     NOPROTO,
     NOT_AN_INTEGER,
+    SAME_OBJECT,
     SYNTAX,
     WRONGPASS,
     ReplyError,
 )
 from node.replies import OK, Verbatim
-from proxy.info import info_text
+from proxy.version import REDIS_VERSION
 
 if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.commands import Commands
-
-REDIS_VERSION = "7.2.4"
-"""What the proxy says it is compatible with, where clients choose features by it."""
 
 Local = Callable[["Client", list[bytes], "Commands"], Any]
 LOCAL_COMMANDS: dict[str, Local] = {}
@@ -81,12 +79,6 @@ def server_time(client: Client, argv: list[bytes], commands: Commands) -> Any:
     return [b"%d" % seconds, b"%d" % micros]
 
 
-@local("info")
-def info(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    wanted = [section.decode("latin-1").lower() for section in argv[1:]]
-    return Verbatim(info_text(commands, wanted, REDIS_VERSION))
-
-
 @local("role")
 def role(client: Client, argv: list[bytes], commands: Commands) -> Any:
     return [b"master", 0, []]
@@ -99,6 +91,29 @@ def select(client: Client, argv: list[bytes], commands: Commands) -> Any:
     if int(argv[1]) != 0:
         raise DB_INDEX_OUT_OF_RANGE
     return OK
+
+
+@local("swapdb")
+def swapdb(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """There is one database, so it can only be swapped with itself."""
+    for number, which in ((argv[1], "first"), (argv[2], "second")):
+        if not number.removeprefix(b"-").isdigit():
+            raise ReplyError(f"ERR invalid {which} DB index")
+    if int(argv[1]) or int(argv[2]):
+        raise DB_INDEX_OUT_OF_RANGE
+    return OK
+
+
+@local("move")
+def move(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    if not argv[2].removeprefix(b"-").isdigit():
+        raise NOT_AN_INTEGER
+    raise DB_INDEX_OUT_OF_RANGE if int(argv[2]) else SAME_OBJECT
+
+
+@local("acl|whoami")
+def whoami(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    return b"default"
 
 
 @local("quit")

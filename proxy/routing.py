@@ -1,25 +1,32 @@
-"""Which way a request takes, decided by the command table alone.
+"""Which way a request takes, decided by the command table: where its keys are, and the tips on sending it.
 
 Ways:
     FORWARD    has keys, all of one slot: the raw bytes go to that slot's worker. Commands with exactly one
                key in a fixed place never even come here: `raw_routes` is the compiled table's list of them
-    SPLIT      may have keys of many slots, and its parts can be merged (splitter.py)
-    BROADCAST  no keys; concerns every primary, or every node (request policy of the tips)
-    SCAN, RANDOM_KEY   walk over the shards
+    SPLIT      may have keys of many slots, and is sent in parts (request policy multi_shard; splitter.py)
+    BROADCAST  no keys; concerns every primary, or every node (request policies all_shards and all_nodes).
+               Replies become one by the response policy (merger.py), or in a way of their own (reports.py)
     ANY        no keys; every worker gives the same answer
     LOCAL      the proxy answers itself (local_commands.py)
     SESSION    begins, uses or ends a state of the conversation (sessions.py)
+    OWN        neither keys nor tips tell enough: the proxy has a way for this command alone (`_OWN`)
     REFUSED    is about one worker, not about the data
+
+For commands on which the tips are silent, although they concern more than one worker, `_OUR_TIPS` speaks in
+the same terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
+from functools import cache
+from typing import NamedTuple
 
 from node.commands import TABLE, Command
 from proxy.local_commands import local_function
-from proxy.merger import POLICIES
+from proxy.merger import POLICIES, Merge, concatenated
+from proxy.reports import REPORTS, Report
 from proxy.splitter import SPLIT
 
 
@@ -27,58 +34,117 @@ class Way(Enum):
     FORWARD = auto()
     SPLIT = auto()
     BROADCAST = auto()
-    SCAN = auto()
-    RANDOM_KEY = auto()
     ANY = auto()
     LOCAL = auto()
     SESSION = auto()
+    OWN = auto()
     REFUSED = auto()
 
 
-_SAME_EVERYWHERE = {
-    "publish", "lolwut", "script|show", "script|help", "function|list", "function|dump", "function|help",
-    "config|get", "config|help", "pubsub|help", "object|help", "xgroup|help", "xinfo|help", "memory|help",
-    "latency|help", "slowlog|help", "command", "command|count", "command|docs", "command|getkeys",
-    "command|getkeysandflags", "command|help", "command|info", "command|list",
+class Route(NamedTuple):
+    way: Way
+    replicas: bool = False
+    """BROADCAST: to replicas, too"""
+    merge: Merge = concatenated
+    report: Report | None = None
+    """BROADCAST: takes the place of `merge`"""
+    aside: bool = False
+    """BROADCAST: over connections of its own, because it is for a worker whose shared connection stands still
+    behind a script"""
+
+
+_OWN = {"scan", "randomkey", "info", "debug", "config|get", "config|set"}
+
+_OUR_TIPS = {
+    "save": "all_shards all_succeeded",
+    "bgsave": "all_shards all_succeeded",
+    "bgrewriteaof": "all_shards all_succeeded",
+    "lastsave": "all_shards agg_min",
+    "acl|load": "all_nodes all_succeeded",
+    "acl|log": "all_nodes special",
+    "pubsub|channels": "all_nodes union",
+    "pubsub|shardchannels": "all_nodes union",
+    "pubsub|numpat": "all_nodes agg_sum",
+    "pubsub|numsub": "all_nodes special",
+    "pubsub|shardnumsub": "all_nodes special",
+}
+"""name -> request policy and response policy"""
+
+DEBUG_WITH_KEY = {b"object", b"listpack", b"quicklist", b"sdslen", b"htstats-key", b"digest-value"}
+"""Subcommands of DEBUG whose first argument is a key"""
+DEBUG_EVERYWHERE = {
+    b"sleep", b"jmap", b"set-active-expire", b"quicklist-packed-threshold", b"dict-resizing", b"pause-cron",
+    b"set-disable-deny-scripts", b"stringmatch-len", b"change-repl-id", b"replybuffer",
+    b"client-enforce-reply-list", b"reload", b"loadaof",
 }  # fmt: skip
-"""Commands without keys that any worker can answer for all."""
+"""... and those that are for all primaries, which answer alike"""
+
+_SAME_EVERYWHERE = {
+    "publish", "lolwut", "script|show", "function|list", "function|dump",
+    "module|list", "acl|cat", "acl|dryrun", "acl|genpass", "acl|getuser", "acl|list", "acl|users",
+    "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags", "command|info",
+    "command|list",
+}  # fmt: skip
+"""Commands without keys that any worker can answer for all. (PUBLISH: the members tell each other.)"""
 
 _SESSION = {"multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof"}
 
-_REFUSED = {"move", "migrate", "clusterscan", "restore-asking", "ssubscribe", "sunsubscribe"}
-"""Have keys or policies, and yet cannot be sent over a connection that is shared."""
-
-_TRUSTED_ADMIN = {
-    "config|set", "config|resetstat", "config|rewrite", "slowlog|len", "slowlog|reset", "slowlog|get",
-    "commandlog|len", "commandlog|reset", "commandlog|get", "latency|reset",
+_REFUSED = {
+    "migrate", "clusterscan", "restore-asking", "ssubscribe", "sunsubscribe", "cluster|slot-stats",
 }  # fmt: skip
+"""Have keys or policies, and yet cannot be sent over a connection that is shared, or speak of a cluster."""
+
+_TRUSTED = ("acl|", "config|", "slowlog|", "commandlog|", "latency|")
+_TRUSTED_COMMANDS = ("save", "bgsave", "bgrewriteaof")
 """Administration that makes sense for the cluster as a whole."""
 
 
-def way_of(command: Command) -> Way:
+@cache
+def route_of(command: Command) -> Route:
     """The way of a command (a subcommand's row, where there are subcommands)."""
     name = command.name
     if local_function(name):
-        return Way.LOCAL
+        return Route(Way.LOCAL)
     if name in _SESSION:
-        return Way.SESSION
+        return Route(Way.SESSION)
     if name in _REFUSED:
-        return Way.REFUSED
+        return Route(Way.REFUSED)
+    if name in _OWN:
+        return Route(Way.OWN)
     if name in SPLIT:
-        return Way.SPLIT
+        return Route(Way.SPLIT)
     if command.key_specs:
-        return Way.FORWARD
-    if name == "scan":
-        return Way.SCAN
-    if name == "randomkey":
-        return Way.RANDOM_KEY
-    if name in _SAME_EVERYWHERE:
-        return Way.ANY
-    if "admin" in command.flags and name not in _TRUSTED_ADMIN:
-        return Way.REFUSED
-    if command.request_policy in ("all_shards", "all_nodes") and command.response_policy in POLICIES:
-        return Way.BROADCAST
-    return Way.REFUSED
+        return Route(Way.FORWARD)
+    if name in _SAME_EVERYWHERE or name.endswith("|help"):
+        return Route(Way.ANY)
+    if "admin" in command.flags and not (name.startswith(_TRUSTED) or name in _TRUSTED_COMMANDS):
+        return Route(Way.REFUSED)
+    return _broadcast(command)
+
+
+def _broadcast(command: Command) -> Route:
+    tips = _OUR_TIPS.get(command.name, f"{command.request_policy} {command.response_policy}")
+    targets, _, policy = tips.partition(" ")
+    report = REPORTS.get(command.name) if policy in ("special", "") else None
+    if targets not in ("all_shards", "all_nodes") or (report is None and policy not in POLICIES):
+        return Route(Way.REFUSED)
+    return Route(
+        Way.BROADCAST,
+        replicas=targets == "all_nodes",
+        merge=POLICIES.get(policy, concatenated),
+        report=report,
+        aside="allow_busy" in command.flags,
+    )
+
+
+def way_of(command: Command) -> Way:
+    return route_of(command).way
+
+
+def takes_node(command: Command) -> bool:
+    """May the request name a node that is to answer alone: `SLOWLOG GET NODE 10.0.0.1:7001 5`? What runs and
+    describes servers may, if it leaves the connection as it is."""
+    return command.group == "server" and not command.key_specs and way_of(command) is not Way.REFUSED
 
 
 def would_block(command: Command, argv: Sequence[bytes]) -> bool:

@@ -49,7 +49,7 @@ class ProxyServer:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
         config = self.config
         self.loop = asyncio.get_running_loop()
-        self.max_clients = _raise_descriptor_limit(config.max_clients)
+        max_clients = _raise_descriptor_limit(config.max_clients)
         self._open_listeners()
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
@@ -57,10 +57,8 @@ class ProxyServer:
         self.pool = UpstreamPool(self.reactor, config.credentials)
         self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
         self.pool.topology = self.topology
-        self.commands = Commands(
-            self.pool, self.topology, self.slots, config.password, self.port, self.max_clients
-        )
-        self.dedicated = DedicatedPool(self.reactor, config.credentials, self.max_clients, self.topology)
+        self.commands = Commands(self.pool, self.topology, self.slots, config, self.port, max_clients)
+        self.dedicated = DedicatedPool(self.reactor, config.credentials, max_clients, self.topology)
         self.pool.told_of_nodes.append(self.dedicated.reconcile)
         self.commands.sessions = Sessions(self.commands, self.dedicated)
         self._refreshing = self.loop.create_task(self.topology.run())
@@ -159,7 +157,7 @@ class ProxyServer:
     def _welcome(self, connection: socket.socket, peer: Any) -> None:
         commands = self.commands
         connection.setblocking(False)
-        if len(commands.clients) >= self.max_clients:
+        if len(commands.clients) >= commands.max_clients:
             commands.connections_rejected += 1
             connection.send(b"-ERR max number of clients reached\r\n")
             connection.close()

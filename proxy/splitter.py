@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from node.commands import TABLE
 from node.core.key_slot import key_slot
 from proxy.codec import encode_request
 
-SPLIT = {"mget": 1, "del": 1, "unlink": 1, "exists": 1, "touch": 1, "mset": 2}
-"""Commands that may be split: name -> arguments per key, the key being the first."""
+SPLIT = {
+    row.name: row.key_specs[0].step
+    for row in TABLE.values()
+    if row.request_policy == "multi_shard" and row.key_specs[0].last == -1
+}
+"""Commands that the table says may be split: name -> arguments per key, the key being the first. Only those
+that are nothing but keys and their values: the options of MSETEX would have to hold for all parts or none."""
 
 
 class Part(NamedTuple):

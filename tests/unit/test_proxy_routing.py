@@ -12,7 +12,7 @@ from proxy import merger, splitter
 from proxy.codec import bulk_of, encode_reply, encode_request, integer_of
 from proxy.local_commands import LOCAL_COMMANDS
 from proxy.routes import RouteTable, SlotMap
-from proxy.routing import Way, raw_routes, way_of, would_block
+from proxy.routing import Way, raw_routes, route_of, takes_node, way_of, would_block
 
 
 def way(*argv: str) -> Way:
@@ -28,20 +28,33 @@ def way(*argv: str) -> Way:
         (Way.FORWARD, ["xread streams a 0", "sort a", "xgroup create a b $", "lmpop 1 a left"]),
         (Way.SPLIT, ["mget a", "mset a b", "del a", "unlink a", "exists a", "touch a"]),
         (Way.BROADCAST, ["dbsize", "flushall", "flushdb", "keys *", "script load x", "script exists x"]),
-        (Way.BROADCAST, ["function load x", "config set a b", "slowlog len"]),
-        (Way.SCAN, ["scan 0"]),
-        (Way.RANDOM_KEY, ["randomkey"]),
-        (Way.LOCAL, ["ping", "hello 3", "client id", "auth x", "select 0", "info", "quit", "reset", "time"]),
+        (Way.BROADCAST, ["function load x", "config rewrite", "slowlog len", "slowlog get", "bgsave"]),
+        (Way.BROADCAST, ["acl setuser a", "latency latest", "memory stats", "pubsub numsub a", "lastsave"]),
+        (Way.OWN, ["scan 0", "randomkey", "info", "config get a", "config set a b"]),
+        (Way.LOCAL, ["ping", "hello 3", "client id", "auth x", "select 0", "quit", "reset", "time"]),
+        (Way.LOCAL, ["move a 1", "swapdb 0 1", "acl whoami"]),
         (Way.LOCAL, ["cluster nodes", "readonly"]),
-        (Way.ANY, ["publish a b", "command", "command docs", "config get x"]),
+        (Way.ANY, ["publish a b", "command", "command docs", "acl list", "object help"]),
         (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0"]),
-        (Way.REFUSED, ["subscribe a", "monitor", "shutdown"]),
-        (Way.REFUSED, ["migrate", "swapdb 0 1", "acl list"]),
+        (Way.REFUSED, ["subscribe a", "monitor", "shutdown", "migrate", "module load x", "failover"]),
     ],
 )  # fmt: skip
 def test_ways(expected: Way, requests: list[str]) -> None:
     for request in requests:
         assert way(*request.split()) is expected, request
+
+
+def test_busy_workers_are_asked_beside_the_script() -> None:
+    assert {command.name for command in every() if route_of(command).aside} == {
+        "script|kill", "function|kill", "function|stats",
+    }  # fmt: skip
+    assert all(route_of(command).way is Way.BROADCAST for command in every() if route_of(command).aside)
+
+
+def test_only_what_looks_at_servers_takes_the_name_of_a_node() -> None:
+    named = {command.name for command in every() if takes_node(command)}
+    assert {"info", "config|get", "slowlog|get", "latency|doctor", "dbsize", "debug", "memory|stats"} <= named
+    assert named.isdisjoint({"get", "memory|usage", "shutdown", "monitor", "psync", "publish", "keys"})
 
 
 def test_every_command_has_a_way_and_every_local_one_a_row() -> None:
@@ -113,6 +126,20 @@ def test_merge_policies() -> None:
     )
     with pytest.raises(ValueError):
         merger.agg_sum([b"+OK\r\n", b":1\r\n"])
+    assert merger.fitting(merger.agg_sum, [b"+OK\r\n", b":1\r\n"]).startswith(b"-ERR replies of the workers")
+    assert merger.agg_min([b"*2\r\n:1\r\n:5\r\n", b"*2\r\n:3\r\n:4\r\n"]) == b"*2\r\n:1\r\n:4\r\n"
+    assert merger.agg_max([b":1\r\n", b":7\r\n"]) == b":7\r\n"
+    assert merger.agg_logical_or([b":0\r\n", b":1\r\n"]) == b":1\r\n"
+    assert merger.union([b"*2\r\n+a\r\n+b\r\n", b"*1\r\n+b\r\n"]) == b"*2\r\n+a\r\n+b\r\n"
+    assert merger.map_union([b"%1\r\n+a\r\n:1\r\n", b"%2\r\n+a\r\n:2\r\n+b\r\n:3\r\n"]) == (
+        b"%2\r\n+a\r\n:1\r\n+b\r\n:3\r\n"
+    )
+
+
+def test_script_kill_tells_why_a_script_cannot_be_killed() -> None:
+    idle, unkillable = b"-NOTBUSY No scripts in execution right now.\r\n", b"-UNKILLABLE Sorry\r\n"
+    assert merger.one_succeeded([idle, unkillable]) == unkillable
+    assert merger.one_succeeded([idle, idle]) == idle
 
 
 def test_reply_encoding_by_protocol() -> None:
@@ -125,6 +152,8 @@ def test_reply_encoding_by_protocol() -> None:
         encode_reply(value, 3)
         == b"%2\r\n$1\r\na\r\n*4\r\n:1\r\n_\r\n#t\r\n+OK\r\n$1\r\nv\r\n=8\r\ntxt:text\r\n"
     )
+    assert encode_reply([1.5, 2.0], 3) == b"*2\r\n,1.5\r\n,2\r\n"
+    assert encode_reply(2.5, 2) == b"$3\r\n2.5\r\n"
     assert encode_reply(ReplyError("ERR x"), 2) == b"-ERR x\r\n"
     assert integer_of(b":42\r\n") == 42
     assert bulk_of(b"$3\r\na\r\n\r\n") == b"a\r\n"
