@@ -13,6 +13,7 @@ from rich.markup import escape
 from cluster.cli import (
     add_node,
     backup,
+    bigkeys,
     call,
     check,
     check_aof,
@@ -22,6 +23,7 @@ from cluster.cli import (
     failover,
     fix,
     forget,
+    hotkeys,
     import_,
     info,
     migrations,
@@ -86,6 +88,8 @@ add("info", _LOOK, info.info)
 add("nodes", _LOOK, nodes.nodes)
 add("slots", _LOOK, slots.slots)
 add("top", _LOOK, top.top)
+add("hotkeys", _LOOK, hotkeys.hotkeys)
+add("bigkeys", _LOOK, bigkeys.bigkeys)
 add("check", _LOOK, check.check)
 add("create", _CHANGE, create.create)
 add("reshard", _CHANGE, reshard.reshard)

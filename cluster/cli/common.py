@@ -9,6 +9,7 @@ import typer
 
 from cluster import addresses
 from cluster.backup.layout import Access, read_layout
+from cluster.operations.key_walk import Source, Which, find_sources
 from cluster.operations.link import DEFAULT_TIMEOUT, Credentials, Unreachable
 from cluster.operations.survey import Survey
 from cluster.plans.backup import Layout
@@ -61,6 +62,18 @@ def open_layout(
     except Unreachable as error:
         raise UsageProblem(str(error)) from error
     return access.widened(layout), layout
+
+
+def open_sources(address: str, credentials: Credentials, which: Which) -> list[Source]:
+    """The nodes of a cluster, or a server alone, whose keys are to be looked at.
+
+    When nobody is there, that is a problem of the call.
+    """
+    host, port = parse_address(address)
+    try:
+        return find_sources(host, port, credentials, which)
+    except Unreachable as error:
+        raise UsageProblem(str(error)) from error
 
 
 def open_survey(address: str, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT) -> Survey:

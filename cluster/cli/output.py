@@ -119,3 +119,18 @@ def human_bytes(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"
+
+
+def key_text(key: bytes) -> str:
+    """A key as one line of text: what cannot be printed stands as `\\xNN`."""
+    text = key.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else "".join(f"\\x{byte:02x}" for byte in letter.encode())
+        for letter in text
+    )
+
+
+def shortened(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
