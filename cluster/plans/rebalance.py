@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from cluster.plans.model import Move, NodeInfo, PlanError, apportion, lowest
 
 
-def target_shares(
+def effective_weights(
     nodes: Mapping[str, NodeInfo], weights: Mapping[str, float] | None = None, use_empty: bool = False
-) -> dict[str, int]:
-    """id of each primary -> how many slots it should serve. `weights` by id; who is not named weighs 1."""
+) -> dict[str, float]:
+    """id of each primary -> its weight. `weights` by id; who is not named weighs 1, or 0 if it is empty and
+    not to be used. Raises PlanError."""
     given = weights or {}
     for node_id, weight in given.items():
         if node_id not in nodes or not nodes[node_id].is_primary:
@@ -24,8 +25,15 @@ def target_shares(
         if not 0 <= weight < float("inf"):
             raise PlanError(f"the weight of {nodes[node_id].address} must be 0 or more")
     primaries = [node for node in nodes.values() if node.is_primary]
-    effective = {node.id: given.get(node.id, 1.0 if node.slots or use_empty else 0.0) for node in primaries}
-    held = {node.id: node.slot_count for node in primaries}
+    return {node.id: given.get(node.id, 1.0 if node.slots or use_empty else 0.0) for node in primaries}
+
+
+def target_shares(
+    nodes: Mapping[str, NodeInfo], weights: Mapping[str, float] | None = None, use_empty: bool = False
+) -> dict[str, int]:
+    """id of each primary -> how many slots it should serve."""
+    effective = effective_weights(nodes, weights, use_empty)
+    held = {node_id: nodes[node_id].slot_count for node_id in effective}
     return apportion(sum(held.values()), effective, favoured=held)
 
 
