@@ -1,26 +1,35 @@
 """CLUSTER SLOT-STATS: what the slots of this node's shard hold, and what their keys' commands cost.
 
-Keys are always known. Time and bytes are counted by the engine (`count_slot_use`), only while
-`cluster-slot-stats-enabled` asks for it, and are shown only then. A request is put down to the slot of its
+Keys are always known. The rest is shown only while `cluster-slot-stats-enabled` asks for it; time, bytes and
+requests are counted by the engine (`count_slot_use`) only then. A request is put down to the slot of its
 first key, EXEC to that of the first key it carries out; MULTI has none. Bytes are those of requests and of
-replies."""
+replies; a request that changed something is a write, whatever it was. Memory is counted when it is asked for,
+as MEMORY USAGE counts it, and judged by some of the keys where there are many, so that the reply takes
+milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command, misused, parse_slot
 from cluster.slots import SLOT_COUNT, members
 from node import errors
+from node.core.key_memory import slot_memory
 from node.errors import ReplyError
 from node.handlers.arguments import as_int
 
 if TYPE_CHECKING:
     from cluster.member import Member
 
-METRICS = (b"key-count", b"cpu-usec", b"network-bytes-in", b"network-bytes-out")
-"""In the order in which a slot's are shown; the first is always known."""
+MEMORY = b"memory-bytes"
+COUNTED = (b"key-count", b"cpu-usec", b"network-bytes-in", b"network-bytes-out", b"reads", b"writes")
+"""In the order in which a slot's are shown; the first is always known. Memory, as Redis 8.4 has it, comes
+last. Reads and writes are ours."""
+KEYS_LOOKED_AT = 20_000
+"""For the memory in one reply, of all slots together …"""
+LEAST_OF_A_SLOT = 4
+"""… but so many of each at least."""
 
 _BAD_METRIC = ReplyError("ERR Unrecognized sort metric for ORDERBY.")
 _BAD_LIMIT = ReplyError(f"ERR Limit has to lie in between 1 and {SLOT_COUNT} (maximum number of slots).")
@@ -53,19 +62,24 @@ def slot_stats(member: Member, ctx: Any, args: list[bytes]) -> list[Any]:
         first, last = parse_slot(args[1]), parse_slot(args[2])
         if first > last:
             raise ReplyError(f"ERR Start slot number {first} is greater than end slot number {last}")
-        return _shown(_figures(member, ctx, range(first, last + 1)))
+        return _shown(ctx, _figures(member, ctx, range(first, last + 1)))
     if what == b"ORDERBY" and len(args) > 1:
         metric, limit, ascending = _order(ctx, args[1:])
         figures = _figures(member, ctx, range(SLOT_COUNT))
-        figures.sort(key=lambda found: found[1][metric], reverse=not ascending)
-        return _shown(figures[:limit])
+        memory = _memory(ctx, figures) if metric == MEMORY else {}
+        slots = sorted(
+            figures,
+            key=lambda slot: memory[slot] if memory else figures[slot][metric],
+            reverse=not ascending,
+        )
+        return _shown(ctx, {slot: figures[slot] for slot in slots[:limit]})
     raise misused(ctx)
 
 
-def _order(ctx: Any, args: list[bytes]) -> tuple[int, int, bool]:
-    """Number of the metric, limit, whether it is ascending."""
+def _order(ctx: Any, args: list[bytes]) -> tuple[bytes, int, bool]:
+    """Metric, limit, whether it is ascending."""
     metric = args[0].lower()
-    if metric not in METRICS[: _known(ctx)]:
+    if metric not in _known(ctx):
         raise _BAD_METRIC
     limit: int | None = None
     ascending: bool | None = None
@@ -84,27 +98,34 @@ def _order(ctx: Any, args: list[bytes]) -> tuple[int, int, bool]:
             ascending = option == b"ASC"
         else:
             raise errors.SYNTAX
-    return METRICS.index(metric), limit or SLOT_COUNT, bool(ascending)
+    return metric, limit or SLOT_COUNT, bool(ascending)
 
 
-def _known(ctx: Any) -> int:
-    """How many of METRICS are known."""
-    return len(METRICS) if ctx.config.cluster_slot_stats_enabled else 1
+def _known(ctx: Any) -> tuple[bytes, ...]:
+    return (*COUNTED, MEMORY) if ctx.config.cluster_slot_stats_enabled else COUNTED[:1]
 
 
-def _figures(member: Member, ctx: Any, slots: Iterable[int]) -> list[tuple[int, tuple[int, ...]]]:
-    """(slot, figures in the order of METRICS) of those slots that our shard owns."""
+def _figures(member: Member, ctx: Any, slots: Iterable[int]) -> dict[int, dict[bytes, int]]:
+    """Slot → its figures that are known, but for memory, of those that our shard owns."""
     topology = member.coordinator.topology
     ours = (topology.myself, topology.myself.primary)
     databases, engine, known = ctx.worker.databases, ctx.engine, _known(ctx)
-    figures = []
+    figures = {}
     for slot in slots:
         owner = topology.slots[slot]
         if owner is not None and owner in ours:
             keys = sum(db.count_in_slot(slot) for db in databases)
-            figures.append((slot, (keys, *engine.slot_use_of(slot))[:known]))
+            figures[slot] = dict(zip(known, (keys, *engine.slot_use_of(slot)), strict=False))
     return figures
 
 
-def _shown(figures: list[tuple[int, tuple[int, ...]]]) -> list[Any]:
-    return [[slot, dict(zip(METRICS, values, strict=False))] for slot, values in figures]
+def _memory(ctx: Any, slots: Collection[int]) -> dict[int, int]:
+    most = max(LEAST_OF_A_SLOT, KEYS_LOOKED_AT // max(len(slots), 1))
+    return {slot: sum(slot_memory(db, slot, most) for db in ctx.worker.databases) for slot in slots}
+
+
+def _shown(ctx: Any, figures: dict[int, dict[bytes, int]]) -> list[Any]:
+    if MEMORY in _known(ctx):
+        for slot, memory in _memory(ctx, figures).items():
+            figures[slot][MEMORY] = memory
+    return [[slot, metrics] for slot, metrics in figures.items()]

@@ -49,6 +49,8 @@ cdef struct SlotUse:
     int64_t nanoseconds
     uint64_t bytes_in
     uint64_t bytes_out
+    uint64_t reads
+    uint64_t writes
 
 cdef class Client:
     cdef readonly Engine engine

@@ -277,12 +277,12 @@ cdef class Engine:
         self.traffic = traffic
         self.counts_use = traffic is not None or self.slot_use != NULL
 
-    def slot_use_of(self, int slot) -> tuple[int, int, int]:
-        """(us, bytes received, bytes sent) of a slot's commands since they are counted."""
+    def slot_use_of(self, int slot) -> tuple[int, int, int, int, int]:
+        """(us, bytes received, bytes sent, reads, writes) of a slot's requests since they are counted."""
         if self.slot_use == NULL:
-            return 0, 0, 0
+            return 0, 0, 0, 0, 0
         use = self.slot_use[slot]
-        return use.nanoseconds // 1000, use.bytes_in, use.bytes_out
+        return use.nanoseconds // 1000, use.bytes_in, use.bytes_out, use.reads, use.writes
 
     def forget_slot_use(self, int first, int stop) -> None:
         """Begin anew with the slots of range(first, stop)."""
@@ -438,6 +438,7 @@ cdef class Engine:
             keys = [PyBytes_FromStringAndSize(request.key.data, request.key.length)]
         cdef size_t written = self.reply.length
         cdef uint64_t rejected = row.rejected
+        cdef int64_t dirty = self.dirty
         cdef int64_t began = monotonic_ns()
         self.serve(client, request)
         cdef int64_t elapsed = monotonic_ns() - began
@@ -449,6 +450,10 @@ cdef class Engine:
             self.slot_use[slot].nanoseconds += elapsed
             self.slot_use[slot].bytes_in += received
             self.slot_use[slot].bytes_out += sent
+            if row.is_write or self.dirty != dirty:  # as a script or a transaction may
+                self.slot_use[slot].writes += 1
+            else:
+                self.slot_use[slot].reads += 1
         if traffic is not None:
             traffic.note(slot, keys, elapsed, received + sent)
         return 0

@@ -1,5 +1,6 @@
-"""What one key takes. See key_memory.pyx."""
+"""What one key takes, or those of a slot. See key_memory.pyx."""
 
 from typing import Any
 
+def slot_memory(db: Any, slot: int, most: int) -> int: ...
 def key_memory(db: Any, key: bytes, samples: int) -> int | None: ...
