@@ -3,6 +3,7 @@
 The compiled part forwards (read it in this order: frames, sinks, buffers, reactor, upstream, routes, client;
 each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands, jobs, splitter, merger),
 answers locally (local_commands, info), and knows the cluster (topology, upstreams, dialogue, redirection).
-Conversations with a state (sessions, transactions, blocking) borrow connections of their own (dedicated).
-server.py joins them.
+Conversations with a state (session, sessions, transactions, blocking) borrow connections of their own
+(dedicated); subscriptions and monitors of all clients share lines on which the proxy listens (listener,
+lines, hub, subscriptions, monitors). server.py joins them.
 """

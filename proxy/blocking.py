@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
 from node.core.key_slot import key_slot
@@ -29,6 +29,7 @@ from proxy import codec
 from proxy.jobs import UNBOUND, ClientJob
 from proxy.merger import agg_min, fitting
 from proxy.redirection import KINDS, destination
+from proxy.session import LATER, session_of
 from proxy.upstream import FINAL
 
 if TYPE_CHECKING:
@@ -229,3 +230,30 @@ class WaitForAll(ClientJob):
         self.abandon()
         self.sessions.unblocked(self.client)
         super().failed()
+
+
+def block(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.postpone(tag):
+        return LATER
+    return _begin(Blocked(sessions, client, tag, command, argv), request)
+
+
+def wait(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.postpone(tag):
+        return LATER
+    return _begin(WaitForAll(sessions, client, tag), request)
+
+
+def _begin(job: Blocked | WaitForAll, request: bytes) -> Any:
+    session = session_of(job.client)
+    session.blocked = job
+    try:
+        job.start(request)
+    except ReplyError:
+        session.blocked = None
+        raise
+    return LATER

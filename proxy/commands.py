@@ -31,7 +31,7 @@ from proxy.local_commands import client_reply, local_function, refuse_unauthenti
 from proxy.merger import Merge, all_succeeded, fitting
 from proxy.reports import Report
 from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
-from proxy.sessions import LATER, PASS
+from proxy.session import LATER, PASS
 from proxy.splitter import SPLIT
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 from node.errors import ReplyError
 from proxy.codec import integer_of
-from proxy.dialogue import Address, open_worker
+from proxy.dialogue import Address, open_worker, refusal
 from proxy.upstream import Upstream
-from proxy.upstreams import refusal
 
 if TYPE_CHECKING:
     from proxy.reactor import Reactor
@@ -159,7 +158,7 @@ class DedicatedPool:
             self._connecting.pop(upstream, None)
             log.warning("%r %s", upstream, problem)
             self.topology.refresh_soon()
-            upstream.refuse(refusal(upstream, str(problem)))
+            upstream.refuse(refusal((upstream.host, upstream.port), str(problem)))
         else:
             self._connecting.pop(upstream, None)
             self._numbers[upstream] = integer_of(replies[0])

@@ -93,6 +93,12 @@ async def open_worker(
         raise ConnectionError(f"cannot be reached: {error}") from None
 
 
+def refusal(address: Address, problem: str) -> bytes:
+    """The error reply to requests for a worker that cannot be had."""
+    words = problem.replace("\r", " ").replace("\n", " ")
+    return f"-CLUSTERDOWN upstream {address[0]}:{address[1]} {words}\r\n".encode("utf-8", "replace")
+
+
 async def ask(address: Address, credentials: tuple[bytes, ...], *question: bytes) -> bytes:
     """One question over a connection of its own; the bulk string it is answered with.
 

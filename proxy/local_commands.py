@@ -277,11 +277,14 @@ def client_line(client: Client) -> str:
     """One line of CLIENT LIST, with the fields that mean something in a proxy."""
     facts = client.facts
     transaction = client.session.transaction if client.session else None
+    queued = -1 if transaction is None else len(transaction.queue)
+    listens = client.session.subscriptions if client.session else None
+    channels, patterns, shards = map(len, listens.names.values()) if listens else (0, 0, 0)
     waiting, unsent = client.buffered
     return (
         f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor_number} "
-        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 sub=0 psub=0 "
-        f"multi={-1 if transaction is None else len(transaction.queue)} "
+        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 "
+        f"sub={channels} psub={patterns} ssub={shards} multi={queued} "
         f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user=default "
         f"lib-name={facts.library.decode()} lib-ver={facts.library_version.decode()} resp={client.resp}\n"
     )

@@ -87,10 +87,13 @@ _SAME_EVERYWHERE = {
 }  # fmt: skip
 """Commands without keys that any worker can answer for all. (PUBLISH: the members tell each other.)"""
 
-_SESSION = {"multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof"}
+_SESSION = {
+    "multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof", "monitor",
+    "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
+}  # fmt: skip
 
 _REFUSED = {
-    "migrate", "clusterscan", "restore-asking", "ssubscribe", "sunsubscribe", "cluster|slot-stats",
+    "migrate", "clusterscan", "restore-asking", "cluster|slot-stats",
 }  # fmt: skip
 """Have keys or policies, and yet cannot be sent over a connection that is shared, or speak of a cluster."""
 
@@ -141,10 +144,13 @@ def way_of(command: Command) -> Way:
     return route_of(command).way
 
 
+_WITHOUT_NODE = (Way.REFUSED, Way.SESSION)
+
+
 def takes_node(command: Command) -> bool:
     """May the request name a node that is to answer alone: `SLOWLOG GET NODE 10.0.0.1:7001 5`? What runs and
     describes servers may, if it leaves the connection as it is."""
-    return command.group == "server" and not command.key_specs and way_of(command) is not Way.REFUSED
+    return command.group == "server" and not command.key_specs and way_of(command) not in _WITHOUT_NODE
 
 
 def would_block(command: Command, argv: Sequence[bytes]) -> bool:

@@ -21,7 +21,9 @@ from proxy.client import Client
 from proxy.commands import Commands
 from proxy.config import ProxyConfig
 from proxy.dedicated import DedicatedPool
+from proxy.hub import Hub
 from proxy.local_commands import ClientFacts
+from proxy.monitors import Monitors
 from proxy.reactor import Reactor
 from proxy.routes import RouteTable, SlotMap
 from proxy.routing import raw_routes
@@ -60,7 +62,11 @@ class ProxyServer:
         self.commands = Commands(self.pool, self.topology, self.slots, config, self.port, max_clients)
         self.dedicated = DedicatedPool(self.reactor, config.credentials, max_clients, self.topology)
         self.pool.told_of_nodes.append(self.dedicated.reconcile)
-        self.commands.sessions = Sessions(self.commands, self.dedicated)
+        self.hub = Hub(self.reactor, config.credentials, self.pool, self.topology)
+        self.monitors = Monitors(self.reactor, config.credentials, self.topology)
+        for lines in (self.hub, self.monitors):
+            self.pool.told_of_nodes.append(lines.reconcile)
+        self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors)
         self._refreshing = self.loop.create_task(self.topology.run())
         for listener in self._listeners:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
@@ -77,6 +83,8 @@ class ProxyServer:
         for client in list(self.commands.clients.values()):
             client.kill()
         self.dedicated.close()
+        self.hub.close()
+        self.monitors.close()
         self.pool.close()
         self.reactor.close()
 
@@ -87,6 +95,8 @@ class ProxyServer:
 
     def _map_changed(self) -> None:
         self.commands.hold_clients()
+        self.hub.map_changed()
+        self.monitors.repair()
 
     # Listening
 

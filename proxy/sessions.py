@@ -4,7 +4,8 @@ Most clients never have one. Who does gets a `Session`, and `Commands` shows eve
 forwarded raw to `Sessions.execute` first. While the state concerns all requests (an open transaction, RESP2
 subscriptions), the client is diverted, so that none is forwarded raw.
 
-The states are kept by modules of their own: transactions.py (MULTI, WATCH), blocking.py (BLPOP, WAIT).
+The states are kept by modules of their own: transactions.py (MULTI, WATCH), blocking.py (BLPOP, WAIT),
+subscriptions.py (SUBSCRIBE and its kin), monitors.py.
 
 Order: what goes over dedicated connections knows nothing of what this client has in flight over the shared
 ones, so it begins when all that is answered (`client.postpone`), and what follows waits for it (`hold`).
@@ -13,70 +14,62 @@ ones, so it begins when all that is answered (`client.postpone`), and what follo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
-from node.core.key_slot import key_slot
-from node.errors import (
-    CLUSTERDOWN_UNBOUND,
-    CROSSSLOT,
-    DISCARD_WITHOUT_MULTI,
-    EXEC_WITHOUT_MULTI,
-    EXECABORT,
-    NESTED_MULTI,
-    WATCH_INSIDE_MULTI,
-    ReplyError,
-)
-from node.replies import OK
-from proxy.blocking import Blocked, WaitForAll
+from node.errors import MONITORS_ACCESS_NO_KEYS, not_for_subscribers
+from proxy import blocking, monitors, subscriptions, transactions
 from proxy.routing import would_block
-from proxy.transactions import UNWATCH, Execution, Transaction, Watch, Watching, null_array
+from proxy.session import LATER, PASS
+from proxy.transactions import UNWATCH, Watch
 
 if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.commands import Commands
     from proxy.dedicated import DedicatedPool
     from proxy.dialogue import Address
+    from proxy.hub import Hub
+    from proxy.monitors import Monitors
     from proxy.upstream import Upstream
 
+FOR_SUBSCRIBERS = frozenset(
+    (
+        "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
+        "ping", "quit", "reset",
+    )
+)  # fmt: skip
+"""All that a RESP2 client may send while it listens: it could not tell other replies from messages."""
+ACCESS = frozenset(("readonly", "write"))
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that act at once even between MULTI and EXEC."""
 
-PASS = object()
-"""Not a matter of the session: the usual way."""
-LATER = object()
-"""The reply comes through `client.complete`."""
-
-
-@dataclass(slots=True)
-class Session:
-    transaction: Transaction | None = None
-    watch: Watch | None = None
-    blocked: Blocked | WaitForAll | None = None
-
 
 class Sessions:
-    def __init__(self, commands: Commands, dedicated: DedicatedPool) -> None:
+    def __init__(self, commands: Commands, dedicated: DedicatedPool, hub: Hub, monitoring: Monitors) -> None:
         self.commands = commands
         self.pool = commands.pool
         self.slots = commands.slots
         self.topology = commands.topology
         self.dedicated = dedicated
+        self.hub = hub
+        self.monitors = monitoring
 
     def execute(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
         """A reply value, LATER or PASS. Raises ReplyError."""
         session = client.session
-        if session is not None and session.transaction is not None and command.name not in NOT_QUEUED:
-            session.transaction.add(command, argv, request)
-            return "QUEUED"
+        if session is not None:
+            if session.subscriptions and client.resp == 2 and command.name not in FOR_SUBSCRIBERS:
+                raise not_for_subscribers(command.name)
+            if session.monitoring and command.flags & ACCESS:
+                raise MONITORS_ACCESS_NO_KEYS
+            if session.transaction is not None and command.name not in NOT_QUEUED:
+                session.transaction.add(command, argv, request)
+                return "QUEUED"
         function = STATEFUL.get(command.name)
         if function is None:
             if not would_block(command, argv):
                 return PASS
-            function = Sessions._block
-        if client.session is None:
-            client.session = Session()
+            function = blocking.block
         return function(self, client, tag, command, argv, request)
 
     def spoil(self, client: Client) -> None:
@@ -90,82 +83,26 @@ class Sessions:
         if session.blocked is not None:
             session.blocked.abandon()
             session.blocked = None
-        self._close_transaction(client)
+        session.transaction = None
         self.stop_watching(client)
+        if session.subscriptions:
+            for kind, name in session.subscriptions.all():
+                self.hub.leave(client, kind, name)
+            session.subscriptions = None
+        self.monitors.leave(client)
+        session.monitoring = False
+        self.settle(client)
+
+    def settle(self, client: Client) -> None:
+        """A state has begun or ended: does it still concern every request?"""
+        session = client.session
+        listens = bool(session.subscriptions) and client.resp == 2
+        client.diverted = session.transaction is not None or session.monitoring or listens
 
     def anyone(self, resp: int) -> Upstream | None:
         """A worker for what any of them can do; a connected one if possible."""
         shards = [upstream for _, upstream in self.pool.shards(resp)]
         return next((each for each in shards if each.state_name == "up"), shards[0] if shards else None)
-
-    # Transactions
-
-    def _multi(self, client: Client, *_: Any) -> Any:
-        if client.session.transaction is not None:
-            return NESTED_MULTI  # returned, not raised: it does not spoil the transaction
-        watch = client.session.watch
-        client.session.transaction = Transaction(slot=watch.slot if watch else None)
-        client.diverted = True
-        return OK
-
-    def _exec(self, client: Client, tag: int, *_: Any) -> Any:
-        session = client.session
-        transaction, watch = session.transaction, session.watch
-        if transaction is None:
-            raise EXEC_WITHOUT_MULTI
-        if watch is not None and client.postpone(tag):
-            return LATER
-        self._close_transaction(client)
-        if transaction.broken:
-            self.stop_watching(client)
-            raise EXECABORT
-        if watch is not None:
-            if watch.lost or watch.connection.state_name == "down":
-                self.stop_watching(client)
-                client.complete(tag, null_array(client.resp))
-                return LATER
-            session.watch = None  # the job gives the connection back
-        Execution(self, client, tag, transaction, watch).start()
-        if watch is not None:
-            client.hold()
-        return LATER
-
-    def _discard(self, client: Client, *_: Any) -> Any:
-        if client.session.transaction is None:
-            raise DISCARD_WITHOUT_MULTI
-        self._close_transaction(client)
-        self.stop_watching(client)
-        return OK
-
-    def _close_transaction(self, client: Client) -> None:
-        client.session.transaction = None
-        client.diverted = False
-
-    def _watch(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
-        session = client.session
-        if session.transaction is not None:
-            return WATCH_INSIDE_MULTI  # likewise
-        slots = {key_slot(key) for key in argv[1:]}
-        if session.watch is not None:
-            slots.add(session.watch.slot)
-        if len(slots) > 1:
-            raise CROSSSLOT
-        if client.postpone(tag):
-            return LATER
-        fresh = session.watch is None
-        if fresh:
-            slot = slots.pop()
-            owner = self.slots.find(slot, client.resp)
-            if owner is None:
-                raise CLUSTERDOWN_UNBOUND
-            self.start_watching(client, slot, (owner.host, owner.port))
-        Watching(self, client, tag, request, fresh).start()
-        client.hold()
-        return LATER
-
-    def _unwatch(self, client: Client, *_: Any) -> Any:
-        self.stop_watching(client)
-        return OK
 
     def start_watching(self, client: Client, slot: int, address: Address, asking: bool = False) -> None:
         """Raises ReplyError if no connection is to be had."""
@@ -177,49 +114,43 @@ class Sessions:
             watch.connection.send(UNWATCH)
             self.dedicated.give_back(watch.connection)
 
-    # Waiting
-
-    def _block(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
-        if client.postpone(tag):
-            return LATER
-        return self._wait_with(Blocked(self, client, tag, command, argv), request)
-
-    def _wait(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
-        if client.postpone(tag):
-            return LATER
-        return self._wait_with(WaitForAll(self, client, tag), request)
-
-    def _wait_with(self, job: Blocked | WaitForAll, request: bytes) -> Any:
-        job.client.session.blocked = job
-        try:
-            job.start(request)
-        except ReplyError:
-            job.client.session.blocked = None
-            raise
-        return LATER
-
     def unblocked(self, client: Client) -> None:
         """What blocked this client is about to be answered."""
         client.session.blocked = None
         client.unblock()
 
-    def _reset(self, client: Client, tag: int, *_: Any) -> Any:
-        if client.postpone(tag):
-            return LATER
-        self.ended(client)
+
+def reset(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.session is None:
         return PASS
+    if client.postpone(tag):
+        return LATER
+    sessions.ended(client)
+    return PASS
 
 
-Function = Callable[..., Any]
+Function = Callable[["Sessions", "Client", int, Command, list[bytes], bytes], Any]
 
 STATEFUL: dict[str, Function] = {
-    "multi": Sessions._multi,
-    "exec": Sessions._exec,
-    "discard": Sessions._discard,
-    "watch": Sessions._watch,
-    "unwatch": Sessions._unwatch,
-    "wait": Sessions._wait,
-    "waitaof": Sessions._wait,
-    "reset": Sessions._reset,
+    "multi": transactions.multi,
+    "exec": transactions.exec_,
+    "discard": transactions.discard,
+    "watch": transactions.watch,
+    "unwatch": transactions.unwatch,
+    "wait": blocking.wait,
+    "waitaof": blocking.wait,
+    "subscribe": subscriptions.subscribe,
+    "psubscribe": subscriptions.subscribe,
+    "ssubscribe": subscriptions.subscribe,
+    "unsubscribe": subscriptions.unsubscribe,
+    "punsubscribe": subscriptions.unsubscribe,
+    "sunsubscribe": subscriptions.unsubscribe,
+    "publish": subscriptions.publish,
+    "ping": subscriptions.ping,
+    "hello": subscriptions.hello,
+    "monitor": monitors.monitor,
+    "reset": reset,
 }
-"""Commands that begin, use or end a state. Called with (sessions, client, tag, command, argv, request)."""
+"""Commands that begin, use or end a state."""

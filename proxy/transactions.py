@@ -24,17 +24,29 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
 from node.core.key_slot import key_slot
-from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, NO_MULTI, ReplyError
+from node.errors import (
+    CLUSTERDOWN_UNBOUND,
+    CROSSSLOT,
+    DISCARD_WITHOUT_MULTI,
+    EXEC_WITHOUT_MULTI,
+    EXECABORT,
+    NESTED_MULTI,
+    NO_MULTI,
+    WATCH_INSIDE_MULTI,
+    ReplyError,
+)
+from node.replies import OK
 from proxy import codec
 from proxy.frames import reply_elements
 from proxy.jobs import UNBOUND, ClientJob
 from proxy.local_commands import local_function
 from proxy.redirection import KINDS, destination
 from proxy.routing import Way, way_of
+from proxy.session import LATER, session_of
 from proxy.upstream import FINAL
 
 if TYPE_CHECKING:
@@ -84,7 +96,7 @@ class Transaction:
         slots = {key_slot(argv[position]) for position in command.key_positions(argv)}
         if "no_multi" in command.flags or command.name in OF_THE_SESSION:
             raise NO_MULTI
-        if not slots and way not in (Way.LOCAL, Way.ANY, Way.FORWARD):
+        if way is Way.SESSION or (not slots and way not in (Way.LOCAL, Way.ANY, Way.FORWARD)):
             shown = command.name.replace("|", " ").upper()
             raise ReplyError(f"ERR {shown} is not supported inside a transaction through the proxy")
         if len(slots) > 1 or (slots and self.slot is not None and self.slot not in slots):
@@ -254,3 +266,87 @@ class Watching(ClientJob):
 
 def null_array(resp: int) -> bytes:
     return b"_\r\n" if resp == 3 else b"*-1\r\n"
+
+
+def multi(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = session_of(client)
+    if session.transaction is not None:
+        return NESTED_MULTI  # returned, not raised: it does not spoil the transaction
+    session.transaction = Transaction(slot=session.watch.slot if session.watch else None)
+    sessions.settle(client)
+    return OK
+
+
+def exec_(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = client.session
+    if session is None or session.transaction is None:
+        raise EXEC_WITHOUT_MULTI
+    transaction, watch = session.transaction, session.watch
+    if watch is not None and client.postpone(tag):
+        return LATER
+    _close(sessions, client)
+    if transaction.broken:
+        sessions.stop_watching(client)
+        raise EXECABORT
+    if watch is not None:
+        if watch.lost or watch.connection.state_name == "down":
+            sessions.stop_watching(client)
+            client.complete(tag, null_array(client.resp))
+            return LATER
+        session.watch = None  # the job gives the connection back
+    Execution(sessions, client, tag, transaction, watch).start()
+    if watch is not None:
+        client.hold()
+    return LATER
+
+
+def discard(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.session is None or client.session.transaction is None:
+        raise DISCARD_WITHOUT_MULTI
+    _close(sessions, client)
+    sessions.stop_watching(client)
+    return OK
+
+
+def _close(sessions: Sessions, client: Client) -> None:
+    client.session.transaction = None
+    sessions.settle(client)
+
+
+def watch(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = session_of(client)
+    if session.transaction is not None:
+        return WATCH_INSIDE_MULTI  # as with MULTI
+    slots = {key_slot(key) for key in argv[1:]}
+    if session.watch is not None:
+        slots.add(session.watch.slot)
+    if len(slots) > 1:
+        raise CROSSSLOT
+    if client.postpone(tag):
+        return LATER
+    fresh = session.watch is None
+    if fresh:
+        slot = slots.pop()
+        owner = sessions.slots.find(slot, client.resp)
+        if owner is None:
+            raise CLUSTERDOWN_UNBOUND
+        sessions.start_watching(client, slot, (owner.host, owner.port))
+    client.hold()
+    Watching(sessions, client, tag, request, fresh).start()
+    return LATER
+
+
+def unwatch(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.session is not None:
+        sessions.stop_watching(client)
+    return OK

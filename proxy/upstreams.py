@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from proxy.dialogue import Address, open_worker
+from proxy.dialogue import Address, open_worker, refusal
 from proxy.redirection import destination
 from proxy.sinks import Job
 from proxy.upstream import Upstream
@@ -107,7 +107,7 @@ class UpstreamPool:
         task = self._tasks.pop(upstream, None)
         if task is not None:
             task.cancel()
-        upstream.refuse(refusal(upstream, "is no longer part of the cluster"))
+        upstream.refuse(refusal((upstream.host, upstream.port), "is no longer part of the cluster"))
 
     # What upstreams ask for
 
@@ -173,16 +173,10 @@ class UpstreamPool:
             except ConnectionError as problem:
                 if upstream.state_name != "down":
                     log.warning("%r %s", upstream, problem)
-                upstream.refuse(refusal(upstream, str(problem)))
+                upstream.refuse(refusal((upstream.host, upstream.port), str(problem)))
             else:
                 upstream.connected(descriptor)
                 return
             self.topology.refresh_soon()
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_DELAY)
-
-
-def refusal(upstream: Upstream, problem: str) -> bytes:
-    """The error reply to requests for a worker that cannot be had."""
-    words = problem.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace")
-    return b"-CLUSTERDOWN upstream %b %b\r\n" % (repr(upstream).encode(), words)

@@ -35,8 +35,8 @@ def way(*argv: str) -> Way:
         (Way.LOCAL, ["move a 1", "swapdb 0 1", "acl whoami"]),
         (Way.LOCAL, ["cluster nodes", "readonly"]),
         (Way.ANY, ["publish a b", "command", "command docs", "acl list", "object help"]),
-        (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0"]),
-        (Way.REFUSED, ["subscribe a", "monitor", "shutdown", "migrate", "module load x", "failover"]),
+        (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0", "subscribe a", "ssubscribe a", "monitor"]),
+        (Way.REFUSED, ["shutdown", "migrate", "module load x", "failover"]),
     ],
 )  # fmt: skip
 def test_ways(expected: Way, requests: list[str]) -> None:

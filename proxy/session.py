@@ -1,0 +1,34 @@
+"""The state of one client's conversation, for the few clients that have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.blocking import Blocked, WaitForAll
+    from proxy.client import Client
+    from proxy.subscriptions import Subscriptions
+    from proxy.transactions import Transaction, Watch
+
+PASS = object()
+"""What a function of the session returns for a request that is not its matter after all."""
+LATER = object()
+"""... and for one that is answered through `client.complete`, or straight by a worker."""
+
+
+@dataclass(slots=True)
+class Session:
+    transaction: Transaction | None = None
+    watch: Watch | None = None
+    blocked: Blocked | WaitForAll | None = None
+    subscriptions: Subscriptions | None = None
+    monitoring: bool = False
+
+
+def session_of(client: Client) -> Session:
+    """Of a client that begins a state: made if it has none yet."""
+    session = client.session
+    if session is None:
+        session = client.session = Session()
+    return session
