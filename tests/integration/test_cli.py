@@ -126,6 +126,12 @@ class TestLooking:
         text = shoal("top", cluster.addresses[0], "--once", "--interval", 0.1, "--sort", "ops").out
         assert all(address in text for address in cluster.addresses)
 
+    def test_keys_of_all_primaries_are_gone_through(self, cluster: RunningCluster) -> None:
+        found = shoal("bigkeys", cluster.addresses[0], "--rate", 0, "--json").json
+        assert {name: of["keys"] for name, of in found["types"].items()} == {"string": KEYS}
+        refused = shoal("hotkeys", cluster.addresses[0], "--by", "frequency", code=1)
+        assert "An LFU maxmemory policy is not selected" in refused.err
+
 
 class TestMoving:
     def test_dry_run_changes_nothing(self, cluster: RunningCluster) -> None:
