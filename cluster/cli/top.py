@@ -4,8 +4,9 @@ JSON, one object a line and sample: {"cluster": {"primaries", "replicas", "not_o
 "memory_bytes", "ops_per_second"}, "nodes": [{"id", "address", "role", "primary", "state", "slots", and, of
 those that answer, "version", "keys", "memory_bytes", "memory_limit_bytes", "clients", "ops_per_second",
 "cpu_percent", "hit_percent", "bytes_in_per_second", "bytes_out_per_second", "evicted_per_second", "ping_ms",
-"lag_bytes", "in_sync"}], "migrations": [{"from", "to", "slots", "state", "sent_bytes"}], "hot_slots":
-[{"slot", "address", "cpu_percent"}]}. What cannot be told is null.
+"p50_us", "p99_us", "lag_bytes", "in_sync"}], "migrations": [{"from", "to", "slots", "state", "sent_bytes",
+"bytes_per_second"}], "hot_slots": [{"slot", "address", "cpu_percent", "bytes_per_second"}]}. "p50_us" and
+"p99_us" are what so many of the commands took at most. What cannot be told is null.
 """
 
 from __future__ import annotations
@@ -27,8 +28,15 @@ from cluster.cli.connecting import connecting
 from cluster.cli.output import coloured, console, human_bytes
 from cluster.operations.gauges import Gauges, Sample, compare
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError, Unreachable
+from cluster.slots import SLOT_COUNT
 
-_NUMERIC = ["slots", "keys", "ops/s", "cpu", "memory", "clients", "hits", "in/s", "out/s", "ping", "lag"]
+_TEXTS = ("address", "role", "state")
+_COLUMNS = (
+    *_TEXTS, "slots", "keys", "ops/s", "cpu", "memory", "clients", "hits", "in/s", "out/s", "p99", "ping",
+    "lag",
+)  # fmt: skip
+_DISPENSABLE = ("hits", "clients", "in/s", "out/s", "ping", "keys")
+"""Columns that go first where the terminal is narrow, in this order."""
 _STALE_SECONDS = 10.0
 """So long the last table stays while nobody answers."""
 
@@ -60,9 +68,10 @@ def top(
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
-    """Show operations, memory, keys, CPU time and replication of all members, until Ctrl-C.
+    """Show operations, memory, keys, CPU time, latency and replication of all members, until Ctrl-C.
 
-    Slots that cost most are shown where cluster-slot-stats-enabled lets them be counted.
+    p99 is what 99 of 100 commands took at most; ping has their waiting in it, too. Slots that cost most are
+    shown where cluster-slot-stats-enabled lets them be counted. Columns that do not fit are left out.
     """
     with Gauges(*parse_address(address), credentials) as gauges:
         try:
@@ -109,32 +118,68 @@ def _watch(gauges: Gauges, first: Sample, interval: float, sort: Order) -> None:
 
 
 def _picture(figures: dict[str, Any], sort: Order) -> Group:
-    cluster = figures["cluster"]
-    head = Text.assemble(
-        (f"{cluster['ops_per_second']} ops/s", "bold"),
-        f"   {cluster['keys']} keys   {human_bytes(cluster['memory_bytes'])}"
-        f"   {cluster['primaries']} primaries, {cluster['replicas']} replicas"
-        f"   {cluster['slots']} slots   {time.strftime('%H:%M:%S')}",
-    )
-    parts: list[Any] = [head, _table(figures["nodes"], sort)]
-    for row in figures["migrations"]:
-        sent = f", {human_bytes(row['sent_bytes'])} sent" if row["sent_bytes"] else ""
+    parts: list[Any] = [_head(figures["cluster"]), _table(figures["nodes"], sort)]
+    parts += [Text(_migration(row)) for row in figures["migrations"]]
+    hottest = figures["hot_slots"]
+    if hottest is None:
         parts.append(
-            Text(f"moving {row['slots']} slots from {row['from']} to {row['to']}: {row['state']}{sent}")
+            Text("hottest slots: CONFIG SET cluster-slot-stats-enabled yes lets primaries count", "dim")
         )
-    if figures["hot_slots"]:
-        hot = (f"{row['slot']} at {row['address']} {row['cpu_percent']} %" for row in figures["hot_slots"])
-        parts.append(Text(f"costliest slots: {', '.join(hot)}"))
+    elif hottest:
+        parts.append(Text(f"hottest slots: {', '.join(map(_hot_slot, hottest))}"))
     return Group(*parts)
 
 
+def _head(cluster: dict[str, Any]) -> Text:
+    head = Text.assemble(
+        (f"{cluster['ops_per_second']} ops/s", "bold"),
+        f"   {cluster['keys']} keys   {human_bytes(cluster['memory_bytes'])}"
+        f"   {cluster['primaries']} primaries, {cluster['replicas']} replicas   ",
+    )
+    if cluster["not_ok"]:
+        head.append_text(coloured(f"{cluster['not_ok']} not ok   ", good=False))
+    missing = SLOT_COUNT - cluster["slots"]
+    head.append_text(
+        coloured(f"{missing} slots not served   ", good=False) if missing else Text("all slots   ")
+    )
+    return head.append(time.strftime("%H:%M:%S"))
+
+
+def _migration(row: dict[str, Any]) -> str:
+    sent = f", {human_bytes(row['sent_bytes'])} sent" if row["sent_bytes"] else ""
+    rate = f", {human_bytes(row['bytes_per_second'])}/s" if row["bytes_per_second"] else ""
+    return f"moving {row['slots']} slots from {row['from']} to {row['to']}: {row['state']}{sent}{rate}"
+
+
+def _hot_slot(row: dict[str, Any]) -> str:
+    moved = f" {human_bytes(row['bytes_per_second'])}/s" if row["bytes_per_second"] else ""
+    return f"{row['slot']} at {row['address']} {row['cpu_percent']} %{moved}"
+
+
 def _table(rows: list[dict[str, Any]], sort: Order) -> Table:
+    lines = [_cells(row) for row in _sorted(rows, sort)]
     table = Table(header_style="bold", box=None)
-    for column in ["address", "role", "state", *_NUMERIC]:
-        table.add_column(column, justify="right" if column in _NUMERIC else "left", no_wrap=True)
-    for row in _sorted(rows, sort):
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in _cells(row)))
+    for column in _fitting(lines, console().width):
+        numeric = column not in _TEXTS
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for cells in lines:
+        shown = (cells.get(str(column.header), "") for column in table.columns)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in shown))
     return table
+
+
+def _fitting(lines: list[dict[str, Any]], width: int) -> list[str]:
+    """The columns that there is room for."""
+    widths = {
+        column: 2 + max(len(column), *(len(str(cells.get(column, ""))) for cells in lines), 0)
+        for column in _COLUMNS
+    }
+    shown = list(_COLUMNS)
+    for column in _DISPENSABLE:
+        if sum(widths[each] for each in shown) <= width:
+            break
+        shown.remove(column)
+    return shown
 
 
 def _sorted(rows: list[dict[str, Any]], sort: Order) -> list[dict[str, Any]]:
@@ -144,28 +189,43 @@ def _sorted(rows: list[dict[str, Any]], sort: Order) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-(row.get(_FIELDS[sort]) or 0), row["address"]))
 
 
-def _cells(row: dict[str, Any]) -> list[Any]:
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Column -> what stands there; of those that do not answer, a few only."""
     state = "not in sync" if row["state"] == "ok" and row.get("in_sync") is False else row["state"]
-    role = "primary" if row["role"] == "primary" else f"  of {row['primary']}"
-    cells = [row["address"], role, coloured(state, good=state == "ok"), row["slots"] or ""]
+    cells = {
+        "address": row["address"],
+        "role": "primary" if row["role"] == "primary" else f"  of {_near(row['primary'], row['address'])}",
+        "state": coloured(state, good=state == "ok"),
+        "slots": row["slots"] or "",
+    }
     if "keys" not in row:
-        return cells + [""] * (len(_NUMERIC) - 1)
+        return cells
     memory = human_bytes(row["memory_bytes"])
     if row["memory_limit_bytes"]:
         memory += f" ({100 * row['memory_bytes'] / row['memory_limit_bytes']:.0f} %)"
-    return [
-        *cells,
-        row["keys"],
-        f"{row['ops_per_second']:.0f}",
-        _shown(row["cpu_percent"], " %"),
-        memory,
-        row["clients"],
-        _shown(row["hit_percent"], " %"),
-        "" if row["bytes_in_per_second"] is None else human_bytes(row["bytes_in_per_second"]),
-        "" if row["bytes_out_per_second"] is None else human_bytes(row["bytes_out_per_second"]),
-        f"{row['ping_ms']:.1f} ms",
-        "" if row["lag_bytes"] is None else human_bytes(row["lag_bytes"]),
-    ]
+    return cells | {
+        "keys": row["keys"],
+        "ops/s": f"{row['ops_per_second']:.0f}",
+        "cpu": _shown(row["cpu_percent"], " %"),
+        "memory": memory,
+        "clients": row["clients"],
+        "hits": _shown(row["hit_percent"], " %"),
+        "in/s": _bytes(row["bytes_in_per_second"]),
+        "out/s": _bytes(row["bytes_out_per_second"]),
+        "p99": _shown(row["p99_us"], " µs"),
+        "ping": f"{row['ping_ms']:.1f} ms",
+        "lag": _bytes(row["lag_bytes"]),
+    }
+
+
+def _near(address: str | None, other: str) -> str:
+    """`:7001` of one on the same host as the other."""
+    host, _, port = (address or "nobody").rpartition(":")
+    return f":{port}" if host and host == other.rpartition(":")[0] else address or "nobody"
+
+
+def _bytes(value: float | None) -> str:
+    return "" if value is None else human_bytes(value)
 
 
 def _shown(value: float | None, unit: str) -> str:

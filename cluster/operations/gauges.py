@@ -7,12 +7,14 @@ is slow or gone holds nobody up. Rates are differences of counters, so the first
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.operations.atomic import Job, jobs_of
+from cluster.operations.command_times import Times, percentiles, read_times
 from cluster.operations.link import Credentials, NodeLink, OperationError
 from cluster.operations.server_info import read_info, server_version
 from cluster.operations.survey import read_view
@@ -20,8 +22,17 @@ from cluster.plans.model import NodeInfo
 
 ANSWER_SECONDS = 2.0
 AT_ONCE = 32
+OPEN_SLOTS_UP_TO = 100
+"""Members. Everybody's own CLUSTER NODES tells of its open slots, and is as long as the cluster is large."""
 HOT_SLOTS = 40
 """Of each primary, the costliest since it counts: among them are those that are costly now."""
+
+
+class SlotUse(NamedTuple):
+    """What a slot's commands have cost since that is counted."""
+
+    usec: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,11 @@ class Reading:
     problem: str = ""
     jobs: tuple[Job, ...] = ()
     """Migrations that it sends."""
-    slot_usec: Mapping[int, int] = field(default_factory=dict)
-    """Slot → µs that its commands took, of some; empty where that is not counted."""
+    open_slots: Mapping[int, str] = field(default_factory=dict)
+    """Slot → whom it gives that slot's keys to, one by one."""
+    slot_use: Mapping[int, SlotUse] | None = None
+    """Of the costliest slots; None where that is not counted."""
+    times: Times = field(default_factory=dict)
 
     def number(self, name: str) -> float:
         return float(self.fields.get(name, 0) or 0)
@@ -77,8 +91,9 @@ class Gauges:
         """Raises OperationError when no member answers."""
         nodes = self._members()
         at = time.monotonic()
+        thorough = len(nodes) <= OPEN_SLOTS_UP_TO
         asked = {
-            node.id: self._pool.submit(_read, self._links[node.host, node.port], node)
+            node.id: self._pool.submit(_read, self._links[node.host, node.port], node, thorough)
             for node in nodes.values()
         }
         return Sample(at, nodes, {node_id: reading.result() for node_id, reading in asked.items()})
@@ -106,14 +121,16 @@ class Gauges:
         raise problem
 
 
-def _read(link: NodeLink, node: NodeInfo) -> Reading:
+def _read(link: NodeLink, node: NodeInfo, thorough: bool) -> Reading:
     try:
         began = time.monotonic()
         link.call("PING")
         ping = (time.monotonic() - began) * 1000
-        fields = read_info(link)
-        primary = node.is_primary and bool(node.slots)
-        return Reading(fields, ping, "", _jobs(link) if primary else (), _slot_usec(link) if primary else {})
+        fields, times = read_info(link), read_times(link)
+        if not (node.is_primary and node.slots):
+            return Reading(fields, ping, times=times)
+        open_slots = read_view(link).migrating if thorough else {}
+        return Reading(fields, ping, "", _jobs(link), open_slots, _slot_use(link), times)
     except OperationError as error:
         return Reading(problem=getattr(error, "reason", error.text))
 
@@ -125,15 +142,16 @@ def _jobs(link: NodeLink) -> tuple[Job, ...]:
         return ()
 
 
-def _slot_usec(link: NodeLink) -> dict[int, int]:
+def _slot_use(link: NodeLink) -> dict[int, SlotUse] | None:
     try:
         rows = link.call("CLUSTER", "SLOT-STATS", "ORDERBY", "CPU-USEC", "LIMIT", HOT_SLOTS, "DESC")
     except OperationError:  # it does not have the command, or does not count
-        return {}
+        return None
     found = {}
     for slot, stats in rows:
         figures = dict(zip(stats[::2], stats[1::2], strict=True))
-        found[int(slot)] = int(figures.get(b"cpu-usec", 0))
+        moved = figures.get(b"network-bytes-in", 0) + figures.get(b"network-bytes-out", 0)
+        found[int(slot)] = SlotUse(int(figures.get(b"cpu-usec", 0)), int(moved))
     return found
 
 
@@ -156,8 +174,8 @@ def compare(before: Sample | None, now: Sample, hottest: int = 5) -> dict[str, A
             "ops_per_second": round(sum(row["ops_per_second"] for row in rows if row["state"] == "ok")),
         },
         "nodes": rows,
-        "migrations": _migrations(now),
-        "hot_slots": _hot_slots(before, now)[:hottest],
+        "migrations": [*_migrations(before, now), *_migrations_by_key(now)],
+        "hot_slots": _hot_slots(before, now, hottest),
     }
 
 
@@ -186,6 +204,7 @@ def _row(before: Sample | None, now: Sample, node: NodeInfo) -> dict[str, Any]:
 
     operations = rate("total_commands_processed")
     cpu = rate("used_cpu_user", "used_cpu_sys")
+    p50, p99 = percentiles(earlier.times, reading.times, 50, 99) if earlier is not None else (None, None)
     hits, looks = rate("keyspace_hits"), rate("keyspace_hits", "keyspace_misses")
     return row | {
         "version": server_version(dict(reading.fields)),
@@ -202,6 +221,8 @@ def _row(before: Sample | None, now: Sample, node: NodeInfo) -> dict[str, Any]:
         "bytes_out_per_second": rate("total_net_output_bytes"),
         "evicted_per_second": rate("evicted_keys"),
         "ping_ms": round(reading.ping_ms, 2),
+        "p50_us": p50,
+        "p99_us": p99,
         "lag_bytes": _lag(now, node, reading),
         "in_sync": None if node.is_primary else reading.fields.get("master_link_status") == "up",
     }
@@ -214,31 +235,71 @@ def _lag(now: Sample, node: NodeInfo, reading: Reading) -> int | None:
     return max(0, int(primary.number("master_repl_offset") - reading.number("slave_repl_offset")))
 
 
-def _migrations(now: Sample) -> list[dict[str, Any]]:
+def _migrations(before: Sample | None, now: Sample) -> list[dict[str, Any]]:
+    """Of whole slots."""
+    rows = []
+    for node_id, reading in now.readings.items():
+        earlier = before.readings.get(node_id) if before is not None else None
+        sent = {job.name: job.sent for job in earlier.jobs} if earlier is not None else {}
+        for job in reading.jobs:
+            rate = None
+            if before is not None and job.name in sent and now.at > before.at:
+                rate = round(max(0, job.sent - sent[job.name]) / (now.at - before.at))
+            rows.append(
+                {
+                    "from": now.nodes[node_id].address,
+                    "to": _address(now, job.target),
+                    "slots": job.slots.bit_count(),
+                    "state": job.state,
+                    "sent_bytes": job.sent,
+                    "bytes_per_second": rate,
+                }
+            )
+    return rows
+
+
+def _migrations_by_key(now: Sample) -> list[dict[str, Any]]:
     return [
         {
             "from": now.nodes[node_id].address,
-            "to": now.nodes[job.target].address if job.target in now.nodes else job.target,
-            "slots": job.slots.bit_count(),
-            "state": job.state,
-            "sent_bytes": job.sent,
+            "to": _address(now, target),
+            "slots": count,
+            "state": "key by key",
+            "sent_bytes": None,
+            "bytes_per_second": None,
         }
         for node_id, reading in now.readings.items()
-        for job in reading.jobs
+        for target, count in Counter(reading.open_slots.values()).items()
     ]
 
 
-def _hot_slots(before: Sample | None, now: Sample) -> list[dict[str, Any]]:
-    """Those whose commands took most time since the last sample."""
-    found = []
+def _address(now: Sample, node_id: str) -> str:
+    return now.nodes[node_id].address if node_id in now.nodes else node_id
+
+
+def _hot_slots(before: Sample | None, now: Sample, most: int) -> list[dict[str, Any]] | None:
+    """Those whose commands took most time since the last sample; None if no node counts."""
+    if all(reading.slot_use is None for reading in now.readings.values()):
+        return None
+    found: list[dict[str, Any]] = []
     for node_id, reading in now.readings.items():
         earlier = before.readings.get(node_id) if before is not None else None
-        if before is None or earlier is None or not earlier.slot_usec or now.at <= before.at:
+        if before is None or earlier is None or not earlier.slot_use or now.at <= before.at:
             continue
-        for slot, usec in reading.slot_usec.items():
-            # One that was not among them before has come from below all of those.
-            grown = usec - earlier.slot_usec.get(slot, min(earlier.slot_usec.values()))
-            if grown > 0:
-                percent = round(grown / (now.at - before.at) / 10_000, 2)
-                found.append({"slot": slot, "address": now.nodes[node_id].address, "cpu_percent": percent})
-    return sorted(found, key=lambda row: (-row["cpu_percent"], row["slot"]))
+        seconds = now.at - before.at
+        # One that was not among them before has come from below all of those.
+        lowest = min(use.usec for use in earlier.slot_use.values())
+        for slot, use in (reading.slot_use or {}).items():
+            known = earlier.slot_use.get(slot)
+            grown = use.usec - (known.usec if known is not None else lowest)
+            percent = round(grown / seconds / 10_000, 2)
+            if percent > 0:
+                found.append(
+                    {
+                        "slot": slot,
+                        "address": now.nodes[node_id].address,
+                        "cpu_percent": percent,
+                        "bytes_per_second": round((use.bytes - known.bytes) / seconds) if known else None,
+                    }
+                )
+    return sorted(found, key=lambda row: (-row["cpu_percent"], row["slot"]))[:most]

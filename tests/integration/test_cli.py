@@ -123,6 +123,7 @@ class TestLooking:
         assert figures["cluster"]["ops_per_second"] > 0
         assert {row["address"] for row in figures["nodes"]} == set(cluster.addresses)
         assert {row["state"] for row in figures["nodes"]} == {"ok"}
+        assert any(row["p99_us"] and row["p99_us"] >= row["p50_us"] for row in figures["nodes"])
         text = shoal("top", cluster.addresses[0], "--once", "--interval", 0.1, "--sort", "ops").out
         assert all(address in text for address in cluster.addresses)
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cluster.operations.gauges import Reading, Sample, compare
+from dataclasses import replace
+from typing import Any
+
+from cluster.operations.atomic import Job
+from cluster.operations.command_times import Times, percentiles, read_times
+from cluster.operations.gauges import Reading, Sample, SlotUse, compare
+from cluster.operations.link import NodeLink
 from cluster.plans.model import NodeInfo
 from cluster.slots import from_range
 
@@ -62,10 +68,50 @@ def test_replicas_lag_and_the_silent_are_said_to_be() -> None:
 
 
 def test_hot_slots_by_what_they_took_since() -> None:
-    before = sample(1.0, a=Reading({}, slot_usec={1: 1_000_000, 2: 500_000}), r=reading(0))
-    now = sample(2.0, a=Reading({}, slot_usec={1: 1_100_000, 3: 900_000}), r=reading(0))
+    before = sample(
+        1.0, a=Reading(slot_use={1: SlotUse(1_000_000, 500), 2: SlotUse(500_000, 0)}), r=reading(0)
+    )
+    now = sample(2.0, a=Reading(slot_use={1: SlotUse(1_100_000, 700), 3: SlotUse(900_000, 9)}), r=reading(0))
+    slot = {"address": "10.0.0.1:7001"}
     assert compare(before, now)["hot_slots"] == [
-        {"slot": 3, "address": "10.0.0.1:7001", "cpu_percent": 40.0},  # it had less than slot 2
-        {"slot": 1, "address": "10.0.0.1:7001", "cpu_percent": 10.0},
+        slot | {"slot": 3, "cpu_percent": 40.0, "bytes_per_second": None},  # it had less than slot 2
+        slot | {"slot": 1, "cpu_percent": 10.0, "bytes_per_second": 200},
     ]
+    assert compare(before, now, hottest=1)["hot_slots"][0]["slot"] == 3
     assert compare(None, now)["hot_slots"] == []
+    assert compare(None, sample(1.0, a=reading(0), r=reading(0)))["hot_slots"] is None
+
+
+def test_migrations_of_whole_slots_and_key_by_key() -> None:
+    job = Job("j", "EXPORT", from_range(0, 4), "r", "snapshotting", "", 1000)
+    before = sample(1.0, a=Reading(jobs=(replace(job, sent=400),)), r=reading(0))
+    now = sample(3.0, a=Reading(jobs=(job,), open_slots={7: "r", 8: "r", 9: "gone"}), r=reading(0))
+    known = {"from": "10.0.0.1:7001", "to": "10.0.0.2:7001"}
+    by_key = {"state": "key by key", "sent_bytes": None, "bytes_per_second": None}
+    assert compare(before, now)["migrations"] == [
+        known | {"slots": 5, "state": "snapshotting", "sent_bytes": 1000, "bytes_per_second": 300},
+        known | {"slots": 2} | by_key,
+        known | {"slots": 1, "to": "gone"} | by_key,
+    ]
+    assert compare(None, now)["migrations"][0]["bytes_per_second"] is None
+
+
+def test_percentiles_are_of_the_commands_between_two_readings() -> None:
+    before: Times = {"get": {1: 1000, 16: 10}, "info": {1056: 5}}
+    now: Times = {"get": {1: 1090, 16: 18, 132: 1}, "set": {2: 1}, "info": {1056: 9}}
+    assert percentiles(before, now, 50, 98, 99, 100) == [1, 16, 16, 132]
+    assert percentiles(now, now, 50) == [None]
+    assert percentiles({"get": {1: 5000}}, {"get": {1: 3, 2: 1}}, 50, 99) == [1, 2], "a restart"
+    row = compare(
+        sample(1.0, a=replace(reading(0), times=before), r=reading(0)),
+        sample(2.0, a=replace(reading(0), times=now), r=reading(0)),
+    )["nodes"][0]
+    assert (row["p50_us"], row["p99_us"]) == (1, 16)
+
+
+def test_a_histogram_as_it_is_told() -> None:
+    class Canned(NodeLink):
+        def call(self, *args: Any) -> Any:
+            return [b"get", [b"calls", 3, b"histogram_usec", [1, 1, 33, 3]], b"client|list", [b"calls", 0]]
+
+    assert read_times(Canned("10.0.0.1", 7001)) == {"get": {1: 1, 33: 2}, "client|list": {}}
