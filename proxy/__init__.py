@@ -1,9 +1,10 @@
 """A routing proxy: plain clients use a Redis, Valkey or shoal cluster as if it were one server.
 
 The compiled part forwards (read it in this order: frames, sinks, buffers, reactor, upstream, routes, client;
-each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands, jobs, splitter, merger),
-answers locally (local_commands, info), and knows the cluster (topology, upstreams, dialogue, redirection).
-Conversations with a state (session, sessions, transactions, blocking) borrow connections of their own
-(dedicated); subscriptions and monitors of all clients share lines on which the proxy listens (listener,
-lines, hub, subscriptions, monitors). server.py joins them.
+each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands), splits and gathers
+(jobs, splitter, merger, reports, worker_info, scanning), answers locally (local_commands, info, settings),
+and knows the cluster (topology, upstreams, dialogue, redirection). Conversations with a state (session,
+sessions, transactions, blocking) borrow connections of their own (dedicated); subscriptions and monitors of
+all clients share lines on which the proxy listens (listener, lines, hub, subscriptions, monitors). server.py
+joins them.
 """

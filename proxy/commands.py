@@ -7,6 +7,7 @@ routing.py gives the command. Also the register of connected clients, because so
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -31,6 +32,7 @@ from proxy.local_commands import client_reply, local_function, refuse_unauthenti
 from proxy.merger import Merge, all_succeeded, fitting
 from proxy.reports import Report
 from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
+from proxy.scanning import Scan
 from proxy.session import LATER, PASS
 from proxy.splitter import SPLIT
 
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from proxy.topology import Topology
     from proxy.upstream import Upstream
     from proxy.upstreams import UpstreamPool
+
+
+log = logging.getLogger("shoal.proxy")
 
 
 class Commands:
@@ -164,6 +169,17 @@ class Commands:
         replies = await ask_aside(addresses, self.pool.credentials, client.resp, argv)
         client.complete(tag, fitting(merge, replies) if replies else jobs.UNBOUND)
 
+    async def _answer(self, client: Client, tag: int, work: Coroutine[Any, Any, Any]) -> None:
+        """Answer with what `work` returns or raises."""
+        try:
+            value = await work
+        except ReplyError as error:
+            value = error.with_traceback(None)
+        except Exception:
+            log.exception("a command failed inside the proxy")
+            value = ReplyError("ERR internal error of the proxy")
+        client.complete(tag, codec.encode_reply(value, client.resp))
+
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside everything else."""
         task = asyncio.get_running_loop().create_task(work)
@@ -178,7 +194,8 @@ class Commands:
         return LATER
 
     def _scan(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        jobs.Scan(client, tag, argv, self.pool.shards(client.resp)).start()
+        client.hold()
+        self.begin(self._answer(client, tag, Scan(self, client, argv).run()))
         return LATER
 
     def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy import codec, merger, splitter
-from proxy.frames import reply_elements
 from proxy.merger import Merge
 from proxy.sinks import Job
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from proxy.upstream import Upstream
 
 NULLS = (b"$-1\r\n", b"_\r\n")
-SLOT_BITS = 14
-"""Low bits of a composed SCAN cursor: the first slot of the shard that is being scanned."""
 UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
@@ -118,54 +115,6 @@ class Split(ClientJob):
                 return merger.all_succeeded(replies)
             case _:
                 return merger.fitting(merger.agg_sum, replies)
-
-
-class Scan(ClientJob):
-    """SCAN over all shards, one after the other.
-
-    The cursor a client sees is the worker's own, shifted, with the first slot of the shard in its low bits:
-    no state is kept here, and it stays good on another proxy and across a failover of names. As with Redis,
-    what moves between shards meanwhile may be seen twice or not at all.
-    """
-
-    def __init__(
-        self, client: Client, tag: int, argv: Sequence[bytes], shards: list[tuple[int, Upstream]]
-    ) -> None:
-        super().__init__(client, tag)
-        self.argv = argv
-        self.shards = shards
-        """(first slot, upstream), in order of first slot"""
-        self.current = 0
-
-    def start(self) -> None:
-        cursor = self.argv[1]
-        if not cursor.isdigit() or len(cursor) > 20:
-            self.answer(b"-ERR invalid cursor\r\n")
-            return
-        position, slot = divmod(int(cursor), 1 << SLOT_BITS)
-        passed = [index for index, (first, _) in enumerate(self.shards) if first <= slot]
-        self.current = passed[-1] if passed else 0
-        if not self.shards:
-            self.answer(UNBOUND)
-            return
-        argv = [self.argv[0], b"%d" % position, *self.argv[2:]]
-        self.shards[self.current][1].send(codec.encode_request(argv), self)
-
-    def replied(self, tag: int, reply: bytes) -> None:
-        if codec.is_error(reply):
-            self.answer(reply)
-            return
-        cursor, elements = reply_elements(reply)
-        position = int(codec.bulk_of(cursor))
-        composed = b"%d" % self._composed(position)
-        self.answer(b"*2\r\n$%d\r\n%b\r\n%b" % (len(composed), composed, elements))
-
-    def _composed(self, position: int) -> int:
-        if position:
-            return position << SLOT_BITS | self.shards[self.current][0]
-        if self.current + 1 < len(self.shards):
-            return self.shards[self.current + 1][0]
-        return 0
 
 
 class RandomKey(Broadcast):

@@ -38,12 +38,14 @@ REFRESH_GAP = 0.05
 
 @dataclass(frozen=True)
 class NodeView:
-    """One line of CLUSTER NODES. `ranges` are (first, last) slots, those in motion left out."""
+    """One line of CLUSTER NODES. `ranges` are (first, last) slots. Of slots in motion, only those `leaving`
+    are kept, of which keys have gone ahead to another node; a node says so in its own line alone."""
 
     address: Address
     flags: frozenset[str]
     epoch: int
     ranges: tuple[tuple[int, int], ...]
+    leaving: frozenset[int] = frozenset()
 
     @property
     def usable(self) -> bool:
@@ -65,11 +67,18 @@ def parse_nodes(text: str, asked: Address) -> list[NodeView]:
         if not host and "myself" in flags:
             host = asked[0]
         ranges = []
+        leaving = []
         for word in words[8:]:
-            if word and not word.startswith("["):
+            if word.startswith("["):
+                slot, leaves, _ = word[1:].partition("->-")
+                if leaves:
+                    leaving.append(int(slot))
+            elif word:
                 first, _, last = word.partition("-")
                 ranges.append((int(first), int(last or first)))
-        views.append(NodeView((host, int(port or 0)), flags, int(words[6]), tuple(ranges)))
+        views.append(
+            NodeView((host, int(port or 0)), flags, int(words[6]), tuple(ranges), frozenset(leaving))
+        )
     return views
 
 

@@ -32,6 +32,7 @@ cdef class Upstream(Connection):
     cdef Py_ssize_t unsent              # how much of the end of `outgoing` the socket has not taken yet
     cdef ReplyScan scan
     cdef readonly uint64_t requests     # sent since the start, for INFO
+    cdef public object worker           # what is known of the process at the other end; None with each connect
 
     cdef int request(
         self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects

@@ -76,6 +76,7 @@ cdef class Upstream(Connection):
     def connected(self, int descriptor) -> None:
         """Take over a socket on which the handshake is done."""
         self.state = UP
+        self.worker = None
         memset(&self.scan, 0, sizeof(self.scan))
         self.attach(descriptor)
         if self.unsent and not self.flush_wanted:
@@ -86,6 +87,7 @@ cdef class Upstream(Connection):
         cdef InFlight entry
         self.state = DOWN
         self.refusal = error
+        self.worker = None
         if self.descriptor >= 0:
             Connection.close(self)
         release(&self.outgoing)

@@ -249,6 +249,27 @@ def test_manual_failover_goes_unnoticed(cluster: RunningCluster) -> None:
         assert [writer.errors for writer in writers] == [[]] * len(writers)
 
 
+def test_a_scan_goes_on_after_a_failover(cluster: RunningCluster) -> None:
+    """In the middle of a slot: the cursor is that of a process that is no primary any more."""
+    keys = {f"{{a}}{number}" for number in range(300)}
+    old = cluster.owner_of("a")
+    (replica,) = cluster.replicas_of(old)
+    with ShoalProxy(cluster.addresses) as proxy, proxy.client(decode_responses=True) as client:
+        client.mset(dict.fromkeys(keys, "x"))
+        assert client.wait(1, 5000) == 1
+        cursor, found = client.scan(0, count=10)
+        seen = set(found)
+        while not 100 < len(seen) < 200:
+            cursor, found = client.scan(cursor, count=10)
+            seen.update(found)
+        assert replica.run("CLUSTER", "FAILOVER") == Simple("OK")
+        eventually(lambda: "master" in cluster.line_of(replica).flags, "replica is primary")
+        while cursor:
+            cursor, found = client.scan(cursor, count=10)
+            seen.update(found)
+        assert seen == keys
+
+
 def test_proxy_starts_before_its_cluster() -> None:
     with cluster_of(3, kind="valkey", form=False) as cluster:
         proxy = ShoalProxy(cluster.addresses)

@@ -26,6 +26,7 @@ def test_reads_lines_of_all_versions() -> None:
     first, second, third, fourth = parse_nodes(text, ("10.0.0.1", 7001))
     assert first.address == ("10.0.0.1", 7001)
     assert first.ranges == ((0, 100), (200, 200))
+    assert first.leaving == {300}
     assert (second.address, second.ranges, second.usable) == (("10.0.0.2", 7002), (), True)
     assert (third.epoch, third.usable) == (3, False)
     assert not fourth.usable

@@ -1,0 +1,37 @@
+"""Requests whose replies a coroutine waits for, over the connections that all share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from proxy.sinks import Job
+from proxy.upstream import FINAL
+
+if TYPE_CHECKING:
+    from proxy.upstream import Upstream
+
+
+class _Questions(Job):
+    def __init__(self, count: int) -> None:
+        self.replies = [b""] * count
+        self.missing = count
+        self.answered: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        self.replies[tag] = reply
+        self.missing -= 1
+        if not self.missing and not self.answered.done():
+            self.answered.set_result(self.replies)
+
+    def failed(self) -> None:
+        self.answered.cancel()
+
+
+async def ask_all(worker: Upstream, requests: Sequence[bytes]) -> list[bytes]:
+    """The raw replies of one worker, in order; redirections are not followed."""
+    questions = _Questions(len(requests))
+    for index, request in enumerate(requests):
+        worker.send(request, questions, index, FINAL)
+    return await questions.answered
