@@ -136,8 +136,9 @@ class Blocked(ClientJob):
                 self.sessions.topology.moved(where.slot, where.address)
             self._send(where.address, self._rest(), where.asking)
             return True
-        reads = "readonly" in self.command.flags
-        if error.startswith((ROLE_CHANGED, *KINDS)) or (reads and error.startswith(LOST)):
+        lost = error.startswith(LOST) and "readonly" in self.command.flags
+        down = error.startswith(b"-CLUSTERDOWN") and self.tries > 1  # between two owners
+        if lost or down or error.startswith((ROLE_CHANGED, *KINDS)):
             self.sessions.topology.refresh_soon()
             self._retry = asyncio.get_running_loop().call_later(RETRY_DELAY, self._again)
             return True

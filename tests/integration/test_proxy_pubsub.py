@@ -17,7 +17,7 @@ OK = Simple("OK")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RunningCluster]:
-    with cluster_of(3, kind=["valkey", "shoal", "shoal"]) as running:
+    with cluster_of(3, kind=["valkey", "shoal"]) as running:
         yield running
 
 

@@ -17,9 +17,9 @@ from tests.harness.wait import eventually
 OK, QUEUED = Simple("OK"), Simple("QUEUED")
 
 
-@pytest.fixture(scope="module", params=["valkey", "shoal"])
-def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
-    with cluster_of(3, kind=request.param) as running:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RunningCluster]:
+    with cluster_of(3, kind=["valkey", "shoal"]) as running:
         yield running
 
 
