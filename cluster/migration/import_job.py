@@ -51,6 +51,11 @@ class ImportJob(Job):
         )  # fmt: skip
         return [Log("notice", f"New slot import job created: {self.description()}."), Propagate(establish)]
 
+    @property
+    def receives_snapshot(self) -> bool:
+        """Clients need not wait for it yet."""
+        return self.state is State.RECEIVING_SNAPSHOT
+
     # --- what the source says
 
     def received(self, now: int) -> None:

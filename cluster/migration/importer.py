@@ -91,6 +91,15 @@ class Importer:
         if not self._closed and self._worker.engine.gate & GATE_OUT_OF_MEMORY:
             self._told(self._job, self._job.out_of_memory(now))
         self._worker.trail.flush()
+        self._spare_the_store()
+
+    def _spare_the_store(self) -> None:
+        """The rest of a snapshot waits while a disk tier is much behind."""
+        tier = self._worker.tier
+        if tier is None or self._closed or not self._job.receives_snapshot:
+            return
+        if tier.arrivals.hold_up(lambda: self._link.hold_reading(False)):
+            self._link.hold_reading(True)
 
     def _refuse(self, reason: str) -> None:
         self._worker.log.warning(

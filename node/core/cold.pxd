@@ -13,6 +13,7 @@ cdef class Cold:
     cdef readonly object on_cleared
     cdef public set dirty
     cdef public set in_flight
+    cdef public bint arriving     # the keys are on their way here: see node/storage/arrivals
 
     cdef int count(self, int slot, int keys, int volatiles) except -1
     cdef bint is_superseded(self, bytes key) except -1

@@ -77,6 +77,11 @@ cdef class Cold:
         self.on_cleared(self.number, slot)
         return dropped
 
+    def take_over(self, Cold other not None) -> None:
+        """What the store has not heard of yet, or not committed, of keys that have come from there."""
+        self.dirty |= other.dirty
+        self.in_flight |= other.in_flight
+
     def walk(self, int slot, uint32_t start=0):
         """Iterate over (hash, key, record) of the slot's records in the order of their hashes, from `start` on: of its
         cold keys, and of such that are in memory too. Nothing may be changed meanwhile."""

@@ -30,11 +30,12 @@ def transfer_slots(
 ) -> int:
     """Let `target` have all keys of the slots first..last that `source` holds; returns how many. What `target`
     held of a slot that `source` has keys of is dropped. Keys that `source` has in its store only (cold.pyx) leave it;
-    `target`, which has none, gets them in memory, unless it does not keep what it gets."""
+    `target`, which has none, gets them in memory, unless it does not keep what it gets. Keys that were arriving stay
+    in the store as they are: it is that of `target`."""
     cdef int slot
     cdef int moved = 0
     for slot in range(max(first, 0), min(last, SLOT_COUNT - 1) + 1):
-        if source.cold is not None:
+        if source.cold is not None and not source.cold.arriving:
             if keeps:
                 for key, record in list(source.cold_records(slot)):
                     source.cold.codec.thaw(source, key, record)
@@ -46,8 +47,13 @@ def transfer_slots(
 
 cdef int transfer(Database source, Database target, int slot) except -1:
     cdef SlotTable* table
+    cdef bint known = source.cold is not None and source.cold.arriving
     target.own_tables()
-    target.clear_slot(slot)
+    if known and (source.cold.number != target.cold.number or target.holds(slot)):
+        source.cold.clear_slot(slot)    # it has other keys there, or does not look there
+        known = False
+    if not known:
+        target.clear_slot(slot)
     table = &target.tables[slot]
     table[0] = source.tables[slot]
     memset(&source.tables[slot], 0, sizeof(SlotTable))
@@ -55,7 +61,7 @@ cdef int transfer(Database source, Database target, int slot) except -1:
     source.volatile_count -= table.volatiles
     target.size += table.used
     target.volatile_count += table.volatiles
-    if source.cold is not None or target.cold is not None:
+    if target.cold is not None and not known:
         own_entries(target, table)
     if source.field_index is not None:
         await_fields(target, table)
@@ -63,16 +69,16 @@ cdef int transfer(Database source, Database target, int slot) except -1:
 
 
 cdef int own_entries(Database target, SlotTable* table) except -1:
-    """The entries are in nobody's store but, soon, in that of their new database."""
+    """The entries are in nobody's store but, soon, in that of their new database. (Where it has none, nobody looks at
+    these flags.)"""
     cdef uint32_t i
     cdef Entry* entry
     for i in range(1U << table.bits):
         if table.cells[i] != 0:
             entry = entry_of(table.cells[i])
             entry.flags &= ~<uint32_t>(STORED | UNSAVED | IN_FLIGHT)
-            if target.cold is not None:
-                entry.flags |= UNSAVED
-                target.cold.dirty.add(key_of(entry))
+            entry.flags |= UNSAVED
+            target.cold.dirty.add(key_of(entry))
     return 0
 
 

@@ -6,10 +6,11 @@ our keys, but in databases of their own, a `Room` for each move. When the slot i
 (`admit`, which takes no time per key); if the move is given up the room is emptied (`dismiss`), in pieces
 where replicas and the log have to hear of every key.
 
-Our replicas, our log and our snapshots have these keys, too, because they must go on where we end. A replica
-opens the same rooms (`CLUSTER SYNCSLOTS ESTABLISH` stands in the stream), and `apply` finds out for each
-command of the stream in which of them it belongs. A snapshot names the moves and their slots; who loads one,
-or a log, puts everything among the other keys at first, and moves it to its room at the end (`settle`).
+Our replicas, our log, our snapshots and our store (node/storage/arrivals) have these keys, too, because they
+must go on where we end. A replica opens the same rooms (`CLUSTER SYNCSLOTS ESTABLISH` stands in the stream),
+and `apply` finds out for each command of the stream in which of them it belongs. A snapshot names the moves
+and their slots; who loads one, or a log, puts everything among the other keys at first, and moves it to its
+room at the end (`settle`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Room:
         self.ranges = list(ranges)
         self.databases = [empty_like(db) for db in worker.databases]
         self.session = ArrivalsSession(worker.engine, worker, self.databases)
+        if worker.tier is not None:
+            worker.tier.arrivals.join(self)
 
     def __contains__(self, slot: int) -> bool:
         return any(first <= slot <= last for first, last in self.ranges)
@@ -49,6 +52,13 @@ class Room:
     def slots(self) -> Iterator[int]:
         for first, last in self.ranges:
             yield from range(first, last + 1)
+
+    def leave_store(self) -> None:
+        """What comes of these keys from here on is nobody's to keep."""
+        for db in self.databases:
+            if db.cold is not None:
+                db.cold.clear()
+                db.cold = None
 
     def set_clock(self, now: int) -> None:
         """Unix ms, for the commands that follow."""
@@ -79,16 +89,18 @@ class Anteroom:
     def admit(self, name: bytes) -> int:
         """The slots are ours: so are the keys. Returns how many."""
         room = self.rooms.pop(name)
-        return sum(
-            transfer_slots(source, target, first, last)
-            for source, target in zip(room.databases, self._worker.databases, strict=True)
-            for first, last in room.ranges
-        )
+        admitted = 0
+        for source, target in zip(room.databases, self._worker.databases, strict=True):
+            admitted += sum(transfer_slots(source, target, first, last) for first, last in room.ranges)
+            if source.cold is not None:
+                target.cold.take_over(source.cold)
+        return admitted
 
     def dismiss(self, name: bytes, *, told: bool, done: Callable[[], object] = lambda: None) -> None:
         """The move is given up. `told`: replicas, which may not know rooms, and the log hear of each key;
         `done` is called when they have."""
         room = self.rooms.pop(name)
+        room.leave_store()
         if self._is_loading:
             for db in self._worker.databases:
                 for slot in room.slots():
@@ -103,6 +115,7 @@ class Anteroom:
     def clear(self) -> None:
         """All data goes."""
         for room in self.rooms.values():
+            room.leave_store()
             for db in room.databases:
                 self._worker.graveyard.empty(db, True)
         self.rooms.clear()

@@ -70,6 +70,8 @@ class Durability:
             worker.engine.dirty = 0
         elif tier is None or not (tier.holds_data or tier.dropped_part):
             await self.snapshots.load()
+        else:
+            worker.anteroom.settle()
         if tier is not None:
             tier.loaded(self.append_only.next_position if worker.config.appendonly else None)
         if worker.config.appendonly:

@@ -31,3 +31,4 @@ class ArrivalsSession(Session):
 
     def changed(self, key: bytes, event: Any, dirty: int = 1) -> None:
         self.engine.dirty += dirty
+        self.db.changed(key)

@@ -25,7 +25,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core import records
@@ -36,6 +36,7 @@ from node.core.sweep import Sweep
 from node.errors import ReplyError
 from node.persistence.files import StoreError
 from node.persistence.rdb import dump_functions, load_functions
+from node.storage.arrivals import Arrivals, Note
 from node.storage.bringing import Bringing
 from node.storage.link import ScribeLink
 from node.storage.store import MOMENT, Store
@@ -70,6 +71,8 @@ FORMAT: Final = b"1"
 PAUSE: Final = "disk tier"
 LONGEST_PAUSE: Final = 3_600_000
 
+Notable = tuple[list[bytes], list[int], Note]
+"""Functions, numbers of databases, and moves of slots to here."""
 Slots = set[tuple[int, int]]
 """Of (number of a database in the store, slot)."""
 
@@ -96,8 +99,8 @@ class DiskTier:
         """Of which it has totals."""
         self._cleared_frames: list[bytes] = []
         self._committing_cleared: list[bytes] = []
-        self._noted: tuple[list[bytes], list[int]] | None = None
-        """The functions and the numbers of databases that the store knows; None while that is uncertain."""
+        self._noted: Notable | None = None
+        """What the store knows of that; None while it is uncertain."""
         self._secret = b""
         self._awaited_after = b""
         self.error: ReplyError | None = None
@@ -113,6 +116,7 @@ class DiskTier:
         """The append-only file's increment and offset from where on it is not in the store, as found at the
         start."""
         self.bringing = Bringing()
+        self.arrivals = Arrivals(worker, self._cleared, self._begin)
         self._holds_writers = False
         self._held_up: list[Callable[[], None]] = []
         """Whom to call when the stream may go on."""
@@ -161,6 +165,7 @@ class DiskTier:
         self.holds_data = self._is_catching_up = note(b"whole") is not None
         for code in load_functions(functions) if functions else ():
             self._worker.functions.load_from_file(code)
+        self.arrivals.open(json.loads(note(b"rooms") or b"[]"))
         position = json.loads(note(b"log") or b"null")
         self.log_position = tuple(position) if position else None
         self._worker.snapshots.loaded_aux = json.loads(note(b"stream") or b"{}")
@@ -231,12 +236,17 @@ class DiskTier:
 
     @property
     def _dirty(self) -> int:
-        return sum(len(db.cold.dirty) for db in self._worker.databases)
+        return sum(len(db.cold.dirty) for db in self._stored())
 
     @property
     def behind(self) -> int:
         """Keys that the store has not committed as they are."""
-        return sum(len(db.cold.dirty) + len(db.cold.in_flight) for db in self._worker.databases)
+        return sum(len(db.cold.dirty) + len(db.cold.in_flight) for db in self._stored())
+
+    def _stored(self) -> Iterator[Any]:
+        """All databases with the store behind them: ours, and those of keys that will be ours."""
+        yield from self._worker.databases
+        yield from self.arrivals.databases()
 
     def _tick(self) -> None:
         self._expire()
@@ -308,7 +318,7 @@ class DiskTier:
         self._link.send()
 
     def _hand_over(self) -> None:
-        for db in self._worker.databases:
+        for db in self._stored():
             if db.cold.dirty:
                 frames, slots = self._writer.take(db, SLICE_KEYS, SLICE_BYTES)
                 self._link.put(frames)
@@ -317,17 +327,20 @@ class DiskTier:
     def _commit(self, log_position: tuple[int, int] | None, *, partial: bool) -> None:
         """Everything has been handed over: note what belongs to this moment, and have it committed."""
         worker = self._worker
-        by_number = {db.cold.number: db for db in worker.databases}
+        by_number: dict[int, list[Any]] = {}
+        for db in self._stored():
+            by_number.setdefault(db.cold.number, []).append(db)
         for number, slot in self._touched:
-            keys, volatiles = by_number[number].totals(slot)
+            keys, volatiles = map(sum, zip(*(db.totals(slot) for db in by_number[number]), strict=True))
             name = b"total%b%b" % (number.to_bytes(2, "big"), slot.to_bytes(2, "big"))
             self._note(name, keys.to_bytes(4, "little") + volatiles.to_bytes(4, "little"))
         notable = self._notable()
         if notable != self._noted:
             self._noted = notable
-            functions, numbers = notable
+            functions, numbers, moves = notable
             self._note(b"functions", dump_functions(functions))
             self._note(b"databases", json.dumps(numbers).encode())
+            self._note(b"rooms", json.dumps(moves).encode())
         stream = {name: str(value) for name, value in worker.replication.snapshot_aux().items()}
         self._note(b"stream", json.dumps(stream).encode())
         self._note(b"log", json.dumps(log_position).encode())
@@ -340,9 +353,10 @@ class DiskTier:
         self._commits += 1
         self._link.put(frame(COMMIT, self._commits.to_bytes(8, "little")))
 
-    def _notable(self) -> tuple[list[bytes], list[int]]:
+    def _notable(self) -> Notable:
         worker = self._worker
-        return [library.code for library in worker.functions], [db.cold.number for db in worker.databases]
+        functions = [library.code for library in worker.functions]
+        return functions, [db.cold.number for db in worker.databases], self.arrivals.note()
 
     def _note(self, name: bytes, body: bytes) -> None:
         self._link.put(frame(NOTE, name, body))
@@ -352,7 +366,7 @@ class DiskTier:
         self._committing_touched = set()
         self._committing_cleared = []
         self._last_commit = time.monotonic()
-        for db in self._worker.databases:
+        for db in self._stored():
             db.landed()
         self.store.renew()
         self._awaited_after = b""
@@ -365,6 +379,7 @@ class DiskTier:
         held_up, self._held_up = self._held_up, []
         for go_on in held_up:
             go_on()
+        self.arrivals.go_on()
         done = [call for number, call in self._awaiting if number <= self._commits]
         self._awaiting = [(number, call) for number, call in self._awaiting if number > self._commits]
         for call in done:
@@ -402,7 +417,7 @@ class DiskTier:
         self._cleared_frames = self._committing_cleared + self._cleared_frames
         self._committing_cleared = []
         self._noted = None
-        for db in self._worker.databases:
+        for db in self._stored():
             db.lost()
         self._loop.call_later(RETRY_SECONDS, self._try_again)
 
