@@ -19,6 +19,7 @@ import typer
 from cluster.cli.common import UsageProblem
 from cluster.cli.output import print_table
 from cluster.operations.link import OperationError
+from cluster.plans.tending import Policy
 from cluster.slots import SLOT_COUNT
 from cluster.supervisor.endpoints import ALL, Endpoint
 from cluster.supervisor.preflight import require_free_ports, require_program
@@ -64,6 +65,23 @@ def up(
         bool,
         typer.Option("--witness/--no-witness", help="Tell the cluster which workers died or are only busy."),
     ] = True,
+    add_replicas: Annotated[
+        bool,
+        typer.Option(
+            "--add-replicas/--no-add-replicas",
+            help="Start a worker for a primary that stays without replica.",
+        ),
+    ] = True,
+    replace_lost: Annotated[
+        bool,
+        typer.Option(
+            "--replace-lost/--no-replace-lost",
+            help="Start a fresh worker in place of one that cannot be started any more.",
+        ),
+    ] = True,
+    rebalance: Annotated[
+        bool, typer.Option("--rebalance/--no-rebalance", help="Give slots to new primaries.")
+    ] = True,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the workers' logs from the first line.")
     ] = False,
@@ -73,8 +91,10 @@ def up(
 ) -> None:
     """Run a cluster on this machine: workers, their replicas and a proxy. Ctrl-C stops it.
 
-    The same directory gives the same cluster again. With `-- --requirepass PASSWORD`, or with users of your
-    own and `--masteruser USER --masterauth PASSWORD`, workers and proxy want that password, and have it.
+    The same directory gives the same cluster again; with a higher number of --workers the new ones join it,
+    as primaries or replicas as the numbers say, and slots move to the former. With `-- --requirepass
+    PASSWORD`, or with users of your own and `--masteruser USER --masterauth PASSWORD`, workers and proxy want
+    that password, and have it.
     """
     asked = {
         "workers": workers,
@@ -91,7 +111,8 @@ def up(
         workspace.acquire()
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)
-        _run(settings, workspace, program, worker_settings or [], verbose, witness, json)
+        policy = Policy(add_replicas=add_replicas, replace_lost=replace_lost, rebalance=rebalance)
+        _run(settings, workspace, program, worker_settings or [], verbose, witness, policy, json)
     except SetupError as error:
         raise UsageProblem(str(error)) from error
     finally:
@@ -105,11 +126,12 @@ def _run(
     worker_settings: list[str],
     verbose: bool,
     witness: bool,
+    policy: Policy,
     json: bool,
 ) -> None:
     async def live() -> None:
         write, show = (_write_aside, _show_json) if json else (_write, _show)
-        up = Supervisor(settings, workspace, write, show, program, worker_settings, verbose, witness)
+        up = Supervisor(settings, workspace, write, show, program, worker_settings, verbose, witness, policy)
         await up.run()
 
     try:

@@ -62,8 +62,8 @@ class _Process(asyncio.SubprocessProtocol):
 
 
 class Child:
-    """`keep_alive` says whether a death is followed by a new start. `before_restart` is called at once, and
-    has to come to its end first."""
+    """`keep_alive` says whether a death is followed by a new start. `before_restart` is called at once, has
+    to come to its end first, and tells whether there shall be a next start."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Child:
         environment: dict[str, str],
         speaker: Speaker,
         note: Callable[[str], None],
-        before_restart: Callable[[], Awaitable[None]] | None = None,
+        before_restart: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.name = name
         self.command = list(command)
@@ -82,12 +82,15 @@ class Child:
         """off while the cluster starts: a first start that fails is reported, not repeated"""
         self.exit_code: int | None = None
         """of the last run that ended"""
+        self.failures = 0
+        """How often it has ended since it was last seen to work (`worked`)."""
         self._directory = directory
         self._environment = environment
         self._note = note
         self._before_restart = before_restart
         self._process: _Process | None = None
         self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -97,6 +100,21 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process is not None and not self._process.ended.is_set()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its last run has ended as it should. Known before its last words are."""
+        transport = self._process.transport if self._process is not None else None
+        return transport is not None and transport.get_returncode() == 0
+
+    def worked(self) -> None:
+        """It was seen to do what it is there for."""
+        self.failures = 0
+
+    def hurry(self) -> None:
+        """What kept it from starting is out of the way: start it now rather than after a pause."""
+        self.failures = 0
+        self._hurry.set()
 
     async def start(self) -> None:
         """Spawn it and begin to watch. Raises OSError when the program cannot be run at all."""
@@ -124,20 +142,19 @@ class Child:
             assert self._process is not None
             await self._process.ended.wait()
             over = self._stopping.is_set() or not self.keep_alive
-            succeeded = None
+            decision = None
             if self._before_restart is not None and not over:
-                succeeded = asyncio.ensure_future(self._before_restart())
+                decision = asyncio.ensure_future(self._before_restart())
             await self._hear_last_words(self._process)
             if over:
                 return
+            self.failures += 1
             if time.monotonic() - started >= LASTING_RUN:
                 pause = SHORTEST_PAUSE
             self._note(f"{self.name} {describe_end(self.exit_code)}")
-            if succeeded is not None:
-                await succeeded
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
-            if self._stopping.is_set():
+            if decision is not None and not await decision:
+                return
+            if await self._is_stopped_within(pause):
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
             self._note(f"starting {self.name} again")
@@ -145,6 +162,15 @@ class Child:
                 await self._spawn()
             except OSError as error:
                 self._note(f"{self.name} cannot be started: {error}")
+
+    async def _is_stopped_within(self, pause: float) -> bool:
+        """Wait so long, unless it is to be stopped, or to hurry."""
+        self._hurry.clear()
+        signs = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self._hurry)]
+        await asyncio.wait(signs, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        for sign in signs:
+            sign.cancel()
+        return self._stopping.is_set()
 
     async def _spawn(self) -> None:
         self.exit_code = None

@@ -13,10 +13,15 @@ from cluster.supervisor.settings import BUS_OFFSET, Settings, SetupError
 def require_free_ports(settings: Settings) -> None:
     """Raises SetupError naming the first port that is taken, and the option that moves it."""
     for port in settings.worker_ports:
-        _require_free(settings.bind, port, "worker", "--port")
-        _require_free(settings.bind, port + BUS_OFFSET, f"cluster bus of worker {port}", "--port")
+        require_free_port(settings.bind, port)
     if settings.proxies:
         _require_free(settings.bind, settings.proxy_port, "proxy", "--proxy-port")
+
+
+def require_free_port(bind: str, port: int) -> None:
+    """For one worker, with its cluster bus."""
+    _require_free(bind, port, "worker", "--port")
+    _require_free(bind, port + BUS_OFFSET, f"cluster bus of worker {port}", "--port")
 
 
 def require_program(name: str) -> str:

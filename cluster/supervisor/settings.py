@@ -1,12 +1,14 @@
 """What `shoal up` is to run: what was asked for, joined with what the directory remembers.
 
-A cluster's shape (its workers, their ports, how many replicas) is decided once, when it is formed; asking for
-another shape later is refused rather than half obeyed. Proxies hold no data, so they may change with every
-start.
+A cluster's shape (its workers, their ports, how many replicas) is decided when it is formed. Later it may get
+more workers; asking for any other shape is refused rather than half obeyed. Workers that leave are taken out
+while the cluster runs (`shoal del-node`), because their slots have to go somewhere first: so `ports` may have
+gaps. Proxies hold no data, so they may change with every start.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -35,6 +37,10 @@ class Settings:
     bind: str = LOOPBACK
     announce: str = ""
     """the address under which workers tell clients to find them; empty for `bind`"""
+    ports: tuple[int, ...] = ()
+    """of all workers, once they are not one row any more"""
+    newcomers: tuple[int, ...] = ()
+    """ports of workers that were started when the cluster was there, and have no role in it yet"""
 
     @property
     def primaries(self) -> int:
@@ -42,7 +48,23 @@ class Settings:
 
     @property
     def worker_ports(self) -> list[int]:
-        return list(range(self.port, self.port + self.workers))
+        return list(self.ports or range(self.port, self.port + self.workers))
+
+    def with_worker(self) -> Settings:
+        """With one more, at the next port."""
+        port = max(self.worker_ports) + 1
+        ports = (*self.worker_ports, port)
+        return replace(self, workers=len(ports), ports=ports).with_newcomers({port})
+
+    def with_newcomers(self, ports: Collection[int]) -> Settings:
+        return replace(self, newcomers=tuple(sorted({*self.newcomers, *ports})))
+
+    def without_newcomers(self, ports: Collection[int]) -> Settings:
+        return replace(self, newcomers=tuple(port for port in self.newcomers if port not in ports))
+
+    def without_worker(self, port: int) -> Settings:
+        ports = tuple(each for each in self.worker_ports if each != port)
+        return replace(self, workers=len(ports), ports=ports).without_newcomers({port})
 
     @property
     def host(self) -> str:
@@ -61,7 +83,7 @@ class Settings:
         return self.bind in ("0.0.0.0", "::", "*")
 
 
-SHAPE = ("workers", "replicas", "port", "bind", "announce")
+SHAPE = ("replicas", "port", "bind", "announce")
 """what cannot change once the cluster is formed"""
 
 
@@ -74,8 +96,10 @@ def settle(asked: dict[str, Any], remembered: dict[str, Any] | None) -> Settings
     if remembered is not None:
         known = {field.name for field in fields(Settings)}
         before = Settings(**{name: value for name, value in remembered.items() if name in known})
+        before = replace(before, ports=tuple(before.ports), newcomers=tuple(before.newcomers))
+        settings = _grown(before, given.pop("workers", before.workers))
         _refuse_other_shape(given, before)
-        settings = replace(before, **given)
+        settings = replace(settings, **given)
     else:
         # Whoever asks for three workers wants three primaries, not an error about replicas.
         if "replicas" not in given and given.get("workers", 6) < 2 * FEWEST_PRIMARIES:
@@ -87,6 +111,19 @@ def settle(asked: dict[str, Any], remembered: dict[str, Any] | None) -> Settings
 
 def to_remember(settings: Settings) -> dict[str, Any]:
     return asdict(settings)
+
+
+def _grown(before: Settings, workers: int) -> Settings:
+    if workers < before.workers:
+        raise SetupError(
+            f"the cluster in this directory has --workers {before.workers}, and {workers} would be fewer:"
+            " start it as it is, and let `shoal del-node PORT --shutdown` move the slots of each that shall"
+            " go to others, and take it out"
+        )
+    settings = before
+    while settings.workers < workers:
+        settings = settings.with_worker()
+    return settings
 
 
 def _refuse_other_shape(given: dict[str, Any], before: Settings) -> None:
@@ -108,7 +145,7 @@ def _require_possible(settings: Settings) -> None:
             f" needs at least {FEWEST_PRIMARIES}, so that a majority is left to decide when one dies;"
             f" give --workers {FEWEST_PRIMARIES * (settings.replicas + 1)} or more"
         )
-    last = settings.worker_ports[-1]
+    last = max(settings.worker_ports)
     if settings.port < 1 or last + BUS_OFFSET > HIGHEST_PORT:
         raise SetupError(
             f"--port {settings.port} with {settings.workers} workers needs ports {settings.port}-{last} and"

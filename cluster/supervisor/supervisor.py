@@ -4,6 +4,9 @@ The order of a start: workers; then the cluster (formed anew, or found again fro
 proxies, which need one to talk to; then the table. Until the table is printed any failure ends the start, and
 a new directory is left as if it had never been; after it, a process that dies is started again and the rest
 goes on. What blocks (talking to workers through redis-py) runs in a thread.
+
+A formed cluster need not be whole to be resumed: a worker that does not come up, or comes up with nothing, is
+left to the caretaker.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from cluster.operations.forming import await_agreement, form
 from cluster.operations.link import Credentials, NodeLink, NotLetIn, OperationError, Unreachable
-from cluster.operations.survey import Survey
+from cluster.operations.survey import Survey, read_view
 from cluster.plans.check import uncovered_slots
 from cluster.plans.create import plan_create
+from cluster.plans.tending import Policy
 from cluster.slots import SLOT_COUNT, count
+from cluster.supervisor.caretaker import Caretaker
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
 from cluster.supervisor.login import login_from
@@ -46,6 +52,7 @@ _NO_LOGIN = (
     "{0} lets nobody in ({1}): say as whom with --masteruser and --masterauth among the workers' settings"
 )
 _POLL = 0.05
+AS_USUAL = Policy()
 T = TypeVar("T")
 
 
@@ -58,7 +65,8 @@ class Supervisor:
     returns when stopped.
 
     The children's lines are printed from the table on; with `verbose` from the beginning. With `witness` the
-    cluster is told which workers have died or are only busy.
+    cluster is told which workers have died or are only busy. `policy` says how the cluster is looked after;
+    its numbers are those of `settings`.
     """
 
     def __init__(
@@ -71,6 +79,7 @@ class Supervisor:
         worker_settings: Sequence[str] = (),
         verbose: bool = False,
         witness: bool = True,
+        policy: Policy = AS_USUAL,
     ) -> None:
         self.settings = settings
         self.workspace = workspace
@@ -81,7 +90,9 @@ class Supervisor:
         self._login = login_from(worker_settings)
         self._loud = verbose
         self._tells = witness
+        self._policy = replace(policy, replicas=settings.replicas)
         self._witness: Witness | None = None
+        self._caretaker: Caretaker | None = None
         self._stop = asyncio.Event()
         self._stop_asked_at = 0.0
         self._workers: list[Child] = []
@@ -102,9 +113,11 @@ class Supervisor:
                 assert self._witness is not None
                 await self._witness.begin()
                 self._show(endpoints(self.settings, survey), served)
+                strangers = self._strangers(survey)
             self._loud = True
             for child in (*self._workers, *self._proxies):
                 child.keep_alive = True
+            await self._look_after(strangers)
             await self._stop.wait()
             self.note("stopping")
         finally:
@@ -131,7 +144,9 @@ class Supervisor:
             await worker.start()
         ports = self.settings.worker_ports
         for worker, port in zip(self._workers, ports, strict=True):
-            await self._await_answer(worker, port, self._login.credentials)
+            await self._await_worker(worker, port, formed)
+        if not any(worker.running for worker in self._workers):
+            raise SetupError(f"no worker can be started: {cause_of_end(self._workers[0].speaker.last)}")
         settle = self._resume if formed else self._form
         survey = await self._unless_stopped(asyncio.to_thread(settle))
         self._proxies = [self._proxy(number) for number in range(self.settings.proxies)]
@@ -160,10 +175,13 @@ class Supervisor:
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
         return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
 
-    async def _succeed(self, port: int) -> None:
-        """The worker on `port` died: let a replica take its place before it comes back."""
+    async def _succeed(self, port: int) -> bool:
+        """The worker on `port` died: let a replica take its place before it comes back. False if it shall
+        not."""
         assert self._witness is not None
-        await hand_over(self._witness, self._witness.workers[port], self.note, self._stop.is_set)
+        dead = self._witness.workers[port]
+        await hand_over(self._witness, dead, self.note, self._stop.is_set)
+        return self._caretaker is None or not await self._caretaker.has_left(dead)
 
     def _note_from_thread(self, text: str) -> None:
         self._loop.call_soon_threadsafe(self.note, text)
@@ -184,7 +202,7 @@ class Supervisor:
         name: str,
         short_name: str,
         command: list[str],
-        before_restart: Callable[[], Awaitable[None]] | None = None,
+        before_restart: Callable[[], Awaitable[bool]] | None = None,
         environment: Mapping[str, str] = {},
     ) -> Child:
         number = len(self._workers) + len(self._proxies)
@@ -195,6 +213,14 @@ class Supervisor:
     @property
     def _width(self) -> int:
         return len("proxy 10") if self.settings.proxies > 1 else len("proxy")
+
+    async def _await_worker(self, worker: Child, port: int, may_fail: bool) -> None:
+        try:
+            await self._await_answer(worker, port, self._login.credentials)
+        except SetupError as error:
+            if not may_fail or worker.exit_code is None:
+                raise
+            self.note(f"warning: {error}")
 
     async def _await_answer(self, child: Child, port: int, credentials: Credentials) -> None:
         """Until it answers PING. Raises SetupError with its own last words when it ends instead."""
@@ -232,13 +258,59 @@ class Supervisor:
         """Await that the workers are the cluster again that they were. One that cannot become whole runs all
         the same: its data is served as far as it goes, and `shoal fix` needs a running cluster."""
         self._note_from_thread("resuming the cluster of this directory")
-        credentials = self._login.credentials
-        survey = Survey(NodeLink(self.settings.local_host, self.settings.port, credentials), credentials)
+        survey = self._best_known()
         try:
             await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
         except OperationError as error:
             self._note_from_thread(f"warning: {error}")
         return survey
+
+    def _best_known(self) -> Survey:
+        """The cluster, as that worker knows it who knows most: one may have lost what it knew."""
+        credentials = self._login.credentials
+        known: list[tuple[int, NodeLink]] = []
+        for port in self.settings.worker_ports:
+            link = NodeLink(self.settings.local_host, port, credentials)
+            with contextlib.suppress(OperationError):
+                known.append((len(read_view(link).nodes), link))
+        most = max((number for number, _ in known), default=0)
+        best = next((link for number, link in known if number == most), None)
+        for _, link in known:
+            if link is not best:
+                link.close()
+        return Survey(
+            best or NodeLink(self.settings.local_host, self.settings.port, credentials), credentials
+        )
+
+    def _strangers(self, survey: Survey) -> set[int]:
+        """Ports of our workers that no member knows. Of one that has not answered, its address tells."""
+        assert self._witness is not None
+        ours = {node.port: node.id for node in survey.nodes.values() if node.host == self.settings.host}
+        for port, worker in self._witness.workers.items():
+            worker.node_id = worker.node_id or ours.get(port, "")
+        return {port for port, each in self._witness.workers.items() if each.node_id not in survey.nodes}
+
+    async def _look_after(self, strangers: set[int]) -> None:
+        """Start what did not come up, and let the caretaker begin."""
+        assert self._witness is not None
+        self._caretaker = Caretaker(
+            self.settings,
+            self.workspace,
+            self._witness,
+            self._policy,
+            self._login.credentials,
+            self._added_worker,
+            self.note,
+        )
+        for worker in self._workers:
+            if not worker.running:
+                await worker.start()
+        self._caretaker.begin(strangers)
+
+    def _added_worker(self, port: int) -> Child:
+        worker = self._worker(port)
+        self._workers.append(worker)
+        return worker
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:
         """The result of `work`, or Stopped as soon as a stop is asked for."""
@@ -277,6 +349,8 @@ class Supervisor:
 
     async def _stop_children(self) -> None:
         """Proxies first, so that no client meets half a cluster; then all workers together."""
+        if self._caretaker is not None:
+            await self._caretaker.stop()
         if self._witness is not None:
             self._witness.close()
         for children in (self._proxies, self._workers):

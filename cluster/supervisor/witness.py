@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cluster.operations.link import OperationError
 from cluster.operations.survey import parse_view
@@ -46,6 +45,7 @@ class Watched:
         self.node_timeout = 0.0
         """Seconds; 0 until it has answered once."""
         self.is_silent = False
+        self.is_dropped = False
 
     @property
     def answers(self) -> bool:
@@ -63,6 +63,7 @@ class Watched:
         match signs:
             case [bytes(node_id), [_, bytes(timeout)]]:
                 self.node_id, self.node_timeout = node_id.decode(), int(timeout) / 1000
+                self.child.worked()
 
     @property
     def period(self) -> float:
@@ -93,19 +94,33 @@ class Witness:
         tells: bool = True,
         login: Sequence[str] = (),
     ) -> None:
-        self.workers = {port: Watched(host, port, child, login) for port, child in workers.items()}
+        self.workers: dict[int, Watched] = {}
         self.login = login
+        self._host = host
         self._note = note
         self._tells = tells
         self._tasks: set[asyncio.Task[None]] = set()
+        for port, child in workers.items():
+            self.add(port, child)
+
+    def add(self, port: int, child: Child) -> Watched:
+        """One more worker of this host."""
+        self.workers[port] = worker = Watched(self._host, port, child, self.login)
+        return worker
+
+    def drop(self, port: int) -> None:
+        """A worker that is no member any more, and does not run."""
+        worker = self.workers.pop(port)
+        worker.is_dropped = True
+        worker.link.close()
 
     async def begin(self) -> None:
         """Get to know the workers, and watch them from now on."""
-        for worker in self.workers.values():
+        for worker in list(self.workers.values()):
             with contextlib.suppress(*FAILURES):
                 await worker.link.open()
                 worker.learn(await asyncio.wait_for(worker.alive(), ANSWER_SECONDS))
-            self._start(self._watch(worker))
+            self.watch(worker)
 
     def close(self) -> None:
         for task in self._tasks:
@@ -113,8 +128,8 @@ class Witness:
         for worker in self.workers.values():
             worker.link.close()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def watch(self, worker: Watched) -> None:
+        task = asyncio.create_task(self._watch(worker))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -125,7 +140,7 @@ class Witness:
         others = [worker for worker in self.workers.values() if worker is not dead]
         for first in [worker for worker in others if worker.answers]:
             report = await self._pass_on(first, dead)
-            if report is not None:
+            if report is not None and len(report.view.nodes) > 1:
                 rest = [worker for worker in others if worker is not first and worker.answers]
                 for worker in rest if report.told else ():
                     # No answer is awaited. It has heard of it by now, unless its links to others are down.
@@ -156,17 +171,21 @@ class Witness:
         """Whether any other worker runs, be it ever so busy."""
         return any(worker.child.running for worker in self.workers.values() if worker is not dead)
 
-    async def view(self) -> View | None:
-        """The cluster as some worker sees it now."""
-        for worker in [worker for worker in self.workers.values() if worker.answers]:
+    async def view(self, turn: int = 0) -> View | None:
+        """The cluster as some worker sees it now, another each turn. One that knows nobody is no member."""
+        answering = [worker for worker in self.workers.values() if worker.answers]
+        first = turn % len(answering) if answering else 0
+        for worker in answering[first:] + answering[:first]:
             with contextlib.suppress(*FAILURES, OperationError):
-                return _view(worker, await worker.link.call("CLUSTER", "NODES", seconds=ANSWER_SECONDS))
+                lines = await worker.link.call("CLUSTER", "NODES", seconds=ANSWER_SECONDS)
+                if lines.count(b"\n") > 1:
+                    return _view(worker, lines)
         return None
 
     # --- busy
 
     async def _watch(self, worker: Watched) -> None:
-        while True:
+        while not worker.is_dropped:
             began = _clock()
             if worker.child.running:
                 with contextlib.suppress(*FAILURES):

@@ -3,6 +3,8 @@
     shoal.lock     held while a supervisor runs here; says its pid
     shoal.json     the settings of the cluster, and whether it was formed
     worker-7001/   a worker's own directory: nodes.conf, dump.rdb, ...
+    worker-7002.lost-20261123-073000/   that of a worker that could not be started any more, or has left
+    migrations/    journals of slots that were moved to new workers
 
 `shoal.json` is written before the first worker starts, with `formed` false, and again when the cluster
 serves. Found with `formed` false, it tells of a start that never ended: those workers never served anybody,
@@ -16,6 +18,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,20 @@ class Workspace:
 
     def worker_directory(self, port: int) -> Path:
         return self.directory / f"worker-{port}"
+
+    @property
+    def journals(self) -> Path:
+        return self.directory / "migrations"
+
+    def set_aside(self, port: int, why: str) -> str:
+        """Rename a worker's directory, so that another starts from nothing there; returns the new name, empty
+        if there is none. Raises OSError."""
+        path = self.worker_directory(port)
+        if not path.exists():
+            return ""
+        kept = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}")
+        path.rename(kept)
+        return kept.name
 
     def prepare_workers(self, ports: list[int]) -> None:
         """Make the workers' directories. Raises SetupError where one exists that is none of ours."""

@@ -153,8 +153,8 @@ def test_a_directory_has_one_supervisor_and_one_shape(small: RunningUp) -> None:
     second = shoal("up", "--dir", small.directory, code=2)
     assert f"is in use by another `shoal up` (pid {small.process.pid})" in second.error_line
     assert small.stop() == 0
-    other = shoal("up", "--dir", small.directory, "--workers", 6, code=2)
-    assert "has --workers 3, not 6: leave the option out" in other.error_line
+    other = shoal("up", "--dir", small.directory, "--replicas", 1, code=2)
+    assert "has --replicas 0, not 1: leave the option out" in other.error_line
     assert json.loads((small.directory / "shoal.json").read_text())["formed"] is True
 
 
@@ -262,6 +262,30 @@ class TestRefusals:
         assert not small.directory.exists()
 
 
+def test_more_workers_join_and_get_their_share(small: RunningUp) -> None:
+    """And one that is taken out is not started again."""
+    small.start("--workers", 3)
+    with small.cluster_client() as client:
+        for n in range(100):
+            client.set(f"key:{n}", n)
+    assert small.stop() == 0
+    small.start("--workers", 4)
+    eventually(lambda: "moved 4096 slots" in small.log, lambda: small.log, timeout=30)
+    assert shoal("check", f"127.0.0.1:{small.port}", "--json", code=None).json["ok"]
+    with small.cluster_client() as client:
+        assert [client.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
+        assert len(client.get_primaries()) == 4
+
+    leaver = small.port + 1
+    shoal("del-node", leaver, f"127.0.0.1:{small.port}", "--shutdown", "--yes", "--json")
+    eventually(lambda: f"worker {leaver} has left the cluster" in small.log, lambda: small.log)
+    assert small.stop() == 0
+    remembered = json.loads((small.directory / "shoal.json").read_text())
+    assert (remembered["ports"], remembered["newcomers"]) == ([small.port + each for each in (0, 2, 3)], [])
+    fewer = shoal("up", "--dir", small.directory, "--workers", 2, *small.options, code=2).error_line
+    assert "has --workers 3, and 2 would be fewer" in fewer
+
+
 def test_a_password_for_all(guarded: RunningUp) -> None:
     """Replicas, proxy and supervisor log in; who does not is let in nowhere."""
     guarded.start(*guarded.first_port_options, "--json", wait=False)
@@ -278,8 +302,21 @@ def test_a_password_for_all(guarded: RunningUp) -> None:
         assert plain.get("a") == b"b"
     commands = " ".join(word for child in guarded.children() for word in child.cmdline() if "proxy" in word)
     assert "secret" not in commands
-    guarded.worker(guarded.port).kill()
-    eventually(lambda: f"has taken over from worker {guarded.port}" in guarded.log, "a replica takes over")
+    _one_that_lost_what_it_knew_is_replaced(guarded)
+
+
+def _one_that_lost_what_it_knew_is_replaced(up: RunningUp) -> None:
+    with redis.Redis("127.0.0.1", up.port, password="secret") as client:
+        lost = client.execute_command("CLUSTER MYID").decode()
+    (up.directory / f"worker-{up.port}" / "nodes.conf").write_text("no such file")
+    up.worker(up.port).kill()
+    eventually(lambda: f"has taken over from worker {up.port}" in up.log, "a replica takes over")
+    forgotten = f"member {lost} is gone for good, and forgotten"
+    eventually(lambda: forgotten in up.log, lambda: up.log, timeout=40)
+    assert f"worker {up.port} cannot be started: a fresh one takes its place" in up.log
+    assert list(up.directory.glob(f"worker-{up.port}.lost-*/nodes.conf"))
+    table = shoal("nodes", f"127.0.0.1:{up.port}", "-a", "secret", "--json").json
+    assert [len([row for row in table if row["role"] == role]) for role in ("primary", "replica")] == [3, 3]
 
 
 def test_workers_that_let_nobody_in_are_said_to(small: RunningUp) -> None:
