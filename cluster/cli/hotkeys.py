@@ -59,7 +59,7 @@ def hotkeys(
     sample: Annotated[
         int,
         typer.Option("--sample", min=1, metavar="N", help="By cpu or bytes: look at one of N commands."),
-    ] = 1,
+    ] = 10,
     match: Pattern = "",
     rate: Rate = 10_000,
     replicas: Annotated[

@@ -5,8 +5,8 @@ JSON, one object a line and sample: {"cluster": {"primaries", "replicas", "not_o
 those that answer, "version", "keys", "memory_bytes", "memory_limit_bytes", "clients", "ops_per_second",
 "cpu_percent", "hit_percent", "bytes_in_per_second", "bytes_out_per_second", "evicted_per_second", "ping_ms",
 "p50_us", "p99_us", "lag_bytes", "in_sync"}], "migrations": [{"from", "to", "slots", "state", "sent_bytes",
-"bytes_per_second"}], "hot_slots": [{"slot", "address", "cpu_percent", "bytes_per_second"}]}. "p50_us" and
-"p99_us" are what so many of the commands took at most. What cannot be told is null.
+"bytes_per_second"}], "hot_slots": [{"slot", "address", "cpu_percent", "ops_per_second", "bytes_per_second"}]}.
+"p50_us" and "p99_us" are what so many of the commands took at most. What cannot be told is null.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ def _migration(row: dict[str, Any]) -> str:
 
 def _hot_slot(row: dict[str, Any]) -> str:
     moved = f" {human_bytes(row['bytes_per_second'])}/s" if row["bytes_per_second"] else ""
-    return f"{row['slot']} at {row['address']} {row['cpu_percent']} %{moved}"
+    used = f" {row['ops_per_second']} ops/s" if row["ops_per_second"] else ""
+    return f"{row['slot']} at {row['address']} {row['cpu_percent']} %{used}{moved}"
 
 
 def _table(rows: list[dict[str, Any]], sort: Order) -> Table:

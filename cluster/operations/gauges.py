@@ -33,6 +33,8 @@ class SlotUse(NamedTuple):
 
     usec: int
     bytes: int
+    operations: int | None = None
+    """Where the node tells: shoal workers do."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ def _slot_use(link: NodeLink) -> dict[int, SlotUse] | None:
     for slot, stats in rows:
         figures = dict(zip(stats[::2], stats[1::2], strict=True))
         moved = figures.get(b"network-bytes-in", 0) + figures.get(b"network-bytes-out", 0)
-        found[int(slot)] = SlotUse(int(figures.get(b"cpu-usec", 0)), int(moved))
+        operations = figures[b"reads"] + figures.get(b"writes", 0) if b"reads" in figures else None
+        found[int(slot)] = SlotUse(int(figures.get(b"cpu-usec", 0)), int(moved), operations)
     return found
 
 
@@ -277,6 +280,10 @@ def _address(now: Sample, node_id: str) -> str:
     return now.nodes[node_id].address if node_id in now.nodes else node_id
 
 
+def _rate(before: int | None, now: int | None, seconds: float) -> int | None:
+    return None if before is None or now is None else round(max(0, now - before) / seconds)
+
+
 def _hot_slots(before: Sample | None, now: Sample, most: int) -> list[dict[str, Any]] | None:
     """Those whose commands took most time since the last sample; None if no node counts."""
     if all(reading.slot_use is None for reading in now.readings.values()):
@@ -299,7 +306,8 @@ def _hot_slots(before: Sample | None, now: Sample, most: int) -> list[dict[str, 
                         "slot": slot,
                         "address": now.nodes[node_id].address,
                         "cpu_percent": percent,
-                        "bytes_per_second": round((use.bytes - known.bytes) / seconds) if known else None,
+                        "ops_per_second": _rate(known and known.operations, use.operations, seconds),
+                        "bytes_per_second": _rate(known and known.bytes, use.bytes, seconds),
                     }
                 )
     return sorted(found, key=lambda row: (-row["cpu_percent"], row["slot"]))[:most]

@@ -161,7 +161,7 @@ def test_hot_keys_by_frequency(cluster: RunningCluster) -> None:
 
 @pytest.mark.parametrize("cluster", ["shoal"], indirect=True)
 def test_hot_keys_by_traffic(cluster: RunningCluster) -> None:
-    words = ("hotkeys", cluster.addresses[0], "--seconds", 0.3, "--top", 3)
+    words = ("hotkeys", cluster.addresses[0], "--seconds", 0.3, "--sample", 1, "--top", 3)
     with reading(cluster, "a string"):
         found = shoal(*words, "--by", "bytes", "--json").json
         assert "a string" in shoal(*words, "--by", "bytes").out

@@ -69,13 +69,16 @@ def test_replicas_lag_and_the_silent_are_said_to_be() -> None:
 
 def test_hot_slots_by_what_they_took_since() -> None:
     before = sample(
-        1.0, a=Reading(slot_use={1: SlotUse(1_000_000, 500), 2: SlotUse(500_000, 0)}), r=reading(0)
+        1.0, a=Reading(slot_use={1: SlotUse(1_000_000, 500, 30), 2: SlotUse(500_000, 0)}), r=reading(0)
     )
-    now = sample(2.0, a=Reading(slot_use={1: SlotUse(1_100_000, 700), 3: SlotUse(900_000, 9)}), r=reading(0))
+    now = sample(
+        2.0, a=Reading(slot_use={1: SlotUse(1_100_000, 700, 80), 3: SlotUse(900_000, 9)}), r=reading(0)
+    )
     slot = {"address": "10.0.0.1:7001"}
     assert compare(before, now)["hot_slots"] == [
-        slot | {"slot": 3, "cpu_percent": 40.0, "bytes_per_second": None},  # it had less than slot 2
-        slot | {"slot": 1, "cpu_percent": 10.0, "bytes_per_second": 200},
+        # The first had less than slot 2.
+        slot | {"slot": 3, "cpu_percent": 40.0, "ops_per_second": None, "bytes_per_second": None},
+        slot | {"slot": 1, "cpu_percent": 10.0, "ops_per_second": 50, "bytes_per_second": 200},
     ]
     assert compare(before, now, hottest=1)["hot_slots"][0]["slot"] == 3
     assert compare(None, now)["hot_slots"] == []

@@ -38,7 +38,7 @@ FIGURES: dict[str, Any] = {
         {"from": "10.0.0.1:7001", "to": "10.0.0.3:7001", "slots": 2, "state": "key by key",
          "sent_bytes": None, "bytes_per_second": None},
     ],
-    "hot_slots": [{"slot": 7, "address": "10.0.0.1:7001", "cpu_percent": 4.5, "bytes_per_second": 2000}],
+    "hot_slots": [{"slot": 7, "address": "10.0.0.1:7001", "cpu_percent": 4.5, "ops_per_second": 90, "bytes_per_second": 2000}],
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_everything_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None
     assert [line.rstrip() for line in rest] == [
         "moving 5 slots from 10.0.0.1:7001 to 10.0.0.3:7001: snapshotting, 3.0 kB sent, 1.0 kB/s",
         "moving 2 slots from 10.0.0.1:7001 to 10.0.0.3:7001: key by key",
-        "hottest slots: 7 at 10.0.0.1:7001 4.5 % 2.0 kB/s",
+        "hottest slots: 7 at 10.0.0.1:7001 4.5 % 90 ops/s 2.0 kB/s",
     ]
 
 
