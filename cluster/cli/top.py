@@ -5,8 +5,9 @@ JSON, one object a line and sample: {"cluster": {"primaries", "replicas", "not_o
 those that answer, "version", "keys", "memory_bytes", "memory_limit_bytes", "clients", "ops_per_second",
 "cpu_percent", "hit_percent", "bytes_in_per_second", "bytes_out_per_second", "evicted_per_second", "ping_ms",
 "p50_us", "p99_us", "lag_bytes", "in_sync"}], "migrations": [{"from", "to", "slots", "state", "sent_bytes",
-"bytes_per_second"}], "hot_slots": [{"slot", "address", "cpu_percent", "ops_per_second", "bytes_per_second"}]}.
-"p50_us" and "p99_us" are what so many of the commands took at most. What cannot be told is null.
+"bytes_per_second"}], "hot_slots": [{"slot", "address", "cpu_percent", "ops_per_second",
+"bytes_per_second"}]}. "p50_us" and "p99_us" are what so many of the commands took at most. What cannot be
+told is null.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command, misused, parse_slot
@@ -62,17 +62,12 @@ def slot_stats(member: Member, ctx: Any, args: list[bytes]) -> list[Any]:
         first, last = parse_slot(args[1]), parse_slot(args[2])
         if first > last:
             raise ReplyError(f"ERR Start slot number {first} is greater than end slot number {last}")
-        return _shown(ctx, _figures(member, ctx, range(first, last + 1)))
+        return _shown(ctx, _figures(ctx, _ours(member, range(first, last + 1))))
     if what == b"ORDERBY" and len(args) > 1:
         metric, limit, ascending = _order(ctx, args[1:])
-        figures = _figures(member, ctx, range(SLOT_COUNT))
-        memory = _memory(ctx, figures) if metric == MEMORY else {}
-        slots = sorted(
-            figures,
-            key=lambda slot: memory[slot] if memory else figures[slot][metric],
-            reverse=not ascending,
-        )
-        return _shown(ctx, {slot: figures[slot] for slot in slots[:limit]})
+        slots = _ours(member, range(SLOT_COUNT))
+        slots.sort(key=_column(ctx, metric, slots).__getitem__, reverse=not ascending)
+        return _shown(ctx, _figures(ctx, slots[:limit]))
     raise misused(ctx)
 
 
@@ -105,17 +100,30 @@ def _known(ctx: Any) -> tuple[bytes, ...]:
     return (*COUNTED, MEMORY) if ctx.config.cluster_slot_stats_enabled else COUNTED[:1]
 
 
-def _figures(member: Member, ctx: Any, slots: Iterable[int]) -> dict[int, dict[bytes, int]]:
-    """Slot → its figures that are known, but for memory, of those that our shard owns."""
+def _ours(member: Member, slots: Iterable[int]) -> list[int]:
+    """Those that our shard owns."""
     topology = member.coordinator.topology
-    ours = (topology.myself, topology.myself.primary)
+    myself, owners = topology.myself, topology.slots
+    primary = myself.primary or myself
+    return [slot for slot in slots if owners[slot] is myself or owners[slot] is primary]
+
+
+def _column(ctx: Any, metric: bytes, slots: Collection[int]) -> Sequence[int] | Mapping[int, int]:
+    """Slot → that figure. Who asks for the first few of all slots shall not pay for all figures of all."""
+    if metric == MEMORY:
+        return _memory(ctx, slots)
+    if metric == COUNTED[0]:
+        return {slot: sum(db.count_in_slot(slot) for db in ctx.worker.databases) for slot in slots}
+    return ctx.engine.slot_use_by(COUNTED.index(metric) - 1)
+
+
+def _figures(ctx: Any, slots: Iterable[int]) -> dict[int, dict[bytes, int]]:
+    """Slot → its figures that are known, but for memory."""
     databases, engine, known = ctx.worker.databases, ctx.engine, _known(ctx)
     figures = {}
     for slot in slots:
-        owner = topology.slots[slot]
-        if owner is not None and owner in ours:
-            keys = sum(db.count_in_slot(slot) for db in databases)
-            figures[slot] = dict(zip(known, (keys, *engine.slot_use_of(slot)), strict=False))
+        keys = sum(db.count_in_slot(slot) for db in databases)
+        figures[slot] = dict(zip(known, (keys, *engine.slot_use_of(slot)), strict=False))
     return figures
 
 

@@ -284,6 +284,25 @@ cdef class Engine:
         use = self.slot_use[slot]
         return use.nanoseconds // 1000, use.bytes_in, use.bytes_out, use.reads, use.writes
 
+    def slot_use_by(self, int figure) -> list[int]:
+        """Of all slots, that figure of `slot_use_of`."""
+        cdef int slot
+        cdef list column = [0] * SLOT_COUNT
+        if self.slot_use == NULL:
+            return column
+        for slot in range(SLOT_COUNT):
+            if figure == 0:
+                column[slot] = self.slot_use[slot].nanoseconds // 1000
+            elif figure == 1:
+                column[slot] = self.slot_use[slot].bytes_in
+            elif figure == 2:
+                column[slot] = self.slot_use[slot].bytes_out
+            elif figure == 3:
+                column[slot] = self.slot_use[slot].reads
+            else:
+                column[slot] = self.slot_use[slot].writes
+        return column
+
     def forget_slot_use(self, int first, int stop) -> None:
         """Begin anew with the slots of range(first, stop)."""
         if self.slot_use != NULL:

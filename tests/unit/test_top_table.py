@@ -38,7 +38,10 @@ FIGURES: dict[str, Any] = {
         {"from": "10.0.0.1:7001", "to": "10.0.0.3:7001", "slots": 2, "state": "key by key",
          "sent_bytes": None, "bytes_per_second": None},
     ],
-    "hot_slots": [{"slot": 7, "address": "10.0.0.1:7001", "cpu_percent": 4.5, "ops_per_second": 90, "bytes_per_second": 2000}],
+    "hot_slots": [
+        {"slot": 7, "address": "10.0.0.1:7001", "cpu_percent": 4.5, "ops_per_second": 90,
+         "bytes_per_second": 2000},
+    ],
 }  # fmt: skip
 
 
