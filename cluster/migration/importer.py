@@ -7,8 +7,10 @@ the protocol.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cluster.migration.effects import Effect, Hangup, Send
 from cluster.migration.import_job import ImportJob
@@ -20,6 +22,10 @@ from node.keyspace.anteroom import Room
 
 if TYPE_CHECKING:
     from node.worker import Worker
+
+TURN_SECONDS: Final = 0.003
+"""What the commands of one source may take of a turn of the loop, and some more, since a piece is executed
+whole. Our clients come next. (A socket that is full lets the loop read megabytes in one turn otherwise.)"""
 
 Perform = Callable[[ImportJob, list[Effect]], None]
 
@@ -44,6 +50,10 @@ class Importer:
         self._staged = staged
         self._replay = Replay(room.session)
         self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._turn_began = 0.0
+        """Of time.monotonic(), 0 if nothing came in this turn."""
+        self._waits_for_store = False
         self.held = 0
         """Bytes of memory that what came takes."""
         link.divert(self._received)
@@ -73,6 +83,9 @@ class Importer:
             self._closed = True
             self._told(self._job, self._job.lost(self._worker.engine.tick()))
             return
+        if not self._turn_began:
+            self._turn_began = time.monotonic()
+            self._loop.call_soon(self._turn_is_over)
         now = self._worker.engine.now
         self._job.received(now)
         self._room.set_clock(now)
@@ -91,15 +104,28 @@ class Importer:
         if not self._closed and self._worker.engine.gate & GATE_OUT_OF_MEMORY:
             self._told(self._job, self._job.out_of_memory(now))
         self._worker.trail.flush()
-        self._spare_the_store()
+        self._give_way()
 
-    def _spare_the_store(self) -> None:
-        """The rest of a snapshot waits while a disk tier is much behind."""
+    def _give_way(self) -> None:
+        """Read on at once, in the next turn, or when a disk tier is not much behind any more, if the rest of
+        the snapshot may wait for that."""
         tier = self._worker.tier
-        if tier is None or self._closed or not self._job.receives_snapshot:
-            return
-        if tier.arrivals.hold_up(lambda: self._link.hold_reading(False)):
+        if tier is not None and self._job.receives_snapshot and not self._waits_for_store:
+            self._waits_for_store = tier.arrivals.hold_up(self._store_has_caught_up)
+        if self._waits_for_store or time.monotonic() - self._turn_began > TURN_SECONDS:
             self._link.hold_reading(True)
+
+    def _turn_is_over(self) -> None:
+        self._turn_began = 0.0
+        self._read_on()
+
+    def _store_has_caught_up(self) -> None:
+        self._waits_for_store = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._closed and not self._waits_for_store:
+            self._link.hold_reading(False)
 
     def _refuse(self, reason: str) -> None:
         self._worker.log.warning(
