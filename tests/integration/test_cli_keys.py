@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.harness.clusters import RunningCluster, cluster_of
+from tests.harness.resp import NULL_BULK
 from tests.harness.servers import source_environment
 from tests.harness.shoal_command import COMMAND, shoal
 from tests.harness.wait import eventually
@@ -112,24 +114,43 @@ def test_replicas_are_asked_instead(cluster: RunningCluster) -> None:
 
 @pytest.mark.parametrize("cluster", ["shoal"], indirect=True)
 def test_interrupted_it_shows_what_was_found(cluster: RunningCluster) -> None:
+    first = cluster.nodes[0]
+
     def scans() -> int:
-        told = cluster.nodes[0].info("commandstats").get("cmdstat_scan")
+        told = first.info("commandstats").get("cmdstat_scan")
         return told["calls"] if told else 0
 
     before = scans()
+    out = interrupted(lambda: scans() > before, "bigkeys", first.address, "--rate", "20", "--type", "string")
+    assert "string" in out
+
+    def watches() -> bool:
+        return first.run("HOTKEYS", "GET") != NULL_BULK
+
+    with reading(cluster, "a string"):
+        out = interrupted(watches, "hotkeys", first.address, "--seconds", "600", "--json")
+    told = json.loads(out)
+    assert not told["complete"] and told["seconds"] < 600
+    assert not watches()
+
+
+def interrupted(begun: Callable[[], bool], *words: str) -> str:
+    """What a subcommand prints that gets SIGINT as soon as it has begun."""
     asked = subprocess.Popen(
-        [*COMMAND, "bigkeys", cluster.addresses[0], "--rate", "20", "--type", "string"],
+        [*COMMAND, *words],
         env=source_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: scans() > before, "it has begun")
-    asked.send_signal(signal.SIGINT)
-    out, err = asked.communicate(timeout=30)
+    try:
+        eventually(begun, "it has begun")
+    finally:
+        asked.send_signal(signal.SIGINT)
+        out, err = asked.communicate(timeout=30)
     assert asked.returncode == 130
-    assert "string" in out
     assert err.endswith("shoal: interrupted\n")
+    return out
 
 
 def test_hot_keys_by_frequency(cluster: RunningCluster) -> None:
@@ -172,7 +193,7 @@ def test_hot_keys_by_traffic(cluster: RunningCluster) -> None:
     assert first["bytes_per_second"] > 20 * found["keys"][1]["bytes_per_second"]
     assert 0 < first["share_percent"] <= 100
     for node in cluster.nodes:
-        assert node.run("HOTKEYS", "GET").wire == "$-1", "nothing is left of it"
+        assert node.run("HOTKEYS", "GET") == NULL_BULK, "nothing is left of it"
     assert shoal("hotkeys", cluster.addresses[0], "--match", "x", code=2).error_line
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.resp import Error, Simple
+from tests.harness.resp import NULL_BULK, Error, Simple
 from tests.harness.servers import Server, server
 from tests.harness.wait import eventually
 
@@ -74,7 +74,7 @@ def found(node: Server) -> dict[bytes, Any]:
 )
 def test_what_start_refuses(alone: Server, words: str, error: str) -> None:
     assert alone.run("HOTKEYS", "START", *words.split()) == Error(f"ERR {error}")
-    assert alone.run("HOTKEYS", "STOP").wire == "$-1"
+    assert alone.run("HOTKEYS", "STOP") == NULL_BULK
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_only_clusters_have_slots(alone: Server) -> None:
 
 
 def test_the_life_of_a_watch(alone: Server) -> None:
-    assert alone.run("HOTKEYS", "GET").wire == "$-1"
+    assert alone.run("HOTKEYS", "GET") == NULL_BULK
     assert alone.run("HOTKEYS", "START", "METRICS", 2, "GPU", "NET") == OK
     assert alone.run(*START) == Error("ERR hotkey tracking session already in progress")
     assert alone.run("HOTKEYS", "RESET") == Error(
@@ -115,7 +115,7 @@ def test_the_life_of_a_watch(alone: Server) -> None:
     assert list(paired(stopped[b"by-net-bytes"])) == [b"k"]
     assert {b"by-cpu-time-us", b"total-cpu-time-user-ms"}.isdisjoint(stopped)
     assert alone.run("HOTKEYS", "RESET") == OK
-    assert alone.run("HOTKEYS", "GET").wire == "$-1"
+    assert alone.run("HOTKEYS", "GET") == NULL_BULK
 
 
 def test_it_ends_by_itself(alone: Server) -> None:
