@@ -27,10 +27,9 @@ from cluster.operations.link import (
     NodeLink,
     OperationError,
     Refused,
-    Unreachable,
 )
 from cluster.operations.server_info import keys_per_database, read_info
-from cluster.operations.survey import Survey
+from cluster.operations.survey import Survey, first_slot
 from cluster.plans.model import NodeInfo
 
 AT_ONCE = 64
@@ -60,8 +59,10 @@ class Source:
 
 
 def find_sources(host: str, port: int, credentials: Credentials, which: Which) -> list[Source]:
-    """The nodes of the cluster that host:port belongs to, or that server alone. Raises OperationError when it
-    does not answer, or when a primary with slots does not."""
+    """The nodes of the cluster that host:port belongs to, or that server alone.
+
+    Raises OperationError when it does not answer.
+    """
     try:
         with Survey.of(host, port, credentials) as survey:
             return _sources_of(survey, which)
@@ -72,12 +73,10 @@ def find_sources(host: str, port: int, credentials: Credentials, which: Which) -
 
 
 def _sources_of(survey: Survey, which: Which) -> list[Source]:
+    """Primaries by their slots; those that do not answer, too, so that they are not passed over in silence."""
     found = []
-    for node in survey.nodes.values():
-        if node.is_primary and node.slots and node.address in survey.unreachable:
-            raise Unreachable(node.address, survey.unreachable[node.address])
-    for primary in survey.primaries:
-        if not primary.slots:
+    for primary in sorted(survey.nodes.values(), key=first_slot):
+        if not primary.is_primary or not primary.slots:
             continue
         replicas = [
             Source(node.host, node.port, is_replica=True)

@@ -205,3 +205,17 @@ def test_who_watches_already_is_not_disturbed(cluster: RunningCluster) -> None:
     assert f"{first.address} refused HOTKEYS START" in refused and "somebody else watches" in refused
     assert first.run("HOTKEYS", "STOP").text == "OK"
     first.run("HOTKEYS", "RESET")
+
+
+@pytest.mark.parametrize("cluster", ["shoal"], indirect=True)
+def test_a_primary_that_does_not_answer_is_not_passed_over(cluster: RunningCluster) -> None:
+    """The last test: it takes one away."""
+    gone = cluster.nodes[2]
+    gone.kill()
+    outcome = shoal("bigkeys", cluster.addresses[1], "--rate", 0, "--json", code=1)
+    assert not outcome.json["complete"]
+    problems = {node["address"]: node["problem"] for node in outcome.json["nodes"]}
+    assert [address for address, problem in problems.items() if problem] == [gone.address]
+    assert outcome.json["types"]["string"]["keys"] > KEYS / 3
+    assert f"not all keys were seen: {gone.address} does not answer" in outcome.error_line
+    assert gone.address in shoal("hotkeys", cluster.addresses[1], "--by", "cpu", code=1).error_line
