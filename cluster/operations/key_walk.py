@@ -73,7 +73,7 @@ def find_sources(host: str, port: int, credentials: Credentials, which: Which) -
 
 
 def _sources_of(survey: Survey, which: Which) -> list[Source]:
-    """Primaries by their slots; those that do not answer, too, so that they are not passed over in silence."""
+    """Primaries by their slots; those that do not answer, too, lest they be passed over in silence."""
     found = []
     for primary in sorted(survey.nodes.values(), key=first_slot):
         if not primary.is_primary or not primary.slots:
