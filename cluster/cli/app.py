@@ -34,6 +34,7 @@ from cluster.cli import (
     restore,
     set_timeout,
     slots,
+    tend,
     top,
     up,
 )
@@ -104,6 +105,7 @@ add("replace-node", _CHANGE, replace_node.replace_node)
 add("failover", _CHANGE, failover.failover)
 add("forget", _CHANGE, forget.forget)
 add("fix", _CHANGE, fix.fix)
+add("tend", _CHANGE, tend.tend)
 add("set-timeout", _CHANGE, set_timeout.set_timeout)
 add(
     "call",

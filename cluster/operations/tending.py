@@ -50,7 +50,8 @@ class Tender:
         self._credentials = credentials
         self._journals = journals
         self._report = report
-        self._said = ""
+        self.obstacle = ""
+        """What the last look met with; empty if nothing was in the way."""
         self._survey: Survey | None = None
         self._runner: Runner | None = None
         self._stopping = False
@@ -76,13 +77,13 @@ class Tender:
             step = self.tending.next_step(survey.nodes, host, time.monotonic())
             if step is not None and not self._stopping:
                 self._carry_out(step, survey)
-            self._said = ""
+            self.obstacle = ""
             return step
         except (OperationError, PlanError) as error:
             self.close()  # its member may be the obstacle
-            if str(error) != self._said and not self._stopping:
+            if str(error) != self.obstacle and not self._stopping:
                 self._report(f"looking after the cluster has to wait: {error}")
-            self._said = str(error)
+            self.obstacle = str(error)
             return None
 
     @property

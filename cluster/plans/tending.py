@@ -44,7 +44,7 @@ class Host:
     """What whoever looks after the cluster has at hand."""
 
     own: frozenset[str] | None = None
-    """Ids of its workers. Only they are given roles; None: all members are."""
+    """Ids of its workers that are to get roles; None: all members that were never seen to have one."""
     strangers: tuple[str, ...] = ()
     """Addresses of its workers that run, and are no members yet."""
     lost: frozenset[str] = frozenset()
@@ -109,12 +109,14 @@ class Tending:
         self.policy = policy
         self._since: dict[tuple[str, str], float] = {}
         self._still: set[tuple[str, str]] = set()
+        self._had_role: set[str] = set()
 
     def next_step(self, nodes: Mapping[str, NodeInfo], host: Host, now: float) -> Step | None:
         """`nodes`: all members by id, or those that one of them knows."""
         self._still = set()
         dead = self._forgettable(nodes, host, now)
         bereft = self._bereft(nodes, now)
+        self._had_role |= {node.id for node in nodes.values() if node.slots or not node.is_primary}
         for what in self._since.keys() - self._still:
             if what[1] in nodes:  # of who is unknown here nothing is known
                 del self._since[what]
@@ -135,7 +137,7 @@ class Tending:
     # --- roles
 
     def _give_role(self, nodes: Mapping[str, NodeInfo], host: Host) -> Step | None:
-        idle = [spare for spare in spares(nodes) if host.own is None or spare in host.own]
+        idle = [spare for spare in spares(nodes) if self._is_newcomer(spare, host)]
         serving = [node for node in nodes.values() if node.slots]
         if not idle or not serving:
             return None
@@ -152,6 +154,10 @@ class Tending:
         if wanted and self.policy.rebalance and all_well and not host.is_moving:
             return Fill(wanted)
         return None
+
+    def _is_newcomer(self, spare: str, host: Host) -> bool:
+        """Who serves nothing any more is left as an operator made it."""
+        return spare not in self._had_role if host.own is None else spare in host.own
 
     # --- the dead, and those they leave behind
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.harness.clusters import RunningCluster
+from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.ports import lease_port, release_port
 from tests.harness.servers import ShoalNode
+from tests.harness.shoal_command import shoal
 from tests.harness.wait import eventually
 
 ELSEWHERE = "127.0.0.21"
@@ -97,14 +99,23 @@ def test_they_form_a_cluster_and_find_each_other_again() -> None:
         assert (lost.slots, "fail" in lost.flags) == ([], True)
 
 
-def test_a_worker_that_was_let_go_stays_away() -> None:
-    """CLUSTER RESET is no accident."""
+def test_a_latecomer_gets_its_share_and_stays_away_once_it_is_let_go() -> None:
     with ExitStack() as stack:
-        node = stack.enter_context(ShoalNode(cluster_enabled="yes"))
-        other = stack.enter_context(ShoalNode(cluster_enabled="yes", cluster_seeds=node.address))
-        cluster = RunningCluster([node, other])
-        eventually(lambda: cluster.id_of(other) in cluster.view(node), "it has joined")
-        node.run("CLUSTER", "FORGET", cluster.id_of(other))
-        other.run("CLUSTER", "RESET")
-        eventually(lambda: "has left its cluster" in other.log, lambda: other.log)
-        assert len(cluster.view(other)) == 1
+        cluster = stack.enter_context(cluster_of(3, kind="valkey"))
+        entry = cluster.nodes[0]
+        late = stack.enter_context(ShoalNode(cluster_enabled="yes", cluster_seeds=entry.address))
+        everybody = RunningCluster([*cluster.nodes, late])
+        eventually(
+            lambda: all(everybody.id_of(late) in everybody.view(node) for node in cluster.nodes), "it joins"
+        )
+        told = shoal("tend", entry.address, "--once", "--json").out.splitlines()
+        begun, done = (json.loads(line)["text"] for line in told)
+        assert begun.startswith(f"moving 4096 slots to {late.address}, by plan ")
+        assert done.startswith("moved 4096 slots with 0 keys in ")
+        assert shoal("tend", entry.address, "--once", "--json").out == ""
+        everybody.wait_settled()
+
+        shoal("del-node", late.address, entry.address, "--yes", "--json")
+        eventually(lambda: "has left its cluster" in late.log, lambda: late.log)
+        assert len(everybody.view(late)) == 1
+        cluster.wait_settled()

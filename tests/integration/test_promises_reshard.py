@@ -20,6 +20,7 @@ from tests.chaos.load import Load, TaskLoad, ThreadLoad
 from tests.chaos.scale import scaled
 from tests.chaos.script import Script, encoded
 from tests.harness.clusters import RunningCluster, cluster_of
+from tests.harness.proxies import ShoalProxy
 from tests.harness.servers import Server, server
 from tests.harness.shoal_command import shoal_process
 from tests.harness.wait import eventually
@@ -133,7 +134,7 @@ def reshard(load: Load, entry: Server, source: Server, target: Server) -> str:
 
 
 def test_a_worker_joins_under_clients(report: Callable[[str], None]) -> None:
-    """One command, and no client sees an error."""
+    """One command, and no client sees an error, whether it knows clusters or comes through the proxy."""
     keys = keys_in(range(16384), KEYS)
     with cluster_of(3) as cluster, server("shoal", cluster_enabled="yes") as newcomer:
         for node in cluster.primaries:
@@ -144,19 +145,26 @@ def test_a_worker_joins_under_clients(report: Callable[[str], None]) -> None:
         def connect() -> redis.RedisCluster:
             return redis.RedisCluster(host=entry.host, port=entry.port)
 
-        load = ThreadLoad(connect, 2, keys)
-        adopt(load.scripts)
-        with load:
-            load.wait_for(200)
-            outcome = shoal_process(
-                "add-node", newcomer.address, entry.address, "--rebalance", "--yes", "--json"
-            )
-            load.wait_for(200)
+        with ShoalProxy(cluster.addresses) as proxy:
+            loads = [ThreadLoad(connect, 2, keys[::2]), ThreadLoad(proxy.client, 1, keys[1::2])]
+            adopt([script for load in loads for script in load.scripts])
+            with loads[0], loads[1]:
+                await_requests(loads, 200)
+                outcome = shoal_process(
+                    "add-node", newcomer.address, entry.address, "--rebalance", "--yes", "--json"
+                )
+                await_requests(loads, 200)
+            with proxy.client() as client:
+                for load in loads:
+                    load.check_all(client.mget)
         moved = outcome.json["moved"]
-        longest = max(each.ended - each.started for each in load.journal)
+        longest = max(each.ended - each.started for load in loads for each in load.journal)
         report(f"add-node --rebalance: {moved}, the longest request {longest * 1000:.0f} ms")
         assert moved["slots"] == 4096
-        assert (load.errors, load.losses, load.impossible) == ([], [], [])
-        with connect() as client:
-            load.check_all(lambda some: [client.get(key) for key in some])
-        assert load.losses == []
+        for load in loads:
+            assert (load.errors, load.losses, load.impossible) == ([], [], [])
+
+
+def await_requests(loads: Sequence[Load], count: int) -> None:
+    for load in loads:
+        load.wait_for(count)

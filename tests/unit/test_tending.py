@@ -87,6 +87,14 @@ class TestRoles:
         assert step(nodes, Policy(), replace(HOST, own=frozenset())) is None
         assert step(nodes, Policy(), replace(HOST, own=frozenset("s"))) == Fill(("s",))
 
+    def test_who_had_a_role_is_no_newcomer(self) -> None:
+        tending = Tending(Policy())
+        nodes = cluster(replicas=False)
+        assert tending.next_step(nodes, HOST, 0.0) is None
+        nodes["p"], nodes["q"] = node("p"), replace(nodes["q"], slots=nodes["p"].slots | nodes["q"].slots)
+        assert tending.next_step(nodes, HOST, 1.0) is None
+        assert Tending(Policy()).next_step(nodes, HOST, 1.0) == Fill(("p",))
+
     @pytest.mark.parametrize("host", [Host(is_moving=True), Host(declined=frozenset("s"))])
     def test_slots_do_not_move_twice_at_once_nor_against_a_wish(self, host: Host) -> None:
         assert step(cluster(node("s"), replicas=False), Policy(), host) is None
