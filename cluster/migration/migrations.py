@@ -104,7 +104,7 @@ class Migrations:
 
     def accept(self, name: str, ranges: Ranges, source: Node, link: Any) -> ImportJob:
         """SYNCSLOTS ESTABLISH of a source, on the connection `link`."""
-        self._worker.departures.finish()
+        self._worker.departures.finish_slots(ranges)
         job = ImportJob(name, ranges, source.id, self._member.coordinator.myself.id, self._now)
         self.jobs.insert(0, job)
         room = self._worker.anteroom.open(name.encode(), ranges)

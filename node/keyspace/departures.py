@@ -7,13 +7,15 @@ not worth that.
 
 So do the keys of a move here that was given up (node/keyspace/anteroom), of which nobody ever saw any.
 
-Should a slot come back meanwhile, `finish` first: what the replicas are told must not concern its new keys.
+Should a slot come back meanwhile, be done with it first (`finish_slots`): what the replicas are told must not
+concern its new keys.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,11 +32,15 @@ BUDGET: Final = 0.001
 KEYS_AT_ONCE: Final = 100
 
 
+Ranges = Sequence[tuple[int, int]]
+"""First and last slot of each."""
+
+
 class Departures:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._session = worker.internal_session()
-        self._leaving: list[Iterator[None]] = []
+        self._leaving: list[tuple[Ranges, Iterator[None]]] = []
         self._scheduled = False
         self._after: list[Callable[[], None]] = []
 
@@ -42,14 +48,14 @@ class Departures:
     def pending(self) -> bool:
         return bool(self._leaving)
 
-    def leave(self, ranges: Sequence[tuple[int, int]]) -> None:
+    def leave(self, ranges: Ranges) -> None:
         """The slots of these ranges, first and last of each, are not ours."""
         for db in self._worker.databases:
             gone = Database(db.index)
             gone.on_left = db.on_left
             keys = sum(transfer_slots(db, gone, first, last, keeps=False) for first, last in ranges)
             if keys:
-                self._leaving.append(self._delete(gone, ranges, self._session))
+                self._leaving.append((ranges, self._delete(gone, ranges, self._session)))
                 if keys <= FEW:
                     self._work(float("inf"))
         self._work_later()
@@ -57,14 +63,14 @@ class Departures:
     def discard(
         self,
         databases: Sequence[Any],
-        ranges: Sequence[tuple[int, int]],
+        ranges: Ranges,
         session: Any,
         done: Callable[[], object],
     ) -> None:
         """All keys of these databases, which are in these slots only, were in vain: `session` had put them
         there. `done` is called when the replicas and the log have heard of each."""
         few = sum(map(len, databases)) <= FEW
-        self._leaving.append(self._discard(databases, ranges, session, done))
+        self._leaving.append((ranges, self._discard(databases, ranges, session, done)))
         if few:
             self._work(float("inf"))
         self._work_later()
@@ -72,7 +78,7 @@ class Departures:
     def _discard(
         self,
         databases: Sequence[Any],
-        ranges: Sequence[tuple[int, int]],
+        ranges: Ranges,
         session: Any,
         done: Callable[[], object],
     ) -> Iterator[None]:
@@ -89,7 +95,14 @@ class Departures:
         """Be done with all of them."""
         self._work(float("inf"))
 
-    def _delete(self, db: Any, ranges: Sequence[tuple[int, int]], session: Any) -> Iterator[None]:
+    def finish_slots(self, ranges: Ranges) -> None:
+        """Be done with what is left of these slots, and of those that left together with them."""
+        concerned = [pieces for leaving, pieces in self._leaving if _overlap(leaving, ranges)]
+        self._leaving = [each for each in self._leaving if each[1] not in concerned]
+        for pieces in concerned:
+            deque(pieces, maxlen=0)
+
+    def _delete(self, db: Any, ranges: Ranges, session: Any) -> Iterator[None]:
         """Piece by piece; `session` tells of it."""
         trail = self._worker.trail
         for first, last in ranges:
@@ -105,7 +118,7 @@ class Departures:
     def _work(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self._leaving and time.monotonic() < until:
-            if next(self._leaving[0], self) is self:
+            if next(self._leaving[0][1], self) is self:
                 self._leaving.pop(0)
 
     def _work_later(self) -> None:
@@ -125,3 +138,7 @@ class Departures:
             for call in after:
                 call()
         self._work_later()
+
+
+def _overlap(some: Ranges, others: Ranges) -> bool:
+    return any(first <= end and begin <= last for first, last in some for begin, end in others)

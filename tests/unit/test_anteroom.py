@@ -196,7 +196,9 @@ async def leave_many(worker: Worker) -> None:
         db.set(b"{x}%d" % i, b"v")
     worker.departures.leave([(SLOT, SLOT)])
     assert len(db) == 0 and worker.departures.pending
-    worker.departures.finish()
+    worker.departures.finish_slots([(SLOT + 1, SLOT + 9)])
+    assert worker.departures.pending, "these are others"
+    worker.departures.finish_slots([(0, SLOT)])
     assert not worker.departures.pending
 
 
