@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from cluster.cli import (
     add_node,
+    autobalance,
     backup,
     bigkeys,
     call,
@@ -95,6 +96,7 @@ add("check", _LOOK, check.check)
 add("create", _CHANGE, create.create)
 add("reshard", _CHANGE, reshard.reshard)
 add("rebalance", _CHANGE, rebalance.rebalance)
+add("autobalance", _CHANGE, autobalance.autobalance)
 _MIGRATIONS = json_shape(migrations.__name__)
 app.add_typer(migrations.app, name="migrations", rich_help_panel=_CHANGE, epilog=_MIGRATIONS)
 for each in migrations.app.registered_commands:

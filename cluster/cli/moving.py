@@ -22,23 +22,27 @@ from cluster.plans.model import Move, NodeInfo
 from cluster.slots import format_ranges, from_iterable
 
 
-def carry_out_moves(survey: Survey, title: str, moves: Sequence[Move], how: How) -> None:
-    """Show the plan; unless it is a dry run, ask, write its journal, move, and report."""
+def carry_out_moves(
+    survey: Survey, title: str, moves: Sequence[Move], how: How, reasons: Mapping[str, Any] | None = None
+) -> None:
+    """Show the plan; unless it is a dry run, ask, write its journal, move, and report. `reasons` go into the
+    JSON, too."""
     nodes = survey.nodes
+    shown = dict(reasons or {})
     if how.json and how.dry_run:
-        print_json({"moves": moves_as_json(moves, nodes)})
+        print_json(shown | {"moves": moves_as_json(moves, nodes)})
         return
     if not how.json:
         print_moves(moves, nodes)
     if how.dry_run or not moves:
         if how.json:
-            print_json({"moves": [], "moved": {"slots": 0, "keys": 0, "seconds": 0.0}})
+            print_json(shown | {"moves": [], "moved": {"slots": 0, "keys": 0, "seconds": 0.0}})
         return
     if not how.yes:
         confirm("Move these slots?", how.json)
     moved, plan = move_by_plan(survey, title, moves, how)
     if how.json:
-        print_json({"moves": moves_as_json(moves, nodes), "plan": plan, "moved": moved})
+        print_json(shown | {"moves": moves_as_json(moves, nodes), "plan": plan, "moved": moved})
 
 
 def move_by_plan(survey: Survey, title: str, moves: Sequence[Move], how: How) -> tuple[dict[str, Any], str]:
@@ -76,12 +80,12 @@ def _watched_runner(survey: Survey, journal: Journal, quiet: bool) -> Iterator[R
     with _interrupted_as(OperationError("interrupted", advice)):
         if quiet:
             runner = Runner(survey, journal)
-            with _stopped_by_signals(runner):
+            with stopped_by_signals(runner):
                 yield runner
             return
         with progress_bar() as bar:
             runner = Runner(survey, journal, _motion_painter(bar))
-            with _stopped_by_signals(runner):
+            with stopped_by_signals(runner):
                 yield runner
 
 
@@ -94,12 +98,12 @@ def watched_mover(survey: Survey, options: MoveOptions, quiet: bool = False) -> 
     with _interrupted_as(problem):
         if quiet:
             mover = SlotMover(links, options)
-            with _stopped_by_signals(mover):
+            with stopped_by_signals(mover):
                 yield mover
             return
         with progress_bar() as bar:
             mover = SlotMover(links, options, _painter(bar))
-            with _stopped_by_signals(mover):
+            with stopped_by_signals(mover):
                 yield mover
 
 
@@ -153,7 +157,7 @@ class _Stoppable(Protocol):
 
 
 @contextmanager
-def _stopped_by_signals(mover: _Stoppable) -> Iterator[None]:
+def stopped_by_signals(mover: _Stoppable) -> Iterator[None]:
     """The first signal asks the mover to finish what it has open; the second ends the process as usual."""
 
     def on_signal(number: int, _frame: Any) -> None:

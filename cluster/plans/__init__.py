@@ -10,7 +10,8 @@ gather the values and carry the plans out.
     membership.py who follows whom, and who gets what, when nodes come and go
     reshard.py    N slots from some nodes to one
     rebalance.py  the fewest moves after which everyone holds its share
-    load.py       the same by what slots cost, not by how many they are; scales.py: how it finds the moves
+    load.py       the same by what slots cost, not by how many they are; scales.py: how it finds the moves;
+                  steadiness.py: when to do it, for who does it again and again
     journal.py    a plan of moves as lines of a file; pace.py: how fast it may go
     check.py      what is wrong with a cluster
     fix.py        how to close slots that an interrupted move left open

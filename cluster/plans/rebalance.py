@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 from cluster.plans.model import Move, NodeInfo, PlanError, apportion, lowest
 
+THRESHOLD = 2.0
+"""Percent."""
+
 
 def effective_weights(
     nodes: Mapping[str, NodeInfo], weights: Mapping[str, float] | None = None, use_empty: bool = False
@@ -40,7 +43,7 @@ def target_shares(
 def plan_rebalance(
     nodes: Mapping[str, NodeInfo],
     weights: Mapping[str, float] | None = None,
-    threshold: float = 2.0,
+    threshold: float = THRESHOLD,
     use_empty: bool = False,
 ) -> list[Move]:
     """The moves, grouped by source and target; none when every node is within `threshold` percent of its

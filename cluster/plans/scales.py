@@ -28,6 +28,8 @@ PARTNERS = 24
 LEAST_SHARE = 0.05
 """Of the mean load. Where giants leave so little to the others that their share is less, that is what a
 tolerance is a part of: next to nothing is not worth being shared out exactly."""
+AWAY = 1.1
+"""What a move counts that would make room for a heavy slot away from its home."""
 _LAST = 1 << 20
 """Greater than any slot."""
 _NEVER = float("inf")
@@ -217,14 +219,15 @@ class Scales:
 
     def _costs(
         self, load: float, home: str, free: Collection[str], light: Mapping[str, list[float]]
-    ) -> Iterator[tuple[int, float, str]]:
-        """(moves, what it carries, name) of each place for a heavy slot."""
+    ) -> Iterator[tuple[float, float, str]]:
+        """(moves, what it carries, name) of each place for a heavy slot. Elsewhere they weigh more than at
+        home, because it is a heavy one that would move."""
         for name in free:
             bound = self._bound(name)
             room = max(bound, (1 + self._tolerance) * load) - load
             sums = light[name]
-            moves = bisect_right(sums, bound) - bisect_right(sums, room) + (name != home)
-            yield moves, sums[-1], name
+            moves = bisect_right(sums, bound) - bisect_right(sums, room)
+            yield moves if name == home else 1 + moves * AWAY, sums[-1], name
 
     def _relieve(self) -> None:
         """Until nobody carries too much, or nothing helps."""

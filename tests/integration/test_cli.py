@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from node.core.key_slot import key_slot
+from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.servers import Oracle, Server, source_environment
 from tests.harness.shoal_command import COMMAND, shoal
@@ -167,6 +169,27 @@ class TestMoving:
         with cluster.client() as client:
             assert missing_keys(client) == []
         assert shoal("check", target.address, "--json").json["ok"]
+
+    def test_loads_are_told_by_all_as_far_as_they_count_them(self, cluster: RunningCluster) -> None:
+        """Moves by load are like any other; see test_balance_by_load.py."""
+        first, hot = cluster.addresses[0], cluster.owner_of("key:7")
+        for by, total in (("keys", KEYS), ("memory", 40 * KEYS)):
+            plan = shoal("rebalance", first, "--by", by, "--dry-run", "--json").json
+            assert sum(row["before"] for row in plan["nodes"]) >= total
+        silent = shoal("rebalance", first, "--by", "cpu", "--watch", "0.1", "--dry-run", code=1)
+        assert "CONFIG SET cluster-slot-stats-enabled yes" in silent.err
+        shoal("call", "--at", first, "CONFIG", "SET", "cluster-slot-stats-enabled", "yes")
+        with hot.resp() as client, busy(lambda: client.pipeline(*[("GET", "key:7")] * 50)):
+            plan = shoal("rebalance", first, "--by", "cpu", "--watch", "0.3", "--dry-run", "--json").json
+            ops = shoal("rebalance", first, "--by", "ops", "--watch", "0.1", "--dry-run", code=None)
+        loads = {row["address"]: row["before"] for row in plan["nodes"]}
+        assert max(loads, key=lambda address: loads[address]) == hot.address
+        assert plan["slots_heavier_than_a_share"] == [key_slot(b"key:7")]
+        if cluster.nodes[0].kind == "shoal":
+            assert ops.code == 0
+        else:
+            assert "does not tell the reads of its slots; balance by cpu, keys or memory" in ops.err
+        shoal("call", "--at", first, "CONFIG", "SET", "cluster-slot-stats-enabled", "no")
 
     def test_rebalance_restores_equal_shares(self, cluster: RunningCluster) -> None:
         first = cluster.addresses[0]
