@@ -200,7 +200,7 @@ class Commands:
 
     def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         wanted = [section.decode("latin-1").lower() for section in argv[1:]]
-        targets = [upstream for upstream in self._primaries(client) if upstream.state_name != "down"]
+        targets = [upstream for upstream in self._primaries(client) if upstream.state_name in ("up", "idle")]
         if not targets or not asks_workers(wanted):
             return Verbatim(info_text(self, wanted, {}))
         jobs.Broadcast(client, tag, merging(self, wanted, client.resp)).start(request, targets)

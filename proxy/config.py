@@ -34,6 +34,12 @@ class ProxyConfig:
     max_clients: int = 10000
     backlog: int = 511
     log_level: str = "notice"
+    failover_wait: float = 10.0
+    """Seconds that requests wait for a worker that cannot serve, before they are refused"""
+    failover_queue: int = 64 << 20
+    """Bytes of requests that may wait for one worker"""
+    resend_writes: bool = True
+    """Send also writes again that were on their way when their worker was lost."""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -61,6 +67,18 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--maxclients", type=int, default=10000)
     parser.add_argument("--tcp-backlog", type=int, default=511)
     parser.add_argument("--loglevel", choices=("debug", "verbose", "notice", "warning"), default="notice")
+    parser.add_argument(
+        "--failover-wait", type=int, default=10000, metavar="MS",
+        help="how long requests wait for a worker that failed; 0: they are refused at once",
+    )  # fmt: skip
+    parser.add_argument(
+        "--failover-queue", type=int, default=64 << 20, metavar="BYTES",
+        help="of requests that may wait for one worker",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resend", choices=("all", "reads"), default="all",
+        help="what to send again that was on its way when its worker was lost, perhaps carried out already",
+    )  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
     given = parser.parse_args(argv)
@@ -79,6 +97,9 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         max_clients=given.maxclients,
         backlog=given.tcp_backlog,
         log_level=given.loglevel,
+        failover_wait=given.failover_wait / 1000,
+        failover_queue=given.failover_queue,
+        resend_writes=given.resend == "all",
         own_poller=not given.loop_poller,
     )
 

@@ -35,6 +35,8 @@ CLOSED = b"-ERR connection closed\r\n"
 
 
 class DedicatedPool:
+    keeps_requests = False
+
     def __init__(
         self, reactor: Reactor, credentials: tuple[bytes, ...], limit: int, topology: Topology
     ) -> None:

@@ -27,6 +27,7 @@ returns the keys of all slots that the server has in a row from here on, and beg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,6 +52,9 @@ STEPS = 200
 ASKED_SINGLY = 32
 """Slots about which a worker is asked one by one; of more it is asked for its whole map"""
 INNER_BITS = 34
+PAUSE = 0.1
+"""Seconds before a worker in trouble is asked again; STEPS of them are more than a failover takes"""
+TROUBLE = ("CLUSTERDOWN ", "LOADING ", "MASTERDOWN ", "ERR upstream connection lost")
 INVALID_CURSOR = ReplyError("ERR invalid cursor")
 
 
@@ -124,6 +128,7 @@ class Scan:
         self.pool = commands.pool
         self.topology = commands.topology
         self.slots = commands.slots
+        self.failover = commands.pool.failover
         self.resp = client.resp
         self.name, cursor, *self.options = argv
         self.begin = Position.unpack(cursor)
@@ -146,12 +151,23 @@ class Scan:
             owner = self.slots.find(position.slot, self.resp)
             if owner is None:
                 raise CLUSTERDOWN_UNBOUND
-            walk = self._at_importer if position.moving else self._at_owner
-            keys, position = await walk(owner, position)
+            keys, position = await self._step(owner, position)
             found += keys
             if position is not None and position.slot > (SLOT_COUNT - 1 if self.only is None else self.only):
                 position = None
         return [b"%d" % (position.pack() if position else 0), found]
+
+    async def _step(self, owner: Upstream, position: Position) -> tuple[list[bytes], Position]:
+        """The next keys, and where they end. While a worker cannot serve, the same position is returned."""
+        try:
+            return await (self._at_importer if position.moving else self._at_owner)(owner, position)
+        except ReplyError as error:
+            troubled = error.text.startswith(TROUBLE) and self.failover.may_wait(owner)
+            if not troubled:
+                raise
+        self.topology.refresh_soon()
+        await asyncio.sleep(PAUSE)
+        return [], position
 
     async def _at_owner(self, owner: Upstream, position: Position) -> tuple[list[bytes], Position]:
         last = self._end_of_range(position.slot)

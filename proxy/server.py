@@ -21,6 +21,7 @@ from proxy.client import Client
 from proxy.commands import Commands
 from proxy.config import ProxyConfig
 from proxy.dedicated import DedicatedPool
+from proxy.failover import FailoverWait
 from proxy.hub import Hub
 from proxy.local_commands import ClientFacts
 from proxy.monitors import Monitors
@@ -56,7 +57,8 @@ class ProxyServer:
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
         self.routes = RouteTable(raw_routes())
-        self.pool = UpstreamPool(self.reactor, config.credentials)
+        failover = FailoverWait(config.failover_wait, config.resend_writes)
+        self.pool = UpstreamPool(self.reactor, config.credentials, failover, config.failover_queue)
         self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
         self.pool.topology = self.topology
         self.commands = Commands(self.pool, self.topology, self.slots, config, self.port, max_clients)

@@ -30,7 +30,8 @@ SLOT_COUNT = 16384
 ASKED_AT_ONCE = 3
 ASK_TIMEOUT = 1.0
 REFRESH_INTERVAL = 5.0
-TROUBLE_INTERVAL = 0.25
+"""Seconds in the mean, so that many proxies do not ask all at once"""
+TROUBLE_INTERVAL = 0.1
 """Between refreshes while slots are unserved or their worker is unreachable."""
 REFRESH_GAP = 0.05
 """At least so long between two refreshes, however many MOVED there are."""
@@ -128,6 +129,8 @@ class Topology:
         self.changed = changed
         self.owners: list[Address | None] = [None] * SLOT_COUNT
         self.nodes: frozenset[Address] = frozenset()
+        self.successors: dict[Address, Address] = {}
+        """Who has taken slots of whom last"""
         self.refreshes = 0
         self.changes = 0
         self._wake = asyncio.Event()
@@ -156,7 +159,8 @@ class Topology:
             await asyncio.sleep(REFRESH_GAP)
             troubled = self.slots_served < SLOT_COUNT or self.pool.has_unreachable(self.owners)
             try:
-                async with asyncio.timeout(TROUBLE_INTERVAL if troubled else REFRESH_INTERVAL):
+                interval = TROUBLE_INTERVAL if troubled else REFRESH_INTERVAL
+                async with asyncio.timeout(interval * random.uniform(0.75, 1.25)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -202,10 +206,12 @@ class Topology:
             log.info(
                 "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT
             )
-        self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners))
+        self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners), self.successors)
 
     def _assign(self, slot: int, address: Address | None) -> None:
-        self.owners[slot] = address
+        former, self.owners[slot] = self.owners[slot], address
+        if former is not None and address is not None and former != address:
+            self.successors[former] = address
         if address is None:
             self.slots.assign(slot, None, None)
         else:

@@ -10,6 +10,7 @@ cdef enum UpstreamState:
     IDLE            # never needed so far: the first request makes it connect
     CONNECTING      # requests queue up
     UP
+    WAITING         # does the worker serve? Nothing but a probe is sent, requests queue up
     DOWN            # requests are refused at once, until a reconnect succeeds
 
 cdef struct InFlight:
@@ -25,6 +26,8 @@ cdef class Upstream(Connection):
     cdef readonly object pool           # upstreams.UpstreamPool: connects, follows redirections
     cdef UpstreamState state
     cdef bytes refusal                  # error reply while DOWN
+    cdef Py_ssize_t probe               # bytes not sent yet that may be while WAITING: the oldest request
+    cdef Py_ssize_t queue_max           # bytes of requests that may queue up while not UP
     cdef InFlight* ring                 # requests not answered yet, oldest at `head`
     cdef size_t ring_size               # a power of two
     cdef size_t head                    # head and tail count on for ever; modulo ring_size they are indexes
@@ -40,4 +43,5 @@ cdef class Upstream(Connection):
     cdef int _push(
         self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
     ) except -1
+    cdef int send_probe(self) except -1
     cdef int _answer(self, const char* reply, Py_ssize_t length) except -1

@@ -5,6 +5,9 @@ but not answered is what a MOVED or ASK needs to send the request again elsewher
 The ring beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next
 reply.
 
+While there is no connection requests queue up, up to `queue_max` bytes. What becomes of those that are queued
+or on their way when a connection is lost is decided elsewhere, too (failover.py).
+
 An upstream never decides where a request goes or when to connect; that is the pool's (upstreams.py). It
 promises its sinks one reply per request: when the connection is lost, an error.
 """
@@ -20,14 +23,19 @@ cdef enum:
     RING_START = 64
     MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
 
+cdef Py_ssize_t UNBOUNDED = 9223372036854775807
+
 FINAL = MAX_REDIRECTS       # as `redirects` of a request: whoever sends it follows redirections itself
 
+cdef bytes QUEUE_FULL = b"-CLUSTERDOWN too many requests wait for a worker\r\n"
 cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
 
 
 cdef class Upstream(Connection):
 
-    def __init__(self, reactor, pool, str host, int port, int version):
+    def __init__(
+        self, reactor, pool, str host, int port, int version, Py_ssize_t queue_max=UNBOUNDED
+    ):
         self.reactor = reactor
         self.pool = pool
         self.host = host
@@ -35,6 +43,7 @@ cdef class Upstream(Connection):
         self.version = version
         self.state = IDLE
         self.refusal = b""
+        self.queue_max = queue_max
 
     def __dealloc__(self):
         while self.head != self.tail:
@@ -51,11 +60,16 @@ cdef class Upstream(Connection):
 
     @property
     def state_name(self) -> str:
-        return ("idle", "connecting", "up", "down")[<int>self.state]
+        return ("idle", "connecting", "up", "waiting", "down")[<int>self.state]
 
     @property
     def in_flight(self) -> int:
         return self.tail - self.head
+
+    @property
+    def awaits_replies(self) -> bool:
+        """Has anything been sent that is not answered?"""
+        return size(&self.outgoing) > self.unsent
 
     @property
     def bytes_in_flight(self) -> int:
@@ -75,12 +89,69 @@ cdef class Upstream(Connection):
 
     def connected(self, int descriptor) -> None:
         """Take over a socket on which the handshake is done."""
-        self.state = UP
         self.worker = None
         memset(&self.scan, 0, sizeof(self.scan))
         self.attach(descriptor)
+        if self.pool.keeps_requests:  # not all of the queue at once: the worker may not serve yet
+            self.state = WAITING
+            self.send_probe()
+            return
+        self.state = UP
         if self.unsent and not self.flush_wanted:
             self.reactor.wants_flush(self)
+
+    def wait(self) -> None:
+        """Send nothing more; `pool.quiet` is called when all that was sent is answered."""
+        if self.state == UP:
+            self.state = WAITING
+            self.probe = 0
+
+    def try_again(self, list first not None) -> None:
+        """During a wait, when all that was sent is answered: queue the requests `first` (as those of `take_all`)
+        before the others, and send one. `pool.carried_out` is called when the worker has obeyed."""
+        cdef list later
+        if self.state != WAITING:
+            return
+        later = self.take_all()
+        for request, sink, tag, redirects, _ in first + later:
+            self.send(request, sink, tag, redirects)
+        self.send_probe()
+
+    cdef int send_probe(self) except -1:
+        if self.head == self.tail:
+            self.state = UP
+            return 0
+        self.probe = self.ring[self.head & (self.ring_size - 1)].length
+        if not self.flush_wanted:
+            self.reactor.wants_flush(self)
+        return 0
+
+    def go_on(self) -> None:
+        """End a wait: the worker serves."""
+        if self.state == WAITING:
+            self.state = UP
+            if self.unsent and not self.flush_wanted:
+                self.reactor.wants_flush(self)
+
+    def take_all(self) -> list:
+        """Take away all requests that somebody waits for, the oldest first, as (bytes, sink, tag, redirects,
+        whether any of it was sent)."""
+        cdef InFlight entry
+        cdef list taken = []
+        cdef bytes request
+        cdef bint sent
+        while self.head != self.tail:
+            entry = self.ring[self.head & (self.ring_size - 1)]
+            sent = size(&self.outgoing) > self.unsent
+            request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
+            consume(&self.outgoing, entry.length)
+            self.head += 1
+            if entry.sink != NULL:
+                sink = <ReplySink>entry.sink
+                Py_DECREF(sink)
+                taken.append((request, sink, entry.tag, entry.redirects, sent))
+        self.unsent = 0
+        return taken
 
     def refuse(self, bytes error not None) -> None:
         """Answer all requests with `error` (a whole error reply): those queued now, and new ones at once."""
@@ -101,10 +172,24 @@ cdef class Upstream(Connection):
                 sink.on_reply(entry.tag, error, len(error))
 
     cpdef close(self):
-        """The connection is lost: answer what is in flight with an error and tell the pool."""
-        if self.descriptor >= 0:
-            self.refuse(b"-ERR upstream connection lost: %s:%d\r\n" % (self.host.encode(), self.port))
+        """The connection is lost. A pool that keeps requests gets them; others want them answered with an
+        error."""
+        cdef list taken
+        if self.descriptor < 0:
+            return
+        if self.pool.keeps_requests:
+            taken = self.take_all()
+            Connection.close(self)
+            self.state = CONNECTING
+            self.worker = None
+            self.pool.lost(self, taken)
+        else:
+            self.refuse(self.lost_error)
             self.pool.lost(self)
+
+    @property
+    def lost_error(self) -> bytes:
+        return b"-ERR upstream connection lost: %s:%d\r\n" % (self.host.encode(), self.port)
 
     # Requests
 
@@ -116,6 +201,10 @@ cdef class Upstream(Connection):
             if self.state == DOWN:
                 if sink is not None:
                     sink.on_reply(tag, self.refusal, len(self.refusal))
+                return 0
+            if size(&self.outgoing) + length > self.queue_max:
+                if sink is not None:
+                    sink.on_reply(tag, QUEUE_FULL, len(QUEUE_FULL))
                 return 0
             if self.state == IDLE:
                 self.state = CONNECTING
@@ -146,14 +235,17 @@ cdef class Upstream(Connection):
 
     cdef int flush(self) except -1:
         cdef Py_ssize_t sent
-        if self.unsent == 0:
+        cdef Py_ssize_t allowed = self.unsent if self.state == UP else self.probe
+        if allowed == 0:
             return 0
-        sent = self.send_now(self.outgoing.data + self.outgoing.end - self.unsent, self.unsent)
+        sent = self.send_now(self.outgoing.data + self.outgoing.end - self.unsent, allowed)
         if sent < 0:
             self.close()
             return 0
         self.unsent -= sent
-        if self.unsent:
+        if self.state != UP:
+            self.probe -= sent
+        if sent < allowed:
             self.interest(True, True)
         return 0
 
@@ -180,6 +272,8 @@ cdef class Upstream(Connection):
             self.scan.at = 0
             self.scan.begun = False
         self.keep(data, available, used)
+        if self.state == WAITING and self.probe == 0 and size(&self.outgoing) == self.unsent:
+            self.pool.quiet(self)
         return 0
 
     cdef int _answer(self, const char* reply, Py_ssize_t length) except -1:
@@ -205,16 +299,23 @@ cdef class Upstream(Connection):
             self.pool.redirect(self, reply[:length - 2], request, sink, entry.tag, entry.redirects + 1)
             return 0
         consume(&self.outgoing, entry.length)
+        if self.state == WAITING:
+            self.pool.carried_out(self, sink)
         return sink.on_reply(entry.tag, reply, length)
 
 
 cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
+    """Does this error say that nothing was done, and a later or another try may succeed?"""
     if length < 10:
         return False
     return (
         memcmp(reply, b"-MOVED ", 7) == 0
         or memcmp(reply, b"-ASK ", 5) == 0
         or memcmp(reply, b"-TRYAGAIN ", 10) == 0
+        or memcmp(reply, b"-LOADING ", 9) == 0
+        or memcmp(reply, b"-READONLY ", 10) == 0
+        or (length > 13 and memcmp(reply, b"-CLUSTERDOWN ", 13) == 0)
+        or (length > 13 and memcmp(reply, b"-MASTERDOWN ", 12) == 0)
     )
 
 

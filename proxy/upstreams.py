@@ -1,19 +1,24 @@
 """All upstream connections of a proxy: made when needed, remade when lost, dropped with their node.
 
 One connection per worker and protocol version (a client that said HELLO 3 must get RESP3 from the worker),
-shared by all clients. A lost connection is tried again at once, with requests queueing meanwhile; when that
-fails, requests are refused with an error, without waiting, until a later try succeeds or the map names
-another worker.
+shared by all clients. A lost connection is tried again at once, with requests queueing meanwhile, for as long
+as failover.py allows; then they are refused with an error, without waiting, until a later try succeeds or the
+map names another worker, which gets what is queued.
+
+Connects are paced: few at a time, and with pauses that differ, so that the proxies of a cluster that comes
+back do not come all at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from proxy.dialogue import Address, open_worker, refusal
+from proxy.failover import COST_OF_LOSS, REFUSALS, FailoverWait, Request, as_requests
 from proxy.redirection import destination
 from proxy.sinks import Job
 from proxy.upstream import Upstream
@@ -28,16 +33,24 @@ log = logging.getLogger("shoal.proxy")
 TRY_AGAIN_DELAY = 0.1
 """Seconds before a request refused with TRYAGAIN is sent again, times the number of the try."""
 FIRST_DELAY, LAST_DELAY = 0.05, 1.0
-"""Between tries; it doubles."""
+"""Between tries to connect, in the mean; it doubles."""
+WAITED_FOR_DELAY = 0.2
+"""The last while requests wait"""
+CONNECTS_AT_ONCE = 8
 
 
 class UpstreamPool:
     topology: Topology
     """Set by the server once both exist."""
+    keeps_requests = True
 
-    def __init__(self, reactor: Reactor, credentials: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, reactor: Reactor, credentials: tuple[bytes, ...], failover: FailoverWait, queue_max: int
+    ) -> None:
         self.reactor = reactor
         self.credentials = credentials
+        self.failover = failover
+        self.queue_max = queue_max
         self.redirections = 0
         self.told_of_nodes: list[Callable[[frozenset[Address], frozenset[Address]], None]] = []
         """Called after each refresh with all nodes and those that failed."""
@@ -45,6 +58,7 @@ class UpstreamPool:
         self._shards: list[tuple[int, Address]] = []
         self._nodes: frozenset[Address] = frozenset()
         self._tasks: dict[Upstream, asyncio.Task[None]] = {}
+        self._connecting = asyncio.Semaphore(CONNECTS_AT_ONCE)
 
     # Who is there
 
@@ -52,7 +66,7 @@ class UpstreamPool:
         """The upstream for a worker; it connects on its first request."""
         upstream = self._upstreams.get((address, version))
         if upstream is None:
-            upstream = Upstream(self.reactor, self, *address, version)
+            upstream = Upstream(self.reactor, self, *address, version, self.queue_max)
             self._upstreams[address, version] = upstream
         return upstream
 
@@ -76,27 +90,42 @@ class UpstreamPool:
         self._shards = [(first, address) for address, first in first_slots.items()]
 
     def has_unreachable(self, owners: Iterable[Address | None]) -> bool:
-        """Does an owner of slots refuse requests, of clients of either protocol?"""
+        """Can an owner of slots not be had, by clients of either protocol?"""
         wanted = set(owners)
         return any(
-            upstream.state_name == "down"
+            upstream.state_name in ("down", "connecting", "waiting")
             for (address, _), upstream in self._upstreams.items()
             if address in wanted
         )
 
     def reconcile(
-        self, nodes: frozenset[Address], failed: frozenset[Address], owners: Collection[Address | None]
+        self,
+        nodes: frozenset[Address],
+        failed: frozenset[Address],
+        owners: Collection[Address | None],
+        successors: Mapping[Address, Address],
     ) -> None:
-        """After a refresh: give up on nodes that failed, forget those that are gone and owe nothing."""
+        """After a refresh: give up on nodes that failed, hand what waits for a former owner of slots to its
+        successor, forget who is gone and owes nothing."""
         self._nodes = nodes
         for tell in self.told_of_nodes:
             tell(nodes, failed)
         for (address, version), upstream in list(self._upstreams.items()):
-            if address in failed and upstream.state_name == "up":
+            if address in failed and upstream.state_name in ("up", "waiting"):
                 upstream.close()
+            if address not in owners and upstream.state_name in ("connecting", "waiting"):
+                self._hand_over(upstream, successors.get(address))
             if address not in nodes and address not in owners and not upstream.in_flight:
                 del self._upstreams[address, version]
                 self._retire(upstream)
+
+    def _hand_over(self, upstream: Upstream, address: Address | None) -> None:
+        successor = self.get(address, upstream.version) if address else None
+        if successor is None or upstream.awaits_replies:
+            return
+        for request in [*self.failover.taken_back(upstream), *as_requests(upstream.take_all())]:
+            successor.send(request.raw, request.sink, request.tag, request.redirects)
+        upstream.go_on()
 
     def close(self) -> None:
         for upstream in self.upstreams():
@@ -107,6 +136,9 @@ class UpstreamPool:
         task = self._tasks.pop(upstream, None)
         if task is not None:
             task.cancel()
+        for request in self.failover.taken_back(upstream):
+            request.sink.deliver(request.tag, upstream.lost_error)
+        self.failover.forget(upstream)
         upstream.refuse(refusal((upstream.host, upstream.port), "is no longer part of the cluster"))
 
     # What upstreams ask for
@@ -119,18 +151,47 @@ class UpstreamPool:
             self._tasks[upstream] = task
             task.add_done_callback(lambda done: self._tried(upstream, done))
 
-    def lost(self, upstream: Upstream) -> None:
-        """The connection is gone, and its requests have been answered with an error."""
+    def lost(self, upstream: Upstream, taken: list[Any]) -> None:
+        """The connection is gone; `taken` was not answered (`Upstream.take_all`). What may be sent again is
+        queued again, before anything new."""
         log.warning("connection to %r lost", upstream)
         self.topology.refresh_soon()
-        upstream.connecting()
+        waits = self._may_wait(upstream)
+        failed: list[Request] = []
+        for request in [*self.failover.taken_back(upstream), *as_requests(taken)]:
+            if waits and self.failover.may_repeat(request):
+                redirects = request.redirects + request.sent * COST_OF_LOSS
+                upstream.send(request.raw, request.sink, request.tag, redirects)
+            else:
+                failed.append(request)
         self.connect(upstream)
+        for request in failed:
+            request.sink.deliver(request.tag, upstream.lost_error)
+
+    def _may_wait(self, upstream: Upstream) -> bool:
+        """This is a sign of trouble. Only owners of slots are worth waiting for: others have no successor."""
+        owns = (upstream.host, upstream.port) in self.topology.owners
+        return self.failover.may_wait(upstream) and owns
+
+    def quiet(self, upstream: Upstream) -> None:
+        """It waits, and all that was sent is answered."""
+        self.failover.quiet(upstream)
+
+    def carried_out(self, upstream: Upstream, sink: ReplySink) -> None:
+        """It waits, and a request of `sink` is about to be answered."""
+        self.failover.carried_out(upstream, sink)
 
     def redirect(
         self, upstream: Upstream, error: bytes, request: bytes, sink: ReplySink, tag: int, redirects: int
     ) -> None:
         """`request` was answered with `error`, which says where or when to send it again:
-        `-MOVED slot host:port`, `-ASK slot host:port`, `-TRYAGAIN ...`."""
+        `-MOVED slot host:port`, `-ASK slot host:port`, `-TRYAGAIN ...`, or one of REFUSALS."""
+        if error.startswith(REFUSALS):
+            self.topology.refresh_soon()
+            refused = Request(request, sink, tag, redirects - 1, sent=False)
+            if not self.failover.refused(upstream, refused, error + b"\r\n"):
+                sink.deliver(tag, error + b"\r\n")
+            return
         if error.startswith(b"-TRYAGAIN "):
             self._try_again(upstream, error, request, sink, tag, redirects)
             return
@@ -167,16 +228,19 @@ class UpstreamPool:
         delay = FIRST_DELAY
         while True:
             try:
-                descriptor, _ = await open_worker(
-                    (upstream.host, upstream.port), self.credentials, upstream.version
-                )
+                async with self._connecting:
+                    descriptor, _ = await open_worker(
+                        (upstream.host, upstream.port), self.credentials, upstream.version
+                    )
             except ConnectionError as problem:
-                if upstream.state_name != "down":
-                    log.warning("%r %s", upstream, problem)
-                upstream.refuse(refusal((upstream.host, upstream.port), str(problem)))
+                waits = upstream.state_name == "connecting" and self._may_wait(upstream)
+                if not waits:
+                    if upstream.state_name != "down":
+                        log.warning("%r %s", upstream, problem)
+                    upstream.refuse(refusal((upstream.host, upstream.port), str(problem)))
             else:
                 upstream.connected(descriptor)
                 return
             self.topology.refresh_soon()
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, LAST_DELAY)
+            await asyncio.sleep(delay * random.uniform(0.5, 1.5))
+            delay = min(2 * delay, WAITED_FOR_DELAY if waits else LAST_DELAY)

@@ -181,7 +181,11 @@ def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> tuple[float
 def test_killed_primary_costs_errors_at_once_and_heals(cluster: RunningCluster) -> None:
     victim = cluster.owner_of("a")
     survivor_key = next(key for key in map(str, range(100)) if cluster.owner_of(key) is not victim)
-    with ShoalProxy(cluster.addresses) as proxy, proxy.client() as client, proxy.resp() as raw:
+    with (
+        ShoalProxy(cluster.addresses, "--failover-wait", "0") as proxy,
+        proxy.client() as client,
+        proxy.resp() as raw,
+    ):
         client.set("a", "before")
         assert raw.command("GET", "a") == b"before"  # its connection to the worker is there
         victim.pause()
@@ -214,7 +218,7 @@ def is_refused(reply: object) -> Error | None:
 def test_silent_primary_is_given_up_when_the_cluster_does(cluster: RunningCluster) -> None:
     """A stopped process keeps its connections: only the map tells that nobody is there."""
     victim = cluster.owner_of("a")
-    with ShoalProxy(cluster.addresses) as proxy, proxy.resp(timeout=20) as client:
+    with ShoalProxy(cluster.addresses, "--failover-wait", "0") as proxy, proxy.resp(timeout=20) as client:
         assert client.command("SET", "a", "1") == Simple("OK")
         victim.pause()
         try:
