@@ -11,8 +11,9 @@ carried out until it is answered, as on one server. What ends the wait early:
   a command that takes nothing (XREAD) waits on elsewhere.
 * CLIENT UNBLOCK: passed on to the worker, which knows best what the command answers then.
 
-WAIT and WAITAOF ask every primary, and answer the smallest numbers. A worker counts from the last command of
-the connection that asks, so a PING goes before: all that was written up to then is waited for.
+WAIT and WAITAOF ask every primary, and answer the smallest numbers. A worker waits for what the asking
+connection wrote, and this client's writes went over others. So the asking one writes first: it restores no
+functions at all, which changes nothing but is replicated, so that everything before it is waited for, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
+from node.core.crc64 import crc64
 from node.core.key_slot import key_slot
 from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, ReplyError
 from proxy import codec
@@ -41,7 +43,13 @@ TRIES = 50
 RETRY_DELAY = 0.1
 """Seconds, after UNBLOCKED and TRYAGAIN: the new owner must make itself known first. TRIES of them are more
 than a failover takes."""
-PING = codec.encode_request([b"PING"])
+_NO_FUNCTIONS = b"\x0a\x00"
+"""What FUNCTION DUMP gives where there are none: the version of the RDB format, and then its checksum."""
+WRITE_NOTHING = codec.encode_request(
+    [b"FUNCTION", b"RESTORE", _NO_FUNCTIONS + crc64(_NO_FUNCTIONS).to_bytes(8, "little")]
+)
+UNKNOWN = b"-ERR unknown command"
+"""From workers before Redis 7, which wait for everything anyhow."""
 LOST = b"-ERR upstream connection lost"
 ROLE_CHANGED = b"-UNBLOCKED force unblock"
 
@@ -172,6 +180,10 @@ class Blocked(ClientJob):
         self._finish(b"-ERR internal error of the proxy\r\n")
 
 
+WRITTEN = 2**32
+"""Tag of the writes before; those of WAIT itself are the numbers of the connections."""
+
+
 class WaitForAll(ClientJob):
     """WAIT or WAITAOF at every primary, over a dedicated connection each."""
 
@@ -180,6 +192,8 @@ class WaitForAll(ClientJob):
         self.sessions = sessions
         self.connections: list[Upstream] = []
         self.replies: dict[int, bytes] = {}
+        self.refused = b""
+        """The error of a worker that does not let us write."""
 
     def start(self, request: bytes) -> None:
         """Raises ReplyError if there are no primaries or too many connections."""
@@ -195,7 +209,7 @@ class WaitForAll(ClientJob):
             raise
         self.client.block()
         for index, connection in enumerate(list(self.connections)):
-            connection.send(PING)
+            connection.send(WRITE_NOTHING, self, WRITTEN, FINAL)
             connection.send(request, self, index, FINAL)
 
     def unblock(self, with_error: bool) -> bool:
@@ -220,12 +234,16 @@ class WaitForAll(ClientJob):
     def replied(self, tag: int, reply: bytes) -> None:
         if not self.connections:
             return  # abandoned
+        if tag == WRITTEN:
+            if codec.is_error(reply) and not reply.startswith(UNKNOWN):
+                self.refused = reply
+            return
         self.replies[tag] = reply
         self.sessions.dedicated.give_back(self.connections[tag])
         if len(self.replies) == len(self.connections):
             self.connections = []
             self.sessions.unblocked(self.client)
-            self.answer(fitting(agg_min, list(self.replies.values())))
+            self.answer(self.refused or fitting(agg_min, list(self.replies.values())))
 
     def failed(self) -> None:
         self.abandon()

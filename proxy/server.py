@@ -38,6 +38,8 @@ ACCEPTS_IN_A_ROW = 256
 """Then connected clients get their turn."""
 SPARE_DESCRIPTORS = 128
 """For listeners, workers, logs: what the limit on open files must leave besides the clients."""
+DEDICATED_AT_LEAST = 32
+"""Connections for what blocks, which the spare ones must be enough for."""
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting when there are no descriptors left."""
 
@@ -52,7 +54,7 @@ class ProxyServer:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
         config = self.config
         self.loop = asyncio.get_running_loop()
-        max_clients = _raise_descriptor_limit(config.max_clients)
+        max_clients, dedicated = _raise_descriptor_limit(config.max_clients)
         self._open_listeners()
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
@@ -62,7 +64,7 @@ class ProxyServer:
         self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
         self.pool.topology = self.topology
         self.commands = Commands(self.pool, self.topology, self.slots, config, self.port, max_clients)
-        self.dedicated = DedicatedPool(self.reactor, config.credentials, max_clients, self.topology)
+        self.dedicated = DedicatedPool(self.reactor, config.credentials, dedicated, self.topology)
         self.pool.told_of_nodes.append(self.dedicated.reconcile)
         self.hub = Hub(self.reactor, config.credentials, self.pool, self.topology)
         self.monitors = Monitors(self.reactor, config.credentials, self.topology)
@@ -197,15 +199,20 @@ def _address_text(address: Any) -> str:
     return f"{address or ''}:0"
 
 
-def _raise_descriptor_limit(max_clients: int) -> int:
-    """Let the process open files for so many clients; returns how many it really can have."""
-    wanted = max_clients + SPARE_DESCRIPTORS
+def _raise_descriptor_limit(max_clients: int) -> tuple[int, int]:
+    """Let the process open files for so many clients, each with a dedicated connection to a worker.
+
+    Returns how many clients and how many dedicated connections it really can have: clients come first.
+    """
+    wanted = 2 * max_clients + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return max_clients
+        return max_clients, max_clients
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
-    if reachable < wanted:
-        log.warning("maxclients is %d, not %d: the limit on open files is %d",
-                    reachable - SPARE_DESCRIPTORS, max_clients, reachable)  # fmt: skip
-    return reachable - SPARE_DESCRIPTORS
+    clients = min(max_clients, reachable - SPARE_DESCRIPTORS)
+    if clients < max_clients:
+        log.warning(
+            "maxclients is %d, not %d: the limit on open files is %d", clients, max_clients, reachable
+        )
+    return clients, max(reachable - SPARE_DESCRIPTORS - clients, DEDICATED_AT_LEAST)

@@ -152,6 +152,19 @@ def hears_all(listener: Resp, publisher: Resp, names: list[str]) -> bool:
     return True
 
 
+def test_wait_counts_what_was_written_over_shared_connections(cluster: RunningCluster, client: Resp) -> None:
+    assert client.pipeline(("SET", "{pair}", 1), ("WAIT", 1, 0))[-1] >= 1
+    replicas = cluster.replicas
+    for replica in replicas:
+        replica.pause()
+    try:
+        assert client.pipeline(("SET", "{pair}", 2), ("WAIT", 1, 100)) == [OK, 0]
+    finally:
+        for replica in replicas:
+            replica.resume()
+    assert client.pipeline(("SET", "{pair}", 3), ("WAIT", 1, 0))[-1] >= 1
+
+
 def test_transaction_on_a_worker_that_dies_is_an_error(
     cluster: RunningCluster, proxy: ShoalProxy, client: Resp
 ) -> None:
