@@ -52,6 +52,10 @@ class WorkerFacts:
     def has_whole_copy(self) -> bool:
         return bool(self._worker.replication.has_whole_copy)
 
+    def kept_every_write(self) -> bool:
+        config = self._worker.config
+        return bool(config.appendonly) and config.appendfsync == "always"
+
     def keys_in_slot(self, slot: int) -> int:
         return sum(db.count_in_slot(slot) for db in self._worker.databases)
 

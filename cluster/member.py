@@ -188,6 +188,10 @@ class Member:
         return list(ranges(self.coordinator.myself.slots))
 
     @property
+    def may_feed_replicas(self) -> bool:
+        return self.coordinator.may_feed_replicas
+
+    @property
     def replication_offset(self) -> int:
         """Bytes of the replication stream this worker produced or processed."""
         return self._facts.replication_offset()

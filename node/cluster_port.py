@@ -31,6 +31,10 @@ class ClusterPort(Protocol):
     def slots(self) -> list[tuple[int, int]]:
         """The slots that this worker owns: (first, last), ascending."""
 
+    @property
+    def may_feed_replicas(self) -> bool:
+        """Whether replicas may copy this worker's data, and none of them has more."""
+
     def knows(self, node_id: str) -> bool:
         """Whether there is a member of this id."""
 
@@ -72,6 +76,7 @@ class Standalone:
     enabled = False
     node_id = ""
     is_voting_primary = False
+    may_feed_replicas = True
 
     @property
     def slots(self) -> list[tuple[int, int]]:

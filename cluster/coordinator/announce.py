@@ -7,8 +7,11 @@ the dead, and whose place another took, can learn so from any replica.
 
 from __future__ import annotations
 
+from cluster.coordinator.copies import is_complete
 from cluster.coordinator.messages import (
+    ABDICATES,
     EXT_DATA,
+    INCOMPLETE,
     PAUSED,
     SHOAL,
     Extension,
@@ -31,6 +34,10 @@ def build_header(state: State, message_flags: int = 0) -> Header:
     speaks_for = myself.primary if myself.is_replica and myself.primary else myself
     if state.manual.paused:
         message_flags |= PAUSED
+    if state.comeback is not None and state.comeback.gives_way:
+        message_flags |= ABDICATES
+    if myself.is_replica and not is_complete(state):
+        message_flags |= INCOMPLETE
     port, other_port = settings.port, settings.tls_port
     if settings.tls_cluster:
         port, other_port = other_port, port

@@ -35,6 +35,7 @@ def judge(state: State) -> None:
     ok = True
     if state.settings.require_full_coverage:
         ok = state.topology.covered_slots() | _being_inherited(state) == ALL_SLOTS
+    ok = ok and state.comeback is None
     if reachable < state.quorum:
         ok = False
         state.minority_at = state.now

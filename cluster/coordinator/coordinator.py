@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cluster.coordinator import node_commands, slot_commands, witness
+from cluster.coordinator.abdication import come_back, decide_comeback
 from cluster.coordinator.announce import apply_settings, build_header
 from cluster.coordinator.cluster_state import judge
 from cluster.coordinator.effects import Effect, LinkId
@@ -92,6 +93,8 @@ class Coordinator:
         else:
             topology = Topology(Node(new_id(), flag.PRIMARY, new_id()))
         self._state = State(settings, facts, random, topology, now)
+        if config_text:
+            come_back(self._state)
 
     # --- what the shell may look at, but not change
 
@@ -113,6 +116,11 @@ class Coordinator:
     def size(self) -> int:
         """Primaries that own slots."""
         return self._state.size
+
+    @property
+    def may_feed_replicas(self) -> bool:
+        """Replicas lose nothing by copying what this node has."""
+        return self._state.comeback is None
 
     def info(self) -> dict[str, int | str]:
         """The fields of CLUSTER INFO, in order."""
@@ -364,6 +372,7 @@ def _tick(state: State) -> None:
         follow_primary(state)
     expire_manual_failover(state)
     reconsider_vote(state)
+    decide_comeback(state)
     settle_lease(state)
     if state.myself.is_replica:
         advance_manual_failover(state)

@@ -13,13 +13,15 @@ that goes before. Of equals the one with the smaller id does.
 
 Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that; after a witnessed
 death they count until the next try, 2 s later. A replica whose data is too old (it was cut off for longer
-than validity factor × node timeout, and some) does not stand at all, except by order.
+than validity factor × node timeout, and some) does not stand at all, except by order, or
+if its primary gives way to it (`abdication.py`).
 """
 
 from __future__ import annotations
 
 from cluster.coordinator import fences
 from cluster.coordinator.announce import build_header
+from cluster.coordinator.copies import is_complete
 from cluster.coordinator.effects import Wake
 from cluster.coordinator.heartbeat import broadcast_pong
 from cluster.coordinator.manual_failover import reset_manual_failover
@@ -45,6 +47,7 @@ DATA_AGE = (
     "Disconnected from master for longer than allowed. "
     "Please check the 'cluster-replica-validity-factor' configuration option."
 )
+INCOMPLETE_COPY = "My copy of the data is not complete."
 WAITING_DELAY = "Waiting the delay before I can start a new failover."
 EXPIRED = "Failover attempt expired."
 WAITING_VOTES = "Waiting for votes, but majority still not reached."
@@ -63,11 +66,11 @@ def run_election(state: State) -> None:
     ):
         election.obstacle = ""
         return
-    if not by_order and _data_too_old(state):
+    if not (by_order or primary.abdicates) and _data_too_old(state):
         _log_obstacle(state, primary, DATA_AGE)
         return
-    if not by_order and not fences.may_stand(state):
-        _log_obstacle(state, primary, fences.INCOMPLETE)
+    if not by_order and not is_complete(state):
+        _log_obstacle(state, primary, INCOMPLETE_COPY)
         return
     still_reads = primary.witnessed and state.facts.primary_link_up()
     if still_reads and not by_order and now - primary.fail_time < LAST_WORDS:

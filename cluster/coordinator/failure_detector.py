@@ -84,12 +84,22 @@ def take_fail_message(state: State, sender: Node, message: Fail) -> None:
 
 def note_death(state: State, node: Node) -> None:
     """The process of `node` has ended. Its replicas need not wait for others to learn of it."""
-    node.witnessed = True
-    node.vouched_until = 0
-    _set_failed(state, node)
+    _set_witnessed(state, node)
     # What still lies in the old links was sent by the dead.
     state.drop_link(node)
     state.drop_inbound(node)
+
+
+def note_abdication(state: State, node: Node) -> None:
+    """The primary `node` is alive, and says itself that another should take its place."""
+    state.log("notice", f"{node.named()} was started again and gives way to a replica with more data.")
+    _set_witnessed(state, node)
+
+
+def _set_witnessed(state: State, node: Node) -> None:
+    node.witnessed = True
+    node.vouched_until = 0
+    _set_failed(state, node)
     if node is state.myself.primary and not state.manual.can_start:
         state.election = Election()
         state.todo.failover = True
@@ -150,12 +160,12 @@ def pong_received(state: State, node: Node) -> None:
     """`node` answered our ping."""
     node.pong_received = state.now
     node.ping_sent = 0
-    restarted, node.witnessed = node.witnessed, False
+    restarted, node.witnessed = node.witnessed, node.abdicates
     if node.timed_out:
         node.flags &= ~flag.PFAIL
         state.save_later()
         state.todo.update_state = True
-    elif node.failed:
+    elif node.failed and not node.abdicates:
         _clear_failure_if_possible(state, node, restarted)
 
 

@@ -7,10 +7,10 @@ does, which only shoal candidates heed, and before that leaves the primary: what
 is nothing, so its offset in the answer is final. Whoever finds another with more gives up; that one will
 stand.
 
-What a replica has acknowledged it may have lost: by a restart, or because its data is being replaced. Until
-it has caught up with what its primary had after that, it neither stands nor answers. An order to fail over
-that was agreed with the primary needs no fence, as its writes are paused and its offset is known. TAKEOVER
-asks nobody.
+Whose copy is not complete (copies.py) neither stands nor answers, unless the primary itself gives way for not
+having everything (abdication.py): then it answers that it has nothing to wait for. An order to fail over that
+was agreed with the primary needs no fence, as its writes are paused and its offset is known. TAKEOVER asks
+nobody.
 
 Members of the shard that are dead count among the R: they may have the only other copy. One that will not
 come back has to be forgotten (CLUSTER FORGET). Redis and Valkey replicas do not answer: a shard with such
@@ -20,9 +20,10 @@ fails over by itself only with N = R.
 from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
+from cluster.coordinator.copies import is_complete
 from cluster.coordinator.effects import LeavePrimary
-from cluster.coordinator.messages import FailoverAuthAck, Header
-from cluster.coordinator.state import Copy, State
+from cluster.coordinator.messages import INCOMPLETE, FailoverAuthAck, Header
+from cluster.coordinator.state import State
 from cluster.coordinator.voting import vote_timeout
 from cluster.topology.node import Node
 
@@ -31,34 +32,6 @@ FENCE_FACTOR = 2
 
 MORE_ELSEWHERE = "Another replica has more data."
 UNKNOWN_ELSEWHERE = "Waiting for replicas that may have more data."
-INCOMPLETE = "My copy of the data is not complete."
-
-
-def note_primary_heard(state: State, header: Header) -> None:
-    """Our primary told how far its stream goes: everything we ever acknowledged lies before that."""
-    copy = _copy(state)
-    if copy is not None and copy.target is None:
-        copy.target = header.offset
-
-
-def may_stand(state: State) -> bool:
-    """Whether we have at least everything that we acknowledged."""
-    if not state.settings.synchronous_replicas:
-        return True
-    copy = _copy(state)
-    if copy is None:
-        return False
-    if copy.target is not None and state.facts.replication_offset() >= copy.target:
-        copy.is_complete = True
-    return copy.is_complete
-
-
-def _copy(state: State) -> Copy | None:
-    """What we know of our copy; None while it is not a whole one, and nothing said of it holds."""
-    if state.facts.has_whole_copy():
-        return state.copy
-    state.copy = Copy()
-    return None
 
 
 def obstacle(state: State, primary: Node) -> str:
@@ -86,9 +59,12 @@ def _others(state: State, primary: Node) -> list[Node]:
 
 def take_fence(state: State, sender: Node, header: Header) -> None:
     """On the candidate: a replica has left our primary, and tells how far it is."""
-    election = state.election
-    if election.requested and header.current_epoch == election.epoch:
-        election.fences[sender.id] = header.offset
+    election, primary = state.election, state.myself.primary
+    if not election.requested or header.current_epoch != election.epoch:
+        return
+    incomplete = bool(header.message_flags & INCOMPLETE)
+    if not incomplete or (primary is not None and primary.abdicates):
+        election.fences[sender.id] = 0 if incomplete else header.offset
         state.todo.failover = True
 
 
@@ -101,7 +77,7 @@ def give_fence(state: State, candidate: Node, request: Header) -> None:
         or state.is_interrupted  # the worker cannot leave it now
         or candidate.primary is not primary
         or request.current_epoch < state.topology.current_epoch
-        or not may_stand(state)
+        or not (is_complete(state) or primary.abdicates)
     ):
         return
     state.log("notice", f"Leaving our master, whose place {candidate.named()} wants to take.")

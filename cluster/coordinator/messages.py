@@ -59,6 +59,10 @@ WITNESSED = 1 << 17
 OUSTED = 1 << 18
 """Message flag of our own: on an answer, that the sender has voted for a replica to take the receiver's
 place, or holds the receiver for failed."""
+ABDICATES = 1 << 19
+"""Message flag of our own: the sender is a primary that was started again, and wants to be replaced."""
+INCOMPLETE = 1 << 20
+"""Message flag of our own: the sender is a replica that may lack data it has acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class Header:
     cluster_ok: bool
     """The cluster's state as the sender sees it [state: 0 ok, 1 fail]."""
     message_flags: int = 0
-    """PAUSED | FORCE_ACK | EXT_DATA [mflags[0]], SHOAL | WITNESSED | OUSTED [mflags[2], which others
-    leave 0]."""
+    """PAUSED | FORCE_ACK | EXT_DATA [mflags[0]], and those of our own, SHOAL to INCOMPLETE [mflags[2],
+    which others leave 0]."""
 
 
 class Gossip(NamedTuple):

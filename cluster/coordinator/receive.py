@@ -9,11 +9,13 @@ are settled.
 
 from __future__ import annotations
 
+from cluster.coordinator.abdication import note_comeback
+from cluster.coordinator.copies import note_primary_heard
 from cluster.coordinator.effects import Deliver, LinkId
 from cluster.coordinator.elections import take_vote
 from cluster.coordinator.epochs import learn_epochs, resolve_collision
 from cluster.coordinator.failure_detector import pong_received, take_fail_message
-from cluster.coordinator.fences import give_fence, note_primary_heard
+from cluster.coordinator.fences import give_fence
 from cluster.coordinator.gossip import take_extensions, take_gossip
 from cluster.coordinator.heartbeat import send_heartbeat
 from cluster.coordinator.lease import note_answer
@@ -108,6 +110,7 @@ def _note_sender(state: State, sender: Node, header: Header) -> None:
     sender.repl_offset = header.offset
     if sender is state.myself.primary:
         note_primary_heard(state, header)
+    note_comeback(state, sender, header)
     take_paused_offset(state, sender, header)
 
 

@@ -86,6 +86,18 @@ class Copy:
 
 
 @dataclass(slots=True)
+class Comeback:
+    """On a synchronous primary that was started again: may it serve? The rules are in abdication.py."""
+
+    began_at: int
+    complete: dict[str, bool] = field(default_factory=dict)
+    """What replicas have said since of their copies, by id."""
+    gives_way: bool = False
+    told_at: int = 0
+    logged_at: int = 0
+
+
+@dataclass(slots=True)
 class Todo:
     """What was asked for during the current call."""
 
@@ -119,6 +131,8 @@ class State:
     manual: ManualFailover = field(default_factory=ManualFailover)
     tenancy: Tenancy = field(default_factory=Tenancy)
     copy: Copy = field(default_factory=Copy)
+    comeback: Comeback | None = None
+    """None once it is decided."""
     postponed: tuple[Node, Header] | None = None
     """A request for our vote that comes too early."""
     forgotten: dict[str, int] = field(default_factory=dict)

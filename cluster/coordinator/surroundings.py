@@ -34,6 +34,9 @@ class LocalFacts(Protocol):
     def has_whole_copy(self) -> bool:
         """As a replica: its data is a copy of this primary's, whom it has followed since its start."""
 
+    def kept_every_write(self) -> bool:
+        """After a start: whatever a client was ever told, this worker has."""
+
     def keys_in_slot(self, slot: int) -> int:
         """Number of keys held here in `slot`."""
 

@@ -26,6 +26,7 @@ class Node:
     __slots__ = (
         "_ranges",
         "_ranges_of",
+        "abdicates",
         "bus_port",
         "config_epoch",
         "data_received",
@@ -99,6 +100,8 @@ class Node:
         """It reads what only shoal workers say to each other."""
         self.witnessed = False
         """Its process was seen to end, and it has not answered since."""
+        self.abdicates = False
+        """It says that a replica should take its place."""
         self.vouched_until = 0
         """Until then its silence only means that it is busy: a witness said so."""
         self.orphaned_since = 0

@@ -36,6 +36,7 @@ from node.steady_clock import steady_ms
 if TYPE_CHECKING:
     from node.session.session import Session
 
+MAY_LACK_DATA: Final = ReplyError("NOMASTERLINK Can't SYNC while a replica may have data that I lack")
 NOT_CONNECTED: Final = ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
 PENDING_OUTPUT: Final = ReplyError("ERR SYNC and PSYNC are invalid with pending output")
 
@@ -345,6 +346,8 @@ class Replication:
         """PSYNC and SYNC: the session is a replica from here on. Raises ReplyError."""
         if self.role == "slave" and not self.primary_link_up:
             raise NOT_CONNECTED
+        if not self._worker.cluster.may_feed_replicas:
+            raise MAY_LACK_DATA
         peer = self.peer(session)
         if peer.state != "handshake":
             return

@@ -276,6 +276,9 @@ class SimulatedMember:
     def has_whole_copy(self) -> bool:
         return self.last_seen > 0
 
+    def kept_every_write(self) -> bool:
+        return True
+
     def primary_last_seen(self) -> int:
         return self.last_seen
 

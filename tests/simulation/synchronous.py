@@ -8,8 +8,10 @@ A primary that serves *promises* at each tick what enough replicas have acknowle
 lapsed, and each time it may look at its data at all (a client's read), all that was ever promised for its
 slots must be there. That is what linearizability needs of a failover.
 
-A replica that dies forgets a part of its data; a primary keeps it, as with an append-only file that is always
-synced. Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left out.
+Who dies forgets a part of its data, in most worlds primaries, too; in the others they keep it, as with an
+append-only file that is always synced. A primary that was replaced gives up what it has, its successor
+having it all. What so many have forgotten that nobody is left who surely has it, is not promised any more.
+Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left out.
 """
 
 from __future__ import annotations
@@ -43,20 +45,25 @@ class SynchronousMember(SimulatedMember):
 
     def start(self) -> None:
         first = not hasattr(self, "history")
-        before = (History(), 0) if first else (self.history, self.offset)
-        was_replica = not first and self.coordinator.myself.is_replica
-        self.history, kept = before
+        history, had = (History(), 0) if first else (self.history, self.offset)
+        forgets = not first and (self.coordinator.myself.is_replica or self.world.all_forget)
+        kept = self.world.random.randint(0, had) if forgets else had
+        self.history = History(history, kept) if forgets else history
+        self.intact = not forgets
+        """It surely has what it acknowledged."""
         self.whole = False
         self.away_until = 0
         self.acks: dict[str, int] = {}
         self.promised = 0
         self.settings.synchronous_replicas = self.world.wanted
         super().start()
-        self.offset = self.world.random.randint(0, kept) if was_replica else kept
+        self.offset = kept
+        self.world.forgot()
 
     # --- the shell
 
     def perform(self, effects: list[fx.Effect]) -> None:
+        was_primary = self.following is None
         super().perform(effects)
         for effect in effects:
             match effect:
@@ -64,8 +71,12 @@ class SynchronousMember(SimulatedMember):
                     self.history = History(self.history, self.offset)
                     self.acks.clear()
                     self.promised = 0
+                    self.world.read(self)
                 case fx.BecomeReplicaOf():
                     self.whole, self.away_until = False, 0
+                    if was_primary:
+                        self.intact = False
+                        self.world.forgot()
                 case fx.LeavePrimary(ms):
                     self.away_until, self.link_up = self.clock.now + ms, False
 
@@ -85,6 +96,7 @@ class SynchronousMember(SimulatedMember):
             self.offset += self.world.random.randint(0, 50)
         if not self.may_tell_clients:
             return
+        self.intact = True
         self.world.read(self)
         acknowledged = sorted(self.acks.values(), reverse=True)[self.world.wanted - 1 :]
         if acknowledged and acknowledged[0] > self.promised:
@@ -98,6 +110,7 @@ class SynchronousMember(SimulatedMember):
             source is not None
             and source.alive
             and not source.paused
+            and source.coordinator.may_feed_replicas
             and self.clock.now >= self.away_until
             and self.world.network.reachable(self, source)
         )
@@ -105,6 +118,7 @@ class SynchronousMember(SimulatedMember):
             return
         self.last_seen = self.clock.now
         self.history, self.offset, self.whole = source.history, source.offset, True
+        self.intact = source.intact
         name, life, history, offset = self.name, source.life, source.history, source.offset
         self.world.after(
             self.world.random.randint(*LATENCY), lambda: source.take_ack(name, life, history, offset)
@@ -119,6 +133,9 @@ class SynchronousMember(SimulatedMember):
     def has_whole_copy(self) -> bool:
         return self.whole
 
+    def kept_every_write(self) -> bool:
+        return not self.world.all_forget
+
 
 class SynchronousWorld(World):
     """`wanted`: synchronous-replicas."""
@@ -130,6 +147,8 @@ class SynchronousWorld(World):
         """By the first slot of a shard: what was last promised."""
         self.promised = 0
         self.failovers = 0
+        self.all_forget = self.random.random() < 0.7
+        """Primaries, too, that is."""
 
     def make_member(self, name: str, port: int) -> SimulatedMember:
         return SynchronousMember(self, name, port, self.node_timeout)
@@ -141,6 +160,14 @@ class SynchronousWorld(World):
             assert member.history.has(member.offset, *promise), (
                 f"{member} serves, and lacks what was acknowledged"
             )
+
+    def forgot(self) -> None:
+        """Somebody did: see whether any has what was promised."""
+        for shard, promise in list(self.promises.items()):
+            members = [m for m in self.members.values() if isinstance(m, SynchronousMember) and m.intact]
+            if not any(member.history.has(member.offset, *promise) for member in members):
+                self.tell(f"--- nobody has what was promised for shard {shard}")
+                del self.promises[shard]
 
     def promise(self, member: SynchronousMember) -> None:
         before = self.promises.get(_shard(member))

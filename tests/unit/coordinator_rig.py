@@ -62,7 +62,8 @@ class Peer:
 class Facts:
     """The worker's facts, as the test sets them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept_everything: bool = True) -> None:
+        self.kept_everything = kept_everything
         self.offset = 0
         self.last_seen = START
         self.link_up = False
@@ -81,6 +82,9 @@ class Facts:
     def primary_last_seen(self) -> int:
         return self.last_seen
 
+    def kept_every_write(self) -> bool:
+        return self.kept_everything
+
     def keys_in_slot(self, slot: int) -> int:
         return self.keys.get(slot, 0)
 
@@ -89,9 +93,18 @@ class Facts:
 
 
 class Rig:
-    def __init__(self, me: Peer, others: list[Peer], epoch: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        me: Peer,
+        others: list[Peer],
+        epoch: int | None = None,
+        kept_everything: bool = True,
+        silent: str = "",
+        **settings: Any,
+    ) -> None:
+        """`silent`: names of those that are not heard at the start."""
         self.now = START
-        self.facts = Facts()
+        self.facts = Facts(kept_everything=kept_everything)
         self.peers = {peer.name: peer for peer in [me, *others]}
         current = max(peer.epoch for peer in self.peers.values()) if epoch is None else epoch
         text = "\n".join(peer.line(peer is me) for peer in self.peers.values())
@@ -106,7 +119,8 @@ class Rig:
             if node.link is not None:
                 self.do(self.coordinator.link_up(node.link, self.now))
         for peer in others:
-            self.answers(peer.name)
+            if peer.name not in silent:
+                self.answers(peer.name)
         self.effects.clear()
 
     def do(self, effects: list[fx.Effect]) -> list[fx.Effect]:
