@@ -5,16 +5,22 @@ that had): flag MIGRATE_TO. Of all replicas of the primaries that have the most 
 one with the smallest id moves, if the cluster is ok, its primary keeps at least `migration_barrier`
 working replicas, and the orphan has been one for 5 s, in which its natural replicas may have turned up
 after a failover.
+
+With `synchronous-replicas` it may have the only other copy of what was acknowledged. So it leaves its primary
+first, and moves when enough of the others have as much as it has.
 """
 
 from __future__ import annotations
 
+from cluster.coordinator.effects import LeavePrimary
 from cluster.coordinator.roles import become_replica_of
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
 
 MIGRATION_DELAY = 5000
+PAUSE_FACTOR = 10
+"""Whom the others did not catch up with within a node timeout tries again after so many."""
 
 
 def working_replicas(primary: Node) -> int:
@@ -39,9 +45,24 @@ def migrate_if_spare(state: State) -> None:
     rivals = [replica for node in primaries if working_replicas(node) == most for replica in node.replicas]
     if min(rivals, key=lambda node: node.id) is not state.myself:
         return
-    if state.now - orphan.orphaned_since > MIGRATION_DELAY:
+    if state.now - orphan.orphaned_since > MIGRATION_DELAY and _can_be_spared(state, sound):
         state.log("notice", f"Migrating to orphaned master {orphan.id}")
         become_replica_of(state, orphan)
+
+
+def _can_be_spared(state: State, sound: list[Node]) -> bool:
+    """Whether enough of the `sound` replicas have all that we ever acknowledged."""
+    wanted, timeout = state.settings.synchronous_replicas, state.settings.node_timeout
+    others = [replica for replica in sound if replica is not state.myself]
+    if not wanted or len(others) < wanted:
+        return not wanted
+    away = state.now - state.left_at
+    if away > timeout * PAUSE_FACTOR:
+        state.left_at = state.now
+        state.emit(LeavePrimary(timeout))
+        return False
+    as_far = sum(replica.repl_offset >= state.facts.replication_offset() for replica in others)
+    return away <= timeout and as_far >= wanted
 
 
 def _find_orphan(state: State) -> Node | None:

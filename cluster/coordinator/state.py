@@ -135,6 +135,8 @@ class State:
     """None once it is decided."""
     postponed: tuple[Node, Header] | None = None
     """A request for our vote that comes too early."""
+    left_at: int = 0
+    """When we last left our primary in order to move to an orphaned one."""
     forgotten: dict[str, int] = field(default_factory=dict)
     """Nodes not to be added again from gossip: id → until when."""
     unsaved: bool = False

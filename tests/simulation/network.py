@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster.bus.wire import Decoder, encode
+from cluster.coordinator.coordinator import Coordinator
+from cluster.coordinator.effects import Effect
 from cluster.coordinator.messages import Message
 from cluster.local_facts import BUS_PORT_OFFSET
 
@@ -68,6 +70,8 @@ class End:
 class Connection:
     opener: End
     accepter: End
+    is_up: bool = False
+    """The opener knows that it is; before that what it sends is dropped."""
 
     def other(self, member: SimulatedMember) -> End:
         return self.accepter if member is self.opener.member else self.opener
@@ -120,10 +124,12 @@ class Network:
         connection = Connection(here, End(peer, peer.life, peer.last_accepted))
         opener.connections[link] = connection
         peer.connections[peer.last_accepted] = connection
-        world.after(
-            world.random.randint(*LATENCY),
-            lambda: here.alive and opener.run(life, lambda c, now: c.link_up(link, now)),
-        )
+
+        def come_up(coordinator: Coordinator, now: int) -> list[Effect]:
+            connection.is_up = True
+            return coordinator.link_up(link, now)
+
+        world.after(world.random.randint(*LATENCY), lambda: here.alive and opener.run(life, come_up))
 
     def close(self, member: SimulatedMember, link: int) -> None:
         """`member` closes its end; the other notices, if it can be reached."""
@@ -149,7 +155,7 @@ class Network:
 
     def send(self, sender: SimulatedMember, link: int, message: Message) -> None:
         connection = sender.connections.get(link)
-        if connection is None:
+        if connection is None or not (connection.is_up or sender is connection.accepter.member):
             return
         self.messages += 1
         if self.coded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.coordinator import effects as fx
-from cluster.coordinator.messages import Fail
+from cluster.coordinator.messages import Fail, Ping
 from cluster.coordinator.replica_migration import MIGRATION_DELAY
 from tests.unit.coordinator_rig import Peer, Rig
 
@@ -74,4 +74,22 @@ def test_stays_when_the_orphans_replica_comes_back() -> None:
     wait(rig, MIGRATION_DELAY - 1000)
     rig.answers("4")
     wait(rig, 2000)
+    assert rig.me.primary is rig.node("c")
+
+
+def test_of_synchronous_replicas_one_moves_once_another_has_as_much() -> None:
+    rig = rig_of(synchronous_replicas=1)
+    rig.facts.offset = 1000
+    wait(rig, MIGRATION_DELAY + 2000)
+    assert rig.happened(fx.LeavePrimary), "from now on it acknowledges nothing"
+    assert rig.me.primary is rig.node("c")
+    rig.says("2", Ping, offset=1000)
+    rig.pass_time(1000)
+    assert rig.me.primary is rig.node("d")
+
+
+def test_none_moves_if_its_acknowledgements_are_needed() -> None:
+    rig = rig_of(synchronous_replicas=2)
+    wait(rig, MIGRATION_DELAY + 2000)
+    assert not rig.happened(fx.LeavePrimary)
     assert rig.me.primary is rig.node("c")
