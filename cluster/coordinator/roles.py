@@ -35,7 +35,8 @@ def learn_role(state: State, sender: Node, header: Header) -> None:
     if primary is not None and sender.primary is not primary:
         topology.set_primary(sender, primary)
         topology.set_shard_id(sender, primary.shard_id)
-        state.save_later()
+        # Whether it may serve after a start a primary asks those replicas that it remembers (abdication.py).
+        state.save_later(sync=primary is state.myself)
 
 
 def mark_primary(state: State, node: Node) -> None:

@@ -9,8 +9,9 @@ lapsed, and each time it may look at its data at all (a client's read), all that
 slots must be there. That is what linearizability needs of a failover.
 
 Who dies forgets a part of its data, in most worlds primaries, too; in the others they keep it, as with an
-append-only file that is always synced. A primary that was replaced gives up what it has, its successor
-having it all. What so many have forgotten that nobody is left who surely has it, is not promised any more.
+append-only file that is always synced. After a failover the new primary is the only one that has all for
+sure, until others have copied it. What so many have forgotten that nobody is left who surely has it, is not
+promised any more.
 Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left out.
 """
 
@@ -63,7 +64,7 @@ class SynchronousMember(SimulatedMember):
     # --- the shell
 
     def perform(self, effects: list[fx.Effect]) -> None:
-        was_primary = self.following is None
+        followed = self.following
         super().perform(effects)
         for effect in effects:
             match effect:
@@ -74,7 +75,7 @@ class SynchronousMember(SimulatedMember):
                     self.world.read(self)
                 case fx.BecomeReplicaOf():
                     self.whole, self.away_until = False, 0
-                    if was_primary:
+                    if self.following != followed:
                         self.intact = False
                         self.world.forgot()
                 case fx.LeavePrimary(ms):
