@@ -3,9 +3,9 @@
 Keys are always known. The rest is shown only while `cluster-slot-stats-enabled` asks for it; time, bytes and
 requests are counted by the engine (`count_slot_use`) only then. A request is put down to the slot of its
 first key, EXEC to that of the first key it carries out; MULTI has none. Bytes are those of requests and of
-replies; a request that changed something is a write, whatever it was. Memory is counted when it is asked for,
-as MEMORY USAGE counts it, and judged by some of the keys where there are many, so that the reply takes
-milliseconds."""
+replies, and of what goes to each replica; a request that changed something is a write, whatever it was.
+Memory is counted when it is asked for, as MEMORY USAGE counts it, and judged by some of the keys where there
+are many, so that the reply takes milliseconds."""
 
 from __future__ import annotations
 

@@ -102,6 +102,7 @@ cdef class Engine:
     cdef public uint64_t query_limit_disconnections
     cdef bint counts_use                 # what requests cost, for one of these:
     cdef SlotUse* slot_use               # per slot, or NULL where it is not counted
+    cdef public int followers            # replicas, as of the last second: what is streamed counts for each
     cdef readonly KeyTraffic traffic     # the keys that cost most, or None while nobody asks
     cdef public uint64_t bytes_received
     cdef public uint64_t bytes_sent

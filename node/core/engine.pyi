@@ -75,6 +75,7 @@ class Engine:
     writes_processed: int
     query_limit_disconnections: int
     command_ns: int
+    followers: int
     bytes_received: int
     bytes_sent: int
     connections_received: int

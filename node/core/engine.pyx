@@ -457,10 +457,12 @@ cdef class Engine:
             keys = [PyBytes_FromStringAndSize(request.key.data, request.key.length)]
         cdef size_t written = self.reply.length
         cdef uint64_t rejected = row.rejected
+        cdef size_t streamed = self.trail.pending.length
         cdef int64_t dirty = self.dirty
         cdef int64_t began = monotonic_ns()
         self.serve(client, request)
         cdef int64_t elapsed = monotonic_ns() - began
+        streamed = max(self.trail.pending.length, streamed) - streamed
         cdef size_t received = request.end - request.begin
         cdef size_t sent = max(self.reply.length, written) - written
         if row.rejected != rejected:
@@ -468,7 +470,7 @@ cdef class Engine:
         if self.slot_use != NULL:
             self.slot_use[slot].nanoseconds += elapsed
             self.slot_use[slot].bytes_in += received
-            self.slot_use[slot].bytes_out += sent
+            self.slot_use[slot].bytes_out += sent + streamed * self.followers
             if row.is_write or self.dirty != dirty:  # as a script or a transaction may
                 self.slot_use[slot].writes += 1
             else:

@@ -437,6 +437,7 @@ class Replication:
         else:
             self._tend_stream(now)
         self.primary.tick(now)
+        self._worker.engine.followers = len(self.primary.replicas())
         self.synchrony.tick(now)
         self._set_gates()
 

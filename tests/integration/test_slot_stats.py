@@ -146,3 +146,27 @@ def test_requests_and_memory_are_counted_by_ours(servers: tuple[str, list[Server
     [[busiest, _]] = ours.run("CLUSTER", "SLOT-STATS", "ORDERBY", "writes", "LIMIT", 1)
     assert busiest == slot
     assert figures_of(ours, 3)[b"memory-bytes"] == 0
+
+
+@pytest.mark.parametrize("servers", ["yes"], indirect=True)
+def test_what_replicas_get_counts_as_sent(servers: tuple[str, list[Server]]) -> None:
+    sent = []
+    for node in servers[1]:
+        slot = node.run("CLUSTER", "KEYSLOT", "{r}")
+        with node.resp() as replica:
+            replica.send_command("PSYNC", "?", -1)
+            eventually(
+                lambda node=node: b"connected_slaves:1" in node.run("INFO", "replication"), "a replica"
+            )
+
+            def grows(*command: str, node: Server = node, slot: int = slot) -> int:
+                before = figures_of(node, slot)[b"network-bytes-out"]
+                node.run(*command)
+                return figures_of(node, slot)[b"network-bytes-out"] - before
+
+            # Ours looks once a second who is there; the first write names the database, for nobody's slot.
+            eventually(lambda grows=grows: grows("SET", "{r}", "1") > 5, "it counts")
+            sent.append(
+                [grows("SET", "{r}", "22"), grows("GET", "{r}"), grows("DEL", "{r}"), grows("DEL", "{r}")]
+            )
+    assert sent[0] == sent[1] == sent[2] == [5 + 30, 8, 4 + 22, 4]
