@@ -3,7 +3,7 @@
 Each primary claims its slots with every heartbeat. A claim wins a slot that has no owner, or whose
 owner claimed it under a smaller config epoch, or has stopped claiming it. Slots that this node imports
 are exempt: these change hands when the operator says so (but for a failover of the source, which is
-followed).
+followed). A replica believes its primary that they have: it may have been away when that was said.
 
 A claim that is older than what we know is answered with UPDATE: the newer owner, its epoch and slots.
 So a primary that slept through its own succession learns of it from whoever it talks to first.
@@ -50,6 +50,9 @@ def apply_claim(state: State, claimer: Node, epoch: int, slots: int) -> None:
     topology.unclaimed |= claimer.slots & ~slots
     if won:
         topology.assign_slots(claimer, won)
+        for slot in members(won & from_iterable(topology.importing)):
+            if claimer is myself.primary:
+                del topology.importing[slot]
         for slot in members(lost):
             topology.migrating.pop(slot, None)
         state.save_later(sync=True, soon=not changed_hands)
@@ -75,7 +78,9 @@ def _winnings(state: State, claimer: Node, epoch: int, slots: int) -> int:
     """The part of a claim that is new and holds against the present owners."""
     topology = state.topology
     contested = slots & ~claimer.slots
-    contested &= ~from_iterable(slot for slot, source in topology.importing.items() if source is not claimer)
+    if claimer is not state.myself.primary:
+        importing = topology.importing.items()
+        contested &= ~from_iterable(slot for slot, source in importing if source is not claimer)
     won = contested
     if not contested & topology.owned:
         return won

@@ -6,8 +6,8 @@ again from their append-only files), or the network between source and target is
 then gone on with until it is done. Afterwards every slot has one owner, its keys are there and nowhere else,
 and every acknowledged write is among them.
 
-The long form is `SHOAL_MOVE_ROUNDS=50 pytest tests/chaos/test_slot_moves.py`. The seed is printed, and
-SHOAL_MOVE_SEED repeats it.
+The long form is `SHOAL_MOVE_ROUNDS=50 pytest tests/chaos/test_slot_moves.py`; with SHOAL_MOVE_CLASSIC=1 keys
+move one by one instead. The seed is printed, and SHOAL_MOVE_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cluster.slot_tags import tag_of
 from tests.chaos.clients import PATIENT
 from tests.chaos.load import ThreadLoad
 from tests.chaos.stage import Plan, Stage, stage
+from tests.harness.clusters import RunningCluster
 from tests.harness.servers import Server
 from tests.harness.shoal_command import forked_shoal, shoal
 from tests.harness.slot_moves import ENDED, jobs
@@ -35,6 +36,7 @@ from tests.harness.wait import eventually
 
 ROUNDS = int(os.environ.get("SHOAL_MOVE_ROUNDS", "10"))
 SEED = int(os.environ.get("SHOAL_MOVE_SEED", str(random.randrange(1 << 32))))
+CLASSIC = ["--classic"] if os.environ.get("SHOAL_MOVE_CLASSIC", "") not in ("", "0") else []
 SLOTS = range(300)
 KEYS_OF_A_SLOT = 20
 LONGEST = 0.2
@@ -95,7 +97,7 @@ class Moves:
         ends = [self.stage.cluster.id_of(node) for node in (owner, other)]
         return forked_shoal(
             "reshard", other.address, "--from", ends[0], "--to", ends[1], "--yes",
-            "--slots", len(SLOTS), "--journal", self.directory,
+            "--slots", len(SLOTS), "--journal", self.directory, *CLASSIC,
         )  # fmt: skip
 
     def do_harm(self, harm: str, owner: Server, other: Server, program: BaseProcess) -> None:
@@ -135,7 +137,8 @@ class Moves:
 
 def is_giving(node: Server) -> bool:
     """Whether slots are on their way from it."""
-    return any(job[b"state"] not in ENDED for job in jobs(node))
+    migrating = any("->-" in word for word in RunningCluster([node]).line_of(node).open_slots)
+    return migrating or any(job[b"state"] not in ENDED for job in jobs(node))
 
 
 def keys_of(node: Server) -> list[int]:

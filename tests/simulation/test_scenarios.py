@@ -329,6 +329,19 @@ def test_a_slot_moves(world: World) -> None:
     assert contains(world[target].coordinator.myself.slots, slot)
 
 
+def test_a_replica_that_was_away_when_a_slot_arrived_hears_of_it(world: World) -> None:
+    """It has the slot for importing yet: SETSLOT NODE reached all but it."""
+    three_and_three(world)
+    replica, target, slot = "p1r0", "p1", 42
+    topology = world[replica].coordinator.topology
+    topology.importing[slot] = topology.nodes[world.id_of("p0")]
+    world.command(target, "set_slot", "importing", slot, world.id_of("p0"))
+    world.command(target, "set_slot", "node", slot, world.id_of(target))
+    world.settle(5)
+    assert not topology.importing
+    assert topology.slots[slot] is topology.nodes[world.id_of(target)]
+
+
 def test_a_slot_in_motion_survives_the_failover_of_its_source(world: World) -> None:
     three_and_three(world)
     world.command("p1", "set_slot", "importing", 42, world.id_of("p0"))
