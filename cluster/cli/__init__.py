@@ -8,6 +8,7 @@
     how_to_move.py   those that say how slots are moved
     output.py      tables, JSON, the two consoles
     moving.py      showing, confirming and watching moves of slots
+    loads.py       showing how a load is spread over the nodes
     walking.py     going through all keys
 
 Each file of a subcommand opens with what its --json prints, which its --help shows, too.

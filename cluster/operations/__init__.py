@@ -14,5 +14,7 @@ it works on any cluster that does: shoal, Redis, Valkey, or a mix.
     settings.py     one setting on all members
     atomic.py       asking nodes to move whole slots, and watching them
     moving.py       carrying out a plan of moves, from its journal on (journals.py)
+    slot_loads.py   what each slot costs
+    balancer.py     evening that out, again and again
     governor.py     slowing a move down when clients feel it (latency.py)
 """

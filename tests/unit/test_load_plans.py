@@ -17,7 +17,7 @@ from cluster.plans.model import Move, NodeInfo, PlanError
 from cluster.slots import SLOT_COUNT, from_iterable, members
 from tests.unit.move_bounds import fewest_moves
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=6, deadline=None)
 
 
 def cluster_of(number: int) -> dict[str, NodeInfo]:
@@ -112,7 +112,7 @@ def test_noise_moves_nothing_within_the_threshold() -> None:
     nodes, loads = cluster_of(10), zipf(0.8)
     settled = after(nodes, plan_by_load(nodes, loads).moves)
     noise = random.Random(2)
-    for _ in range(5):
+    for _ in range(3):
         noisy = [load * noise.uniform(0.85, 1.15) for load in loads]
         assert plan_by_load(settled, noisy, threshold=20).moves == []
 
