@@ -15,6 +15,7 @@ it has taken them all. So memory is bounded whatever the output limits say.
 A client may turn out to be another server that sends a stream of its own: `divert` hands over all that follows.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint64_t
@@ -45,6 +46,7 @@ cdef enum:
     CHOKE_SIZE = 1 << 30         # replies waiting for a client beyond this keep its requests waiting
 
 
+@cython.final
 cdef class Connection:
     """The connection of one `Client`; made by the server's protocol factory.
 

@@ -1,5 +1,6 @@
 """The dispatch of requests: command rows, gates, clients. See engine.pyx."""
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
@@ -70,6 +71,7 @@ cdef class Client:
     cpdef list keys_of(self, list argv)
     cpdef changed(self, bytes key, event, int64_t dirty=*)
 
+@cython.final
 cdef class Engine:
     cdef readonly list databases
     cdef readonly Trail trail
@@ -113,6 +115,7 @@ cdef class Engine:
     cdef uint8_t states[16384]           # per slot: 0 served here, else ask the cluster port
     cdef Row* rows
     cdef int row_count
+    cdef Row* latest                     # that was looked up
     cdef int* index                      # open addressing: name hash -> row number + 1
     cdef list commands                   # Command and handler of each row
     cdef list handlers

@@ -365,13 +365,16 @@ cdef class Engine:
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept:
         cdef uint32_t i
-        cdef Row* row
+        cdef Row* row = self.latest
         if length == 0 or length > LONGEST_NAME:
             return NULL
+        if row != NULL and row.name_length == length and same_name(row.name, name, length):
+            return row    # pipelines mostly repeat one command
         i = name_hash(name, length) & (INDEX_SIZE - 1)
         while self.index[i]:
             row = &self.rows[self.index[i] - 1]
             if row.name_length == length and same_name(row.name, name, length):
+                self.latest = row
                 return row
             i = (i + 1) & (INDEX_SIZE - 1)
         return NULL

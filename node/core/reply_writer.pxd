@@ -1,7 +1,9 @@
 """Reply values to RESP bytes, in one growing buffer. See reply_writer.pyx."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
+@cython.final
 cdef class ReplyWriter:
     cdef char* data
     cdef size_t length

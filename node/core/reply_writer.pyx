@@ -29,6 +29,7 @@ from node.replies import (
 cdef enum:
     INITIAL_CAPACITY = 16 * 1024
     KEPT_CAPACITY = 1024 * 1024
+    LONGEST_INT_LINE = 24     # prefix, sign, 19 digits, CR, LF
 
 cdef object _ReplyError = ReplyError
 cdef object _NULL_ARRAY = NULL_ARRAY
@@ -83,27 +84,27 @@ cdef class ReplyWriter:
 
     cdef int line_of_int(self, char prefix, int64_t number) except -1:
         """`prefix`, the number in decimal, CR LF."""
-        cdef char digits[24]
-        cdef char* p = digits + 24
         cdef uint64_t magnitude = -<uint64_t>number if number < 0 else <uint64_t>number
-        cdef size_t length
-        p -= 2
-        p[0] = c"\r"
-        p[1] = c"\n"
-        while True:
-            p -= 1
+        cdef uint64_t power = 10
+        cdef char* p
+        self.reserve(LONGEST_INT_LINE)
+        p = self.data + self.length
+        p[0] = prefix
+        if number < 0:
+            p += 1
+            p[0] = c"-"
+        p += 1
+        while magnitude >= power:    # 10**19 at most, which is more than any magnitude
+            power *= 10
+            p += 1
+        p[1] = c"\r"
+        p[2] = c"\n"
+        self.length = p + 3 - self.data
+        while magnitude >= 10:
             p[0] = c"0" + <char>(magnitude % 10)
             magnitude //= 10
-            if magnitude == 0:
-                break
-        if number < 0:
             p -= 1
-            p[0] = c"-"
-        length = digits + 24 - p
-        self.reserve(length + 1)
-        self.data[self.length] = prefix
-        memcpy(self.data + self.length + 1, p, length)
-        self.length += length + 1
+        p[0] = c"0" + <char>magnitude
         return 0
 
     cdef int bulk(self, const char* text, size_t length) except -1:

@@ -71,9 +71,19 @@ cdef inline const char* read_number(const char* text, const char* end, int64_t* 
 
     Returns where the CR is, or NULL where the text is anything else, complete or not.
     """
-    cdef const char* limit = text + 10 if end - text > 10 else end
+    cdef const char* limit
     cdef int64_t number = 0
     cdef const char* p = text
+    if end - text > 3 and c"1" <= text[0] <= c"9":    # one digit or two, which are most
+        number = text[0] - c"0"
+        if text[1] == c"\r":
+            value[0] = number
+            return text + 1
+        if text[2] == c"\r" and c"0" <= text[1] <= c"9":
+            value[0] = number * 10 + (text[1] - c"0")
+            return text + 2
+        number = 0
+    limit = text + 10 if end - text > 10 else end
     while p < limit and c"0" <= p[0] <= c"9":
         number = number * 10 + (p[0] - c"0")
         p += 1
@@ -189,7 +199,11 @@ cdef inline Outcome read_bulk(
     if data + length + 2 > end:
         progress.wanted = data + length + 2 - start
         return NEED_MORE
-    if spans_push(out, data, length) < 0:
+    if out.count < out.capacity:    # as spans_push does, without a call for the usual case
+        out.items[out.count].start = data
+        out.items[out.count].length = length
+        out.count += 1
+    elif spans_push(out, data, length) < 0:
         return out_of_memory(limits)
     position[0] = data + length + 2
     return COMPLETE

@@ -41,9 +41,14 @@ cdef inline uint64_t siphash(const uint64_t* secret, const void* data, size_t le
         sip_round(&s)
         s.a ^= word
         at += 8
-    word = 0
-    memcpy(&word, at, length & 7)
-    last |= word
+    if length & 7:
+        if length > 8:    # the last eight bytes, less those that were taken: a copy of any length is a call
+            memcpy(&word, at + (length & 7) - 8, 8)
+            last |= word >> (64 - 8 * (length & 7))
+        else:
+            word = 0
+            memcpy(&word, at, length & 7)
+            last |= word
     s.d ^= last
     sip_round(&s)
     s.a ^= last
