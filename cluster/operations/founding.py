@@ -20,7 +20,7 @@ from cluster.plans.homes import homes, is_present, spares
 from cluster.plans.model import PlanError, View
 
 POLL = 0.3
-FOUNDER_SECONDS = 20.0
+FOUNDER_SECONDS = 10.0
 """for whoever founded the cluster to give us our place in it, before we look for one"""
 HOME_SECONDS = 60.0
 """for the members to find out that one is missing: this worker may be there in its stead"""

@@ -21,18 +21,20 @@ class Endpoint:
 
 
 def endpoints(settings: Settings, survey: Survey) -> list[Endpoint]:
-    """Proxies first, then primaries in order of their slots, each followed by its replicas."""
+    """Proxies first, then primaries in order of their slots, each followed by its replicas. Left out are members
+    of which nobody knows where they are."""
     rows: list[Endpoint] = []
     if settings.proxies:
         name = "proxy" if settings.proxies == 1 else f"{settings.proxies} proxies"
         rows.append(Endpoint(name, f"{settings.host}:{settings.proxy_port}", "for any client", ALL))
     nodes = sorted(survey.nodes.values(), key=lambda node: (first_slot(node), node.address))
     for primary in (node for node in nodes if node.is_primary):
-        rows.append(_worker(primary.address, "primary", format_ranges(primary.slots)))
+        if primary.port:
+            rows.append(_worker(primary.address, "primary", format_ranges(primary.slots)))
         rows += [
-            _worker(node.address, f"replica of {primary.port}", "")
+            _worker(node.address, f"replica of {primary.port or 'one that is lost'}", "")
             for node in nodes
-            if node.primary_id == primary.id
+            if node.primary_id == primary.id and node.port
         ]
     return rows
 

@@ -41,6 +41,8 @@ START_SECONDS = 30.0
 """for a worker to answer; longer while it says that it loads its data"""
 SETTLE_SECONDS = 60.0
 """for the cluster to serve all slots"""
+SETTLE_WITHOUT_SOME_SECONDS = 10.0
+"""the same where one of the workers is not there, or has lost what it knew: for a replica to take over"""
 STOP_SECONDS = 15.0
 """from SIGTERM to SIGKILL; a worker may be saving"""
 ONE_WISH_SECONDS = 1.0
@@ -258,29 +260,37 @@ class Supervisor:
         """Await that the workers are the cluster again that they were. One that cannot become whole runs all
         the same: its data is served as far as it goes, and `shoal fix` needs a running cluster."""
         self._note_from_thread("resuming the cluster of this directory")
-        survey = self._best_known()
+        knowing = self._knowing()
+        lost = set(self.settings.worker_ports) - {link.port for _, link in knowing}
+        best = max(knowing, key=lambda each: each[0])[1] if knowing else self._link(self.settings.port)
+        for _, link in knowing:
+            if link is not best:
+                link.close()
+        survey = Survey(best, self._login.credentials)
+        settle_seconds = (
+            SETTLE_SECONDS if lost.issubset(self.settings.newcomers) else SETTLE_WITHOUT_SOME_SECONDS
+        )
         try:
-            await_agreement(survey, time.monotonic() + SETTLE_SECONDS)
+            await_agreement(survey, time.monotonic() + settle_seconds)
         except OperationError as error:
             self._note_from_thread(f"warning: {error}")
         return survey
 
-    def _best_known(self) -> Survey:
-        """The cluster, as that worker knows it who knows most: one may have lost what it knew."""
-        credentials = self._login.credentials
-        known: list[tuple[int, NodeLink]] = []
-        for port in self.settings.worker_ports:
-            link = NodeLink(self.settings.local_host, port, credentials)
+    def _knowing(self) -> list[tuple[int, NodeLink]]:
+        """Workers that know others, and how many. One may have lost what it knew, or not be there."""
+        found = []
+        for link in map(self._link, self.settings.worker_ports):
+            number = 0
             with contextlib.suppress(OperationError):
-                known.append((len(read_view(link).nodes), link))
-        most = max((number for number, _ in known), default=0)
-        best = next((link for number, link in known if number == most), None)
-        for _, link in known:
-            if link is not best:
+                number = len(read_view(link).nodes)
+            if number > 1:
+                found.append((number, link))
+            else:
                 link.close()
-        return Survey(
-            best or NodeLink(self.settings.local_host, self.settings.port, credentials), credentials
-        )
+        return found
+
+    def _link(self, port: int) -> NodeLink:
+        return NodeLink(self.settings.local_host, port, self._login.credentials)
 
     def _strangers(self, survey: Survey) -> set[int]:
         """Ports of our workers that no member knows. Of one that has not answered, its address tells."""
