@@ -21,8 +21,8 @@ class Endpoint:
 
 
 def endpoints(settings: Settings, survey: Survey) -> list[Endpoint]:
-    """Proxies first, then primaries in order of their slots, each followed by its replicas. Left out are members
-    of which nobody knows where they are."""
+    """Proxies first, then primaries in order of their slots, each followed by its replicas. Members of which
+    nobody knows where they are have no row."""
     rows: list[Endpoint] = []
     if settings.proxies:
         name = "proxy" if settings.proxies == 1 else f"{settings.proxies} proxies"
