@@ -30,7 +30,8 @@ from proxy.aside import ask_aside
 from proxy.info import asks_workers, info_text, merging
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import Merge, all_succeeded, fitting
-from proxy.reports import Report
+from proxy.questions import ask_all
+from proxy.reports import REPORTS, Report
 from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
 from proxy.scanning import Scan
 from proxy.session import LATER, PASS
@@ -221,13 +222,29 @@ class Commands:
 
     def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         what = argv[1].lower()
-        if what in DEBUG_WITH_KEY and len(argv) > 2:
+        if what == b"digest-value":
+            self.begin(self._answer(client, tag, self._digest_values(client, argv)))
+        elif what == b"digest":
+            merge = reporting(REPORTS["debug"], argv, client.resp)
+            jobs.Broadcast(client, tag, merge).start(request, self._primaries(client))
+        elif what in DEBUG_WITH_KEY and len(argv) > 2:
             self._owner(client, key_slot(argv[2])).send(request, client, tag)
         elif what in DEBUG_EVERYWHERE:
             jobs.Broadcast(client, tag, all_succeeded).start(request, self._primaries(client))
         else:
-            raise ReplyError("ERR the proxy does not know whom to ask: say DEBUG NODE host:port …")
+            raise ReplyError("ERR the proxy does not know whom to ask: say DEBUG NODE host:port ...")
         return LATER
+
+    async def _digest_values(self, client: Client, argv: list[bytes]) -> list[Any]:
+        digests = []
+        for key in argv[2:]:
+            question = codec.encode_request([*argv[:2], key])
+            (reply,) = await ask_all(self._owner(client, key_slot(key)), [question])
+            value = codec.decode_reply(reply)
+            if isinstance(value, ReplyError):
+                raise value
+            digests += value
+        return digests
 
     # Whom to send to
 

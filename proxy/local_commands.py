@@ -22,6 +22,7 @@ from node.errors import (
     SYNTAX,
     WRONGPASS,
     ReplyError,
+    bad_subcommand_arguments,
 )
 from node.replies import OK, Verbatim
 from proxy.version import REDIS_VERSION
@@ -332,11 +333,13 @@ def _kill(killer: Client, chosen: list[Client]) -> int:
 @local("client|unblock")
 def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """1 if the client was blocked. The worker where it waits is told, so that takes a moment."""
-    if not argv[2].isdigit():
-        raise NOT_AN_INTEGER
+    if len(argv) > 4:
+        raise bad_subcommand_arguments("client", "UNBLOCK")
     reason = argv[3].upper() if len(argv) > 3 else b"TIMEOUT"
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    if not argv[2].isdigit():
+        raise NOT_AN_INTEGER
     target = commands.clients.get(int(argv[2]))
     if target is None or target.session is None or target.session.blocked is None:
         return 0

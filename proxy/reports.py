@@ -7,9 +7,11 @@ wants to know asks one node (`SLOWLOG GET NODE 10.0.0.1:7001`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import chain
+from operator import xor
 from typing import Any
 
 from node.replies import Verbatim
@@ -140,7 +142,17 @@ def subscribers(argv: Sequence[bytes], values: Sequence[Any]) -> Any:
     return [item for channel in argv[2:] for item in (channel, counts[channel])]
 
 
+def dataset_digest(argv: Sequence[bytes], values: Sequence[Any]) -> Any:
+    """DEBUG DIGEST: each worker's is the exclusive or of its keys' digests, and if it has any key, of a
+    constant that stands for database 0. That is to be in the result once, however many workers have keys."""
+    digests = [digest for value in values if (digest := int(value, 16))]
+    if digests and len(digests) % 2 == 0:
+        digests.append(int(hashlib.sha1(hashlib.sha1(bytes(4)).digest()).hexdigest(), 16))
+    return f"{reduce(xor, digests, 0):040x}"
+
+
 REPORTS: dict[str, Report] = {
+    "debug": dataset_digest,
     "slowlog|get": slow_log,
     "commandlog|get": slow_log,
     "acl|log": acl_log,

@@ -70,7 +70,7 @@ _OUR_TIPS = {
 }
 """name -> request policy and response policy"""
 
-DEBUG_WITH_KEY = {b"object", b"listpack", b"quicklist", b"sdslen", b"htstats-key", b"digest-value"}
+DEBUG_WITH_KEY = {b"object", b"listpack", b"quicklist", b"sdslen", b"htstats-key"}
 """Subcommands of DEBUG whose first argument is a key"""
 DEBUG_EVERYWHERE = {
     b"sleep", b"jmap", b"set-active-expire", b"quicklist-packed-threshold", b"dict-resizing", b"pause-cron",

@@ -132,12 +132,12 @@ class Scan:
         self.resp = client.resp
         self.name, cursor, *self.options = argv
         self.begin = Position.unpack(cursor)
-        self.only = self._only_slot()
-
-    def _only_slot(self) -> int | None:
-        """The slot of all keys that MATCH accepts, if it is one."""
-        words = [word.upper() for word in self.options[:-1:2]]
-        return fixed_slot(self.options[2 * words.index(b"MATCH") + 1]) if b"MATCH" in words else None
+        pairs = zip(self.options[::2], self.options[1::2], strict=False)
+        given = {name.upper(): value for name, value in pairs}
+        count = given.get(b"COUNT", b"10")
+        self.count = max(1, int(count)) if count.isdigit() else 1
+        self.only = fixed_slot(given[b"MATCH"]) if b"MATCH" in given else None
+        """The slot of all keys that MATCH accepts, if it is one"""
 
     async def run(self) -> Any:
         """[cursor, keys]. Raises ReplyError."""
@@ -146,7 +146,7 @@ class Scan:
             position = Position(self.only) if self.begin.slot < self.only else None
         found: list[bytes] = []
         for _ in range(STEPS):
-            if position is None or found:
+            if position is None or len(found) >= self.count or (found and not self._begins_range(position)):
                 break
             owner = self.slots.find(position.slot, self.resp)
             if owner is None:
@@ -156,6 +156,12 @@ class Scan:
             if position is not None and position.slot > (SLOT_COUNT - 1 if self.only is None else self.only):
                 position = None
         return [b"%d" % (position.pack() if position else 0), found]
+
+    def _begins_range(self, position: Position) -> bool:
+        """Is it where another worker begins? A walk goes on there, if COUNT keys have not been met yet."""
+        owners = self.topology.owners
+        slot = position.slot
+        return not position.inner and not position.moving and owners[slot] != owners[slot - 1]
 
     async def _step(self, owner: Upstream, position: Position) -> tuple[list[bytes], Position]:
         """The next keys, and where they end. While a worker cannot serve, the same position is returned."""

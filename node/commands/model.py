@@ -89,6 +89,8 @@ class KeySpec(NamedTuple):
             last = first + (len(argv) - first) // self.limit + self.last
         else:
             last = len(argv) + self.last
+        if last < first and not self.counted:
+            return []  # an optional range that is not there: PFMERGE without sources
         if not first <= last < len(argv):
             return None
         return list(range(first, last + 1, self.step))

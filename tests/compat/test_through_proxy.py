@@ -1,0 +1,105 @@
+"""The project's scripts of commands once more, with three workers behind the proxy on our side.
+
+A plain client must get what redis-server gives it. What it does not get is listed in `EXCEPT`, each with its
+reason; an entry that no script needs any more fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.compat import (
+    test_bitmaps,
+    test_blocking,
+    test_collections,
+    test_generic,
+    test_geo,
+    test_hyperloglog,
+    test_strings,
+    test_transactions,
+)
+from tests.compat.differential import parse_script, replies, show
+from tests.compat.one_slot import tagged
+from tests.harness.clusters import cluster_of
+from tests.harness.proxies import ShoalProxy
+from tests.harness.servers import Oracle
+
+PARTED_BY_BARS = [
+    "hashes", "lists", "sets", "set_forms", "sorted_set_forms", "sorted_sets", "sorted_set_algebra",
+    "streams", "stream_groups",
+]  # fmt: skip
+
+UNORDERED = {
+    b"KEYS", b"SCAN", b"SMEMBERS", b"SPOP", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS", b"HGETALL",
+}  # fmt: skip
+"""Commands whose reply is compared by the lines it is made of, in any order."""
+
+ONE_DATABASE = "a cluster has one database, and so has the proxy"
+PATTERNS = "workers refuse patterns whose keys may be in other slots"
+EXCEPT = {
+    "copy * db *": ONE_DATABASE,
+    "move *": ONE_DATABASE,
+    "select 1": ONE_DATABASE,
+    "select 0": ONE_DATABASE,
+    "sort* by *": PATTERNS,
+    "sort* get *": PATTERNS,
+}
+"""Commands that are answered differently, as patterns of a whole line in lower case, with the reason."""
+
+
+SCRIPTS = {
+    **{f"bitmaps.{name}": text for name, text in test_bitmaps.SCRIPTS.items()},
+    **{f"generic.{name}": text for name, text in test_generic.SCRIPTS.items()},
+    **{f"geo.{name}": text for name, text in test_geo.SCRIPTS.items()},
+    **{f"hyperloglog.{name}": text for name, text in test_hyperloglog.SCRIPTS.items()},
+    **{f"strings.{name}": text for name, text in test_strings.SCRIPTS.items()},
+    "blocking": test_blocking.SCRIPT,
+    "transactions": test_transactions.SCRIPT,
+    "hash_expiry": (Path(__file__).parent / "scripts" / "hash_expiry.txt").read_text(),
+}
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[ShoalProxy]:
+    with cluster_of(3, enable_debug_command="yes") as cluster, ShoalProxy(cluster.addresses) as running:
+        yield running
+
+
+def commands_of(name: str, oracle: Oracle) -> list[list[bytes]]:
+    if name in SCRIPTS:
+        return parse_script(SCRIPTS[name], oracle)
+    text = (Path(__file__).parent / "scripts" / f"{name}.txt").read_text()
+    return [[word.encode() for word in command] for command in test_collections.parse(text)]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("name", [*SCRIPTS, *PARTED_BY_BARS])
+def test_script(name: str, protocol: int, proxy: ShoalProxy, redis_oracle: Oracle) -> None:
+    commands = tagged([argv for argv in commands_of(name, redis_oracle) if excepted(argv) is None])
+    answers = zip(replies(proxy, commands, protocol), replies(redis_oracle, commands, protocol), strict=True)
+    differences = [
+        f"{show(argv)}\n  proxy: {ours[:200]!r}\n  redis: {theirs[:200]!r}"
+        for argv, (ours, theirs) in zip(commands, answers, strict=True)
+        if comparable(argv, ours) != comparable(argv, theirs)
+    ]
+    assert not differences, "\n".join(differences)
+
+
+def comparable(argv: list[bytes], reply: bytes) -> object:
+    return sorted(reply.split(b"\r\n")) if argv[0].upper() in UNORDERED else reply
+
+
+def excepted(argv: list[bytes]) -> str | None:
+    line = b" ".join(argv).decode("latin-1").lower()
+    return next((pattern for pattern in EXCEPT if fnmatchcase(line, pattern)), None)
+
+
+def test_every_exception_is_needed(redis_oracle: Oracle) -> None:
+    used = {
+        excepted(argv) for name in [*SCRIPTS, *PARTED_BY_BARS] for argv in commands_of(name, redis_oracle)
+    }
+    assert used - {None} == set(EXCEPT)
