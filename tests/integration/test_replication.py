@@ -321,7 +321,7 @@ def test_a_snapshot_from_the_primarys_disk() -> None:
 
 def test_who_knows_no_mark_is_told_the_size() -> None:
     with (
-        server("shoal") as primary,
+        server("shoal", repl_ping_replica_period=3600) as primary,
         socket.create_connection((primary.host, primary.port), timeout=10) as raw,
     ):
         fill(primary)
