@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator
 from cluster.coordinator.effects import Effect
-from node.steady_clock import steady_ms
+from node.core.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from cluster.member import Member

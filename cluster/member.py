@@ -35,10 +35,10 @@ from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
 from node.core.key_slot import key_slot
+from node.core.steady_clock import steady_ms
 from node.errors import ReplyError, one_line
 from node.keyspace import events
 from node.listeners import ListenError, open_tcp
-from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -277,12 +277,12 @@ class Member:
 
     def _take_lease(self, lease: fx.Lease) -> None:
         engine = self._worker.engine
-        if lease.ms is None:
+        if lease.until is None:
             engine.leased_until = FOREVER
             if engine.outbox.lapsed:
                 self._worker.replication.synchrony.give_up("another has, or may have, our place")
         elif lease.renewed or not engine.outbox.lapsed:  # else it has noticed what the coordinator will hear
-            engine.leased_until = engine.now + lease.ms
+            engine.leased_until = lease.until
             if engine.outbox.lapsed:
                 engine.outbox.renew()
 

@@ -10,10 +10,10 @@ from cluster.commands.common import cluster_command, known_node, misused, text
 from cluster.coordinator.coordinator import Coordinator
 from cluster.local_facts import BUS_PORT_OFFSET
 from node import errors
+from node.core.steady_clock import steady_ms
 from node.errors import ReplyError
 from node.handlers.arguments import as_int, parse_int
 from node.replies import OK
-from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from cluster.member import Member

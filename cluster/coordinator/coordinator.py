@@ -6,9 +6,9 @@ effects (`effects.py`) that the shell then performs. The decisions themselves ar
 this one, by concept; this one only leads to them.
 
 Call `start` once and `tick` every 100 ms. `now` is in ms everywhere, of a clock that never goes back and
-does not jump when somebody sets the time (`node/steady_clock.py`): only differences count. It starts at Unix
-time, so that members can believe each other's gossip of answers, and save pings; where their clocks differ,
-they ping. Commands raise `ReplyError` with Redis' words, and then have changed nothing.
+does not jump when somebody sets the time (`node/core/steady_clock`): only differences count. It starts at
+Unix time, so that members can believe each other's gossip of answers, and save pings; where their clocks
+differ, they ping. Commands raise `ReplyError` with Redis' words, and then have changed nothing.
 """
 
 from __future__ import annotations

@@ -134,10 +134,11 @@ class Lapse:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Clients may be told of the data for `ms` from now, without limit where that is None: then what was held
-    back is void, as it is not ours to tell. `renewed`: it had lapsed, and what was held back holds."""
+    """Clients may be told of the data until then, by the clock of `now`; without limit where that is None:
+    then what was held back is void, as it is not ours to tell. `renewed`: it had lapsed, and what was held
+    back holds."""
 
-    ms: int | None
+    until: int | None
     renewed: bool = False
 
 

@@ -92,7 +92,7 @@ def settle_lease(state: State) -> None:
     tenancy.is_limited = True
     tenancy.epoch = state.topology.current_epoch
     tenancy.bearers.clear()
-    state.emit(Lease(lasts, renewed))
+    state.emit(Lease(state.now + lasts, renewed))
 
 
 def _is_tenant(state: State) -> bool:

@@ -84,7 +84,7 @@ cdef class Engine:
     cdef object before_replies           # what must be done before any reply leaves, or None
     cdef readonly Outbox outbox
     cdef bint tells_data                 # the replies in `reply` tell of data
-    cdef public int64_t leased_until     # Unix ms; later the outbox is shut, and `on_lapse` called
+    cdef public int64_t leased_until     # by the steady clock; later the outbox is shut, and `on_lapse` called
     cdef public object on_lapse
     cdef object after_command            # what must be done when the command is done, or None
     cdef public object on_bug            # called with (command name, exception) when a handler fails

@@ -30,6 +30,7 @@ from node.core.memory cimport python_used, release, take_zeroed, used
 from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans, spans_free
+from node.core.steady_clock cimport steady_ms
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
@@ -356,7 +357,7 @@ cdef class Engine:
         cdef timespec t
         clock_gettime(CLOCK_REALTIME, &t)
         self.now = <int64_t>t.tv_sec * 1000 + t.tv_nsec // 1000000
-        if self.now > self.leased_until and not self.outbox.lapsed:
+        if self.leased_until != INT64_MAX and steady_ms() > self.leased_until and not self.outbox.lapsed:
             self.outbox.lapse()
             self.on_lapse()
         return self.now

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from node.core.replay import Damaged
 from node.core.reply_writer import encode_command
+from node.core.steady_clock import steady_ms
 from node.core.stream_replay import StreamReplay
 from node.core.trail import FOR_REPLICAS
 from node.errors import ReplyError
@@ -25,7 +26,6 @@ from node.replication import replica as events
 from node.replication.incoming import Incoming, choose
 from node.replication.primary_as_client import PrimaryConnection
 from node.replication.replica import Event, Introduction, ReplicaProtocol
-from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.replication.roles import Replication

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
+from node.core.steady_clock import steady_ms
 from node.errors import ReplyError
 from node.replication import views
 from node.replication.backlog import Backlog
@@ -31,7 +32,6 @@ from node.replication.replica import Introduction
 from node.replication.sync_planner import SyncPlanner
 from node.replication.synchrony import Synchrony
 from node.replication.waits import Waits
-from node.steady_clock import steady_ms
 
 if TYPE_CHECKING:
     from node.session.session import Session

@@ -1,6 +1,6 @@
 """A member's own idea of the time: set wrong, running fast or slow, and set anew by somebody.
 
-The coordinator is given a clock that nobody sets (`node/steady_clock.py`): it starts at the wall clock's
+The coordinator is given a clock that nobody sets (`node/core/steady_clock`): it starts at the wall clock's
 time when the process starts, and counts from there at the rate of the machine's crystal. So a jump of the
 wall clock is felt after the next restart, as a member whose gossip tells times hours away from everybody
 else's.

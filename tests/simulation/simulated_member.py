@@ -247,9 +247,9 @@ class SimulatedMember:
                     self.writes_paused_until = 0
                 case fx.Lapse():
                     self.lapsed = True
-                case fx.Lease(ms, renewed):
-                    if ms is None or renewed or not self.lapsed:
-                        self.leased_until = None if ms is None else self.clock.now + ms
+                case fx.Lease(until, renewed):
+                    if until is None or renewed or not self.lapsed:
+                        self.leased_until = until
                         self.lapsed = False
                 case fx.Wake(at):
                     self._wake(at, self.life)

@@ -82,7 +82,7 @@ class TestAPrimaryThatStoodStill:
     def test_it_may_go_on_for_a_part_of_the_node_timeout(self) -> None:
         rig = primary()
         rig.tick(100)
-        assert rig.happened(fx.Lease) == [fx.Lease(STANDSTILL)]
+        assert rig.happened(fx.Lease) == [fx.Lease(rig.now + STANDSTILL)]
 
     def test_it_asks_the_other_primaries_at_once(self) -> None:
         rig = lapsed()
