@@ -143,6 +143,10 @@ def resume(
         float | None,
         typer.Option("--max-p99", min=0, metavar="MS", help="Another limit from now on; 0 for none."),
     ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option("--at-once", min=1, metavar="N", help="Another limit from now on."),
+    ] = None,
     journal: JournalDirectory = None,
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
@@ -157,6 +161,8 @@ def resume(
                     found.add("limit", bandwidth=parse_bytes(bandwidth))
                 if max_p99 is not None:
                     found.add("limit", max_p99=max_p99)
+                if at_once is not None:
+                    found.add("limit", at_once=at_once)
             moved = run_plan(survey, found, quiet=json)
             if json:
                 print_json({"plan": found.plan.id, "moved": moved})

@@ -306,6 +306,8 @@ def apply(plan: Plan, entry: Mapping[str, Any]) -> None:
             plan.options = replace(plan.options, bandwidth=bandwidth)
         case {"event": "limit", "max_p99": float(limit)}:
             plan.options = replace(plan.options, max_p99=limit)
+        case {"event": "limit", "at_once": int(steps)}:
+            plan.options = replace(plan.options, at_once=steps)
         case {"event": "ended", "how": str(how)}:
             plan.end = End(how)
         case {"event": "borrowed", "node": str(node), "setting": str(name), "before": str(before)}:

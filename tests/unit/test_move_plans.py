@@ -126,10 +126,11 @@ class TestJournals:
         journal.add("stopped", text="no way")
         journal.add("limit", bandwidth=9)
         journal.add("limit", max_p99=2.5)
+        journal.add("limit", at_once=2)
         found = Journal(journal.path).plan
         assert (found.done, found.pending, found.keys, found.slots_done) == ({0}, [1], 11, 4)
         assert (found.state, found.problem, found.borrowed) == ("stopped", "no way", {A: {"s": "5"}})
-        assert found.options == Options(pipeline=7, bandwidth=9, max_p99=2.5)
+        assert found.options == Options(pipeline=7, bandwidth=9, max_p99=2.5, at_once=2)
         journal.add("returned", node=A)
         journal.add("wish", wish=Wish.PAUSE)
         assert Journal(journal.path).plan.state == "paused" and not Journal(journal.path).plan.borrowed
