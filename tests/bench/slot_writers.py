@@ -55,7 +55,7 @@ def value_of(version: int) -> bytes:
 
 
 def write_pipelined(ports: Sequence[int], keys: Sequence[str], stop: Event) -> Account:
-    """In batches on raw connections; follows MOVED by itself."""
+    """In batches on raw connections; follows MOVED and ASK by itself."""
     account, chance = Account(), random.Random(1)
     links = {port: Resp(port, timeout=PATIENCE) for port in ports}
     owner: dict[int, int] = {}
@@ -74,6 +74,10 @@ def write_pipelined(ports: Sequence[int], keys: Sequence[str], stop: Event) -> A
                 if isinstance(reply, Error) and reply.prefix == "MOVED":
                     owner[slots[key]] = int(reply.text.rpartition(":")[2])
                     continue
+                if isinstance(reply, Error) and reply.prefix == "ASK":
+                    there = links[int(reply.text.rpartition(":")[2])]
+                    _, reply = there.pipeline(("ASKING",), ("SET", key, value_of(version)))
+                    ended = time.monotonic()
                 waiting.remove(key)
                 if isinstance(reply, Error):
                     account.errors.append(reply.text)
