@@ -7,8 +7,9 @@ carried out until it is answered, as on one server. What ends the wait early:
   somebody who is gone.
 * The slot moves away, or its worker becomes a replica. The worker says so (MOVED, ASK, UNBLOCKED) having done
   nothing, and the command waits on at the new owner for the rest of its time.
-* The connection is lost. Then nobody knows whether an element was taken, and the client gets the error; only
-  a command that takes nothing (XREAD) waits on elsewhere.
+* The connection is lost, or the worker cannot serve now. As with any request (failover.py), the command is
+  sent again for as long as a failover may take; but after a loss nobody knows whether an element was taken,
+  so with `--resend reads` only a command that takes nothing (XREAD) is.
 * CLIENT UNBLOCK: passed on to the worker, which knows best what the command answers then.
 
 WAIT and WAITAOF ask every primary, and answer the smallest numbers. A worker waits for what the asking
@@ -19,6 +20,7 @@ functions at all, which changes nothing but is replicated, so that everything be
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ from node.core.crc64 import crc64
 from node.core.key_slot import key_slot
 from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, ReplyError
 from proxy import codec
+from proxy.failover import CALM, REFUSALS
 from proxy.jobs import UNBOUND, ClientJob
 from proxy.merger import agg_min, fitting
 from proxy.redirection import KINDS, destination
@@ -39,10 +42,12 @@ if TYPE_CHECKING:
     from proxy.sessions import Sessions
     from proxy.upstream import Upstream
 
-TRIES = 50
 RETRY_DELAY = 0.1
-"""Seconds, after UNBLOCKED and TRYAGAIN: the new owner must make itself known first. TRIES of them are more
-than a failover takes."""
+"""Seconds before a command is sent again that was not sent on: the new owner must make itself known first"""
+HOPS = 5
+"""MOVED and ASK that are followed at once"""
+LEAST_WAIT = 5.0
+"""Seconds of errors, more than a planned failover takes, after which the client gets the last one"""
 _NO_FUNCTIONS = b"\x0a\x00"
 """What FUNCTION DUMP gives where there are none: the version of the RDB format, and then its checksum."""
 WRITE_NOTHING = codec.encode_request(
@@ -54,28 +59,33 @@ LOST = b"-ERR upstream connection lost"
 ROLE_CHANGED = b"-UNBLOCKED force unblock"
 
 
-def timeout_of(command: Command, argv: Sequence[bytes]) -> tuple[int, float] | None:
-    """(position of the timeout, how many of its units are a second). None if there is none."""
+def place_of_timeout(command: Command, argv: Sequence[bytes]) -> tuple[int, float]:
+    """(position of the timeout, how many of its units are a second)"""
     match command.name:
         case "blmpop" | "bzmpop":
             return 1, 1.0
         case "xread" | "xreadgroup":
-            words = [word.upper() for word in argv]
-            return words.index(b"BLOCK") + 1, 1000.0
-        case "wait" | "waitaof":
-            return len(argv) - 1, 1000.0
+            return [word.upper() for word in argv].index(b"BLOCK") + 1, 1000.0
         case _:
             return len(argv) - 1, 1.0
 
 
+def timeout_of(command: Command, argv: Sequence[bytes]) -> float:
+    """In seconds; infinite if it is for ever, 0 if it is no number, which the worker will say."""
+    position, units = place_of_timeout(command, argv)
+    try:
+        return float(argv[position]) / units or math.inf
+    except ValueError:
+        return 0.0
+
+
 def shortened(command: Command, argv: Sequence[bytes], waited: float) -> list[bytes]:
     """The request with so many seconds less to wait. No time left means the shortest that is not for ever."""
-    position, units = timeout_of(command, argv) or (0, 1.0)
-    asked = float(argv[position])
-    if asked == 0:
+    position, units = place_of_timeout(command, argv)
+    if not (asked := timeout_of(command, argv)):
         return list(argv)
-    left = max(asked - waited * units, 0.001 * units)
-    text = b"%d" % max(left, 1) if units > 1 else b"%.3f" % left
+    left = max(asked - waited, 0.001)
+    text = b"0" if left == math.inf else b"%d" % (left * 1000) if units == 1000 else b"%.3f" % left
     return [*argv[:position], text, *argv[position + 1 :]]
 
 
@@ -91,7 +101,10 @@ class Blocked(ClientJob):
         self.argv = argv
         self.slot = self._slot()
         self.begun = time.monotonic()
-        self.tries = 0
+        self.trouble = self.last_error = 0.0
+        """When errors began to come, and when the last came"""
+        self.hops = 0
+        """How often it was sent on since then"""
         self.connection: Upstream | None = None
         self._retry: asyncio.TimerHandle | None = None
 
@@ -132,25 +145,38 @@ class Blocked(ClientJob):
             return  # abandoned
         connection, self.connection = self.connection, None
         self.sessions.dedicated.give_back(connection)
-        if reply[:1] == b"-" and self.tries < TRIES and self._goes_on(connection, reply):
+        if reply[:1] == b"-" and self._goes_on(connection, reply):
             return
         self._finish(reply)
 
     def _goes_on(self, asked: Upstream, error: bytes) -> bool:
         """Wait on elsewhere or later, if after this error that is right."""
+        now = time.monotonic()
+        if now - self.last_error > CALM:
+            self.trouble, self.hops = now, 0
+        self.last_error = now
+        if now - self.trouble > max(self.sessions.pool.failover.seconds, LEAST_WAIT):
+            return False
         where = destination(error[:-2], (asked.host, asked.port))
-        if where is not None:
-            if not where.asking:
-                self.sessions.topology.moved(where.slot, where.address)
+        if where is not None and not where.asking:
+            self.sessions.topology.moved(where.slot, where.address)
+        self.hops += 1
+        if where is not None and self.hops < HOPS:
             self._send(where.address, self._rest(), where.asking)
-            return True
-        lost = error.startswith(LOST) and "readonly" in self.command.flags
-        down = error.startswith(b"-CLUSTERDOWN") and self.tries > 1  # between two owners
-        if lost or down or error.startswith((ROLE_CHANGED, *KINDS)):
+        elif where is not None or error.startswith((ROLE_CHANGED, *KINDS)) or self._may_wait(error):
             self.sessions.topology.refresh_soon()
             self._retry = asyncio.get_running_loop().call_later(RETRY_DELAY, self._again)
-            return True
-        return False
+        else:
+            return False
+        return True
+
+    def _may_wait(self, error: bytes) -> bool:
+        """Is it a sign of a failover, may the command be sent again, and is there time left?"""
+        again = error.startswith(REFUSALS) or (
+            error.startswith(LOST)
+            and (self.sessions.pool.failover.resend_writes or "readonly" in self.command.flags)
+        )
+        return again and time.monotonic() - self.begun < timeout_of(self.command, self.argv)
 
     def _again(self) -> None:
         self._retry = None
@@ -164,7 +190,6 @@ class Blocked(ClientJob):
         return codec.encode_request(shortened(self.command, self.argv, time.monotonic() - self.begun))
 
     def _send(self, address: tuple[str, int], request: bytes, asking: bool = False) -> None:
-        self.tries += 1
         try:
             self.connection = self.sessions.dedicated.take(address, self.client.resp)
         except ReplyError as error:

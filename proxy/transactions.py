@@ -23,6 +23,7 @@ again, which it must be prepared for anyhow.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from node.errors import (
 )
 from node.replies import OK
 from proxy import codec
+from proxy.failover import REFUSALS
 from proxy.frames import reply_elements
 from proxy.jobs import UNBOUND, ClientJob
 from proxy.local_commands import local_function
@@ -57,7 +59,9 @@ if TYPE_CHECKING:
 QUEUE_MAX = 268435456
 """Bytes of one transaction, beyond which it is refused."""
 TRIES = 20
-RETRY_DELAY = 0.1
+"""Redirections of one transaction"""
+RETRY_DELAY, LEAST_WAIT = 0.1, 2.0
+"""Seconds, after TRYAGAIN and where a worker cannot serve now (failover.py says for how long)"""
 MULTI, EXEC, UNWATCH = (codec.encode_request([name]) for name in (b"MULTI", b"EXEC", b"UNWATCH"))
 TOO_LONG = ReplyError("ERR the transaction is too long")
 OF_THE_SESSION = frozenset(("hello", "client|reply", "client|tracking", "client|caching"))
@@ -123,6 +127,7 @@ class Execution(ClientJob):
         self.sent = [queued for queued in transaction.queue if not queued.local]
         self.replies: list[bytes] = []
         self.tries = 0
+        self.begun = time.monotonic()
 
     def start(self) -> None:
         """Raises ReplyError if nobody can carry it out."""
@@ -172,26 +177,30 @@ class Execution(ClientJob):
     def _refused(self, reply: bytes) -> None:
         """Nothing was executed, unless the connection was lost."""
         reason = next((each for each in self.replies if each[:1] == b"-"), reply)
-        if not reason.startswith(KINDS):
+        if not reason.startswith((*KINDS, *REFUSALS)):
             if reply.startswith(b"-EXECABORT") and reason is not reply:
                 words = reason[1:].removeprefix(b"ERR ")
                 reply = b"-EXECABORT Transaction discarded because of: " + words
             self.answer(reply)
         elif self.watch is not None:
             self.answer(null_array(self.resp))
-        elif self.tries >= TRIES or not self._goes_on(reason):
+        elif not self._goes_on(reason):
             self.answer(reason)
 
     def _goes_on(self, error: bytes) -> bool:
         where = destination(error[:-2], (self.asked.host, self.asked.port))
-        if where is not None:
+        if where is not None and self.tries < TRIES:
             if not where.asking:
                 self.sessions.topology.moved(where.slot, where.address)
             upstream = self.sessions.pool.get(where.address, self.resp)
             self._send(upstream, where.asking)
             return True
-        if not self.client.hold_behind(self.tag):
-            return False  # others have followed, and it would take effect after them
+        waited = time.monotonic() - self.begun
+        if waited > max(self.sessions.pool.failover.seconds, LEAST_WAIT) or not self.client.hold_behind(
+            self.tag
+        ):
+            return False  # if others have followed, it would take effect after them
+        self.sessions.topology.refresh_soon()
         asyncio.get_running_loop().call_later(RETRY_DELAY, self._again)
         return True
 

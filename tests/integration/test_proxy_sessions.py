@@ -25,7 +25,7 @@ def cluster() -> Iterator[RunningCluster]:
 
 @pytest.fixture(scope="module")
 def proxy(cluster: RunningCluster) -> Iterator[ShoalProxy]:
-    with ShoalProxy(cluster.addresses[:1]) as running:
+    with ShoalProxy(cluster.addresses[:1], "--resend", "reads") as running:
         yield running
 
 
