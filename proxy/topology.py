@@ -130,7 +130,7 @@ class Topology:
         self.owners: list[Address | None] = [None] * SLOT_COUNT
         self.nodes: frozenset[Address] = frozenset()
         self.successors: dict[Address, Address] = {}
-        """Who has taken slots of whom last"""
+        """Who has taken slots of whom since the last refresh"""
         self.refreshes = 0
         self.changes = 0
         self._wake = asyncio.Event()
@@ -207,6 +207,7 @@ class Topology:
                 "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT
             )
         self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners), self.successors)
+        self.successors.clear()  # what is asked of a former owner from now on is meant for itself
 
     def _assign(self, slot: int, address: Address | None) -> None:
         former, self.owners[slot] = self.owners[slot], address

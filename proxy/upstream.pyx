@@ -5,11 +5,10 @@ but not answered is what a MOVED or ASK needs to send the request again elsewher
 The ring beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next
 reply.
 
-While there is no connection requests queue up, up to `queue_max` bytes. What becomes of those that are queued
-or on their way when a connection is lost is decided elsewhere, too (failover.py).
+While there is no connection requests queue up, up to `queue_max` bytes (or one longer request).
 
-An upstream never decides where a request goes or when to connect; that is the pool's (upstreams.py). It
-promises its sinks one reply per request: when the connection is lost, an error.
+An upstream never decides where a request goes, when to connect, or what becomes of requests when a connection
+is lost; that is the pool's (upstreams.py). Each request gets one reply, if need be an error.
 """
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -202,7 +201,7 @@ cdef class Upstream(Connection):
                 if sink is not None:
                     sink.on_reply(tag, self.refusal, len(self.refusal))
                 return 0
-            if size(&self.outgoing) + length > self.queue_max:
+            if self.head != self.tail and size(&self.outgoing) + length > self.queue_max:
                 if sink is not None:
                     sink.on_reply(tag, QUEUE_FULL, len(QUEUE_FULL))
                 return 0

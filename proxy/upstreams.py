@@ -170,7 +170,8 @@ class UpstreamPool:
 
     def _may_wait(self, upstream: Upstream) -> bool:
         """This is a sign of trouble. Only owners of slots are worth waiting for: others have no successor."""
-        owns = (upstream.host, upstream.port) in self.topology.owners
+        address = upstream.host, upstream.port
+        owns = address in self.topology.owners or address in self.topology.successors
         return self.failover.may_wait(upstream) and owns
 
     def quiet(self, upstream: Upstream) -> None:
