@@ -48,6 +48,7 @@ def mark_primary(state: State, node: Node) -> None:
         if node is not state.myself:
             node.flags |= flag.MIGRATE_TO
     node.flags = node.flags & ~flag.REPLICA | flag.PRIMARY
+    node.voted_at = 0  # against a claim that it has given up since
     state.save_later()
     state.todo.update_state = True
 

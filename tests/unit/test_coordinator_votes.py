@@ -14,6 +14,7 @@ from cluster.coordinator.messages import (
     Pong,
 )
 from cluster.slots import parse_ranges
+from cluster.topology import flags as flag
 from tests.unit.coordinator_rig import TIMEOUT, Peer, Rig
 
 B = Peer("b", "0-5000", 1)
@@ -211,3 +212,16 @@ def test_a_replica_that_must_not_fail_over_does_not_stand(candidate: Rig) -> Non
     candidate.says("b", Fail, C.id)
     candidate.pass_time(3000)
     assert not candidate.receivers(FailoverAuthRequest)
+
+
+def test_a_vote_against_who_has_won_its_slots_again_is_forgotten(voter: Rig) -> None:
+    """Else its next death is felt for longer, and nobody tells a synchronous one that it may serve."""
+    assert asks(voter, "1", 4)
+    slots = parse_ranges(C.slots)
+    voter.says("1", Pong, current_epoch=4, config_epoch=4, replica_of=None, flags=flag.PRIMARY, slots=slots)
+    voter.answers("c", current_epoch=4, config_epoch=4, replica_of="1" * 40, flags=flag.REPLICA)
+    voter.says("d", Fail, "1" * 40)
+    assert asks(voter, "c", 5, config_epoch=4, replica_of="1" * 40, flags=flag.REPLICA)
+    voter.says("c", Pong, current_epoch=5, config_epoch=5, slots=slots)
+    assert voter.node("c").slots == slots
+    assert not voter.node("c").voted_at
