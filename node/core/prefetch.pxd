@@ -17,5 +17,7 @@ cdef inline void prefetch_keys(Request* batch, int count, Database db):
         if batch[i].row != NULL and batch[i].row.key_index:
             entry = likely_entry(&db.tables[batch[i].key.slot], batch[i].key.hash)
             prefetch(entry)
+            if batch[i].row.is_write:
+                prefetch(<char*>entry - 8)    # the allocator's note of its size, which writing in place asks for
             prefetch(<char*>entry + 64)
             prefetch(<char*>entry + 87)
