@@ -21,7 +21,7 @@ from tests.harness.proxies import ShoalProxy
 from tests.harness.wait import eventually
 
 CLIENTS = 200 if FULL else 40
-SECONDS = 60.0 if FULL else 3.0
+SECONDS = 60.0 if FULL else 2.0
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from node.core.key_slot import key_slot
 from tests.chaos.scale import FULL
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy
-from tests.harness.resp import NULL_ARRAY, Error, Resp, Simple, encode
+from tests.harness.resp import NULL_ARRAY, NULL_BULK, Error, Resp, Simple, encode
 from tests.harness.servers import Server
 from tests.harness.wait import eventually
 
@@ -113,13 +113,16 @@ def test_blocked_client_goes_with_its_slot(cluster: RunningCluster, proxy: Shoal
         assert client.read() == [b"{pair}queue", b"token"]
 
 
-def test_subscribers_and_waiting_clients_live_through_a_failover(
-    cluster: RunningCluster, proxy: ShoalProxy, client: Resp
-) -> None:
+def test_all_states_live_through_failovers(cluster: RunningCluster, proxy: ShoalProxy, client: Resp) -> None:
     old = cluster.owner_of("{pair}")
     (new,) = cluster.replicas_of(old)
     names = [f"shard:{number}" for number in range(12)]
-    with proxy.resp(timeout=10) as other, proxy.resp(protocol=3, timeout=10) as listener:
+    with (
+        proxy.resp(timeout=10) as other,
+        proxy.resp(protocol=3, timeout=10) as listener,
+        proxy.resp(timeout=10) as sender,
+        proxy.resp(timeout=10) as queueing,
+    ):
         listener.send(encode("SUBSCRIBE", "news") + encode("SSUBSCRIBE", *names))
         for _ in range(13):
             listener.read()
@@ -133,11 +136,19 @@ def test_subscribers_and_waiting_clients_live_through_a_failover(
         assert hears_all(listener, other, names)
         client.send_command("XREAD", "BLOCK", 0, "STREAMS", "{pair}stream", "$")
         eventually(lambda: blocked_at(new) == 1, "it waits")
+        assert sender.pipeline(("MULTI",), ("SET", "{pair}1", 1)) == [OK, QUEUED]
+        assert queueing.pipeline(("MULTI",), ("GET", "{pair}")) == [OK, QUEUED]
+        new.pause()
+        sender.send_command("EXEC")
+        assert sender.silent()
         new.kill()
+        assert sender.read() == Error(f"ERR upstream connection lost: {new.address}")
+        queueing.send_command("EXEC")
         eventually(lambda: other.command("SET", "{pair}", 1) == OK, "the other took over", timeout=20)
         eventually(lambda: blocked_at(old) == 1, "who takes nothing waits on by itself")
         assert other.command("XADD", "{pair}stream", "1-1", "f", "v") == b"1-1"
         assert client.read()[0][0] == b"{pair}stream"
+        assert queueing.read()[0] in (b"1", NULL_BULK)
         assert hears_all(listener, other, names)
         new.start()
     eventually(lambda: proxy.facts()["dedicated_connections"] == "0", "nothing is left lent")
@@ -163,19 +174,3 @@ def test_wait_counts_what_was_written_over_shared_connections(cluster: RunningCl
         for replica in replicas:
             replica.resume()
     assert client.pipeline(("SET", "{pair}", 3), ("WAIT", 1, 0))[-1] >= 1
-
-
-def test_transaction_on_a_worker_that_dies_is_an_error(
-    cluster: RunningCluster, proxy: ShoalProxy, client: Resp
-) -> None:
-    victim = cluster.owner_of("{pair}")
-    assert client.pipeline(("MULTI",), ("SET", "{pair}1", 1)) == [OK, QUEUED]
-    victim.pause()
-    client.send_command("EXEC")
-    assert client.silent()
-    victim.kill()
-    assert client.read() == Error(f"ERR upstream connection lost: {victim.address}")
-    assert isinstance(client.command("EXEC"), Error)
-    eventually(lambda: client.command("SET", "{pair}1", 2) == OK, "the replica took over", timeout=20)
-    assert client.pipeline(("MULTI",), ("GET", "{pair}1"), ("EXEC",))[-1] == [b"2"]
-    victim.start()
