@@ -39,13 +39,20 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 CALM_PAUSE = 1.0
 """Seconds between two looks at whether anybody is missing."""
 _OUT_OF_SIGHT = flag.HANDSHAKE | flag.NOADDR | flag.PFAIL | flag.FAIL
-_WILDCARDS = ("*", "0.0.0.0", "::", "")
+_WILDCARDS = ("*", "0.0.0.0", "::", "::*", "")
 
 
 def in_sight(topology: Topology, ip: str, port: int) -> bool:
-    """Whether a member that answers, or this one, is known to be at this address."""
+    """Whether a member that answers, and knows this one, is at this address, or this one is itself.
+
+    Who does not know us answers just the same, but never links to us: its own part of the introduction has
+    failed, as on a busy machine where that takes longer than cluster-node-timeout. It is met again.
+    """
     return any(
-        node.ip == ip and port in (node.tcp_port, node.tls_port) and not node.flags & _OUT_OF_SIGHT
+        node.ip == ip
+        and port in (node.tcp_port, node.tls_port)
+        and not node.flags & _OUT_OF_SIGHT
+        and (node is topology.myself or node.inbound_link is not None)
         for node in topology.members
     )
 
@@ -113,13 +120,15 @@ class Seeds:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _ask(self, host: str, port: int) -> None:
-        """Meet whoever is there. That a name has no address yet is how it is before a container starts."""
+        """Meet whoever is there. That a name has no address yet is how it is before a container starts. Of
+        addresses of both kinds those of IPv4 are taken, because both would lead to the same workers."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError:
             return
-        for ip in {str(address[0]) for *_, address in found}:
+        plain = [address for family, *_, address in found if family == socket.AF_INET]
+        for ip in {str(address[0]) for address in plain or [address for *_, address in found]}:
             if in_sight(self._topology, ip, port):
                 self._unfound.discard((host, port))
             else:

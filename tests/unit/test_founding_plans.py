@@ -103,7 +103,7 @@ class TestSeeds:
         found = Topology(Node("0" * 40, flag.PRIMARY, "s" * 40))
         for number, flags in enumerate(others, 1):
             each = Node(str(number) * 40, flags, "s" * 40)
-            each.ip, each.tcp_port = "10.0.0.1", 7000 + number
+            each.ip, each.tcp_port, each.inbound_link = "10.0.0.1", 7000 + number, -number
             found.add_node(each)
         found.assign_slots(found.myself, from_range(0, 16383))
         return found
@@ -115,6 +115,13 @@ class TestSeeds:
             *[False] * 3,
         ]
         assert not in_sight(topology, "10.0.0.2", 7001)
+
+    def test_who_answers_but_does_not_know_us_is_met_again(self) -> None:
+        topology = self.topology(flag.PRIMARY)
+        topology.members[1].inbound_link = None
+        assert not in_sight(topology, "10.0.0.1", 7001)
+        topology.myself.ip, topology.myself.tcp_port = "10.0.0.1", 7000
+        assert in_sight(topology, "10.0.0.1", 7000)
 
     def test_when_nobody_is_missing(self) -> None:
         assert is_whole(self.topology(flag.PRIMARY, flag.HANDSHAKE))
