@@ -293,28 +293,52 @@ def client_line(client: Client) -> str:
 
 @local("client|kill")
 def client_kill(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    """CLIENT KILL address, or by the filters ID, ADDR and SKIPME."""
+    """CLIENT KILL address, or by filters, all of which must hold."""
     if len(argv) == 3:
         if not _kill(client, [other for other in commands.clients.values() if _is_at(other, argv[2])]):
             raise ReplyError("ERR No such client")
         return OK
     if len(argv) % 2:
         raise SYNTAX
-    chosen = list(commands.clients.values())
     skip_me = True
+    chosen = list(commands.clients.values())
     for name, value in zip(argv[2::2], argv[3::2], strict=True):
-        match name.upper():
-            case b"ID" if value.isdigit():
-                chosen = [other for other in chosen if other.id == int(value)]
-            case b"ID":
-                raise ReplyError("ERR client-id should be greater than 0")
-            case b"ADDR":
-                chosen = [other for other in chosen if _is_at(other, value)]
-            case b"SKIPME" if value.lower() in (b"yes", b"no"):
-                skip_me = value.lower() == b"yes"
-            case _:
+        if name.upper() == b"SKIPME":
+            if value.lower() not in (b"yes", b"no"):
                 raise SYNTAX
+            skip_me = value.lower() == b"yes"
+        else:
+            condition = _kill_filter(name.upper(), value)
+            chosen = [other for other in chosen if condition(other)]
     return _kill(client, [other for other in chosen if not (skip_me and other is client)])
+
+
+def _kill_filter(name: bytes, value: bytes) -> Callable[[Client], bool]:
+    """The condition of one filter of CLIENT KILL. Raises ReplyError."""
+    match name:
+        case b"ID":
+            if not value.isdigit() or not int(value):
+                raise ReplyError("ERR client-id should be greater than 0")
+            return lambda other: other.id == int(value)
+        case b"ADDR":
+            return lambda other: _is_at(other, value)
+        case b"LADDR":
+            return lambda other: other.facts.local_address.encode() == value
+        case b"USER":
+            if value != b"default":
+                raise ReplyError(f"ERR No such user '{value.decode('latin-1')}'")
+            return lambda other: True
+        case b"MAXAGE":
+            if not value.isdigit():
+                raise ReplyError("ERR maxage is not an integer or out of range")
+            return lambda other: time.monotonic() - other.facts.since >= int(value)
+        case b"TYPE":
+            kind = value.upper()
+            if kind not in (b"NORMAL", b"MASTER", b"REPLICA", b"SLAVE", b"PUBSUB"):
+                raise ReplyError(f"ERR Unknown client type '{value.decode('latin-1')}'")
+            return lambda other: kind == b"NORMAL"
+        case _:
+            raise SYNTAX
 
 
 def _is_at(client: Client, address: bytes) -> bool:

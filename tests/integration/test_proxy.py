@@ -249,6 +249,16 @@ def test_client_introspection_and_kill(proxy: ShoalProxy) -> None:
         assert lines["victim"]["lib-name"] == "redis-py"
         assert watcher.client_kill_filter(_id=str(victim_id)) == 1
         eventually(lambda: "victim" not in {line["name"] for line in watcher.client_list()}, "victim gone")
+    with proxy.resp() as killer, proxy.resp() as victim:
+        number = victim.command("CLIENT", "ID")
+        here = killer.command("CLIENT", "INFO").decode().split(" laddr=")[1].split(" ")[0]
+        for miss in (("MAXAGE", 10000), ("TYPE", "pubsub"), ("LADDR", "1.2.3.4:5")):
+            assert killer.command("CLIENT", "KILL", "ID", number, *miss) == 0
+        hits = ("MAXAGE", 0, "TYPE", "normal", "USER", "default", "LADDR", here)
+        assert killer.command("CLIENT", "KILL", "ID", number, *hits) == 1
+        assert victim.read_until_closed() == b""
+        assert killer.command("CLIENT", "KILL", "USER", "nobody") == Error("ERR No such user 'nobody'")
+        assert killer.command("CLIENT", "KILL", "ID", 0) == Error("ERR client-id should be greater than 0")
 
 
 def test_client_that_never_reads_stalls_alone(proxy: ShoalProxy) -> None:
