@@ -8,6 +8,8 @@ gather the values and carry the plans out.
     create.py     who becomes primary, who replicates whom, who serves what
     remaining.py  what is left to do of that, where it was begun before
     membership.py who follows whom, and who gets what, when nodes come and go
+    founding.py   who makes a cluster of workers that have found each other; homes.py: where latecomers belong
+    tending.py    what is due in a cluster that is looked after
     reshard.py    N slots from some nodes to one
     rebalance.py  the fewest moves after which everyone holds its share
     load.py       the same by what slots cost, not by how many they are; scales.py: how it finds the moves;

@@ -11,5 +11,6 @@ watched.
     child.py       one process: spawn, restart with growing pauses, stop
     supervisor.py  all of them together: start, form or resume, watch, stop
     succession.py  when a primary dies: a replica takes over before it comes back
+    caretaker.py   workers that are new, lost, missing, or have left
     endpoints.py   the table of who listens where and serves what
 """
