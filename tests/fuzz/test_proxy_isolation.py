@@ -51,7 +51,7 @@ def test_nobody_gets_what_is_not_meant_for_him(cluster: RunningCluster) -> None:
     rng = random.Random(seed)
     failures: list[str] = []
     done = threading.Event()
-    with ShoalProxy(cluster.addresses) as proxy:
+    with ShoalProxy(cluster.addresses, "--resend", "reads") as proxy:  # so that nothing is given twice
         clients = [FuzzClient(proxy, name, CLIENTS, seed) for name in range(CLIENTS)]
         threads = [threading.Thread(target=converse, args=(client, done, failures)) for client in clients]
         for thread in threads:
