@@ -19,6 +19,7 @@ from tests.harness.wait import eventually
 
 pytestmark = pytest.mark.timeout(900)
 
+WORKERS = [f"worker-{number}" for number in range(1, 7)]
 CLUSTER_CLIENT = """
 import redis
 cluster = redis.RedisCluster("worker-2", 7000)
@@ -51,8 +52,8 @@ def proxy(composition: Composition) -> redis.Redis:
 def test_forms_by_itself_serves_heals_and_takes_back(composition: Composition) -> None:
     with proxy(composition) as client:
         _forms_and_serves(client, composition)
-        _heals_after_a_kill(client, composition)
-        _takes_the_killed_worker_back(composition)
+        killed = _heals_after_a_kill(client, composition)
+        _takes_the_killed_worker_back(composition, killed)
 
 
 def _forms_and_serves(client: redis.Redis, composition: Composition) -> None:
@@ -66,20 +67,24 @@ def _forms_and_serves(client: redis.Redis, composition: Composition) -> None:
     assert "3 primaries" in composition.inside("worker-5", "python3", "-c", CLUSTER_CLIENT)
 
 
-def _heals_after_a_kill(client: redis.Redis, composition: Composition) -> None:
-    victim = composition.container("worker-1")
+def _heals_after_a_kill(client: redis.Redis, composition: Composition) -> str:
+    """Returns which worker was killed."""
 
-    def replicas_in_step() -> bool:
-        return _replication(composition, "worker-1")["connected_slaves"] == 1
+    def primaries_with_replicas() -> list[str]:
+        facts = {worker: _replication(composition, worker) for worker in WORKERS}
+        primaries = [worker for worker in WORKERS if facts[worker]["role"] == "master"]
+        in_step = all(facts[worker]["connected_slaves"] == 1 for worker in primaries)
+        return primaries if in_step and len(primaries) == 3 else []
 
-    eventually(replicas_in_step, "worker-1 has its replica", timeout=30)
-    victim.kill("SIGKILL")
+    victim = eventually(primaries_with_replicas, "every primary has its replica", timeout=30)[0]
+    composition.container(victim).kill("SIGKILL")
 
     def healed() -> bool:
         return all(client.set(f"outside:{n}", n + 1) and client.get(f"outside:{n}") for n in range(200))
 
-    eventually(healed, "every slot is served without worker-1", timeout=60)
+    eventually(healed, f"every slot is served without {victim}", timeout=60)
     assert client.get("outside:7") == "8"
+    return victim
 
 
 def _replication(composition: Composition, service: str) -> dict[str, Any]:
@@ -88,15 +93,16 @@ def _replication(composition: Composition, service: str) -> dict[str, Any]:
     return dict(json.loads(composition.inside(service, "python3", "-c", script)))
 
 
-def _takes_the_killed_worker_back(composition: Composition) -> None:
-    composition.container("worker-1").start()
+def _takes_the_killed_worker_back(composition: Composition, killed: str) -> None:
+    composition.container(killed).start()
 
     def is_replica() -> bool:
-        return _replication(composition, "worker-1")["role"] == "slave"
+        return _replication(composition, killed)["role"] == "slave"
 
-    eventually(is_replica, "worker-1 comes back as a replica", timeout=60)
+    eventually(is_replica, f"{killed} comes back as a replica", timeout=60)
+    other = next(worker for worker in WORKERS if worker != killed)
     eventually(
-        lambda: composition.inside("worker-2", "shoal", "check", "worker-2:7000"),
+        lambda: composition.inside(other, "shoal", "check", f"{other}:7000"),
         "the cluster is sound again",
         timeout=60,
     )
