@@ -94,6 +94,7 @@ class Coordinator:
             topology = Topology(Node(new_id(), flag.PRIMARY, new_id()))
         self._state = State(settings, facts, random, topology, now)
         if config_text:
+            self._state.tenancy.is_of_old = True
             come_back(self._state)
 
     # --- what the shell may look at, but not change

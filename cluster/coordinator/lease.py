@@ -2,7 +2,8 @@
 
 A primary that stood still, frozen by its host or busy for long, does not know what happened meanwhile. By
 its own clock it notices that it was not running, and before it tells anybody anything it asks the other
-primaries: a majority must answer pings that left after it woke. With `synchronous-replicas` not even a
+primaries: a majority must answer pings that left after it woke. So does one that was started again, as what
+it remembers may have changed hands. With `synchronous-replicas` not even a
 cut-off primary may go on: then it needs, all the time, answers of a majority to pings of the last LEASE of
 the node timeout.
 
@@ -26,6 +27,7 @@ from cluster.coordinator.effects import Lapse, Lease
 from cluster.coordinator.heartbeat import send_heartbeat
 from cluster.coordinator.messages import OUSTED, Header, Ping
 from cluster.coordinator.state import State
+from cluster.coordinator.tenancy import Tenancy
 from cluster.topology.node import Node
 
 LEASE = 0.9
@@ -66,11 +68,15 @@ def lapse(state: State) -> None:
 def settle_lease(state: State) -> None:
     """Bring what the shell may go by up to date. Called at every tick, and when something has changed."""
     tenancy, settings = state.tenancy, state.settings
-    if not _is_tenant(state) or not (tenancy.lapsed_at is not None or _has_heirs(state)):
+    if not _is_tenant(state) or not (_is_in_doubt(tenancy) or _has_heirs(state)):
         if tenancy.is_limited or tenancy.lapsed_at is not None:
             state.emit(Lease(None))
         tenancy.lapsed_at, tenancy.is_limited = None, False
         tenancy.epoch = state.topology.current_epoch
+        return
+    if tenancy.is_of_old:
+        tenancy.is_of_old = False
+        lapse(state)
         return
     renewed = tenancy.lapsed_at is not None
     if tenancy.lapsed_at is not None:
@@ -93,6 +99,10 @@ def settle_lease(state: State) -> None:
     tenancy.epoch = state.topology.current_epoch
     tenancy.bearers.clear()
     state.emit(Lease(state.now + lasts, renewed))
+
+
+def _is_in_doubt(tenancy: Tenancy) -> bool:
+    return tenancy.lapsed_at is not None or tenancy.is_of_old
 
 
 def _is_tenant(state: State) -> bool:

@@ -21,6 +21,8 @@ class _Question:
 
 @dataclass(slots=True)
 class Tenancy:
+    is_of_old: bool = False
+    """It is known from before the start, and nobody has confirmed it since."""
     lapsed_at: int | None = None
     """Since when it is in doubt; None while it is not."""
     is_limited: bool = False

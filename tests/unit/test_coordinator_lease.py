@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.coordinator import effects as fx
+from cluster.coordinator.cluster_state import WRITABLE_DELAY
 from cluster.coordinator.messages import (
     FORCE_ACK,
     OUSTED,
@@ -33,6 +34,11 @@ def primary(**settings: Any) -> Rig:
     assert rig.coordinator.ok
     rig.effects.clear()
     return rig
+
+
+def started_without_replicas() -> Rig:
+    me = Peer("a", slots="0-5460", epoch=1)
+    return Rig(me, [Peer("b", slots="5461-10922", epoch=2), Peer("c", slots="10923-16383", epoch=3)])
 
 
 def lapsed(**settings: Any) -> Rig:
@@ -159,9 +165,10 @@ class TestAPrimaryThatStoodStill:
         assert renewed(rig)
 
     def test_without_replicas_nobody_can_have_replaced_it(self) -> None:
-        me = Peer("a", slots="0-5460", epoch=1)
-        rig = Rig(me, [Peer("b", slots="5461-10922", epoch=2), Peer("c", slots="10923-16383", epoch=3)])
-        rig.pass_time(5000, answering="bc")
+        rig = started_without_replicas()
+        rig.pass_time(3000, answering="bc")
+        rig.effects.clear()
+        rig.pass_time(2000, answering="bc")
         assert rig.happened(fx.Lease) == []
 
     def test_a_cluster_that_is_down_lets_nothing_wait(self) -> None:
@@ -170,6 +177,33 @@ class TestAPrimaryThatStoodStill:
         rig.pass_time(3 * TIMEOUT)
         assert not rig.coordinator.ok
         assert rig.happened(fx.Lease)[-1] == fx.Lease(None)
+
+
+class TestAPrimaryThatWasStartedAgain:
+    """... may remember slots that have moved, or a place that is another's, replicas or not."""
+
+    def test_it_hears_from_a_majority_before_it_tells_anything(self) -> None:
+        rig = started_without_replicas()
+        rig.pass_time(WRITABLE_DELAY - 100, answering="bc")
+        assert not rig.coordinator.ok
+        rig.effects.clear()
+        rig.pass_time(200)
+        assert rig.coordinator.ok
+        assert rig.happened(fx.Lapse)
+        assert not rig.happened(fx.Lease)
+        rig.answers("b")
+        assert renewed(rig)
+        rig.tick(100)
+        assert rig.happened(fx.Lease)[-1] == fx.Lease(None)
+
+    def test_who_knows_of_its_successor_does_not_count(self) -> None:
+        rig = started_without_replicas()
+        rig.pass_time(WRITABLE_DELAY - 100, answering="bc")
+        rig.effects.clear()
+        rig.pass_time(200)
+        rig.answers("b", message_flags=OUSTED)
+        rig.answers("c", message_flags=OUSTED)
+        assert not rig.happened(fx.Lease)
 
 
 class TestASynchronousPrimary:
