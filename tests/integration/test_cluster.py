@@ -263,7 +263,8 @@ def test_a_slot_in_motion_is_served_from_both_sides() -> None:
             assert connection.command("GET", gone) == moved, "ASKING is good for one command"
             assert connection.pipeline(("ASKING",), ("SET", new, 3)) == [OK, OK]
             assert connection.pipeline(("ASKING",), ("MGET", gone, here))[1] == tryagain
-            assert connection.pipeline(("ASKING",), ("MULTI",), ("GET", gone))[2] == moved
+            transaction = connection.pipeline(("ASKING",), ("MULTI",), ("GET", gone), ("EXEC",))
+            assert transaction[2:] == [Simple("QUEUED"), [b"2"]], "unless that begins a transaction"
 
         refused = source.run("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         assert isinstance(refused, Error) and "while I still hold keys" in refused.text
