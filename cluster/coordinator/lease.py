@@ -7,7 +7,7 @@ it remembers may have changed hands. With `synchronous-replicas` not even a
 cut-off primary may go on: then it needs, all the time, answers of a majority to pings of the last LEASE of
 the node timeout.
 
-What makes this safe is on the other side (voting.py). A primary does not vote against one it has heard
+What makes this safe is on the other side (voting.py). A primary does not vote against one it has answered
 within the node timeout (for who is synchronous), except by order, or when the death was witnessed. Once it
 has voted, or holds a primary for failed that a replica may follow, or knows who has its slots, it says so in
 its answers (OUSTED), and those do not count.

@@ -47,7 +47,7 @@ from cluster.coordinator.messages import (
 from cluster.coordinator.roles import learn_role, leave_replica_chain
 from cluster.coordinator.slot_claims import take_claims, take_update
 from cluster.coordinator.state import State
-from cluster.coordinator.voting import doubts, take_vote_request
+from cluster.coordinator.voting import assure, take_vote_request
 from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 
@@ -71,7 +71,7 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
         learn_own_ip(state, local_ip, introduced=isinstance(message, Meet))
         if sender is None and isinstance(message, Meet):
             take_meet(state, header, remote_ip)
-        send_heartbeat(state, Pong, link, doubts(state, sender, header))
+        send_heartbeat(state, Pong, link, assure(state, sender, header))
     if target is not None and target.in_handshake:
         if not isinstance(message, Ping | Pong | Meet):
             return

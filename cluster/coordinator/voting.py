@@ -4,9 +4,9 @@ A primary with slots votes once per epoch, and not twice within two node timeout
 that primary is FAIL for it too (or the failover was ordered), and if no slot in question has a newer owner.
 The epoch of a vote is on disk before the vote leaves.
 
-Where replication is synchronous a primary goes by the answers to its pings (lease.py), so whoever has heard
-it within the node timeout does not vote against it yet: the request is kept until then. And whoever has
-voted, or holds a primary for failed, tells it so with every answer.
+Where replication is synchronous a primary goes by the answers to its pings (lease.py), so whoever has
+answered it within the node timeout does not vote against it yet: the request is kept until then. What does
+not count is an answer that says (OUSTED) that its sender has voted, or holds the asker for failed.
 """
 
 from __future__ import annotations
@@ -63,12 +63,19 @@ def _owes_silence(state: State, primary: Node | None, request: Header) -> bool:
     if not state.settings.synchronous_replicas or primary is None or primary.witnessed:
         return False
     # Before our own start we may have answered, too.
-    heard_at = max(primary.data_received, state.judged_first_at)
-    return not request.message_flags & FORCE_ACK and state.now - heard_at <= state.settings.node_timeout
+    assured_at = max(primary.assured_at, state.judged_first_at)
+    return not request.message_flags & FORCE_ACK and state.now - assured_at <= state.settings.node_timeout
 
 
-def doubts(state: State, asker: Node | None, ping: Header) -> int:
-    """The message flag for an answer to `asker`'s ping."""
+def assure(state: State, asker: Node | None, ping: Header) -> int:
+    """Before an answer to `asker`'s ping leaves: the message flag for it."""
+    flag = _doubts(state, asker, ping)
+    if asker is not None and not flag:
+        asker.assured_at = state.now
+    return flag
+
+
+def _doubts(state: State, asker: Node | None, ping: Header) -> int:
     if asker is None or not asker.is_primary:
         return 0
     if _newer_owner(state, ping):

@@ -27,6 +27,7 @@ class Node:
         "_ranges",
         "_ranges_of",
         "abdicates",
+        "assured_at",
         "bus_port",
         "config_epoch",
         "data_received",
@@ -94,6 +95,8 @@ class Node:
         """Primaries that say it does not answer: id → time of the last such gossip."""
         self.voted_at = 0
         """When we last voted for one of its replicas."""
+        self.assured_at = 0
+        """When we last answered its ping without a doubt of its place."""
         self.repl_offset = 0
         """Replication offset it announced."""
         self.is_shoal = False

@@ -256,8 +256,9 @@ class TestAVoter:
     def request(self, rig: Rig, message_flags: int = 0) -> None:
         rig.says("d", FailoverAuthRequest, current_epoch=9, message_flags=message_flags)
 
-    def test_who_was_heard_lately_is_not_voted_against(self) -> None:
+    def test_who_was_answered_lately_is_not_voted_against(self) -> None:
         rig = self.voter(synchronous_replicas=1)
+        rig.says("a", Ping)
         rig.says("c", Fail, "a" * 40)
         self.request(rig)
         assert not rig.sent(FailoverAuthAck)
@@ -265,6 +266,14 @@ class TestAVoter:
         assert not rig.sent(FailoverAuthAck)
         rig.pass_time(200, answering="cd")
         assert rig.sent(FailoverAuthAck), "the request was kept until its time"
+
+    def test_an_answer_that_said_that_it_failed_does_not_count(self) -> None:
+        """Who stood still for long and is back cannot stop its successor, nor go on itself."""
+        rig = self.voter(synchronous_replicas=1)
+        rig.says("c", Fail, "a" * 40)
+        rig.says("a", Ping)
+        self.request(rig)
+        assert rig.sent(FailoverAuthAck)
 
     def test_without_the_mode_a_vote_is_given_at_once(self) -> None:
         rig = self.voter()
