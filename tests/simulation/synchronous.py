@@ -11,12 +11,13 @@ slots must be there. That is what linearizability needs of a failover.
 Who dies forgets a part of its data, in most worlds primaries, too; in the others they keep it, as with an
 append-only file that is always synced. After a failover the new primary is the only one that has all for
 sure, until others have copied it. What so many have forgotten that nobody is left who surely has it, is not
-promised any more.
-Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left out.
+promised any more. Orders that break the rule by intention (FAILOVER FORCE), and witnesses who lie, are left
+out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cluster.coordinator import effects as fx
@@ -73,6 +74,8 @@ class SynchronousMember(SimulatedMember):
                     self.acks.clear()
                     self.promised = 0
                     self.world.read(self)
+                    for other in self.world.others_of_shard(self):
+                        other.intact = False  # its data is not asked for any more
                 case fx.BecomeReplicaOf():
                     self.whole, self.away_until = False, 0
                     if self.following != followed:
@@ -153,6 +156,13 @@ class SynchronousWorld(World):
 
     def make_member(self, name: str, port: int) -> SimulatedMember:
         return SynchronousMember(self, name, port, self.node_timeout)
+
+    def others_of_shard(self, member: SynchronousMember) -> Iterator[SynchronousMember]:
+        shard = member.coordinator.myself.shard_id
+        for other in self.members.values():
+            assert isinstance(other, SynchronousMember)
+            if other is not member and other.coordinator.myself.shard_id == shard:
+                yield other
 
     def read(self, member: SynchronousMember) -> None:
         """A client of `member` may see its data now."""
