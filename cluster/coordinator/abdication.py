@@ -90,7 +90,7 @@ def _heirs(state: State) -> list[Node]:
     myself = state.myself
     if not (state.settings.synchronous_replicas and myself.is_primary and myself.slots):
         return []
-    return [node for node in myself.replicas if node.may_fail_over]
+    return myself.heirs
 
 
 def _has_complete_copy(state: State, comeback: Comeback, heir: Node) -> bool | None:

@@ -13,8 +13,8 @@ that goes before. Of equals the one with the smaller id does.
 
 Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that; after a witnessed
 death they count until the next try, 2 s later. A replica whose data is too old (it was cut off for longer
-than validity factor × node timeout, and some) does not stand at all, except by order, or
-if its primary gives way to it (`abdication.py`).
+than validity factor × node timeout, and some) does not stand at all, except by order, or if its primary gives
+way to it (`abdication.py`).
 """
 
 from __future__ import annotations

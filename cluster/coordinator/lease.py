@@ -68,7 +68,7 @@ def lapse(state: State) -> None:
 def settle_lease(state: State) -> None:
     """Bring what the shell may go by up to date. Called at every tick, and when something has changed."""
     tenancy, settings = state.tenancy, state.settings
-    if not _is_tenant(state) or not (_is_in_doubt(tenancy) or _has_heirs(state)):
+    if not _is_tenant(state) or not (_is_in_doubt(tenancy) or state.myself.heirs):
         if tenancy.is_limited or tenancy.lapsed_at is not None:
             state.emit(Lease(None))
         tenancy.lapsed_at, tenancy.is_limited = None, False
@@ -108,10 +108,6 @@ def _is_in_doubt(tenancy: Tenancy) -> bool:
 def _is_tenant(state: State) -> bool:
     """Whether there is anything to lose, and the cluster is there to ask."""
     return state.myself.is_primary and bool(state.myself.slots) and state.ok
-
-
-def _has_heirs(state: State) -> bool:
-    return any(node.may_fail_over for node in state.myself.replicas)
 
 
 def _voters(state: State) -> list[Node]:

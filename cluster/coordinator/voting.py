@@ -80,7 +80,7 @@ def _doubts(state: State, asker: Node | None, ping: Header) -> int:
         return 0
     if _newer_owner(state, ping):
         return OUSTED
-    if not any(heir.may_fail_over and not heir.failed for heir in asker.replicas):
+    if not any(not heir.failed for heir in asker.heirs):
         return 0
     voted_lately = asker.voted_at and state.now - asker.voted_at < vote_timeout(state, asker)
     return OUSTED if asker.failed or voted_lately else 0

@@ -28,7 +28,7 @@ def announce_death(state: State, node_id: str) -> None:
     node = _witnessed_node(state, node_id)
     if node.failed and node.witnessed:
         return
-    if node.slots and not any(heir.may_fail_over and not heir.failed for heir in node.replicas):
+    if node.slots and not any(not heir.failed for heir in node.heirs):
         state.log("notice", f"The process of {node.named()} has ended, and nobody can take its place.")
         return
     state.log("notice", f"Marking node {node.named()} as failing: its process has ended.")

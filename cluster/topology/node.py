@@ -141,6 +141,11 @@ class Node:
         return bool(self.flags & flag.FAIL)
 
     @property
+    def heirs(self) -> list[Node]:
+        """The replicas that may take its place, failed or not."""
+        return [replica for replica in self.replicas if replica.may_fail_over]
+
+    @property
     def may_fail_over(self) -> bool:
         return not self.flags & flag.NOFAILOVER
 
