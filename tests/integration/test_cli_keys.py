@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.resp import NULL_BULK
 from tests.harness.servers import source_environment
@@ -45,28 +45,21 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
 @contextmanager
 def reading(cluster: RunningCluster, key: str) -> Iterator[None]:
     """A client that reads `key` all the time, and others now and then."""
-    stop = threading.Event()
     rounds = 0
+    with cluster.client() as client:
 
-    def work() -> None:
-        nonlocal rounds
-        with cluster.client() as client:
-            while not stop.is_set():
-                pipeline = client.pipeline()
-                for _ in range(20):
-                    pipeline.get(key)
-                pipeline.get(f"key:{rounds % KEYS}")
-                pipeline.execute()
-                rounds += 1
+        def read() -> None:
+            nonlocal rounds
+            pipeline = client.pipeline()
+            for _ in range(20):
+                pipeline.get(key)
+            pipeline.get(f"key:{rounds % KEYS}")
+            pipeline.execute()
+            rounds += 1
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        eventually(lambda: rounds > 5, "it reads")
-        yield
-    finally:
-        stop.set()
-        thread.join()
+        with busy(read):
+            eventually(lambda: rounds > 5, "it reads")
+            yield
 
 
 def big(cluster: RunningCluster, *words: Any) -> Any:

@@ -7,8 +7,8 @@ link is up and both ends count the same bytes.
 from __future__ import annotations
 
 import io
+import itertools
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from node.persistence.rdb import RdbReader
+from tests.harness.busy import busy
 from tests.harness.commands import redis_cli
 from tests.harness.resp import Error, Resp
 from tests.harness.servers import Server, ShoalNode, server
@@ -68,32 +69,20 @@ def synchronizations(primary: Server) -> tuple[int, int]:
 @contextmanager
 def writing(primary: Server) -> Iterator[None]:
     """A client that writes all kinds of commands to `primary` meanwhile."""
-    stop = threading.Event()
-    errors: list[Exception] = []
+    numbers = itertools.count(1)
+    with primary.client() as client:
 
-    def write() -> None:
-        try:
-            with primary.client() as client:
-                number = 0
-                while not stop.is_set():
-                    number += 1
-                    pipe = client.pipeline(transaction=number % 3 == 0)
-                    pipe.incr("counter").lpush("queue", number).sadd("members", number % 50)
-                    pipe.set(f"w:{number % 500}", "x" * (number % 300), px=3_600_000).spop("members")
-                    pipe.zadd("board", {f"p{number % 40}": number}).hset("hash", f"f{number % 20}", number)
-                    pipe.expire("queue", 4000).incrbyfloat("float", 0.1)
-                    pipe.execute()
-        except Exception as error:
-            errors.append(error)
+        def write() -> None:
+            number = next(numbers)
+            pipe = client.pipeline(transaction=number % 3 == 0)
+            pipe.incr("counter").lpush("queue", number).sadd("members", number % 50)
+            pipe.set(f"w:{number % 500}", "x" * (number % 300), px=3_600_000).spop("members")
+            pipe.zadd("board", {f"p{number % 40}": number}).hset("hash", f"f{number % 20}", number)
+            pipe.expire("queue", 4000).incrbyfloat("float", 0.1)
+            pipe.execute()
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert not errors
+        with busy(write):
+            yield
 
 
 @pairs
