@@ -6,5 +6,5 @@ each .pxd is the contents page of its .pyx). Plain Python decides (routing, comm
 and knows the cluster (topology, upstreams, failover, dialogue, redirection). Conversations with a state
 (session, sessions, transactions, blocking) borrow connections of their own (dedicated); subscriptions and
 monitors of all clients share lines on which the proxy listens (listener, lines, hub, subscriptions,
-monitors). server.py joins them.
+monitors). server.py joins them, behind the sockets of listening.py.
 """

@@ -23,6 +23,7 @@ from proxy.config import ProxyConfig
 from proxy.dedicated import DedicatedPool
 from proxy.failover import FailoverWait
 from proxy.hub import Hub
+from proxy.listening import open_listeners
 from proxy.local_commands import ClientFacts
 from proxy.monitors import Monitors
 from proxy.reactor import Reactor
@@ -55,7 +56,7 @@ class ProxyServer:
         config = self.config
         self.loop = asyncio.get_running_loop()
         max_clients, dedicated = _raise_descriptor_limit(config.max_clients)
-        self._open_listeners()
+        self._listeners = open_listeners(config)
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
         self.routes = RouteTable(raw_routes())
@@ -103,51 +104,6 @@ class ProxyServer:
         self.monitors.repair()
 
     # Listening
-
-    def _open_listeners(self) -> None:
-        try:
-            if self.config.port:
-                for address in self.config.bind:
-                    self._listeners.append(self._listen_tcp(address))
-            if self.config.unix_socket:
-                self._listeners.append(self._listen_unix(self.config.unix_socket))
-        except OSError:
-            for listener in self._listeners:
-                listener.close()
-            raise
-
-    def _listen_tcp(self, address: str) -> socket.socket:
-        host = {"*": "0.0.0.0", "-::*": "::"}.get(address, address)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self.config.reuse_port:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            return self._listen(listener, (host, self.config.port))
-        except OSError as error:
-            listener.close()
-            raise OSError(
-                error.errno, f"cannot listen on {address}:{self.config.port}: {error.strerror}"
-            ) from None
-
-    def _listen_unix(self, path: str) -> socket.socket:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            if os.path.exists(path):
-                os.unlink(path)  # left behind by a proxy that was killed
-            return self._listen(listener, path)
-        except OSError as error:
-            listener.close()
-            raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None
-
-    def _listen(self, listener: socket.socket, where: Any) -> socket.socket:
-        listener.setblocking(False)
-        listener.bind(where)
-        listener.listen(self.config.backlog)
-        return listener
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_IN_A_ROW):
