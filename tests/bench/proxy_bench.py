@@ -19,9 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Load, Sample, cpu_nanoseconds, fill
+from tests.bench.measure import Load, Sample, fill, run_load
 from tests.harness.clusters import cluster_of
-from tests.harness.commands import run_program
 from tests.harness.proxies import ShoalProxy
 from tests.harness.servers import Process, server
 
@@ -67,24 +66,10 @@ def run_bench(options: argparse.Namespace) -> list[dict[str, Any]]:
                 samples: dict[str, list[Sample]] = {kind: [] for kind in proxies}
                 for _ in range(options.rounds):
                     for kind, proxy in proxies.items():
-                        samples[kind].append(drive(proxy, load))
+                        samples[kind].append(run_load(proxy.port, [proxy.pid], load))
                 rows.append(_row(load, samples))
                 print(_text(rows[-1]), flush=True)
         return rows
-
-
-def drive(proxy: Process, load: Load) -> Sample:
-    """`measure.run_load` for a server that knows no CONFIG: redis-benchmark warns of that in its output."""
-    before = cpu_nanoseconds(proxy.pid)
-    output = run_program(
-        "redis-benchmark", "-p", str(proxy.port), "-t", load.command, "-n", str(load.requests),
-        "-c", str(load.clients), "-P", str(load.pipeline), "-d", str(load.value_size),
-        "-r", str(load.keyspace), "--csv",
-        timeout=300,
-    )  # fmt: skip
-    spent = cpu_nanoseconds(proxy.pid) - before
-    row = next(line for line in output.splitlines() if line.startswith(f'"{load.command.upper()}'))
-    return Sample(throughput=float(row.split('"')[3]), cpu=spent / 1000 / load.requests)
 
 
 def _row(load: Load, samples: dict[str, list[Sample]]) -> dict[str, Any]:
