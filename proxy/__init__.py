@@ -3,7 +3,8 @@
 The compiled part forwards (read it in this order: frames, sinks, buffers, reactor, upstream, routes, client;
 each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands), splits and gathers
 (jobs, splitter, merger, reports, worker_info, scanning), answers locally (local_commands, info, settings),
-and knows the cluster (topology, upstreams, failover, dialogue, redirection). Conversations with a state
+poses as a cluster (facade), and knows the one behind it (topology, upstreams, failover, dialogue,
+redirection). Conversations with a state
 (session, sessions, transactions, blocking) borrow connections of their own (dedicated); subscriptions and
 monitors of all clients share lines on which the proxy listens (listener, lines, hub, subscriptions,
 monitors). server.py joins them, behind the sockets of listening.py.

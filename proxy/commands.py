@@ -27,6 +27,7 @@ from node.errors import (
 from node.replies import Verbatim
 from proxy import codec, jobs, settings
 from proxy.aside import ask_aside
+from proxy.facade import Facade, slot_asked_about
 from proxy.info import asks_workers, info_text, merging
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import Merge, all_succeeded, fitting
@@ -69,6 +70,8 @@ class Commands:
         self.password = config.password
         self.port = port
         self.max_clients = max_clients
+        self.facade = Facade(config.members, config.announced) if config.as_cluster else None
+        """The cluster that the proxy poses as"""
         self.sessions: Sessions
         """Set by the server once both exist."""
         self.clients: dict[int, Client] = {}
@@ -220,6 +223,10 @@ class Commands:
         jobs.Broadcast(client, tag, all_succeeded).start(request, self.pool.nodes(client.resp))
         return LATER
 
+    def _keys_in_slot(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        self._owner(client, slot_asked_about(self, argv)).send(request, client, tag)
+        return LATER
+
     def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         what = argv[1].lower()
         if what == b"digest-value":
@@ -279,6 +286,8 @@ _OWN_WAYS: dict[str, Callable[[Commands, Client, int, list[bytes], bytes], Any]]
     "config|get": Commands._config_get,
     "config|set": Commands._config_set,
     "debug": Commands._debug,
+    "cluster|countkeysinslot": Commands._keys_in_slot,
+    "cluster|getkeysinslot": Commands._keys_in_slot,
 }
 
 

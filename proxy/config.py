@@ -40,6 +40,12 @@ class ProxyConfig:
     """Bytes of requests that may wait for one worker"""
     resend_writes: bool = True
     """Send also writes again that were on their way when their worker was lost."""
+    as_cluster: bool = False
+    """Answer as a cluster whose nodes are proxies."""
+    members: list[Address] = field(default_factory=list)
+    """These, with this one among them; empty: this one alone"""
+    announced: Address | None = None
+    """Where clients reach this proxy; None: where each came to"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -79,11 +85,22 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         "--resend", choices=("all", "reads"), default="all",
         help="what to send again that was on its way when its worker was lost, perhaps carried out already",
     )  # fmt: skip
+    parser.add_argument(
+        "--as-cluster", nargs="*", type=_address, metavar="HOST:PORT",
+        help="pose as a cluster to clients that want one; its nodes are these proxies, or this one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--announce", type=_address, metavar="HOST:PORT",
+        help="where clients of --as-cluster reach this proxy, if not where they came to",
+    )  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
     given = parser.parse_args(argv)
     if not given.port and not given.unixsocket:
         parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
+    if given.announce and given.as_cluster is None:
+        parser.error("--announce is for --as-cluster")
+    members = given.as_cluster or []
     user, colon, password = given.upstream_auth.partition(":")
     credentials = (user, password) if colon else (user,) if user else ()
     return ProxyConfig(
@@ -100,8 +117,23 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         failover_wait=given.failover_wait / 1000,
         failover_queue=given.failover_queue,
         resend_writes=given.resend == "all",
+        as_cluster=given.as_cluster is not None,
+        members=members,
+        announced=_among(parser, members, given.announce, given.port),
         own_poller=not given.loop_poller,
     )
+
+
+def _among(
+    parser: argparse.ArgumentParser, members: list[Address], announced: Address | None, port: int
+) -> Address | None:
+    """Which of the `members` of a cluster of proxies we are: the one we announce, or that with our port."""
+    if not members:
+        return announced
+    fitting = [each for each in members if (each == announced if announced else each[1] == port)]
+    if len(set(fitting)) != 1:
+        parser.error("which of the addresses of --as-cluster is this proxy's? Say it with --announce")
+    return fitting[0]
 
 
 def _address(text: str) -> Address:

@@ -29,8 +29,12 @@ def info_text(commands: Commands, wanted: Sequence[str], workers: Sections) -> s
     """Our sections and those of the workers, of both what is `wanted`."""
     everything = not wanted or not EVERYTHING.isdisjoint(wanted)
     sections: dict[str, dict[str, Any]] = {"Server": _server(commands), "Clients": _clients(commands)}
-    own = {"Replication": {"role": "master", "connected_slaves": 0}, "CPU": _cpu(),
-           "Cluster": {"cluster_enabled": 0}, "Proxy": _proxy(commands)}  # fmt: skip
+    own: dict[str, dict[str, Any]] = {
+        "Replication": {"role": "master", "connected_slaves": 0},
+        "CPU": _cpu(),
+        "Cluster": {"cluster_enabled": int(commands.facade is not None)},
+        "Proxy": _proxy(commands),
+    }
     for title, fields in workers.items():
         if title == "Stats":
             sections[title] = {**fields, **_stats(commands)}
@@ -65,7 +69,7 @@ def _server(commands: Commands) -> dict[str, Any]:
     uptime = int(time.monotonic() - commands.started)
     return {
         "redis_version": REDIS_VERSION,
-        "redis_mode": "standalone",
+        "redis_mode": "cluster" if commands.facade else "standalone",
         "server_name": "shoal-proxy",
         "process_id": os.getpid(),
         "tcp_port": commands.port,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from node.errors import (
-    CLUSTER_DISABLED,
     DB_INDEX_OUT_OF_RANGE,
     NOAUTH,
     NOPROTO,
@@ -133,11 +132,6 @@ def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
     return "RESET"
 
 
-@local("readonly", "readwrite", "asking", "cluster")
-def no_cluster(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    raise CLUSTER_DISABLED
-
-
 @local("auth")
 def auth(client: Client, argv: list[bytes], commands: Commands) -> Any:
     if len(argv) > 3:
@@ -177,7 +171,7 @@ def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
         b"version": REDIS_VERSION.encode(),
         b"proto": resp,
         b"id": client.id,
-        b"mode": b"standalone",
+        b"mode": b"cluster" if commands.facade else b"standalone",
         b"role": b"master",
         b"modules": [],
     }

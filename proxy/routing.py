@@ -24,6 +24,7 @@ from functools import cache
 from typing import NamedTuple
 
 from node.commands import TABLE, Command
+from proxy.facade import ASKED_OF_WORKERS
 from proxy.local_commands import local_function
 from proxy.merger import POLICIES, Merge, concatenated
 from proxy.reports import REPORTS, Report
@@ -53,7 +54,7 @@ class Route(NamedTuple):
     behind a script"""
 
 
-_OWN = {"scan", "randomkey", "info", "debug", "config|get", "config|set"}
+_OWN = {"scan", "randomkey", "info", "debug", "config|get", "config|set", *ASKED_OF_WORKERS}
 
 _OUR_TIPS = {
     "save": "all_shards all_succeeded",
@@ -106,14 +107,14 @@ _TRUSTED_COMMANDS = ("save", "bgsave", "bgrewriteaof")
 def route_of(command: Command) -> Route:
     """The way of a command (a subcommand's row, where there are subcommands)."""
     name = command.name
+    if name in _OWN:
+        return Route(Way.OWN)
     if local_function(name):
         return Route(Way.LOCAL)
     if name in _SESSION:
         return Route(Way.SESSION)
     if name in _REFUSED:
         return Route(Way.REFUSED)
-    if name in _OWN:
-        return Route(Way.OWN)
     if name in SPLIT:
         return Route(Way.SPLIT)
     if command.key_specs:

@@ -72,7 +72,9 @@ class ProxyServer:
         for lines in (self.hub, self.monitors):
             self.pool.told_of_nodes.append(lines.reconcile)
         self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors)
-        self._refreshing = self.loop.create_task(self.topology.run())
+        self._background = [self.loop.create_task(self.topology.run())]
+        if self.commands.facade:
+            self._background.append(self.loop.create_task(self.commands.facade.watch()))
         for listener in self._listeners:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
 
@@ -83,8 +85,9 @@ class ProxyServer:
             listener.close()
         if self.config.unix_socket:
             os.unlink(self.config.unix_socket)
-        self._refreshing.cancel()
-        await asyncio.gather(self._refreshing, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         for client in list(self.commands.clients.values()):
             client.kill()
         self.dedicated.close()
