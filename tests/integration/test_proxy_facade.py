@@ -112,8 +112,9 @@ def test_replies_are_shaped_as_those_of_a_cluster(
     unknown = "f" * 40
     requests = [
         "slots", "nodes", "info", "myid", "myshardid", "keyslot foo", "countkeysinslot 1",
-        "getkeysinslot 1 2", "countkeysinslot 16384", "countkeysinslot x", "getkeysinslot 1 -1", "getkeysinslot 1",
-        "keyslot", f"replicas {unknown}", f"slaves {unknown}", f"count-failure-reports {unknown}", "nonsense",
+        "getkeysinslot 1 2", "countkeysinslot 16384", "countkeysinslot x", "getkeysinslot 1 -1",
+        "getkeysinslot 1", "keyslot", f"replicas {unknown}", f"slaves {unknown}",
+        f"count-failure-reports {unknown}", "nonsense",
     ]  # fmt: skip
     with (
         proxies[0].resp(protocol=protocol) as ours,
