@@ -12,9 +12,13 @@ before its end; if there are other replicas it waits for a moment, to learn how 
 that goes before. Of equals the one with the smaller id does.
 
 Votes count for max(2 × node timeout, 2 s), and the next try may begin after twice that; after a witnessed
-death they count until the next try, 2 s later. A replica whose data is too old (it was cut off for longer
-than validity factor × node timeout, and some) does not stand at all, except by order, or if its primary gives
-way to it (`abdication.py`).
+death they count until the next try, 2 s later. But where many primaries died at once, their replicas may
+ask for the same epoch, in which each voter votes once, and then none gets a majority. As requests go to
+everybody each candidate learns of it, and asks again in a new epoch: after a moment first, then less and
+less often.
+
+A replica whose data is too old (it was cut off for longer than validity factor × node timeout, and some)
+does not stand at all, except by order, or if its primary gives way to it (`abdication.py`).
 """
 
 from __future__ import annotations
@@ -39,6 +43,10 @@ WITNESSED_DELAY = 50
 WITNESSED_DELAY_PER_RANK = 100
 LAST_WORDS = 500
 """How long the stream of a primary whose end was witnessed may take to end, too."""
+RIVAL_DELAY = 200
+RANDOM_RIVAL_DELAY = 300
+"""Before a candidate asks again as another one has asked, too: the votes under way may still suffice. Doubled
+with each time, as there may be no majority to win."""
 RELOG_PERIOD = 10_000
 QUIET_PERIOD = 5000
 """Obstacles are not logged until the primary has failed for this long beyond the node timeout."""
@@ -88,6 +96,11 @@ def run_election(state: State) -> None:
         _log_obstacle(state, primary, EXPIRED)
     elif not election.requested:
         _request_votes(state)
+    elif len(election.voters) < state.quorum and 0 < election.asks_again_at <= now:
+        election.voters.clear()
+        election.fences.clear()
+        election.repetitions += 1
+        _request_votes(state)
     elif len(election.voters) < state.quorum:
         _log_obstacle(state, primary, WAITING_VOTES)
     elif obstacle := fences.obstacle(state, primary):
@@ -114,6 +127,7 @@ def _schedule(state: State, primary: Node, by_order: bool) -> None:
     election.voters.clear()
     election.fences.clear()
     election.requested = False
+    election.repetitions = 0
     election.rank = 0 if by_order else replica_rank(state, primary)
     election.starts_at = now
     rivals = [node for node in primary.replicas if node is not state.myself]
@@ -167,6 +181,7 @@ def _request_votes(state: State) -> None:
     topology.current_epoch += 1
     election.epoch = topology.current_epoch
     election.requested = True
+    election.asks_again_at = 0
     state.log("notice", f"Starting a failover election for epoch {election.epoch}.")
     primary = state.myself.primary
     if primary is not None and primary.witnessed:
@@ -175,6 +190,14 @@ def _request_votes(state: State) -> None:
     state.broadcast(FailoverAuthRequest(build_header(state, flags)))
     state.save_later(sync=True)
     state.todo.update_state = True
+
+
+def note_rival(state: State, request: Header) -> None:
+    """Another candidate asks for votes: in our epoch or a newer one some may go to it instead of us."""
+    election = state.election
+    if election.requested and not election.asks_again_at and request.current_epoch >= election.epoch:
+        delay = RIVAL_DELAY + state.random.randrange(RANDOM_RIVAL_DELAY)
+        election.asks_again_at = state.now + (delay << election.repetitions)
 
 
 def take_vote(state: State, sender: Node, header: Header) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from cluster.coordinator.abdication import note_comeback
 from cluster.coordinator.copies import note_primary_heard
 from cluster.coordinator.effects import Deliver, LinkId
-from cluster.coordinator.elections import take_vote
+from cluster.coordinator.elections import note_rival, take_vote
 from cluster.coordinator.epochs import learn_epochs, resolve_collision
 from cluster.coordinator.failure_detector import pong_received, take_fail_message
 from cluster.coordinator.fences import give_fence
@@ -136,6 +136,7 @@ def _take_other(state: State, sender: Node, message: Message) -> None:
         case Update():
             take_update(state, message)
         case FailoverAuthRequest():
+            note_rival(state, message.header)
             take_vote_request(state, sender, message.header)
             give_fence(state, sender, message.header)
         case FailoverAuthAck():

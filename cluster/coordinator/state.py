@@ -54,6 +54,10 @@ class Election:
     """How many replicas of the same primary have more of its data."""
     epoch: int = 0
     """The epoch the votes are for."""
+    asks_again_at: int = 0
+    """When to ask in a new epoch, unless we have won; 0 while nobody else has asked in this one."""
+    repetitions: int = 0
+    """How often we have asked again so."""
     obstacle: str = ""
     """Why there is no failover yet: the text last logged."""
     logged_at: int = 0

@@ -1,7 +1,8 @@
 """Whom a primary gives its vote, and what it owes those that still hold their place.
 
-A primary with slots votes once per epoch, and not twice within two node timeouts on one primary; only if
-that primary is FAIL for it too (or the failover was ordered), and if no slot in question has a newer owner.
+A primary with slots votes once per epoch, and within two node timeouts for no second replica of one primary;
+only if that primary is FAIL for it too (or the failover was ordered), and if no slot in question has a newer
+owner. The same replica may ask again: its election met with others (elections.py), or our vote was lost.
 The epoch of a vote is on disk before the vote leaves.
 
 Where replication is synchronous a primary goes by the answers to its pings (lease.py), so whoever has
@@ -45,6 +46,7 @@ def take_vote_request(state: State, node: Node, request: Header) -> None:
     topology.last_vote_epoch = topology.current_epoch
     if node.primary is not None:
         node.primary.voted_at = state.now
+        node.primary.voted_for = node.id
     state.save_later(sync=True)
     state.send(FailoverAuthAck(build_header(state)), node.link)
     state.log("notice", f"Failover auth granted to {node.named()} for epoch {topology.current_epoch}")
@@ -102,7 +104,7 @@ def _objection(state: State, node: Node, request: Header) -> str:
     if primary.witnessed:
         pause = min(pause, WITNESSED_VOTE_PAUSE)
     pause -= state.now - primary.voted_at
-    if pause > 0:
+    if pause > 0 and primary.voted_for != node.id:
         return f"can't vote about this master before {pause} milliseconds"
     newer = _newer_owner(state, request)
     if newer is not None:

@@ -54,6 +54,7 @@ class Node:
         "tcp_port",
         "tls_port",
         "voted_at",
+        "voted_for",
         "vouched_until",
         "witnessed",
     )
@@ -95,6 +96,8 @@ class Node:
         """Primaries that say it does not answer: id → time of the last such gossip."""
         self.voted_at = 0
         """When we last voted for one of its replicas."""
+        self.voted_for = ""
+        """The id of that replica."""
         self.assured_at = 0
         """When we last answered its ping without a doubt of its place."""
         self.repl_offset = 0

@@ -41,6 +41,17 @@ def test_a_killed_primary_is_replaced_by_its_replica(world: World, power_cut: bo
     assert world["p0r0"].coordinator.myself.slots == slots
 
 
+@pytest.mark.parametrize("seed", [6, 14, 23])
+def test_many_primaries_that_die_at_once_are_replaced_at_once(seed: int) -> None:
+    """Their replicas ask for votes within half a second, and with these seeds some in the same epoch."""
+    world = World(seed)
+    world.form(13, 1)
+    for n in range(6):
+        world.kill(f"p{n}", power_cut=True)
+    heirs = [f"p{n}r0" for n in range(6)]
+    world.until(lambda: all(map(world.serves, heirs)), "all are replaced", SILENT_FAILOVER + 1.5)
+
+
 def test_the_old_primary_comes_back_as_replica(world: World) -> None:
     three_and_three(world)
     world.kill("p0")

@@ -69,6 +69,12 @@ def test_votes_about_one_primary_only_every_two_timeouts(voter: Rig) -> None:
     assert asks(voter, "2", 6)
 
 
+def test_votes_again_for_the_same_replica(voter: Rig) -> None:
+    assert asks(voter, "1", 4)
+    assert asks(voter, "1", 5)
+    assert not asks(voter, "2", 6)
+
+
 def test_refuses_an_old_epoch(voter: Rig) -> None:
     voter.says("d", Ping, current_epoch=9)
     assert not asks(voter, "1", 8)
@@ -197,6 +203,30 @@ def test_a_failed_election_is_repeated_after_four_timeouts(candidate: Rig) -> No
     assert not candidate.sent(FailoverAuthRequest)
     assert wait_for_request(candidate) <= 2000
     assert candidate.coordinator.topology.current_epoch == 7
+
+
+def test_an_election_that_meets_another_is_repeated_soon_and_then_less_often(candidate: Rig) -> None:
+    candidate.says("b", Fail, C.id)
+    wait_for_request(candidate)
+    candidate.effects.clear()
+    waited = []
+    for epoch in (6, 7, 8):
+        candidate.says("2", FailoverAuthRequest, current_epoch=epoch)
+        waited.append(wait_for_request(candidate))
+        (request,) = candidate.sent(FailoverAuthRequest)
+        assert request.header.current_epoch == epoch + 1
+        candidate.effects.clear()
+    assert 200 <= waited[0] <= 600 and 400 <= waited[1] <= 1100 and 800 <= waited[2] <= 2100
+
+
+def test_an_election_that_meets_another_may_still_win(candidate: Rig) -> None:
+    candidate.says("b", Fail, C.id)
+    wait_for_request(candidate)
+    candidate.says("2", FailoverAuthRequest, current_epoch=6)
+    for name in "bde":
+        candidate.says(name, FailoverAuthAck, current_epoch=6)
+    assert candidate.me.is_primary
+    assert candidate.me.config_epoch == 6
 
 
 def test_a_replica_with_old_data_does_not_stand(candidate: Rig) -> None:
