@@ -30,6 +30,7 @@ STDOUT: Final = 1
 # Lines that scripts wait for, word for word.
 INITIALIZED: Final = "Server initialized"
 READY_TCP: Final = "Ready to accept connections tcp"
+READY_TLS: Final = "Ready to accept connections tls"
 READY_UNIX: Final = "Ready to accept connections unix"
 SHUTDOWN_REQUESTED: Final = "User requested shutdown..."
 SIGTERM_RECEIVED: Final = "Received SIGTERM scheduling shutdown..."
@@ -84,7 +85,7 @@ class Log:
         """The line that tells the mode; from here on the role is that of a primary."""
         self.role = "M"
         mode = "cluster" if config.cluster_enabled else "standalone"
-        self.notice(f"Running mode={mode}, port={config.port}.")
+        self.notice(f"Running mode={mode}, port={config.port or config.tls_port}.")
 
     def _write(self, level: int, message: str) -> None:
         if level < self._threshold:

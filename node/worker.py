@@ -56,6 +56,8 @@ from node.session.pubsub import PubSub
 from node.session.session import Session
 from node.session.tracking import Tracking
 from node.session.watch import Watches
+from node.tls.doorway import Doorway
+from node.tls.keeper import TlsKeeper
 
 MAX_ERROR_PREFIXES = 128
 """Scripts can make up prefixes; those beyond these are not counted."""
@@ -110,8 +112,10 @@ class Worker:
         self.client_eviction = ClientEviction(self)
         self.notifications = Notifications(self.engine, config, self.pubsub.publish)
         self._next_id = 1
-        self.listeners: list[socket.socket] = []
-        """The sockets on which clients are accepted."""
+        self.listeners: dict[socket.socket, Callable[[], Any]] = {}
+        """The sockets on which clients are accepted, and what makes the protocol of a new connection."""
+        self.tls = TlsKeeper(config, log)
+        self.doorway = Doorway(self)
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
         self.field_expiry = FieldExpiry(self)
@@ -152,14 +156,15 @@ class Worker:
         Raises ListenError, OSError, RdbError, AofError and AclFileError."""
         loop = asyncio.get_running_loop()
         self.stopping = loop.create_future()
+        self.tls.start()
         sockets = self._open_sockets()
         self.log.running(self.config)
         self.access.load_at_start()
         self.log.notice(log.INITIALIZED)
         self.memory.start()
         self.engine.gate |= GATE_LOADING
-        for sock in sockets:
-            await self._serve_on(sock)
+        for sock, make in sockets.items():
+            await self._serve_on(sock, make)
         await self.durability.load()
         self.engine.tick()
         await self.cluster.start()
@@ -167,6 +172,8 @@ class Worker:
         self.engine.gate &= ~GATE_LOADING
         if self.config.port:
             self.log.notice(log.READY_TCP)
+        if self.config.tls_port:
+            self.log.notice(log.READY_TLS)
         if self.config.unixsocket:
             self.log.notice(log.READY_UNIX)
         self._cron()
@@ -185,6 +192,7 @@ class Worker:
             self.engine.outbox.logged()
         for session in list(self.clients.values()):
             session.close()
+        self.doorway.close()
         if self.config.unixsocket:
             os.unlink(self.config.unixsocket)
         self.log.notice(log.BYE)
@@ -196,24 +204,27 @@ class Worker:
         if not self.stopping.done():
             self.stopping.set_result(1)
 
-    def _open_sockets(self) -> list[socket.socket]:
+    def _open_sockets(self) -> dict[socket.socket, Callable[[], Any]]:
         config = self.config
-        sockets = []
-        if config.port:
-            sockets = open_tcp(config.bind, config.port, config.tcp_backlog, self.log.warning)
+        sockets: dict[socket.socket, Callable[[], Any]] = {}
+        for port, make in ((config.port, self.make_connection), (config.tls_port, self.doorway.make)):
+            if port:
+                for sock in open_tcp(config.bind, port, config.tcp_backlog, self.log.warning):
+                    sockets[sock] = make
         if config.unixsocket:
-            sockets.append(open_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog))
+            sock = open_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog)
+            sockets[sock] = self.make_connection
         return sockets
 
-    async def _serve_on(self, sock: socket.socket) -> None:
+    async def _serve_on(self, sock: socket.socket, make: Callable[[], Any]) -> None:
         loop = asyncio.get_running_loop()
         backlog = self.config.tcp_backlog
         if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(self.make_connection, sock=sock, backlog=backlog)  # type: ignore
+            server = await loop.create_unix_server(make, sock=sock, backlog=backlog)
         else:
-            server = await loop.create_server(self.make_connection, sock=sock, backlog=backlog)  # type: ignore
+            server = await loop.create_server(make, sock=sock, backlog=backlog)
         self._servers.append(server)
-        self.listeners.append(sock)
+        self.listeners[sock] = make
 
     @property
     def is_stopping(self) -> bool:
@@ -355,6 +366,7 @@ class Worker:
             self.slowness.note("expire-cycle", time.monotonic() - began)
         self._close_idle(now)
         self.activity.sample(now)
+        self.tls.look()
         for job in self.cron_jobs:
             job()
         self.trail.flush()

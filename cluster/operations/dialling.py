@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass
 
 from cluster.addresses import is_unix
+from node.tls.problems import reason_of
 
 CONNECT_SECONDS = 3.0
 
@@ -46,17 +47,6 @@ def dial(host: str, port: int, tls: Tls | None, timeout: float) -> socket.socket
             connection = _protect(connection, host, tls)
     connection.settimeout(timeout)
     return connection
-
-
-def reason_of(error: OSError) -> str:
-    """In a few words."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or error.strerror or str(error)).replace('_', ' ').lower()}"
-    return (error.strerror or str(error)).rstrip(".").lower() or type(error).__name__
 
 
 def advice_on(reason: str) -> str:

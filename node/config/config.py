@@ -9,6 +9,7 @@ is as before.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,7 +168,7 @@ class Config:
     def _call_back(self, directives: list[Directive], old: list[Any], new: list[Any]) -> None:
         changes = list(zip(directives, old, new, strict=True))
         for position, (directive, before, after) in enumerate(changes):
-            if before == after:
+            if before == after and not directive.volatile:
                 continue
             try:
                 for callback in self._callbacks.get(directive.name, ()):
@@ -183,7 +184,8 @@ class Config:
         for directive, before, after in changes[: refused + 1]:
             if before != after:
                 for callback in self._callbacks.get(directive.name, ()):
-                    callback(before)
+                    with contextlib.suppress(ValueError):  # a file that was good has changed since
+                        callback(before)
 
     def _check_whole(self) -> None:
         """Checks that need all settings together."""

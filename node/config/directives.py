@@ -7,9 +7,10 @@ load and tools see what they expect. Rules:
   CONFIG GET. `valkey_name` is Valkey's own name for it, found by its exact name only.
 - immutable: only from the file or command line. protected: by CONFIG SET only with
   `enable-protected-configs`.
+- volatile: names a file. Set again, even to the same name, it is read again.
 - hidden: found by its exact name, never by a pattern. Settings for debugging, and those only Valkey has.
 - inert: accepted, kept and shown, but nothing acts on it, because it tunes a part that this server does not
-  have: jemalloc, I/O threads, TLS, or what is still to come. A worker names in its log those that were set.
+  have: jemalloc, I/O threads, or what is still to come. A worker names in its log those that were set.
   A test holds this flag to the sources, both ways.
 """
 
@@ -58,6 +59,7 @@ class Directive:
     valkey_name: str = ""
     immutable: bool = False
     protected: bool = False
+    volatile: bool = False
     hidden: bool = False
     inert: bool = False
 
@@ -337,26 +339,26 @@ _add("watchdog-period", COUNT, 0, "hidden", "inert")
 _add("use-exit-on-panic", BOOL, False, "hidden", "inert")
 
 # TLS
-_add("tls-port", PORT, 0, "inert")
-_add("tls-cluster", BOOL, False, "inert")
-_add("tls-replication", BOOL, False, "inert")
-_add("tls-auth-clients", Choice("no", "yes", "optional"), "yes", "inert")
-_add("tls-prefer-server-ciphers", BOOL, False, "inert")
-_add("tls-session-caching", BOOL, True, "inert")
+_add("tls-port", PORT, 0, "immutable")
+_add("tls-cluster", BOOL, False)
+_add("tls-replication", BOOL, False)
+_add("tls-auth-clients", Choice("no", "yes", "optional"), "yes")
+_add("tls-prefer-server-ciphers", BOOL, False)
+_add("tls-session-caching", BOOL, True)
 _add("tls-session-cache-size", COUNT, 20480, "inert")
 _add("tls-session-cache-timeout", COUNT, 300, "inert")
-_add("tls-cert-file", TEXT, "", "inert")
-_add("tls-key-file", TEXT, "", "inert")
-_add("tls-key-file-pass", TEXT, "", "inert")
-_add("tls-client-cert-file", TEXT, "", "inert")
-_add("tls-client-key-file", TEXT, "", "inert")
-_add("tls-client-key-file-pass", TEXT, "", "inert")
-_add("tls-dh-params-file", TEXT, "", "inert")
-_add("tls-ca-cert-file", TEXT, "", "inert")
-_add("tls-ca-cert-dir", TEXT, "", "inert")
-_add("tls-protocols", TEXT, "", "inert")
-_add("tls-ciphers", TEXT, "", "inert")
-_add("tls-ciphersuites", TEXT, "", "inert")
+_add("tls-cert-file", TEXT, "", "volatile")
+_add("tls-key-file", TEXT, "", "volatile")
+_add("tls-key-file-pass", TEXT, "")
+_add("tls-client-cert-file", TEXT, "", "volatile")
+_add("tls-client-key-file", TEXT, "", "volatile")
+_add("tls-client-key-file-pass", TEXT, "")
+_add("tls-dh-params-file", TEXT, "", "volatile")
+_add("tls-ca-cert-file", TEXT, "", "volatile")
+_add("tls-ca-cert-dir", TEXT, "", "volatile")
+_add("tls-protocols", TEXT, "")
+_add("tls-ciphers", TEXT, "")
+_add("tls-ciphersuites", TEXT, "")
 
 # What only valkey.conf files have
 _add("unixsocketgroup", TEXT, "", "immutable", "hidden", "inert")
@@ -394,7 +396,7 @@ _add("rdma-port", PORT, 0, "hidden", "inert")
 _add("rdma-rx-size", Memory(), MB, "immutable", "hidden", "inert")
 _add("rdma-completion-vector", Integer(-1, INT_MAX), -1, "immutable", "hidden", "inert")
 _add("tls-auth-clients-user", TEXT, "off", "hidden", "inert")
-_add("tls-auto-reload-interval", COUNT, 0, "hidden", "inert")
+_add("tls-auto-reload-interval", COUNT, 10, "hidden")
 
 DEPRECATED = frozenset({"list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"})
 """One-word directives of old files that Redis reads and ignores; so do we."""

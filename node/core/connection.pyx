@@ -60,6 +60,7 @@ cdef class Connection:
     cdef readonly object closed
     cdef object loop
     cdef int fd                   # of a plain socket, or -1: then all goes through the transport
+    cdef bint protected           # the transport is TLS
     cdef bint blocked             # the transport holds bytes; ours must queue behind them
     cdef bint reading_paused
     cdef bint choked              # too many replies wait for the client
@@ -101,7 +102,8 @@ cdef class Connection:
             return
         self.transport = transport
         transport.set_write_buffer_limits(high=0)
-        if transport.get_extra_info("sslcontext") is None:
+        self.protected = transport.get_extra_info("sslcontext") is not None
+        if not self.protected:
             sock = transport.get_extra_info("socket")
             if sock is not None:
                 self.fd = sock.fileno()
@@ -170,8 +172,10 @@ cdef class Connection:
         """Read and serve what is there, outside of the event loop. Bytes read; 0 or less where there is nothing
         to read, or nothing more to come."""
         cdef ssize_t received
-        if self.fd < 0 or self.gone or self.serving or self.reading_paused:
+        if self.gone or self.serving or self.reading_paused:
             return -1
+        if self.fd < 0:
+            return self.transport.read_now() if self.protected else -1
         self.get_buffer(-1)
         if self.own == NULL:
             received = c_recv(self.fd, self.engine.shared, READ_SIZE, MSG_DONTWAIT)
@@ -185,8 +189,8 @@ cdef class Connection:
 
     @property
     def descriptor(self) -> int:
-        """Of its socket, -1 where all goes through the transport."""
-        return self.fd
+        """Of its socket, -1 where there is none."""
+        return self.transport.descriptor if self.protected and not self.gone else self.fd
 
     def eof_received(self):
         return False
@@ -399,9 +403,11 @@ cdef class Connection:
         return self.blocked
 
     cdef int hand_over(self, bytes data) except -1:
-        self.blocked = True
+        cdef size_t waiting
         self.transport.write(data)
-        if self.output_limit and self.transport.get_write_buffer_size() > self.output_limit:
+        waiting = self.transport.get_write_buffer_size()
+        self.blocked = waiting > 0
+        if self.output_limit and <int64_t>waiting > self.output_limit:
             self.overflowed = True
             self.abort()
         return 0

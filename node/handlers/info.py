@@ -50,7 +50,7 @@ def server(worker: Any) -> Fields:
         "process_id": os.getpid(),
         "process_supervised": "no",
         "run_id": worker.run_id,
-        "tcp_port": config.port,
+        "tcp_port": config.port or config.tls_port,
         "server_time_usec": now * 1000,
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86400,
@@ -72,11 +72,13 @@ def _shutdown(worker: Any, now: int) -> Fields:
 
 def _listeners(config: Any) -> Fields:
     listeners = []
+    binds = "".join(f",bind={address}" for address in config.bind)
     if config.port:
-        binds = "".join(f",bind={address}" for address in config.bind)
         listeners.append(f"name=tcp{binds},port={config.port}")
     if config.unixsocket:
         listeners.append(f"name=unix,bind={config.unixsocket}")
+    if config.tls_port:
+        listeners.append(f"name=tls{binds},port={config.tls_port}")
     return {f"listener{number}": listener for number, listener in enumerate(listeners)}
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from node.core.engine import GATE_BUSY
 from node.handover import Handover
@@ -28,11 +28,21 @@ ACCEPTS = 64
 """Connections that are accepted at once."""
 
 
+@runtime_checkable
+class Reader(Protocol):
+    """A client's connection, or, by TLS, what will be one after its handshake."""
+
+    @property
+    def descriptor(self) -> int: ...
+
+    def read_now(self) -> int: ...
+
+
 class BusyService:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._poll: select.epoll | None = None
-        self._clients: dict[int, Session] = {}
+        self._readers: dict[int, Reader] = {}
         self._listeners: dict[int, socket.socket] = {}
 
     def begin(self, caller: Session) -> None:
@@ -40,7 +50,9 @@ class BusyService:
         self._poll = select.epoll()
         for session in self._worker.clients.values():
             if session is not caller:
-                self._watch(session)
+                self._watch(session.link)
+        for transport in self._worker.doorway.handshaking:
+            self._watch(transport)
         for listener in self._worker.listeners:
             self._listeners[listener.fileno()] = listener
             self._poll.register(listener.fileno(), select.EPOLLIN)
@@ -50,7 +62,7 @@ class BusyService:
         if self._poll is not None:
             self._poll.close()
         self._poll = None
-        self._clients.clear()
+        self._readers.clear()
         self._listeners.clear()
 
     def serve(self) -> None:
@@ -86,21 +98,21 @@ class BusyService:
                 self._accept(listener)
                 served = True
                 continue
-            session = self._clients.get(fd)
-            if session is None or session.link.read_now() <= 0:  # gone: the event loop will see to it
+            reader = self._readers.get(fd)
+            if reader is None or reader.read_now() <= 0:  # gone: the event loop will see to it
                 self._forget(poll, fd)
             else:
                 served = True
         return served
 
-    def _watch(self, session: Session) -> None:
-        fd = session.link.descriptor
+    def _watch(self, reader: Reader) -> None:
+        fd = reader.descriptor
         if self._poll is not None and fd >= 0:
-            self._clients[fd] = session
+            self._readers[fd] = reader
             self._poll.register(fd, select.EPOLLIN)
 
     def _forget(self, poll: select.epoll, fd: int) -> None:
-        self._clients.pop(fd, None)
+        self._readers.pop(fd, None)
         with contextlib.suppress(OSError):  # closed, which has taken it out already
             poll.unregister(fd)
 
@@ -111,7 +123,7 @@ class BusyService:
             except OSError:  # nobody more waits, or he has gone
                 return
             sock.setblocking(False)
-            connection = self._worker.make_connection()
+            connection = self._worker.listeners[listener]()
             connection.connection_made(Handover(sock, connection))
-            if connection.client is not None:
-                self._watch(connection.client)
+            if isinstance(connection, Reader):
+                self._watch(connection)

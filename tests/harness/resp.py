@@ -18,6 +18,7 @@ An attribute (`|`) comes before the reply it belongs to, and is read as Attribut
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +113,15 @@ class Resp:
     connection that the server closed raises EOFError."""
 
     def __init__(
-        self, port: int, host: str = "127.0.0.1", timeout: float = 5.0, protocol: int = 2, path: str = ""
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        timeout: float = 5.0,
+        protocol: int = 2,
+        path: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.socket: socket.socket
         if path:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -121,6 +129,8 @@ class Resp:
         else:
             self.socket = socket.create_connection((host, port), timeout=timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self._buffer = bytearray()
         self._at = 0
         if protocol != 2:

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -79,13 +80,17 @@ class Process:
         self.directory = Path(tempfile.mkdtemp(prefix=f"shoal-{self.kind}-{self.port}-"))
         self.log_path = self.directory / "log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.tls: ssl.SSLContext | None = None
+        """How to connect to it, if by TLS (certificates.py)."""
+        self.tls_options: dict[str, Any] = {}
+        """The same for redis-py."""
 
     def command(self) -> list[str]:
         raise NotImplementedError
 
     def is_ready(self) -> bool:
         """Whether it answers; exceptions mean no."""
-        with Resp(self.port, self.host, timeout=2) as connection:
+        with self.resp(timeout=2) as connection:
             reply = connection.command("PING")
             return not (isinstance(reply, Error) and reply.prefix == "LOADING")
 
@@ -191,10 +196,10 @@ class Process:
     # talking to it
 
     def resp(self, protocol: int = 2, timeout: float = 5.0) -> Resp:
-        return Resp(self.port, self.host, timeout=timeout, protocol=protocol)
+        return Resp(self.port, self.host, timeout=timeout, protocol=protocol, tls=self.tls)
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(self.host, self.port, **{"socket_timeout": 10, **options})
+        return redis.Redis(self.host, self.port, **{"socket_timeout": 10, **self.tls_options, **options})
 
     def run(self, *args: bytes | str | int | float) -> Any:
         """One command on a connection of its own."""

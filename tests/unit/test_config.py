@@ -418,9 +418,7 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
 NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
 # (directive, inert) where reading and acting are not the same.
 READ_WITHOUT_EFFECT = {
-    ("tls-port", True),  # the name of a field of nodes.conf
     ("availability-zone", True),  # likewise
-    ("tls-key-file-pass", True),  # hidden in the slow log
 }
 
 
