@@ -7,5 +7,6 @@ poses as a cluster (facade), and knows the one behind it (topology, upstreams, f
 redirection). Conversations with a state
 (session, sessions, transactions, blocking) borrow connections of their own (dedicated); subscriptions and
 monitors of all clients share lines on which the proxy listens (listener, lines, hub, subscriptions,
-monitors). server.py joins them, behind the sockets of listening.py.
+monitors). server.py joins them, behind the sockets of listening.py. Of several such processes (keeper, place,
+siblings) each has its clients, and hands them over when it is replaced (draining, handover).
 """

@@ -1,4 +1,6 @@
-"""`shoal proxy`: run one proxy in the foreground until SIGTERM or SIGINT.
+"""`shoal proxy`: run a proxy in the foreground until SIGTERM or SIGINT.
+
+One process serves, or, with --processes, several that keeper.py looks after: each is this program, too.
 
 Exit codes: 0 after a signal, 1 if an address cannot be listened on, 2 for a command line that makes no sense.
 """
@@ -10,13 +12,12 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
-import uvloop
-
 from proxy.config import ProxyConfig, parse
-from proxy.server import ProxyServer
+from proxy.place import END, READY, Place, adopt, own_place
 
 log = logging.getLogger("shoal.proxy")
 
@@ -29,36 +30,74 @@ LOG_LEVELS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    config = parse(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    config = parse(words)
+    place = own_place()
     logging.basicConfig(
         stream=sys.stdout,
         level=LOG_LEVELS[config.log_level],
         format=f"{os.getpid()}:P %(asctime)s.%(msecs)03d %(levelname).1s %(message)s",
         datefmt="%d %b %Y %H:%M:%S",
     )
+    if config.processes and place is None:
+        from proxy.keeper import Keeper
+
+        return asyncio.run(Keeper(words, config).run())
+    return _run(config, place)
+
+
+def _run(config: ProxyConfig, place: Place | None) -> int:
+    """Serve. Imports here what a process that only watches others has no use for."""
+    import uvloop
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, place))
 
 
-async def _serve(config: ProxyConfig) -> int:
-    server = ProxyServer(config)
+async def _serve(config: ProxyConfig, place: Place | None) -> int:
+    from proxy.server import ProxyServer
+
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    heirs: list[socket.socket] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    loop.add_signal_handler(signal.SIGHUP, log.warning, "only a proxy with --processes can be reloaded")
+    server = ProxyServer(config, place)
     try:
         await server.start()
     except OSError as error:
         print(f"shoal proxy: {error.strerror}", file=sys.stderr)
         return 1
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     where = [f"{address}:{server.port}" for address in config.bind] if config.port else []
     log.info("Server initialized")
     log.info("Ready to accept connections at %s", ", ".join([*where, *filter(None, [config.unix_socket])]))
     gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
-    await stopping.wait()
+    if place is not None:
+        await _listen_to_keeper(place, ending, heirs)
+    await ending.wait()
     log.info("Stopping")
+    await server.drain(heirs[0] if heirs else None)
     await server.stop()
     return 0
+
+
+async def _listen_to_keeper(place: Place, ending: asyncio.Event, heirs: list[socket.socket]) -> None:
+    """Say that we serve, and from now on hear when to end, and who the heir is."""
+    loop = asyncio.get_running_loop()
+    control = adopt(place.control)
+
+    def heard() -> None:
+        try:
+            _, descriptors, _, _ = socket.recv_fds(control, len(END), 1)
+        except OSError:
+            descriptors = []
+        heirs.extend(map(adopt, descriptors))
+        loop.remove_reader(control)
+        ending.set()
+
+    await loop.sock_sendall(control, READY)
+    loop.add_reader(control, heard)
 
 
 if __name__ == "__main__":

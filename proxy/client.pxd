@@ -33,6 +33,7 @@ cdef class Client(Connection):
     cdef RequestScan scan
     cdef RequestLimits limits
     cdef bint stalled                   # `unread` holds requests that must wait; the socket is not read
+    cdef bint frozen                    # about to be handed over, or closed: nothing is read or dispatched
     cdef bint blocked                   # the last request blocks: go on reading, to notice who leaves
     cdef bint postponed                 # by the service, for the request that it is executing
     cdef bint input_ended               # no more requests: close once all is answered and sent

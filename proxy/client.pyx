@@ -26,7 +26,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport slot_of
-from proxy.buffers cimport append, consume, size
+from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.routes cimport Route
 from proxy.upstream cimport Upstream
@@ -36,6 +36,13 @@ import logging
 from proxy.frames import ProtocolError, request_arguments
 
 log = logging.getLogger("shoal.proxy")
+
+cdef extern from *:
+    """
+    #include <sys/socket.h>
+    static int has_input(int fd) { char byte; return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0; }
+    """
+    bint has_input(int descriptor) nogil      # or has it been closed by its peer?
 
 cdef enum:
     RING_START = 16
@@ -165,6 +172,52 @@ cdef class Client(Connection):
     def kill(self) -> None:
         """Close at once, whatever is in flight."""
         self.close()
+
+    # The end of this process (draining.py)
+
+    @property
+    def at_rest(self) -> bool:
+        """Is all that was dispatched answered, and sent?"""
+        return self.head == self.tail and size(&self.outgoing) == 0
+
+    @property
+    def idle(self) -> bool:
+        """Has besides nothing more come, not even the beginning of a request?"""
+        return self.at_rest and size(&self.unread) == 0 and not has_input(self.descriptor)
+
+    @property
+    def moves(self) -> bool:
+        """Could another process go on with it? Not if it is about to be closed."""
+        return not self.input_ended
+
+    def freeze(self) -> None:
+        """Read and dispatch nothing more; replies still go out."""
+        self.frozen = True
+        self.interest(False, self.writing)
+
+    def thaw(self) -> None:
+        self.frozen = False
+        self.interest(True, self.writing)
+        if self.stalled and not self.flush_wanted:
+            self.reactor.wants_flush(self)
+
+    def give_away(self) -> tuple:
+        """Give the connection away: (its open descriptor, what was read but not dispatched)."""
+        cdef int descriptor = self.descriptor
+        cdef bytes unread = self.unread.data[self.unread.start:self.unread.end] if self.unread.data else b""
+        self.reactor.let_go(self)
+        self.descriptor = -1
+        release(&self.unread)
+        release(&self.outgoing)
+        free_ring(self)
+        self.service.client_closed(self)
+        return descriptor, unread
+
+    def resume(self, const unsigned char[:] unread not None) -> None:
+        """After `open`: begin with what another process has read but not dispatched."""
+        if unread.shape[0]:
+            append(&self.unread, <const char*>&unread[0], unread.shape[0])
+            self.process(self.unread.data + self.unread.start, size(&self.unread))
 
     cpdef close(self):
         if self.descriptor >= 0:
@@ -371,7 +424,7 @@ cdef class Client(Connection):
         if self.input_ended:
             if self.head == self.tail:
                 self.close()
-        elif self.stalled and not self.must_wait():
+        elif self.stalled and not self.frozen and not self.must_wait():
             self.stalled = False
             self.interest(True, self.writing)
             self.process(self.unread.data + self.unread.start, size(&self.unread))

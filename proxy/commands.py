@@ -28,7 +28,7 @@ from node.replies import Verbatim
 from proxy import codec, jobs, settings
 from proxy.aside import ask_aside
 from proxy.facade import Facade, slot_asked_about
-from proxy.info import asks_workers, info_text, merging
+from proxy.info import Figures, asks_workers, figures_text, info_text, merging
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import Merge, all_succeeded, fitting
 from proxy.questions import ask_all
@@ -36,6 +36,7 @@ from proxy.reports import REPORTS, Report
 from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
 from proxy.scanning import Scan
 from proxy.session import LATER, PASS
+from proxy.siblings import MERGED, Siblings
 from proxy.splitter import SPLIT
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Commands:
         """The cluster that the proxy poses as"""
         self.sessions: Sessions
         """Set by the server once both exist."""
+        self.siblings: Siblings | None = None
+        """The other processes that serve the same clients, if there are any."""
         self.clients: dict[int, Client] = {}
         self.connections_received = 0
         self.connections_rejected = 0
@@ -124,9 +127,7 @@ class Commands:
         route = route_of(command)
         match route.way:
             case Way.LOCAL:
-                carry_out = local_function(command.name)
-                assert carry_out is not None
-                return carry_out(client, argv, self)
+                return self._local(client, tag, command, argv)
             case Way.FORWARD:
                 self._forward(client, tag, command, argv, request)
             case Way.SPLIT:
@@ -139,6 +140,18 @@ class Commands:
                 self._send_anywhere(client, tag, request)
             case Way.REFUSED:
                 raise _not_supported(command.name)
+        return LATER
+
+    def _local(self, client: Client, tag: int, command: Command, argv: list[bytes]) -> Any:
+        carry_out = local_function(command.name)
+        assert carry_out is not None
+        if self.siblings is None or command.name not in MERGED or client.facts.sibling:
+            return carry_out(client, argv, self)
+        try:
+            own = carry_out(client, argv, self)
+        except ReplyError as error:
+            own = error.with_traceback(None)
+        self.begin(self.siblings.together(client, tag, command.name, argv, own))
         return LATER
 
     def _forward(
@@ -203,12 +216,30 @@ class Commands:
         return LATER
 
     def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        if client.facts.sibling:
+            return figures_text(self).encode()
+        if self.siblings is None:
+            self._info_with(client, tag, argv, request, [])
+        else:
+            self.begin(self._info_of_all(client, tag, argv, request, self.siblings))
+        return LATER
+
+    async def _info_of_all(
+        self, client: Client, tag: int, argv: list[bytes], request: bytes, siblings: Siblings
+    ) -> None:
+        self._info_with(client, tag, argv, request, await siblings.figures())
+
+    def _info_with(
+        self, client: Client, tag: int, argv: list[bytes], request: bytes, others: Sequence[Figures]
+    ) -> None:
         wanted = [section.decode("latin-1").lower() for section in argv[1:]]
         targets = [upstream for upstream in self._primaries(client) if upstream.state_name in ("up", "idle")]
-        if not targets or not asks_workers(wanted):
-            return Verbatim(info_text(self, wanted, {}))
-        jobs.Broadcast(client, tag, merging(self, wanted, client.resp)).start(request, targets)
-        return LATER
+        if targets and asks_workers(wanted):
+            merge = merging(self, wanted, client.resp, others)
+            jobs.Broadcast(client, tag, merge).start(request, targets)
+        else:
+            text = Verbatim(info_text(self, wanted, {}, others))
+            client.complete(tag, codec.encode_reply(text, client.resp))
 
     def _config_get(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         merge = settings.showing(self, argv[2:], client.resp)

@@ -1,20 +1,27 @@
-"""The settings of `shoal proxy`, from its command line.
+"""The settings of `shoal proxy`, from its command line, and from a file like redis.conf.
 
-Names that Redis has too are spelled as there, so `--requirepass` and `--auth` are one.
+    shoal proxy [FILE] --name value ...
+
+A line of the file is an option without its dashes; what the command line says, too, holds. Names that Redis
+has too are spelled as there, so `--requirepass` and `--auth` are one.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import environ
+from pathlib import Path
 
 from proxy.dialogue import Address
 
 CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
 UPSTREAM_VARIABLE = "SHOAL_UPSTREAM_AUTH"
 """Passwords may come this way, too: command lines can be read by all users of a machine."""
+
+MOST_PROCESSES = 128
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,10 @@ class ProxyConfig:
     """These, with this one among them; empty: this one alone"""
     announced: Address | None = None
     """Where clients reach this proxy; None: where each came to"""
+    processes: int = 0
+    """That share the port, behind one that watches and reloads them; 0: this one alone"""
+    drain_timeout: float = 5.0
+    """Seconds for what is in flight when a process is to end"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -54,6 +65,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     """Raises SystemExit, with code 2 and a message on stderr, for what makes no sense."""
     parser = argparse.ArgumentParser(
         prog="shoal proxy",
+        usage="shoal proxy [FILE] --seed HOST:PORT ...",
         description="Let plain clients use a Redis, Valkey or shoal cluster as if it were one server.",
     )
     parser.add_argument("--seed", action="append", required=True, type=_address, metavar="HOST:PORT",
@@ -93,9 +105,17 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         "--announce", type=_address, metavar="HOST:PORT",
         help="where clients of --as-cluster reach this proxy, if not where they came to",
     )  # fmt: skip
+    parser.add_argument(
+        "--processes", type=int, default=0, metavar="N",
+        help="serve with N processes behind one that watches them, and on SIGHUP replaces them by new ones",
+    )  # fmt: skip
+    parser.add_argument(
+        "--drain-timeout", type=int, default=5000, metavar="MS",
+        help="how long a process that is to end answers what is in flight",
+    )  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
-    given = parser.parse_args(argv)
+    given = parser.parse_args(_with_file(argv, parser))
     if not given.port and not given.unixsocket:
         parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
     if given.announce and given.as_cluster is None:
@@ -120,6 +140,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         as_cluster=given.as_cluster is not None,
         members=members,
         announced=_among(parser, members, given.announce, given.port),
+        processes=_within(given.processes, 0, MOST_PROCESSES, "--processes", parser),
+        drain_timeout=given.drain_timeout / 1000,
         own_poller=not given.loop_poller,
     )
 
@@ -134,6 +156,27 @@ def _among(
     if len(set(fitting)) != 1:
         parser.error("which of the addresses of --as-cluster is this proxy's? Say it with --announce")
     return fitting[0]
+
+
+def _with_file(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The options of the file, if the first argument is one, and then those of the command line."""
+    if not argv or argv[0].startswith("-"):
+        return list(argv)
+    options: list[str] = []
+    try:
+        for line in Path(argv[0]).read_text().splitlines():
+            name, *values = shlex.split(line, comments=True) or [""]
+            if name and values != ["no"]:
+                options += [f"--{name}", *([] if values == ["yes"] else values)]
+    except (OSError, ValueError) as error:
+        parser.error(f"{argv[0]}: {error}")
+    return [*options, *argv[1:]]
+
+
+def _within(value: int, low: int, high: int, name: str, parser: argparse.ArgumentParser) -> int:
+    if not low <= value <= high:
+        parser.error(f"{name} must be between {low} and {high}")
+    return value
 
 
 def _address(text: str) -> Address:

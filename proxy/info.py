@@ -2,7 +2,8 @@
 
 Sections and fields are named as in Redis. Server, Clients, Replication, CPU and Cluster are the proxy's own,
 because the client talks to one server and this is it; `Proxy` lists the workers. All other sections are of
-the workers' (worker_info.py), with what is counted here in Stats.
+the workers' (worker_info.py), with what is counted here in Stats. What each of several processes counts
+(siblings.py) is added up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.replies import Verbatim
@@ -25,8 +26,13 @@ EVERYTHING = {"all", "default", "everything"}
 OWN = {"server", "clients", "replication", "cpu", "cluster", "proxy"}
 
 
-def info_text(commands: Commands, wanted: Sequence[str], workers: Sections) -> str:
-    """Our sections and those of the workers, of both what is `wanted`."""
+Figures = Mapping[str, str]
+
+
+def info_text(
+    commands: Commands, wanted: Sequence[str], workers: Sections, others: Sequence[Figures] = ()
+) -> str:
+    """Our sections and those of the workers, of both what is `wanted`. `others`: figures of our siblings."""
     everything = not wanted or not EVERYTHING.isdisjoint(wanted)
     sections: dict[str, dict[str, Any]] = {"Server": _server(commands), "Clients": _clients(commands)}
     own: dict[str, dict[str, Any]] = {
@@ -43,6 +49,9 @@ def info_text(commands: Commands, wanted: Sequence[str], workers: Sections) -> s
         elif title in own:
             sections[title] = own.pop(title)  # where INFO is used to have it
     sections.update(own)
+    if others:
+        sections = {title: _with(fields, others) for title, fields in sections.items()}
+        sections["Proxy"] |= _processes([figures(commands), *others])
     return "\r\n".join(
         f"# {title}\r\n" + "".join(f"{key}:{value}\r\n" for key, value in fields.items())
         for title, fields in sections.items()
@@ -50,17 +59,52 @@ def info_text(commands: Commands, wanted: Sequence[str], workers: Sections) -> s
     )
 
 
+def figures(commands: Commands) -> dict[str, str]:
+    """What processes of one proxy tell each other."""
+    counts = {
+        "process_id": os.getpid(),
+        "connected_clients": len(commands.clients),
+        "dedicated_connections": commands.sessions.dedicated.lent,
+        "dedicated_connections_idle": commands.sessions.dedicated.idle,
+    }
+    return {name: str(value) for name, value in (counts | _stats(commands) | _cpu()).items()}
+
+
+def figures_text(commands: Commands) -> str:
+    return "\r\n".join(f"{name}:{value}" for name, value in figures(commands).items())
+
+
+def _with(fields: Mapping[str, Any], others: Sequence[Figures]) -> dict[str, Any]:
+    """The sums of the fields that are figures; the other fields as they are."""
+    summed = dict(fields)
+    for name in summed.keys() & others[0].keys() - {"process_id"}:
+        values = [str(fields[name]), *(each[name] for each in others if name in each)]
+        fraction = any("." in value for value in values)
+        summed[name] = f"{sum(map(float, values)):.6f}" if fraction else sum(map(int, values))
+    return summed
+
+
+def _processes(each: Sequence[Figures]) -> dict[str, Any]:
+    rows = sorted(each, key=lambda row: int(row["process_id"]))
+    return {
+        f"process{number}": f"pid={row['process_id']},clients={row['connected_clients']}"
+        for number, row in enumerate(rows)
+    }
+
+
 def asks_workers(wanted: Sequence[str]) -> bool:
     return not wanted or not OWN.issuperset(wanted)
 
 
-def merging(commands: Commands, wanted: Sequence[str], resp: int) -> Callable[[Sequence[bytes]], bytes]:
+def merging(
+    commands: Commands, wanted: Sequence[str], resp: int, others: Sequence[Figures] = ()
+) -> Callable[[Sequence[bytes]], bytes]:
     """Makes one INFO of the workers' raw replies and our own. Workers that cannot be asked are left out."""
 
     def merge(replies: Sequence[bytes]) -> bytes:
         texts = [decode_reply(reply) for reply in replies if not is_error(reply)]
         reports = [parse((text.text if isinstance(text, Verbatim) else text).decode()) for text in texts]
-        return encode_reply(Verbatim(info_text(commands, wanted, merged(reports))), resp)
+        return encode_reply(Verbatim(info_text(commands, wanted, merged(reports), others)), resp)
 
     return merge
 

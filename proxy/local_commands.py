@@ -45,6 +45,8 @@ class ClientFacts:
     library_version: bytes = b""
     since: float = field(default_factory=time.monotonic)
     last_command: str = "NULL"
+    sibling: bool = False
+    """It is another process of the same proxy: it is answered for this one alone."""
 
 
 def local(*names: str) -> Callable[[Local], Local]:

@@ -16,6 +16,7 @@ cdef class Reactor:
 
     cdef int watch(self, Connection connection, bint reading, bint writing) except -1
     cdef int forget(self, Connection connection) except -1
+    cdef int let_go(self, Connection connection) except -1
     cdef int wants_flush(self, Connection connection) except -1
     cdef int flush_all(self) except -1
     cdef int _schedule_flush(self) except -1

@@ -48,6 +48,10 @@ cdef extern from * nogil:
         event.data.ptr = owner;
         return epoll_ctl(poller, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
     }
+    static int poller_remove(int poller, int fd) {
+        struct epoll_event unused;  /* kernels before 2.6.9 want one */
+        return epoll_ctl(poller, EPOLL_CTL_DEL, fd, &unused);
+    }
     static int poller_wait(int poller) { return epoll_wait(poller, shoal_events, EVENTS_PER_TURN, 0); }
     static void* event_owner(int i) { return shoal_events[i].data.ptr; }
     static int event_writable(int i) { return shoal_events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP); }
@@ -55,6 +59,7 @@ cdef extern from * nogil:
     #else
     static int open_poller(void) { return -1; }
     static int poller_set(int p, int a, int f, void* o, int r, int w) { return -1; }
+    static int poller_remove(int p, int f) { return -1; }
     static int poller_wait(int poller) { return 0; }
     static void* event_owner(int i) { return 0; }
     static int event_writable(int i) { return 0; }
@@ -63,6 +68,7 @@ cdef extern from * nogil:
     """
     int open_poller()
     int poller_set(int poller, bint add, int descriptor, void* owner, bint reading, bint writing)
+    int poller_remove(int poller, int descriptor)
     int poller_wait(int poller)
     void* event_owner(int index)
     bint event_writable(int index)
@@ -161,13 +167,22 @@ cdef class Reactor:
 
     cdef int forget(self, Connection connection) except -1:
         cdef int descriptor = connection.descriptor
-        if self.connections.pop(descriptor, None) is not None:
-            self.closed.append(connection)
+        if descriptor in self.connections:
+            self.closed.append(connection)  # first: `connections` may hold the only reference
+            del self.connections[descriptor]
             if self.poller < 0:
                 self.loop.remove_reader(descriptor)
                 self.loop.remove_writer(descriptor)
             if not self.in_turn:
                 self._schedule_flush()
+        return 0
+
+    cdef int let_go(self, Connection connection) except -1:
+        """`forget` it, and leave its descriptor open for another process. An epoll set watches what a
+        descriptor stands for, so it does not end with ours, as it does when a socket is closed."""
+        if self.poller >= 0:
+            poller_remove(self.poller, connection.descriptor)
+        self.forget(connection)
         return 0
 
     cdef int wants_flush(self, Connection connection) except -1:

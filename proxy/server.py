@@ -21,15 +21,19 @@ from proxy.client import Client
 from proxy.commands import Commands
 from proxy.config import ProxyConfig
 from proxy.dedicated import DedicatedPool
+from proxy.draining import drain
 from proxy.failover import FailoverWait
+from proxy.handover import Arrival, Legacy
 from proxy.hub import Hub
-from proxy.listening import open_listeners
+from proxy.listening import listen_unix, open_listeners
 from proxy.local_commands import ClientFacts
 from proxy.monitors import Monitors
+from proxy.place import Place, adopt
 from proxy.reactor import Reactor
 from proxy.routes import RouteTable, SlotMap
 from proxy.routing import raw_routes
 from proxy.sessions import Sessions
+from proxy.siblings import Siblings
 from proxy.topology import Topology
 from proxy.upstreams import UpstreamPool
 
@@ -41,22 +45,32 @@ SPARE_DESCRIPTORS = 128
 """For listeners, workers, logs: what the limit on open files must leave besides the clients."""
 DEDICATED_AT_LEAST = 32
 """Connections for what blocks, which the spare ones must be enough for."""
+MAP_SECONDS = 5.0
+"""For the cluster to tell its map, before clients are let in without"""
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting when there are no descriptors left."""
 
 
 class ProxyServer:
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: ProxyConfig, place: Place | None = None) -> None:
+        """`place`: what is given to one of several processes."""
         self.config = config
+        self.place = place
         self._listeners: list[socket.socket] = []
-        self._next_id = 0
+        self._next_id = place.first_id if place else 0
+        self._map_known = asyncio.Event()
+        self._siblings_listener: socket.socket | None = None
+        self._legacies: list[Legacy] = []
 
     async def start(self) -> None:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
         config = self.config
         self.loop = asyncio.get_running_loop()
         max_clients, dedicated = _raise_descriptor_limit(config.max_clients)
-        self._listeners = open_listeners(config)
+        if self.place is None:
+            self._listeners = open_listeners(config)
+        else:
+            self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
         self.routes = RouteTable(raw_routes())
@@ -75,15 +89,43 @@ class ProxyServer:
         self._background = [self.loop.create_task(self.topology.run())]
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
+        if self.place is not None:
+            await self._join(self.place)
         for listener in self._listeners:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def _join(self, place: Place) -> None:
+        """Become one of several processes. Clients of a process that this one replaces shall be served as
+        well as before, so they are let in when the map is known."""
+        self.commands.siblings = siblings = Siblings(place.directory, place.number)
+        listener = listen_unix(siblings.path, self.config.backlog)
+        self._listeners.append(listener)
+        self._siblings_listener = listener
+        try:
+            async with asyncio.timeout(MAP_SECONDS):
+                await self._map_known.wait()
+        except TimeoutError:
+            log.warning("nobody has told the cluster's map yet")
+        self._legacies = [Legacy(adopt(line), self._inherit) for line in place.legacies]
+
+    async def drain(self, heir: socket.socket | None = None) -> None:
+        """Accept nobody any more, and part with those that are there; `heir`: a line to their new process."""
+        for listener in self._listeners:
+            if listener is not self._siblings_listener:
+                self.loop.remove_reader(listener.fileno())
+                self._accept(listener)  # who has waited
+                listener.close()
+        await drain(self.commands, self.config.drain_timeout, heir)
 
     async def stop(self) -> None:
         """Close everything. Requests in flight are not waited for."""
         for listener in self._listeners:
-            self.loop.remove_reader(listener.fileno())
-            listener.close()
-        if self.config.unix_socket:
+            if listener.fileno() >= 0:
+                self.loop.remove_reader(listener.fileno())
+                listener.close()
+        for legacy in self._legacies:
+            legacy.close()
+        if self.config.unix_socket and self.place is None:
             os.unlink(self.config.unix_socket)
         for task in self._background:
             task.cancel()
@@ -102,6 +144,7 @@ class ProxyServer:
         return next((each.getsockname()[1] for each in self._listeners if each.family != socket.AF_UNIX), 0)
 
     def _map_changed(self) -> None:
+        self._map_known.set()
         self.commands.hold_clients()
         self.hub.map_changed()
         self.monitors.repair()
@@ -121,7 +164,10 @@ class ProxyServer:
                 self.loop.remove_reader(listener.fileno())
                 self.loop.call_later(ACCEPT_PAUSE, self._accept_again, listener)
                 return
-            self._welcome(connection, peer)
+            if listener is self._siblings_listener:
+                self._admit_sibling(connection)
+            else:
+                self._welcome(connection, peer)
 
     def _accept_again(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
@@ -137,16 +183,39 @@ class ProxyServer:
             return
         commands.connections_received += 1
         self._next_id += 1
-        client = Client(self.reactor, commands, self.routes, self.slots, self._next_id)
-        client.facts = ClientFacts(_address_text(peer), _address_text(connection.getsockname()))
+        facts = ClientFacts(_address_text(peer), _address_text(connection.getsockname()))
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        client = self._client(self._next_id, facts)
         commands.clients[client.id] = client
         try:
             client.open(connection.detach(), not commands.password)
         except OSError as error:
             log.warning("a client is turned away: %s", error)
+            client.kill()
+
+    def _client(self, number: int, facts: ClientFacts) -> Client:
+        client = Client(self.reactor, self.commands, self.routes, self.slots, number)
+        client.facts = facts
+        return client
+
+    def _admit_sibling(self, connection: socket.socket) -> None:
+        """It is not one of our clients, and is not listed as one."""
+        connection.setblocking(False)
+        self._client(0, ClientFacts("", "", sibling=True)).open(connection.detach(), True)
+
+    def _inherit(self, arrival: Arrival) -> None:
+        """Go on with a client of a process that ends."""
+        client = self._client(arrival.id, arrival.facts)
+        client.resp = arrival.resp
+        client.replies_off, client.skip_next = arrival.replies_off, arrival.skip_next
+        self.commands.clients[client.id] = client
+        try:
+            client.open(arrival.descriptor, arrival.authenticated or not self.commands.password)
+            client.resume(arrival.unread)
+        except Exception:
+            log.exception("a client could not be taken over")
             client.kill()
 
 

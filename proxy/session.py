@@ -25,6 +25,15 @@ class Session:
     subscriptions: Subscriptions | None = None
     monitoring: bool = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Is the client in the middle of something, of which it awaits the end?"""
+        return not (self.transaction is None and self.watch is None and self.blocked is None)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.unfinished or self.subscriptions or self.monitoring)
+
 
 def session_of(client: Client) -> Session:
     """Of a client that begins a state: made if it has none yet."""

@@ -41,7 +41,7 @@ def up(
         int | None, typer.Option("--replicas", help="Replicas for each primary. Default: 1.")
     ] = None,
     proxies: Annotated[
-        int | None, typer.Option("--proxies", help="Proxies that share the proxy port. Default: 1.")
+        int | None, typer.Option("--proxies", help="Processes of the proxy. Default: 1.")
     ] = None,
     port: Annotated[
         int | None,

@@ -25,7 +25,7 @@ def endpoints(settings: Settings, survey: Survey) -> list[Endpoint]:
     nobody knows where they are have no row."""
     rows: list[Endpoint] = []
     if settings.proxies:
-        name = "proxy" if settings.proxies == 1 else f"{settings.proxies} proxies"
+        name = "proxy" if settings.proxies == 1 else f"proxy ({settings.proxies} processes)"
         rows.append(Endpoint(name, f"{settings.host}:{settings.proxy_port}", "for any client", ALL))
     nodes = sorted(survey.nodes.values(), key=lambda node: (first_slot(node), node.address))
     for primary in (node for node in nodes if node.is_primary):

@@ -30,7 +30,7 @@ class Settings:
     replicas: int = 1
     """for each primary"""
     proxies: int = 1
-    """processes that share `proxy_port`"""
+    """processes of the proxy, which share `proxy_port`"""
     port: int = 7001
     """of the first worker; the others follow"""
     proxy_port: int = 6379

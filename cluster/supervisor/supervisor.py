@@ -151,7 +151,7 @@ class Supervisor:
             raise SetupError(f"no worker can be started: {cause_of_end(self._workers[0].speaker.last)}")
         settle = self._resume if formed else self._form
         survey = await self._unless_stopped(asyncio.to_thread(settle))
-        self._proxies = [self._proxy(number) for number in range(self.settings.proxies)]
+        self._proxies = [self._proxy()] if self.settings.proxies else []
         for proxy in self._proxies:
             await proxy.start()
         for proxy in self._proxies:
@@ -188,16 +188,17 @@ class Supervisor:
     def _note_from_thread(self, text: str) -> None:
         self._loop.call_soon_threadsafe(self.note, text)
 
-    def _proxy(self, number: int) -> Child:
+    def _proxy(self) -> Child:
+        """One program, which sees to its processes itself if there are to be several."""
         settings = self.settings
         seeds = [
             word for port in settings.worker_ports for word in ("--seed", f"{settings.local_host}:{port}")
         ]
         args = [*seeds, "--bind", settings.bind, "--port", str(settings.proxy_port)]
         if settings.proxies > 1:
-            args.append("--reuse-port")
-        name = "proxy" if settings.proxies == 1 else f"proxy {number + 1}"
-        return self._child(name, name, proxy_command(args), environment=self._login.proxy_environment)
+            args += ["--processes", str(settings.proxies)]
+        environment = self._login.proxy_environment
+        return self._child("proxy", "proxy", proxy_command(args), environment=environment)
 
     def _child(
         self,
@@ -214,7 +215,7 @@ class Supervisor:
 
     @property
     def _width(self) -> int:
-        return len("proxy 10") if self.settings.proxies > 1 else len("proxy")
+        return len("proxy")
 
     async def _await_worker(self, worker: Child, port: int, may_fail: bool) -> None:
         try:
