@@ -42,6 +42,7 @@ from proxy.splitter import SPLIT
 if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.config import ProxyConfig
+    from proxy.cross_slot import CrossSlot
     from proxy.routes import SlotMap
     from proxy.sessions import Sessions
     from proxy.topology import Topology
@@ -77,6 +78,8 @@ class Commands:
         """Set by the server once both exist."""
         self.siblings: Siblings | None = None
         """The other processes that serve the same clients, if there are any."""
+        self.cross_slot: CrossSlot | None = None
+        """Set by the server if it is allowed at all."""
         self.clients: dict[int, Client] = {}
         self.connections_received = 0
         self.connections_rejected = 0
@@ -129,7 +132,7 @@ class Commands:
             case Way.LOCAL:
                 return self._local(client, tag, command, argv)
             case Way.FORWARD:
-                self._forward(client, tag, command, argv, request)
+                return self._forward(client, tag, command, argv, request)
             case Way.SPLIT:
                 self._split(client, tag, command, argv)
             case Way.BROADCAST:
@@ -154,16 +157,19 @@ class Commands:
         self.begin(self.siblings.together(client, tag, command.name, argv, own))
         return LATER
 
-    def _forward(
-        self, client: Client, tag: int, command: Command, argv: Sequence[bytes], request: bytes
-    ) -> None:
+    def _forward(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
         slots = {key_slot(argv[position]) for position in command.key_positions(argv)}
-        if len(slots) > 1:
+        if self.cross_slot is not None and self.cross_slot.takes(command, argv, slots):
+            if not client.postpone(tag):
+                client.hold()
+                self.begin(self._answer_raw(client, tag, self.cross_slot.run(client, command, argv)))
+        elif len(slots) > 1:
             raise CROSSSLOT
-        if not slots:
+        elif not slots:
             self._send_anywhere(client, tag, request)
-            return
-        self._owner(client, slots.pop()).send(request, client, tag)
+        else:
+            self._owner(client, slots.pop()).send(request, client, tag)
+        return LATER
 
     def _split(self, client: Client, tag: int, command: Command, argv: Sequence[bytes]) -> None:
         width = SPLIT[command.name]
@@ -187,15 +193,23 @@ class Commands:
         client.complete(tag, fitting(merge, replies) if replies else jobs.UNBOUND)
 
     async def _answer(self, client: Client, tag: int, work: Coroutine[Any, Any, Any]) -> None:
-        """Answer with what `work` returns or raises."""
+        """Answer with the value that `work` returns, or the error that it raises."""
+
+        async def encoded() -> bytes:
+            return codec.encode_reply(await work, client.resp)
+
+        await self._answer_raw(client, tag, encoded())
+
+    async def _answer_raw(self, client: Client, tag: int, work: Coroutine[Any, Any, bytes]) -> None:
+        """The same for work that returns an encoded reply."""
         try:
-            value = await work
+            reply = await work
         except ReplyError as error:
-            value = error.with_traceback(None)
+            reply = codec.encode_reply(error.with_traceback(None), client.resp)
         except Exception:
             log.exception("a command failed inside the proxy")
-            value = ReplyError("ERR internal error of the proxy")
-        client.complete(tag, codec.encode_reply(value, client.resp))
+            reply = jobs.INTERNAL_ERROR
+        client.complete(tag, reply)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside everything else."""

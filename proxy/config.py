@@ -57,6 +57,10 @@ class ProxyConfig:
     """That share the port, behind one that watches and reloads them; 0: this one alone"""
     drain_timeout: float = 5.0
     """Seconds for what is in flight when a process is to end"""
+    cross_slot: str = "no"
+    """Commands with keys of several slots: `no`, `reads` or `all`"""
+    cross_slot_memory: int = 64 << 20
+    """Bytes of keys that may be on their way for them"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -113,6 +117,14 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         "--drain-timeout", type=int, default=5000, metavar="MS",
         help="how long a process that is to end answers what is in flight",
     )  # fmt: skip
+    parser.add_argument(
+        "--cross-slot", choices=("no", "reads", "all"), default="no",
+        help="carry out commands with keys of several slots: those that only read, or all; not as one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cross-slot-memory", type=int, default=64 << 20, metavar="BYTES",
+        help="of keys that may be brought together for such commands at once",
+    )  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
     given = parser.parse_args(_with_file(argv, parser))
@@ -142,6 +154,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         announced=_among(parser, members, given.announce, given.port),
         processes=_within(given.processes, 0, MOST_PROCESSES, "--processes", parser),
         drain_timeout=given.drain_timeout / 1000,
+        cross_slot=given.cross_slot,
+        cross_slot_memory=given.cross_slot_memory,
         own_poller=not given.loop_poller,
     )
 

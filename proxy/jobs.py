@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NULLS = (b"$-1\r\n", b"_\r\n")
 UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
+INTERNAL_ERROR = b"-ERR internal error of the proxy\r\n"
 
 
 class ClientJob(Job):
@@ -35,7 +36,7 @@ class ClientJob(Job):
         self.client.complete(self.tag, reply)
 
     def failed(self) -> None:
-        self.answer(b"-ERR internal error of the proxy\r\n")
+        self.answer(INTERNAL_ERROR)
 
 
 class Broadcast(ClientJob):

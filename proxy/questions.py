@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from proxy.jobs import UNBOUND
 from proxy.sinks import Job
 from proxy.upstream import FINAL
 
 if TYPE_CHECKING:
+    from proxy.routes import SlotMap
     from proxy.upstream import Upstream
 
 
@@ -29,9 +31,23 @@ class _Questions(Job):
         self.answered.cancel()
 
 
-async def ask_all(worker: Upstream, requests: Sequence[bytes]) -> list[bytes]:
-    """The raw replies of one worker, in order; redirections are not followed."""
+async def ask_all(worker: Upstream, requests: Sequence[bytes], asking: int = 0) -> list[bytes]:
+    """The raw replies of one worker, in order; redirections are not followed. ASKING precedes each of the
+    first `asking` requests."""
     questions = _Questions(len(requests))
     for index, request in enumerate(requests):
-        worker.send(request, questions, index, FINAL)
+        worker.send(request, questions, index, FINAL, index < asking)
     return await questions.answered
+
+
+async def ask_owners(slots: SlotMap, version: int, requests: Sequence[tuple[int, bytes]]) -> list[bytes]:
+    """The raw replies to (slot, request), in order, each from the owner of its slot: redirections are
+    followed and failovers waited for, as with any request."""
+    questions = _Questions(len(requests))
+    for index, (slot, request) in enumerate(requests):
+        owner = slots.find(slot, version)
+        if owner is None:
+            questions.replied(index, UNBOUND)
+        else:
+            owner.send(request, questions, index)
+    return await questions.answered if requests else []

@@ -86,6 +86,12 @@ class ProxyServer:
         for lines in (self.hub, self.monitors):
             self.pool.told_of_nodes.append(lines.reconcile)
         self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors)
+        if config.cross_slot != "no":
+            from proxy.cross_slot import CrossSlot  # takes memory that others need not give
+
+            self.commands.cross_slot = CrossSlot(
+                self.commands, config.cross_slot == "all", config.cross_slot_memory
+            )
         self._background = [self.loop.create_task(self.topology.run())]
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))

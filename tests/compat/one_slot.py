@@ -7,13 +7,19 @@ meet in what the proxy splits (MGET, DEL), or in no command, stay as they are an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from node.commands import find
 from proxy.splitter import SPLIT
 
 
-def tagged(commands: Sequence[Sequence[bytes]]) -> list[list[bytes]]:
+def is_split(argv: Sequence[bytes]) -> bool:
+    return argv[0].lower().decode("latin-1") in SPLIT
+
+
+def tagged(
+    commands: Sequence[Sequence[bytes]], may_be_apart: Callable[[Sequence[bytes]], bool] = is_split
+) -> list[list[bytes]]:
     """The same commands with such keys. Commands from MULTI to EXEC, and those watched, count as one."""
     groups = _Groups()
     transaction: list[bytes] = []
@@ -26,7 +32,7 @@ def tagged(commands: Sequence[Sequence[bytes]]) -> list[list[bytes]]:
         if queueing:
             transaction += keys
             groups.join(transaction)
-        elif name.decode("latin-1") not in SPLIT:
+        elif not may_be_apart(argv):
             groups.join(keys)
         if name in (b"exec", b"discard", b"unwatch", b"reset"):
             queueing, transaction = False, []

@@ -2,16 +2,21 @@
 
 A plain client must get what redis-server gives it. What it does not get is listed in `EXCEPT`, each with its
 reason; an entry that no script needs any more fails the test.
+
+Behind a proxy with `--cross-slot all` most keys need not be of one slot; there each script is run as it is,
+but for the keys that meet in what is still refused (transactions, blocking commands).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
+from node.commands import find
+from proxy.cross_slot import is_possible
 from tests.compat import (
     test_bitmaps,
     test_blocking,
@@ -23,8 +28,8 @@ from tests.compat import (
     test_transactions,
 )
 from tests.compat.differential import parse_script, replies, show
-from tests.compat.one_slot import tagged
-from tests.harness.clusters import cluster_of
+from tests.compat.one_slot import is_split, tagged
+from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy
 from tests.harness.servers import Oracle
 
@@ -40,7 +45,7 @@ UNORDERED = {
 
 ONE_DATABASE = "a cluster has one database, and so has the proxy"
 PATTERNS = "workers refuse patterns whose keys may be in other slots"
-EXCEPT = {
+EXCEPT: dict[str, str] = {
     "copy * db *": ONE_DATABASE,
     "move *": ONE_DATABASE,
     "select 1": ONE_DATABASE,
@@ -63,9 +68,27 @@ SCRIPTS = {
 }
 
 
+ACROSS_SLOTS = [
+    name for name in [*SCRIPTS, *PARTED_BY_BARS] if name != "blocking" and not name.endswith("_forms")
+]
+"""Not those about encodings: copies get theirs anew, as what RESTORE makes does."""
+
+
 @pytest.fixture(scope="module")
-def proxy() -> Iterator[ShoalProxy]:
-    with cluster_of(3, enable_debug_command="yes") as cluster, ShoalProxy(cluster.addresses) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with cluster_of(3, enable_debug_command="yes") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(cluster: RunningCluster) -> Iterator[ShoalProxy]:
+    with ShoalProxy(cluster.addresses) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gatherer(cluster: RunningCluster) -> Iterator[ShoalProxy]:
+    with ShoalProxy(cluster.addresses, "--cross-slot", "all") as running:
         yield running
 
 
@@ -80,6 +103,24 @@ def commands_of(name: str, oracle: Oracle) -> list[list[bytes]]:
 @pytest.mark.parametrize("name", [*SCRIPTS, *PARTED_BY_BARS])
 def test_script(name: str, protocol: int, proxy: ShoalProxy, redis_oracle: Oracle) -> None:
     commands = tagged([argv for argv in commands_of(name, redis_oracle) if excepted(argv) is None])
+    compare_with_redis(proxy, redis_oracle, commands, protocol)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("name", ACROSS_SLOTS)
+def test_across_slots(name: str, protocol: int, gatherer: ShoalProxy, redis_oracle: Oracle) -> None:
+    commands = [argv for argv in commands_of(name, redis_oracle) if reason(argv) in (None, PATTERNS)]
+    compare_with_redis(gatherer, redis_oracle, tagged(commands, may_be_apart), protocol)
+
+
+def may_be_apart(argv: Sequence[bytes]) -> bool:
+    row = find(argv)
+    return is_split(argv) or (row is not None and row.accepts(len(argv)) and is_possible(row, argv))
+
+
+def compare_with_redis(
+    proxy: ShoalProxy, redis_oracle: Oracle, commands: list[list[bytes]], protocol: int
+) -> None:
     answers = zip(replies(proxy, commands, protocol), replies(redis_oracle, commands, protocol), strict=True)
     differences = [
         f"{show(argv)}\n  proxy: {ours[:200]!r}\n  redis: {theirs[:200]!r}"
@@ -96,6 +137,11 @@ def comparable(argv: list[bytes], reply: bytes) -> object:
 def excepted(argv: list[bytes]) -> str | None:
     line = b" ".join(argv).decode("latin-1").lower()
     return next((pattern for pattern in EXCEPT if fnmatchcase(line, pattern)), None)
+
+
+def reason(argv: list[bytes]) -> str | None:
+    pattern = excepted(argv)
+    return EXCEPT[pattern] if pattern else None
 
 
 def test_every_exception_is_needed(redis_oracle: Oracle) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from node.commands import TABLE, every, find
+from node.commands import TABLE, Command, every, find
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.replies import Verbatim
 from proxy import merger, splitter
 from proxy.codec import bulk_of, encode_reply, encode_request, integer_of
+from proxy.cross_slot import is_possible
 from proxy.local_commands import LOCAL_COMMANDS
 from proxy.routes import RouteTable, SlotMap
 from proxy.routing import Way, raw_routes, route_of, takes_node, way_of, would_block
@@ -42,6 +43,28 @@ def way(*argv: str) -> Way:
 def test_ways(expected: Way, requests: list[str]) -> None:
     for request in requests:
         assert way(*request.split()) is expected, request
+
+
+def test_commands_that_may_have_keys_of_several_slots() -> None:
+    """... with --cross-slot, of those with more than one key."""
+
+    def several(command: Command) -> bool:
+        specs = command.key_specs
+        return len(specs) > 1 or any(spec.counted or spec.last for spec in specs)
+
+    possible = {
+        command.name
+        for command in every()
+        if route_of(command).way is Way.FORWARD
+        and several(command)
+        and is_possible(command, [command.name.encode(), b"2", b"2", b"b", b"c"])
+    }
+    assert possible == {
+        "sunion", "sinter", "sintercard", "sdiff", "zunion", "zinter", "zintercard", "zdiff", "pfcount",
+        "lcs", "sort_ro", "sunionstore", "sinterstore", "sdiffstore", "zunionstore", "zinterstore",
+        "zdiffstore", "pfmerge", "bitop", "copy", "zrangestore", "geosearchstore", "sort", "georadius",
+        "georadiusbymember", "rename", "renamenx", "lmove", "rpoplpush", "smove",
+    }  # fmt: skip
 
 
 def test_busy_workers_are_asked_beside_the_script() -> None:
