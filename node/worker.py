@@ -19,9 +19,9 @@ from node import errors, log
 from node.cluster_port import ClusterPort, Standalone
 from node.commands.model import Command
 from node.config import Config
+from node.core.compiled import install as install_compiled_handlers
 from node.core.connection import Connection
 from node.core.engine import GATE_LOADING, Engine
-from node.core.hot_strings import install as install_hot_strings
 from node.core.reply_writer import encode_reply
 from node.ending import Ending
 from node.errors import ReplyError
@@ -125,7 +125,7 @@ class Worker:
         self.commands = registry.served_commands(config.renamed_commands)
         sessions_ask = config.cluster_enabled or config.storage_engine == "disk"
         self.engine.load(registry.rows(self.commands), sessions_ask)
-        install_hot_strings(self.engine)
+        install_compiled_handlers(self.engine)
         self.engine.on_bug = self._log_bug
         self.engine.on_error = self.count_error
         for db in self.databases:

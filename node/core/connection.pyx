@@ -329,7 +329,7 @@ cdef class Connection:
             request.count = engine.spans.count - request.first
             request.is_inline = base[request.begin] != c"*"
             engine.prepare(request)
-            if request.row != NULL and request.row.key_index:
+            if request.row != NULL and request.row.first_key:
                 prefetch(&client.db.tables[request.key.slot])
             count += 1
         if count > 1:

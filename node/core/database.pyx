@@ -23,7 +23,6 @@ from node.core.slot_table cimport (
     entry_type,
     entry_value,
     entry_value_length,
-    expiry_place,
     table_find,
 )
 
@@ -242,12 +241,7 @@ cdef class Database(Catalogue):
         cdef Entry* entry = self.find(&k)
         if entry == NULL:
             return False
-        if (entry.flags & HAS_EXPIRY != 0) == (at_ms != 0):
-            if at_ms:
-                expiry_place(entry)[0] = at_ms
-                self.soil(&k, entry)
-            return True
-        self.lay_anew(&k, entry, entry_value_length(entry), at_ms)
+        self.let_expire(&k, entry, at_ms)
         return True
 
     def persist(self, bytes key not None) -> bool:

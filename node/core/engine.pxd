@@ -23,9 +23,10 @@ cdef struct Request:
     size_t begin                 # the frame is base[begin:end]
     size_t end
     size_t answered              # where its reply begins, once it is served
-    bint is_inline
+    bint is_inline               # the frame is a line, no array of words …
+    bint is_line                 # … which is its one argument, since splitting it takes more than spaces
     bint compiled                # a compiled handler did it: its time is shared out
-    Key key                      # of a command with one key
+    Key key                      # its first, of a command whose row has `first_key`
 
 ctypedef int (*Compiled)(Engine engine, Client client, Request* request) except -1
 # 1: done, replied. 0: not the simple form; the Python handler shall do it.
@@ -38,7 +39,11 @@ cdef struct Row:
     bint is_direct               # may run without the session's checks when no gate is closed
     bint in_transactions         # QUEUED inside MULTI
     int arity
+    int first_key                # arguments that are keys: from here, or 0 where the row does not tell …
+    int last_key                 # … to here, or counted from the end if negative …
+    int key_step                 # … each so many
     int key_index                # argument that is the one key, or 0
+    bint has_keys                # there may be several
     uint32_t mask                # the gates that concern this command
     uint64_t calls
     uint64_t rejected
@@ -111,6 +116,11 @@ cdef class Engine:
     cdef public uint64_t connections_received
     cdef Spans spans
     cdef Request batch[64]
+    cdef Key* keys                       # of the command being executed, where it may have several …
+    cdef int key_count
+    cdef int key_room
+    cdef bint looks_at_keys              # … which then must be one slot's, and in memory
+    cdef ReplyWriter draft               # where compiled handlers put together what they propagate
     cdef Limits limits
     cdef uint8_t states[16384]           # per slot: 0 served here, else ask the cluster port
     cdef Row* rows
@@ -126,6 +136,8 @@ cdef class Engine:
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept
     cdef void prepare(self, Request* request) noexcept
+    cdef bint split(self, Request* request) noexcept
+    cdef bint gather(self, Client client, Request* request) except -1
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
     cdef int serve_counted(self, Client client, Request* request) except -1

@@ -26,10 +26,11 @@ from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key, key_from_bytes, make_key
-from node.core.memory cimport python_used, release, take_zeroed, used
+from node.core.memory cimport python_used, release, resize, take_zeroed, used
 from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport Limits, Spans, spans_free
+from node.core.request_reader cimport Limits, Span, Spans, spans_free, spans_push
+from node.core.slot_table cimport likely_cell, likely_entry, prefetch
 from node.core.steady_clock cimport steady_ms
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from node.core.trail cimport Trail
@@ -172,6 +173,7 @@ cdef class Engine:
             db.follow_clock(&self.now, self)
         self.trail = Trail()
         self.reply = ReplyWriter()
+        self.draft = ReplyWriter()
         self.outbox = Outbox()
         self.leased_until = INT64_MAX
         self.bulk_length = 512 << 20
@@ -197,6 +199,7 @@ cdef class Engine:
         free(self.rows)
         free(self.index)
         release(self.slot_use)
+        release(self.keys)
         free(self.shared)
         spans_free(&self.spans)
 
@@ -206,9 +209,10 @@ cdef class Engine:
         """Fill the rows from (name, Command, handler).
 
         The name is what clients call it by, "" for subcommands, which the session resolves. `looks_at_keys`:
-        commands with several keys go through the session's slot check.
+        several keys are the session's business, unless they are plainly in one slot and in memory.
         """
         commands = list(commands)
+        self.looks_at_keys = looks_at_keys
         cdef Row* row
         cdef int i
         self.rows = <Row*>calloc(len(commands), sizeof(Row))
@@ -241,11 +245,13 @@ cdef class Engine:
             name = called.upper().encode()
             if not 0 < len(name) <= LONGEST_NAME:
                 continue
-            one_key = command.first_key > 0 and command.first_key == command.last_key
             movable = "movablekeys" in command.flags
-            row.key_index = command.first_key if one_key and not movable else 0
-            keyless = command.first_key == 0 and not movable
-            row.is_direct = not command.subcommands and (keyless or row.key_index > 0 or not looks_at_keys)
+            one_key = not movable and command.first_key == command.last_key
+            row.has_keys = not movable and not one_key and row.tells_data
+            if one_key or row.has_keys:
+                row.first_key, row.last_key, row.key_step = command.first_key, command.last_key, command.step
+            row.key_index = command.first_key if one_key else 0
+            row.is_direct = not command.subcommands and (one_key or row.has_keys or not looks_at_keys)
             row.name_length = len(name)
             for j in range(len(name)):
                 row.name[j] = name[j]
@@ -385,18 +391,83 @@ cdef class Engine:
         cdef Row* row
         request.row = NULL
         request.compiled = False
-        if request.is_inline:
+        request.is_line = request.is_inline and not self.split(request)
+        if request.is_line:
             return
         row = self.lookup(
             request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
         )
         request.row = row
-        if row != NULL and 0 < row.key_index < <int>request.count:
+        if row != NULL and 0 < row.first_key < <int>request.count:
             make_key(
                 &request.key,
-                request.base + self.spans.items[request.first + row.key_index].start,
-                self.spans.items[request.first + row.key_index].length,
+                request.base + self.spans.items[request.first + row.first_key].start,
+                self.spans.items[request.first + row.first_key].length,
             )
+
+    cdef bint split(self, Request* request) noexcept:
+        """Make words of a line that has nothing but spaces between them: no quotes, nothing unusual."""
+        cdef Span line = self.spans.items[request.first]
+        cdef const char* text = request.base
+        cdef size_t i, begin
+        cdef size_t end = line.start + line.length
+        for i in range(line.start, end):
+            if <unsigned char>text[i] < c" " or text[i] == c'"' or text[i] == c"'":
+                return False
+        self.spans.count = request.first
+        i = line.start
+        while i < end:
+            begin = i
+            while i < end and text[i] != c" ":
+                i += 1
+            if i > begin and spans_push(&self.spans, begin, i - begin) < 0:
+                self.spans.count = request.first
+                break
+            i += 1
+        request.count = self.spans.count - request.first
+        if request.count:
+            return True
+        request.count = 1
+        spans_push(&self.spans, line.start, line.length)    # where it was
+        return False
+
+    cdef bint gather(self, Client client, Request* request) except -1:
+        """Hash the keys of a command that may have several, and ask for the memory they are in. False: it takes
+        the session to tell where they are."""
+        cdef Row* row = request.row
+        cdef Span* span
+        cdef Key* key
+        cdef Key* keys
+        cdef int last = row.last_key if row.last_key >= 0 else <int>request.count + row.last_key
+        cdef int i
+        cdef bint judged = self.looks_at_keys and not client.obeyed
+        if row.compiled == NULL and not judged:
+            return True
+        if last < row.first_key or last >= <int>request.count:
+            return False
+        self.key_count = (last - row.first_key) // row.key_step + 1
+        if self.key_count > self.key_room:
+            keys = <Key*>resize(self.keys, self.key_count * sizeof(Key))
+            if keys == NULL:
+                raise MemoryError
+            self.keys, self.key_room = keys, self.key_count
+        self.keys[0] = request.key
+        if self.key_count == 1:
+            return True
+        if judged and client.db.cold is not None:
+            return False
+        for i in range(1, self.key_count):
+            key = &self.keys[i]
+            span = &self.spans.items[request.first + row.first_key + i * row.key_step]
+            make_key(key, request.base + span.start, span.length)
+            if judged and key.slot != request.key.slot:
+                return False
+            prefetch(&client.db.tables[key.slot])
+        for i in range(1, self.key_count):
+            prefetch(likely_cell(&client.db.tables[self.keys[i].slot], self.keys[i].hash))
+        for i in range(1, self.key_count):
+            prefetch(likely_entry(&client.db.tables[self.keys[i].slot], self.keys[i].hash))
+        return True
 
     cdef int serve(self, Client client, Request* request) except -1:
         """Execute one request of `client` and append its reply to `self.reply`."""
@@ -409,7 +480,8 @@ cdef class Engine:
             and row.is_direct
             and (client.gate | (self.gate & WATCHED if client.obeyed else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
-            and (row.key_index == 0 or self.states[request.key.slot] == 0 or client.obeyed)
+            and (row.first_key == 0 or self.states[request.key.slot] == 0 or client.obeyed)
+            and (not row.has_keys or self.gather(client, request))
         ):
             if row.compiled != NULL and row.compiled(self, client, request):
                 row.calls += 1
@@ -420,7 +492,7 @@ cdef class Engine:
                     self.finish_command()
                 return 0
             value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
-        elif request.is_inline:
+        elif request.is_line:
             line = PyBytes_FromStringAndSize(
                 request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
             )
@@ -574,7 +646,7 @@ cdef class Engine:
             sent = until - request.answered if until > request.answered else 0
             if self.on_large is not None and (received >= self.large_request or sent >= self.large_reply):
                 argv = self.arguments(request, 0)
-                if request.is_inline:
+                if request.is_line:
                     try:
                         argv = split_words(argv[0])
                     except UnbalancedQuotes:

@@ -60,6 +60,7 @@ cdef class Keyspace:
     cdef public object on_added       # called with (database, key) after a key was added, or None
     cdef public object on_left        # called with a value that may be freed piece by piece, or None: see graveyard
     cdef public bint leaves_expired   # free values of expired keys so
+    cdef public bint leaves_deleted   # free values that clients delete so
     cdef public bint leaves_replaced  # free values that go in passing so, or are replaced
     cdef public Cold cold             # what lies in the store only, or None where there is no store
     cdef readonly uint64_t hits
@@ -70,9 +71,11 @@ cdef class Keyspace:
     # for compiled handlers
     cdef Entry* find(self, Key* key) except? NULL
     cdef Entry* find_for_read(self, Key* key) except? NULL
+    cdef int missed(self, Key* key) except -1
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
     cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL
     cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL
+    cdef int let_expire(self, Key* key, Entry* entry, int64_t at_ms) except -1
     cdef int admit(self, Key* key, Entry* entry) except -1
     cdef int soil(self, Key* key, Entry* entry) except -1
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1

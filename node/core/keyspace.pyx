@@ -143,13 +143,18 @@ cdef class Keyspace:
         """`find`, counted as a hit or a miss, with the access clock touched."""
         cdef Entry* entry = self.find(key)
         if entry == NULL:
-            self.misses += 1
-            if self.on_missed is not None:
-                self.on_missed(self, PyBytes_FromStringAndSize(key.data, key.length))
+            self.missed(key)
             return NULL
         self.hits += 1
         self.touch_entry(entry)
         return entry
+
+    cdef int missed(self, Key* key) except -1:
+        """A key to be read is not there."""
+        self.misses += 1
+        if self.on_missed is not None:
+            self.on_missed(self, PyBytes_FromStringAndSize(key.data, key.length))
+        return 0
 
     cdef void touch_entry(self, Entry* entry) noexcept:
         cdef uint32_t counter
@@ -374,6 +379,15 @@ cdef class Keyspace:
         memcpy(entry_value(entry), value, length)
         self.install(key, entry)
         return entry
+
+    cdef int let_expire(self, Key* key, Entry* entry, int64_t at_ms) except -1:
+        """Let a key, whose entry this is, expire at Unix ms `at_ms`, 0 for never. The entry may be another then."""
+        if (entry.flags & HAS_EXPIRY != 0) != (at_ms != 0):
+            self.lay_anew(key, entry, entry_value_length(entry), at_ms)
+        elif at_ms:
+            expiry_place(entry)[0] = at_ms
+            self.soil(key, entry)
+        return 0
 
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1:
         """Store a datatype object, replacing whatever is there."""

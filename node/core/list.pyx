@@ -62,12 +62,6 @@ from node.datatypes.limits import limits
 cdef enum:
     CHUNK = 1024    # elements taken out at a time by an iteration
 
-cdef struct Chain:
-    Node* head
-    Node* tail
-    int64_t count
-
-
 @cython.final
 @cython.freelist(64)
 cdef class List:
@@ -85,7 +79,7 @@ cdef class List:
         cdef bytes item
         make_long(self)
         for item in items:
-            push(self, item, False)
+            list_push(self, PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), False)
         self.settle()
 
     def __dealloc__(self):
@@ -94,7 +88,7 @@ cdef class List:
         release(self.pack)
 
     def __len__(self) -> int:
-        return count_of(self)
+        return list_count(self)
 
     @property
     def encoding(self) -> str:
@@ -137,44 +131,40 @@ cdef class List:
 
     def pop_left(self, int64_t count) -> list[bytes]:
         """Up to `count` elements, the first first."""
-        cdef list taken = self.range(0, min(count, count_of(self)))
-        delete_end(self, len(taken), True)
-        shrink(self, 2)
+        cdef list taken = self.range(0, min(count, list_count(self)))
+        list_pop(self, len(taken), True)
         return taken
 
     def pop_right(self, int64_t count) -> list[bytes]:
         """Up to `count` elements, the last first."""
-        cdef int64_t size = count_of(self)
+        cdef int64_t size = list_count(self)
         cdef list taken = self.range(size - min(count, size), size)
         taken.reverse()
-        delete_end(self, len(taken), False)
-        shrink(self, 2)
+        list_pop(self, len(taken), False)
         return taken
 
     def take_left(self) -> bytes:
         """The first element, removed from a list that has one."""
         cdef bytes item = element_of(self, 0)
-        delete_end(self, 1, True)
-        shrink(self, 2)
+        list_pop(self, 1, True)
         return item
 
     def take_right(self) -> bytes:
         """The last element, removed from a list that has one."""
-        cdef bytes item = element_of(self, count_of(self) - 1)
-        delete_end(self, 1, False)
-        shrink(self, 2)
+        cdef bytes item = element_of(self, list_count(self) - 1)
+        list_pop(self, 1, False)
         return item
 
     def receive(self, bytes item not None, bint left) -> None:
         """Push what came from another list. A number is a number already then, and needs no room as text."""
         cdef int64_t number
         cdef bint is_number = canonical_number(PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), &number)
-        make_room(self, 0 if is_number else PyBytes_GET_SIZE(item), 1)
-        push(self, item, left)
+        list_make_room(self, 0 if is_number else PyBytes_GET_SIZE(item), 1)
+        list_push(self, PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item), left)
 
     def rotate(self, bint from_left, bint to_left) -> bytes:
         """Move an element from one end to the same or the other, in a list that has one; returns it."""
-        cdef bytes item = element_of(self, 0 if from_left else count_of(self) - 1)
+        cdef bytes item = element_of(self, 0 if from_left else list_count(self) - 1)
         delete_end(self, 1, from_left)
         self.receive(item, to_left)
         shrink(self, 2)
@@ -196,7 +186,7 @@ cdef class List:
         cdef int64_t i
         if stop <= start:
             return []
-        chain = chain_of(self, &spare)
+        chain = list_chain(self, &spare)
         place = place_of(chain.head, chain.tail, chain.count, start)
         found = PyList_New(stop - start)
         for i in range(stop - start):
@@ -209,8 +199,8 @@ cdef class List:
     def __iter__(self):
         """May go on while the list changes; an element may then be missed, or come twice."""
         cdef int64_t start = 0
-        while start < count_of(self):
-            yield from self.range(start, min(start + CHUNK, count_of(self)))
+        while start < list_count(self):
+            yield from self.range(start, min(start + CHUNK, list_count(self)))
             start += CHUNK
 
     def replace(self, int64_t index, bytes item not None) -> None:
@@ -219,7 +209,7 @@ cdef class List:
         cdef size_t length = PyBytes_GET_SIZE(item)
         cdef Place place
         cdef uint8_t* pack
-        make_room(self, length, 1)
+        list_make_room(self, length, 1)
         index = resolved(self, index)
         if self.quick == NULL:
             pack = pack_replace(self.pack, pack_seek(self.pack, index), text, length, NULL)
@@ -243,8 +233,8 @@ cdef class List:
         cdef uint8_t* pack
         cdef const char* text = PyBytes_AS_STRING(item)
         cdef size_t length = PyBytes_GET_SIZE(item)
-        make_room(self, length, 1)
-        chain = chain_of(self, &spare)
+        list_make_room(self, length, 1)
+        chain = list_chain(self, &spare)
         if chain.count:
             place = place_of(chain.head, chain.tail, chain.count, 0)
         else:
@@ -267,7 +257,7 @@ cdef class List:
 
     def trim(self, int64_t start, int64_t stop) -> None:
         """Keep the elements of start..stop-1, which lie within the list."""
-        cdef int64_t behind = count_of(self) - stop
+        cdef int64_t behind = list_count(self) - stop
         delete_end(self, start, True)
         delete_end(self, behind, False)
         shrink(self, 2)
@@ -282,7 +272,7 @@ cdef class List:
         cdef int64_t most = -count if back else count
         cdef int64_t removed = 0
         cdef Node spare
-        cdef Chain chain = chain_of(self, &spare)
+        cdef Chain chain = list_chain(self, &spare)
         cdef Place place
         if not chain.count:
             return 0
@@ -313,7 +303,7 @@ cdef class List:
         cdef int64_t skip = (-rank if back else rank) - 1
         cdef int64_t seen = 0
         cdef Node spare
-        cdef Chain chain = chain_of(self, &spare)
+        cdef Chain chain = list_chain(self, &spare)
         cdef Place place
         cdef list found = []
         if not chain.count:
@@ -377,7 +367,7 @@ cdef class List:
     def settle(self) -> None:
         """Take the form that Redis gives to a list that it has read or made at once."""
         if self.quick == NULL:
-            make_room(self, 0, 0)
+            list_make_room(self, 0, 0)
         elif self.quick.count == 0:
             self.pack = pack_new(0)
             if self.pack == NULL:
@@ -395,12 +385,12 @@ cdef inline int fill_setting() except? -1000000000:
     return limits.list_max_listpack_size
 
 
-cdef inline int64_t count_of(List self) noexcept:
+cdef int64_t list_count(List self) noexcept:
     return pack_count(self.pack) if self.quick == NULL else self.quick.count
 
 
 cdef int64_t resolved(List self, int64_t index) except -1:
-    cdef int64_t count = count_of(self)
+    cdef int64_t count = list_count(self)
     if index < 0:
         index += count
     if index < 0 or index >= count:
@@ -408,7 +398,7 @@ cdef int64_t resolved(List self, int64_t index) except -1:
     return index
 
 
-cdef Chain chain_of(List self, Node* spare) noexcept:
+cdef Chain list_chain(List self, Node* spare) noexcept:
     """The nodes. Of a short list it is `spare`, which is made to look like one."""
     cdef Chain chain
     if self.quick != NULL:
@@ -427,7 +417,7 @@ cdef Chain chain_of(List self, Node* spare) noexcept:
 
 cdef bytes element_of(List self, int64_t index):
     cdef Node spare
-    cdef Chain chain = chain_of(self, &spare)
+    cdef Chain chain = list_chain(self, &spare)
     cdef Place place = place_of(chain.head, chain.tail, chain.count, index)
     return place_as_bytes(&place)
 
@@ -451,7 +441,7 @@ cdef int make_long(List self) except -1:
     return 0
 
 
-cdef int make_room(List self, int64_t size, int64_t count) except -1:
+cdef int list_make_room(List self, int64_t size, int64_t count) except -1:
     """Become a quicklist if `count` more elements of `size` bytes together do not fit a listpack."""
     if self.quick == NULL and exceeds(
         fill_setting(), <int64_t>pack_bytes(self.pack) + size, <int64_t>pack_count(self.pack) + count
@@ -477,9 +467,8 @@ cdef int shrink(List self, int divisor) except -1:
     return 0
 
 
-cdef int push(List self, bytes item, bint left) except -1:
-    cdef const char* text = PyBytes_AS_STRING(item)
-    cdef size_t length = PyBytes_GET_SIZE(item)
+cdef int list_push(List self, const char* text, size_t length, bint left) except -1:
+    """Add an element, for which room has been made, at an end."""
     cdef uint8_t* pack
     if self.quick != NULL:
         if not quick_push(self.quick, text, length, left):
@@ -498,9 +487,9 @@ cdef int push_all(List self, list items, Py_ssize_t start, bint left) except -1:
     if self.quick == NULL:
         for i in range(start, len(items)):
             size += PyBytes_GET_SIZE(items[i])
-        make_room(self, size, len(items) - start)
+        list_make_room(self, size, len(items) - start)
     for i in range(start, len(items)):
-        push(self, items[i], left)
+        list_push(self, PyBytes_AS_STRING(items[i]), PyBytes_GET_SIZE(items[i]), left)
     return 0
 
 
@@ -514,6 +503,12 @@ cdef int delete_end(List self, int64_t count, bint left) except -1:
     else:
         self.pack = pack_delete(self.pack, pack_seek(self.pack, -count), <uint32_t>count, NULL)
     return 0
+
+
+cdef int list_pop(List self, int64_t count, bint left) except -1:
+    """Remove `count` elements, of those there are, from one end."""
+    delete_end(self, count, left)
+    return shrink(self, 2)
 
 
 cdef void delete_packed(List self, Place* place, bint back) noexcept:

@@ -98,7 +98,7 @@ cdef class Replay:
             request.is_inline = False
             request.answered = 0
             engine.prepare(request)
-            if request.row != NULL and request.row.key_index:
+            if request.row != NULL and request.row.first_key:
                 prefetch(&self.client.db.tables[request.key.slot])
             count += 1
         if count > 1:

@@ -23,7 +23,7 @@ LAST_CURSOR = (16384 << 32) - 1
 
 @command("del")
 def del_(ctx: Any, args: list[bytes]) -> int:
-    return _delete(ctx, args, lazily=ctx.config.lazyfree_lazy_user_del)
+    return _delete(ctx, args, lazily=ctx.db.leaves_deleted)
 
 
 @command("unlink")

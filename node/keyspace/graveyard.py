@@ -50,7 +50,15 @@ class Graveyard:
             for db in databases:
                 db.leaves_replaced = value
 
-        for name, follow in (("lazyfree-lazy-expire", on_expire), ("lazyfree-lazy-server-del", on_replace)):
+        def on_delete(value: bool) -> None:
+            for db in databases:
+                db.leaves_deleted = value
+
+        for name, follow in (
+            ("lazyfree-lazy-expire", on_expire),
+            ("lazyfree-lazy-server-del", on_replace),
+            ("lazyfree-lazy-user-del", on_delete),
+        ):
             follow(getattr(config, name.replace("-", "_")))
             config.on_change(name, follow)
 

@@ -1,0 +1,13 @@
+"""The compiled handlers of all groups of commands. What one is and may do: compiled.pxd."""
+
+from node.core.engine import Engine
+from node.core.hot_keys import install as install_keys
+from node.core.hot_lists import install as install_lists
+from node.core.hot_strings import install as install_strings
+
+
+def install(engine: Engine) -> None:
+    """Let `engine`, whose rows are loaded, use them."""
+    install_keys(engine)
+    install_lists(engine)
+    install_strings(engine)
