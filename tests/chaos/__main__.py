@@ -2,6 +2,7 @@
 
     python -m tests.chaos --cluster mixed --faults kill --seconds 300    faults by chance, for so long
     python -m tests.chaos --faults kill,freeze,cut,disk,move --sync 1    all of them, synchronous mode
+    python -m tests.chaos --faults kill,freeze,cut,move --at-once 2      two that overlap
     python -m tests.chaos --kills 100 --freezes 50 --sync 1              so many of each
     python -m tests.chaos safety --kills 100 --freezes 50                synchronous, not, and Valkey
     python -m tests.chaos failover --kills 20 --node-timeout 5000        how long a killed primary is felt
@@ -54,7 +55,7 @@ def lab(options: argparse.Namespace) -> Result:
         families, seconds = endless(faults - {MOVE}, options.seed), options.seconds or 60.0  # type: ignore[assignment]
     plan = dataclasses.replace(plan_of(options), cuts="cut" in faults, small_disks="disk" in faults)
     report = run(
-        Orders(plan, families, seconds, MOVE in faults, options.writers, options.depth),
+        Orders(plan, families, seconds, MOVE in faults, options.at_once, options.writers, options.depth),
         tell,
     )
     show(report, plan.cluster + (f", synchronous {plan.synchronous}" if plan.synchronous else ""))
@@ -116,6 +117,7 @@ def parsed() -> argparse.Namespace:
     add("mode", nargs="?", choices=MODES, default="lab")
     add("--cluster", choices=("shoal", "valkey", "redis", "mixed"), default="shoal")
     add("--faults", default="kill", help=f"of {', '.join(FAMILIES)}, {MOVE}")
+    add("--at-once", type=int, default=1, metavar="N", help="faults in one round")
     add("--seconds", type=float, default=0, help="how long (the lab: 60 if no faults are counted)")
     add("--kills", type=int, default=0, help="so many kills instead of faults by chance")
     add("--freezes", type=int, default=0, help="so many freezes")

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from tests.chaos.stage import Stage
+from tests.harness.cutter import OPEN
 from tests.harness.servers import Server
 
 SHORT = (0.2, 0.6)
@@ -29,8 +30,16 @@ class Fault:
     lasts: tuple[float, float] | None
     """From, to: in terms of cluster-node-timeout. None: until the victim's slots are another's."""
 
-    def seconds(self, chance: random.Random, timeout: float) -> float:
-        return chance.uniform(*self.lasts) * timeout if self.lasts else 0.0
+    def seconds(
+        self, chance: random.Random, timeout: float, otherwise: tuple[float, float] = (0.0, 0.0)
+    ) -> float:
+        """`otherwise`: what it lasts if that is not given."""
+        return chance.uniform(*(self.lasts or otherwise)) * timeout
+
+    @property
+    def forgets(self) -> bool:
+        """The victim loses its memory."""
+        return self.context is killed
 
 
 @contextmanager
@@ -67,7 +76,7 @@ def cut(rule: str, inwards: bool = True, outwards: bool = True, clients: bool = 
         try:
             yield
         finally:
-            stage.cutter.heal()
+            stage.cutter.set(directions, OPEN)
 
     return under_rule
 

@@ -1,6 +1,10 @@
 """One run of the lab: a load, faults one after the other, and what the load has seen of them.
 
 A *round* is one fault: the cluster is whole, the fault comes, lasts, goes, and the cluster is whole again.
+Or it is several that overlap, each against another member, so that a majority may be missing, and a shard
+without anybody who serves. But one round never takes the memory of two members of a shard: that may be all
+copies of a write.
+
 All that was seen is booked on the round in whose time it fell, from shortly before its fault (a write that a
 fault undoes was acknowledged before it) to shortly before the next one's.
 
@@ -20,11 +24,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import redis
 
 from tests.chaos.clients import IMPATIENT, PATIENT, Threads
-from tests.chaos.faults import FAMILIES, Fault
+from tests.chaos.faults import FAMILIES, LONG, Fault
 from tests.chaos.linearizability import Operation
 from tests.chaos.logs import Count, Logs
 from tests.chaos.moves import moving
@@ -36,12 +41,16 @@ from tests.harness.wait import eventually
 
 BEFORE = 0.5
 """Seconds before its fault that belong to a round."""
+STAGGER = 0.5
+"""Of the node timeout: how long the next of several faults in one round may wait at most."""
 YIELD_DEADLINE = 40.0
 HEAL_DEADLINE = 60.0
 MOVED_SHARE = 0.5
 """Of the rounds, where slots are to move."""
 SHOWN = 3
 """Examples of each breach in full."""
+
+Harm = tuple[Fault, Server]
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class Orders:
     seconds: float = math.inf
     moves: bool = False
     """Let slots move during some of the faults."""
+    at_once: int = 1
+    """Faults in one round."""
     writers: int = 8
     depth: int = 32
     """Entries in one pipeline of a writer: what may wait in the sockets of a frozen primary."""
@@ -132,28 +143,31 @@ class _Lab:
         with self._prober, self._threads:
             self._prober.wait_served(started, timeout=20)
             time.sleep(BEFORE)  # some load before the first fault
-            for family in self._orders.families:
+            families = iter(self._orders.families)
+            while names := list(islice(families, self._orders.at_once)):
                 if time.monotonic() - started > self._orders.seconds:
                     break
-                done = self._round(self._chance.choice(FAMILIES[family]))
+                done = self._round([self._chance.choice(FAMILIES[name]) for name in names])
                 tell(f"{done.kind} of {done.victim}: {done.down:.2f} s down")
                 if self._threads.broken:
                     how = "".join(traceback.format_exception(self._threads.broken[0]))
                     raise AssertionError(f"a client ended: {how}")
         self._report.seconds = time.monotonic() - started
 
-    def _round(self, fault: Fault) -> Round:
+    def _round(self, faults: list[Fault]) -> Round:
         with contextlib.ExitStack() as stack:
-            name, victims = fault.name, self._victims()
+            name, victims = " + ".join(fault.name for fault in faults), self._victims()
             if self._orders.moves and self._chance.random() < MOVED_SHARE:
                 way, victims = stack.enter_context(moving(self._stage, self._chance))
                 name += f", {way}"
                 time.sleep(self._chance.uniform(0, 0.3))  # the moment is what chance decides
-            victim = self._chance.choice(victims)
-            done = Round(name, repr(victim), time.monotonic())
+            harms = self._choose_victims(faults, self._chance.choice(victims))
+            done = Round(name, ", ".join(repr(victim) for _, victim in harms), time.monotonic())
             self._report.rounds.append(done)
-            with fault.context(self._stage, victim):
-                self._wait_out(fault, victim)
+            if len(harms) == 1:
+                self._harm_one(*harms[0])
+            else:
+                self._harm_several(harms)
             self._restart_dead()
         self._stage.wait_whole(HEAL_DEADLINE)
         self._prober.wait_served(time.monotonic(), timeout=HEAL_DEADLINE)
@@ -166,14 +180,36 @@ class _Lab:
         roles = self._stage.cluster.primaries, self._stage.cluster.replicas
         return self._chance.choices(roles, weights=(4, 1))[0] or roles[0]
 
-    def _wait_out(self, fault: Fault, victim: Server) -> None:
-        time.sleep(fault.seconds(self._chance, self._stage.timeout))
-        if fault.lasts is None:
-            eventually(
-                lambda: self._stage.has_yielded(victim),
-                lambda: f"the slots of {victim!r} become another's; views:\n{self._stage.views()}",
-                timeout=YIELD_DEADLINE,
-            )
+    def _choose_victims(self, faults: list[Fault], first: Server) -> list[Harm]:
+        """`first` for the first of the faults, and by chance for the others."""
+        harms = [(faults[0], first)]
+        for fault in faults[1:]:
+            spared = {victim for _, victim in harms}
+            if fault.forgets:
+                spared.update(*(self._stage.shard_of(victim) for other, victim in harms if other.forgets))
+            harms.append((fault, self._chance.choice([n for n in self._stage.nodes if n not in spared])))
+        return harms
+
+    def _harm_one(self, fault: Fault, victim: Server) -> None:
+        with fault.context(self._stage, victim):
+            time.sleep(fault.seconds(self._chance, self._stage.timeout))
+            if fault.lasts is None:
+                eventually(
+                    lambda: self._stage.has_yielded(victim),
+                    lambda: f"the slots of {victim!r} become another's; views:\n{self._stage.views()}",
+                    timeout=YIELD_DEADLINE,
+                )
+
+    def _harm_several(self, harms: list[Harm]) -> None:
+        """One begins after the other; the shorter ones end before. Nobody need be able to replace anybody."""
+        timeout = self._stage.timeout
+        timed = [(fault.seconds(self._chance, timeout, LONG), fault, victim) for fault, victim in harms]
+        with contextlib.ExitStack() as longer:
+            for seconds, fault, victim in sorted(timed, key=lambda each: each[0], reverse=True):
+                time.sleep(self._chance.uniform(0, STAGGER * timeout))
+                ends = time.monotonic() + seconds
+                longer.enter_context(fault.context(self._stage, victim))
+                longer.callback(_sleep_until, ends)
 
     def _restart_dead(self) -> None:
         """A member may have ended by itself, as for want of room for its file."""
@@ -237,6 +273,10 @@ class _Lab:
                     lambda one=primary, other=replica: _digest(one) == _digest(other),
                     lambda one=primary, other=replica: f"{other!r} has the keys of {one!r}",
                 )
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def _digest(node: Server) -> tuple[object, object]:

@@ -97,6 +97,9 @@ class Stage:
         """Where members and clients find it."""
         return (self.cutter.host_of(node) if self.cutter else node.host), node.port
 
+    def shard_of(self, node: Server) -> list[Server]:
+        return next(shard for shard in self.shards if node in shard)
+
     def connect(self, patience: float) -> redis.RedisCluster:
         host, port = self.address(random.choice(self.cluster.running))
         return clients.connect(host, port, patience)
