@@ -1,8 +1,9 @@
 """One client's conversation: requests in, replies out in the order of the requests."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from proxy.frames cimport RequestLimits, RequestScan
+from proxy.limits cimport Limits, OutputLimit
 from proxy.reactor cimport Connection
 from proxy.routes cimport RouteTable, SlotMap
 
@@ -41,6 +42,13 @@ cdef class Client(Connection):
     cdef Py_ssize_t bytes_in_flight     # of requests not answered yet
     cdef Py_ssize_t usual_reply         # a moving average of the length of replies
 
+    # Limits
+    cdef Limits bounds
+    cdef uint64_t paid_until            # the rate allows requests up to this one; then see `earn`
+    cdef int64_t earned_at              # when it was reckoned last, ns
+    cdef bint waking                    # a timer will look whether more are allowed
+    cdef int64_t over_since[2]          # ns; 0: replies, and messages, are below their soft limits
+
     # Requests not yet answered, or answered too early, in a ring; head and tail count on for ever
     cdef Pending* ring
     cdef uint64_t ring_size
@@ -55,4 +63,8 @@ cdef class Client(Connection):
     cdef int refuse(self) except -1
     cdef uint64_t push(self, Py_ssize_t request_length) except? 0
     cdef bint must_wait(self) noexcept
+    cdef bint earn(self) noexcept
+    cdef int wake_later(self) except -1
+    cdef int check_unread(self) except -1
+    cdef bint overflows(self, OutputLimit* limit, int kind, Py_ssize_t held) noexcept
     cdef int release_answered(self) except -1

@@ -17,15 +17,17 @@ the client: nothing is forwarded raw until it ends. Requests without state never
 A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
 flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how
 long its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no
-memory. Redis closes a client whose unread replies
-pass a limit only for subscribers and replicas; the proxy has such a last limit for everybody, because what
-piles up here is not the client's data alone but memory of a process that all share.
+memory. Redis closes a client whose unread replies pass a limit only for subscribers and replicas; the proxy
+has such a last limit for everybody, because what piles up here is not the client's data alone but memory of a
+process that all share. What limits.pyx tells can be set; a rate is kept by handing out leave for requests in
+advance, up to a second's worth, so that a request costs one comparison.
 """
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport slot_of
+from node.core.timing cimport monotonic_ns
 from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.routes cimport Route
@@ -46,15 +48,17 @@ cdef extern from *:
 
 cdef enum:
     RING_START = 16
-    IN_FLIGHT_MAX = 4096                # requests of one client; reading goes on when half are answered
-    BYTES_IN_FLIGHT_MAX = 8388608       # likewise in bytes of requests
+    BYTES_IN_FLIGHT_MAX = 8388608       # of requests of one client; reading goes on when half are answered
     REPLIES_EXPECTED_MAX = 16777216     # and in bytes of replies, going by what they were so far
     USUAL_AT_FIRST = 131072             # the guess before the first reply: 128 requests may be in flight
     UNSENT_MAX = 1048576                # replies a client has not read, before its next requests have to wait
-    REPLIES_MAX = 1073741824            # ... and before it is closed
-    PUSHED_MAX = 33554432               # before it is closed for what it did not ask for: Redis' limit `pubsub`
     UNREAD_WHILE_BLOCKED = 1048576      # requests behind one that blocks, kept to see whether the client leaves
-    QUERY_MAX = 1073741824              # one unfinished request: Redis' client-query-buffer-limit
+    SECOND = 1000000000                 # ns
+    SHORTEST_WAIT = 10000000            # ns between two looks whether the rate allows more
+    REPLIES = 0                         # indexes of `over_since`
+    MESSAGES = 1
+
+cdef uint64_t UNLIMITED = 0xFFFFFFFFFFFFFFFF
 
 cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
@@ -68,6 +72,8 @@ cdef class Client(Connection):
         self.slots = slots
         self.id = id
         self.resp = 2
+        self.bounds = service.limits
+        self.earned_at = monotonic_ns() - SECOND
         self.usual_reply = USUAL_AT_FIRST
         self.limits = RequestLimits(2147483647, 536870912)
 
@@ -145,7 +151,7 @@ cdef class Client(Connection):
         """Send what is no reply: a message, a line of MONITOR, a confirmation. CLIENT REPLY does not mute it."""
         if self.descriptor < 0:
             return
-        if size(&self.outgoing) > PUSHED_MAX:
+        if self.overflows(&self.bounds.pushed, MESSAGES, size(&self.outgoing)):
             log.warning("closing client %d: it does not read what is pushed to it", self.id)
             self.close()
             return
@@ -253,11 +259,15 @@ cdef class Client(Connection):
             if self.must_wait():
                 self.stalled = True
                 self.interest(self.blocked and available < UNREAD_WHILE_BLOCKED, self.writing)
+                if self.tail >= self.paid_until:
+                    self.wake_later()
                 break
             result = scan_request(data + used, available - used, &self.scan, &self.limits)
             if result == NEED_MORE:
-                if available - used > QUERY_MAX:
-                    log.warning("closing client %d: a request of more than %d bytes", self.id, QUERY_MAX)
+                if available - used > self.bounds.request:
+                    log.warning(
+                        "closing client %d: a request of more than %d bytes", self.id, self.bounds.request
+                    )
                     self.close()
                     return 0
                 break
@@ -276,6 +286,8 @@ cdef class Client(Connection):
         return self.keep(data, available, used)
 
     cdef bint must_wait(self) noexcept:
+        if self.tail >= self.paid_until and not self.earn():
+            return True
         if self.head == self.tail and size(&self.outgoing) == 0:
             return False
         # Once stalled, go on only well below the limits, so that reading does not stop and go all the time.
@@ -283,11 +295,44 @@ cdef class Client(Connection):
         cdef Py_ssize_t in_flight = slack * <Py_ssize_t>(self.tail - self.head)
         return (
             self.head < self.hold_until
-            or in_flight >= IN_FLIGHT_MAX
+            or in_flight >= self.bounds.in_flight
             or in_flight * self.usual_reply > REPLIES_EXPECTED_MAX
             or slack * self.bytes_in_flight > BYTES_IN_FLIGHT_MAX
             or slack * (size(&self.outgoing) + self.stashed) > UNSENT_MAX
         )
+
+    cdef bint earn(self) noexcept:
+        """Does the rate allow a request now? Then how many, is kept in `paid_until`."""
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t earned
+        if self.bounds.rate == 0:
+            self.paid_until = UNLIMITED
+            return True
+        cdef int64_t passed = min(now - self.earned_at, SECOND)
+        earned = passed * self.bounds.rate // SECOND
+        if earned == 0:
+            return False
+        self.earned_at = now - (passed - earned * SECOND // self.bounds.rate)
+        self.paid_until = self.tail + <uint64_t>earned
+        return True
+
+    cdef int wake_later(self) except -1:
+        """Go on when the rate allows it."""
+        if self.waking:
+            return 0
+        self.waking = True
+        wait = max(SHORTEST_WAIT, SECOND // max(self.bounds.rate, 1))
+        self.reactor.loop.call_later(wait / SECOND, self._wake)
+        return 0
+
+    def _wake(self):
+        self.waking = False
+        if self.descriptor >= 0 and not self.flush_wanted:
+            self.reactor.wants_flush(self)
+
+    def limits_changed(self) -> None:
+        """Reckon anew what the rate allows."""
+        self.paid_until = self.tail
 
     cdef int dispatch(self, const char* frame) except -1:
         cdef Route* route
@@ -298,6 +343,10 @@ cdef class Client(Connection):
             route = self.routes.find(frame + self.scan.args[0].at, self.scan.args[0].length)
             if route != NULL and fits(route, self.scan.argc):
                 key = route.first_key
+                if self.routes.guarded and not self.routes.admits(
+                    frame + self.scan.args[key].at, self.scan.args[key].length
+                ):
+                    return self.execute(frame, tag)
                 upstream = self.slots.owner(
                     slot_of(frame + self.scan.args[key].at, self.scan.args[key].length), self.resp == 3
                 )
@@ -375,6 +424,8 @@ cdef class Client(Connection):
             append(&self.outgoing, reply, length)
             if self.head != self.tail:
                 self.release_answered()
+            if self.writing:
+                return self.check_unread()
             if not self.flush_wanted:
                 self.reactor.wants_flush(self)
             return 0
@@ -385,8 +436,8 @@ cdef class Client(Connection):
         entry.reply_length = length
         entry.answered = True
         self.stashed += length
-        if self.stashed > REPLIES_MAX:
-            log.warning("closing client %d: more than %d bytes of replies wait for it", self.id, REPLIES_MAX)
+        if self.stashed > self.bounds.replies.hard:
+            log.warning("closing client %d: %d bytes of replies wait for it", self.id, self.stashed)
             self.close()
         return 0
 
@@ -415,12 +466,8 @@ cdef class Client(Connection):
                 return 0
             consume(&self.outgoing, sent)
             if sent < held:
-                if held - sent > REPLIES_MAX:
-                    log.warning("closing client %d: it does not read its replies", self.id)
-                    self.close()
-                    return 0
                 self.interest(self.reading, True)
-                return 0
+                return self.check_unread()
         if self.input_ended:
             if self.head == self.tail:
                 self.close()
@@ -428,7 +475,28 @@ cdef class Client(Connection):
             self.stalled = False
             self.interest(True, self.writing)
             self.process(self.unread.data + self.unread.start, size(&self.unread))
+        elif self.stalled and self.tail >= self.paid_until:
+            self.wake_later()
         return 0
+
+    cdef int check_unread(self) except -1:
+        """The socket has not taken all of the output: do not let it become too much."""
+        if self.overflows(&self.bounds.replies, REPLIES, size(&self.outgoing)):
+            log.warning("closing client %d: it does not read its replies", self.id)
+            self.close()
+        return 0
+
+    cdef bint overflows(self, OutputLimit* limit, int kind, Py_ssize_t held) noexcept:
+        """Is `held` above the hard limit, or has it been above the soft one for too long?"""
+        if held > limit.hard:
+            return True
+        if limit.soft == 0 or held <= limit.soft:
+            self.over_since[kind] = 0
+            return False
+        cdef int64_t now = monotonic_ns()
+        if self.over_since[kind] == 0:
+            self.over_since[kind] = now
+        return now - self.over_since[kind] > limit.patience
 
 
 cdef inline bint fits(Route* route, long long argc) noexcept:

@@ -25,7 +25,7 @@ from node.errors import (
     wrong_arity,
 )
 from node.replies import Verbatim
-from proxy import codec, jobs, settings
+from proxy import codec, jobs, own, settings
 from proxy.aside import ask_aside
 from proxy.facade import Facade, slot_asked_about
 from proxy.info import Figures, asks_workers, figures_text, info_text, merging
@@ -70,6 +70,8 @@ class Commands:
         self.slots = slots
         self.config = config
         self.password = config.password
+        self.limits = config.limits
+        self.rules = config.rules
         self.port = port
         self.max_clients = max_clients
         self.facade = Facade(config.members, config.announced) if config.as_cluster else None
@@ -116,6 +118,7 @@ class Commands:
         command = _command(argv)
         if not client.authenticated:
             refuse_unauthenticated(command.name)
+        self.rules.check(command, argv)
         client.facts.last_command = command.name
         if request is None or node:
             request = codec.encode_request(argv)
@@ -124,6 +127,8 @@ class Commands:
             return value
         if command.name == "client|reply":
             return client_reply(client, tag, argv)
+        if node.upper() == own.NAME:
+            return own.answer(self, command, argv)
         if node:
             self._node(client, node).send(request, client, tag)
             return LATER

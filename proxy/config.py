@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 
+from proxy import limit_options
 from proxy.dialogue import Address
+from proxy.limits import Limits
+from proxy.rules import Rules
 
 CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
 UPSTREAM_VARIABLE = "SHOAL_UPSTREAM_AUTH"
@@ -61,6 +64,10 @@ class ProxyConfig:
     """Commands with keys of several slots: `no`, `reads` or `all`"""
     cross_slot_memory: int = 64 << 20
     """Bytes of keys that may be on their way for them"""
+    limits: Limits = field(default_factory=Limits)
+    """Of each client"""
+    rules: Rules = field(default_factory=Rules)
+    """What clients may do"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -127,11 +134,16 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     )  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
+    limit_options.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
     if not given.port and not given.unixsocket:
         parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
     if given.announce and given.as_cluster is None:
         parser.error("--announce is for --as-cluster")
+    try:
+        limits, rules = limit_options.limits_of(given), limit_options.rules_of(given)
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        parser.error(str(error))
     members = given.as_cluster or []
     user, colon, password = given.upstream_auth.partition(":")
     credentials = (user, password) if colon else (user,) if user else ()
@@ -156,6 +168,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         drain_timeout=given.drain_timeout / 1000,
         cross_slot=given.cross_slot,
         cross_slot_memory=given.cross_slot_memory,
+        limits=limits,
+        rules=rules,
         own_poller=not given.loop_poller,
     )
 

@@ -18,7 +18,10 @@ cdef class RouteTable:
 
     cdef Route* routes
     cdef size_t size        # a power of two, at least twice the number of entries
+    cdef list prefixes      # of keys that may be used; others, and all if it is empty, go through Python
+    cdef bint guarded       # there are such prefixes
     cdef Route* find(self, const char* name, Py_ssize_t length) noexcept
+    cdef bint admits(self, const char* key, Py_ssize_t length) noexcept
 
 cdef class SlotMap:
     """Slot -> upstream, once per protocol version; `None` where nobody serves the slot.

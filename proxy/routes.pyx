@@ -1,7 +1,7 @@
 """The two tables of the hot path; see routes.pxd. routing.py fills the one, topology.py the other."""
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from cpython.list cimport PyList_GET_ITEM
 
@@ -11,9 +11,12 @@ cdef enum:
 
 cdef class RouteTable:
 
-    def __init__(self, entries):
-        """`entries`: (name, first_key, argc) of each command to be forwarded raw; argc 0 stands for any."""
+    def __init__(self, entries, list prefixes=None):
+        """`entries`: (name, first_key, argc) of each command to be forwarded raw; argc 0 stands for any.
+        `prefixes`: if there are any, only keys that begin with one of them (bytes) are."""
         entries = list(entries)
+        self.prefixes = prefixes
+        self.guarded = prefixes is not None
         self.size = 64
         while self.size < 2 * len(entries):
             self.size *= 2
@@ -53,6 +56,14 @@ cdef class RouteTable:
                     return route
             route = self.routes if route == &self.routes[self.size - 1] else route + 1
         return NULL
+
+    cdef bint admits(self, const char* key, Py_ssize_t length) noexcept:
+        """With `guarded`: does the key begin with one of the prefixes?"""
+        cdef bytes prefix
+        for prefix in self.prefixes:
+            if len(prefix) <= length and memcmp(key, <const char*>prefix, len(prefix)) == 0:
+                return True
+        return False
 
     def lookup(self, bytes name not None):
         """(first_key, argc) of a command, or None."""

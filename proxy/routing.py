@@ -28,6 +28,7 @@ from proxy.facade import ASKED_OF_WORKERS
 from proxy.local_commands import local_function
 from proxy.merger import POLICIES, Merge, concatenated
 from proxy.reports import REPORTS, Report
+from proxy.rules import Rules
 from proxy.splitter import SPLIT
 
 
@@ -168,7 +169,7 @@ def would_block(command: Command, argv: Sequence[bytes]) -> bool:
     return False
 
 
-def raw_routes() -> Iterator[tuple[str, int, int]]:
+def raw_routes(rules: Rules | None = None) -> Iterator[tuple[str, int, int]]:
     """(name, position of the key, argc or 0) of all requests that are forwarded without a look at the rest.
 
     argc 0: the command always has exactly one key. Otherwise only a request of `argc` arguments has a single
@@ -177,7 +178,7 @@ def raw_routes() -> Iterator[tuple[str, int, int]]:
     for command in TABLE.values():
         if command.subcommands or "blocking" in command.flags or len(command.key_specs) != 1:
             continue
-        if way_of(command) not in (Way.FORWARD, Way.SPLIT):
+        if way_of(command) not in (Way.FORWARD, Way.SPLIT) or (rules and not rules.allows(command)):
             continue
         spec = command.key_specs[0]
         if spec.keyword or spec.counted or not spec.begin:

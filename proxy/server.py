@@ -73,7 +73,7 @@ class ProxyServer:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
-        self.routes = RouteTable(raw_routes())
+        self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes)
         failover = FailoverWait(config.failover_wait, config.resend_writes)
         self.pool = UpstreamPool(self.reactor, config.credentials, failover, config.failover_queue)
         self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)

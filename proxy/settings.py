@@ -3,15 +3,15 @@
 CONFIG GET shows what all primaries have; of a setting on which they differ, the value of the one with the
 lowest slot. The names below are the proxy's own and hide the workers'. CONFIG SET sets at all nodes, replicas
 too, or, if all names are the proxy's, here. `CONFIG GET NODE host:port name …` and `CONFIG SET NODE host:port
-name value …` are for one worker alone.
+name value …` are for one worker alone, and with `NODE PROXY` for what the proxy has besides (own.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from node.errors import ReplyError
+from node.errors import config_set_failed
 from node.keyspace.glob import Glob
 from node.replies import OK
 from proxy.codec import decode_reply, encode_reply
@@ -56,21 +56,25 @@ def showing(commands: Commands, patterns: Sequence[bytes], resp: int) -> Merge:
 
 def set_own(commands: Commands, argv: Sequence[bytes]) -> str | None:
     """CONFIG SET of settings of the proxy; None if there are none among them. Raises ReplyError."""
-    own = own_settings(commands)
     names = [name.lower() for name in argv[2::2]]
-    if own.keys().isdisjoint(names):
+    if own_settings(commands).keys().isdisjoint(names):
         return None
-    for name, value in zip(names, argv[3::2], strict=True):
-        shown = name.decode("latin-1")
-        if name not in own:
-            raise _failed(shown, "settings of the proxy and of workers cannot be set at once")
-        if name != b"maxclients":
-            raise _failed(shown, "can't set immutable config")
-        if not value.isdigit() or not 0 < int(value) <= commands.config.max_clients:
-            raise _failed(shown, f"argument must be between 1 and {commands.config.max_clients} inclusive")
-    commands.max_clients = int(argv[-1])
+    for name in names:
+        if name not in own_settings(commands):
+            shown = name.decode("latin-1")
+            raise config_set_failed(shown, "settings of the proxy and of workers cannot be set at once")
+    changes = [change_of(commands, *pair) for pair in zip(names, argv[3::2], strict=True)]
+    for change in changes:
+        change()
     return OK
 
 
-def _failed(name: str, why: str) -> ReplyError:
-    return ReplyError(f"ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
+def change_of(commands: Commands, name: bytes, value: bytes) -> Callable[[], None]:
+    """What sets one of `own_settings`. Raises ReplyError for what cannot be set, or not so."""
+    shown = name.decode("latin-1")
+    if name != b"maxclients":
+        raise config_set_failed(shown, "can't set immutable config")
+    most = commands.config.max_clients
+    if not value.isdigit() or not 0 < int(value) <= most:
+        raise config_set_failed(shown, f"argument must be between 1 and {most} inclusive")
+    return lambda: setattr(commands, "max_clients", int(value))
