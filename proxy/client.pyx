@@ -159,6 +159,19 @@ cdef class Client(Connection):
         if not self.flush_wanted:
             self.reactor.wants_flush(self)
 
+    def tell_behind(self, bytes frame not None) -> None:
+        """The same, but not before the requests so far are answered; unless the last one blocks."""
+        cdef uint64_t tag
+        cdef bint skip_next = self.skip_next
+        if self.head == self.tail or self.blocked or self.descriptor < 0:
+            self.tell(frame)
+            return
+        self.skip_next = False
+        tag = self.push(0)
+        self.skip_next = skip_next
+        self.mute(tag, False)
+        self.complete(tag, frame)
+
     def end_input(self) -> None:
         """Take no further requests, and close when all replies are sent."""
         self.input_ended = True

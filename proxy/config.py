@@ -42,6 +42,8 @@ class ProxyConfig:
     credentials: tuple[bytes, ...] = ()
     """Arguments of AUTH towards the workers: (), (password,) or (user, password)"""
     max_clients: int = 10000
+    tracking_keys: int = 1_000_000
+    """Keys remembered for clients that track what they read; 0: any number"""
     backlog: int = 511
     log_level: str = "notice"
     failover_wait: float = 10.0
@@ -94,6 +96,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         help=f"given to the workers; or in {UPSTREAM_VARIABLE}",
     )  # fmt: skip
     parser.add_argument("--maxclients", type=int, default=10000)
+    parser.add_argument("--tracking-table-max-keys", type=int, default=1_000_000, metavar="N",
+                        help="keys remembered for CLIENT TRACKING; 0: any number")  # fmt: skip
     parser.add_argument("--tcp-backlog", type=int, default=511)
     parser.add_argument("--loglevel", choices=("debug", "verbose", "notice", "warning"), default="notice")
     parser.add_argument(
@@ -156,6 +160,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         password=given.auth.encode(),
         credentials=tuple(word.encode() for word in credentials),
         max_clients=given.maxclients,
+        tracking_keys=given.tracking_table_max_keys,
         backlog=given.tcp_backlog,
         log_level=given.loglevel,
         failover_wait=given.failover_wait / 1000,

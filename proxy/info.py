@@ -123,15 +123,24 @@ def _server(commands: Commands) -> dict[str, Any]:
 
 
 def _clients(commands: Commands) -> dict[str, Any]:
-    return {"connected_clients": len(commands.clients), "maxclients": commands.max_clients}
+    tracking = commands.sessions.tracking
+    return {
+        "connected_clients": len(commands.clients),
+        "maxclients": commands.max_clients,
+        "tracking_clients": len(tracking.modes),
+    }
 
 
 def _stats(commands: Commands) -> dict[str, Any]:
+    tracking = commands.sessions.tracking
     return {
         "total_connections_received": commands.connections_received,
         "rejected_connections": commands.connections_rejected,
         "total_requests_forwarded": sum(upstream.requests for upstream in commands.pool.upstreams()),
         "redirections_followed": commands.pool.redirections,
+        "tracking_total_keys": len(tracking.table),
+        "tracking_total_items": tracking.table.item_count,
+        "tracking_total_prefixes": tracking.prefix_count,
     }
 
 

@@ -90,7 +90,7 @@ _SAME_EVERYWHERE = {
 """Commands without keys that any worker can answer for all. (PUBLISH: the members tell each other.)"""
 
 _SESSION = {
-    "multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof", "monitor",
+    "multi", "exec", "discard", "watch", "unwatch", "wait", "waitaof", "monitor", "client|tracking",
     "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from proxy.draining import drain
 from proxy.failover import FailoverWait
 from proxy.handover import Arrival, Legacy
 from proxy.hub import Hub
+from proxy.invalidations import Invalidations
 from proxy.listening import listen_unix, open_listeners
 from proxy.local_commands import ClientFacts
 from proxy.monitors import Monitors
@@ -35,6 +36,7 @@ from proxy.routing import raw_routes
 from proxy.sessions import Sessions
 from proxy.siblings import Siblings
 from proxy.topology import Topology
+from proxy.tracking import Tracking
 from proxy.upstreams import UpstreamPool
 
 log = logging.getLogger("shoal.proxy")
@@ -83,9 +85,11 @@ class ProxyServer:
         self.pool.told_of_nodes.append(self.dedicated.reconcile)
         self.hub = Hub(self.reactor, config.credentials, self.pool, self.topology)
         self.monitors = Monitors(self.reactor, config.credentials, self.topology)
-        for lines in (self.hub, self.monitors):
+        self.invalidations = Invalidations(self.reactor, config.credentials, self.topology)
+        for lines in (self.hub, self.monitors, self.invalidations):
             self.pool.told_of_nodes.append(lines.reconcile)
-        self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors)
+        tracking = Tracking(self.commands.clients, self.invalidations, config.tracking_keys)
+        self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors, tracking)
         if config.cross_slot != "no":
             from proxy.cross_slot import CrossSlot  # takes memory that others need not give
 
@@ -141,6 +145,7 @@ class ProxyServer:
         self.dedicated.close()
         self.hub.close()
         self.monitors.close()
+        self.invalidations.close()
         self.pool.close()
         self.reactor.close()
 
@@ -154,6 +159,7 @@ class ProxyServer:
         self.commands.hold_clients()
         self.hub.map_changed()
         self.monitors.repair()
+        self.invalidations.repair()
 
     # Listening
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from node.session.tracking_mode import Mode
     from proxy.blocking import Blocked, WaitForAll
     from proxy.client import Client
     from proxy.subscriptions import Subscriptions
@@ -24,6 +25,9 @@ class Session:
     blocked: Blocked | WaitForAll | None = None
     subscriptions: Subscriptions | None = None
     monitoring: bool = False
+    tracking: Mode | None = None
+    caching_used_by: int | None = None
+    """The request (`tag`) that CLIENT CACHING was about"""
 
     @property
     def unfinished(self) -> bool:
@@ -32,7 +36,7 @@ class Session:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.unfinished or self.subscriptions or self.monitoring)
+        return not (self.unfinished or self.subscriptions or self.monitoring or self.tracking)
 
 
 def session_of(client: Client) -> Session:

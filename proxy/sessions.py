@@ -5,7 +5,7 @@ forwarded raw to `Sessions.execute` first. While the state concerns all requests
 subscriptions), the client is diverted, so that none is forwarded raw.
 
 The states are kept by modules of their own: transactions.py (MULTI, WATCH), blocking.py (BLPOP, WAIT),
-subscriptions.py (SUBSCRIBE and its kin), monitors.py.
+subscriptions.py (SUBSCRIBE and its kin), monitors.py, tracking.py.
 
 Order: what goes over dedicated connections knows nothing of what this client has in flight over the shared
 ones, so it begins when all that is answered (`client.postpone`), and what follows waits for it (`hold`).
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
 from node.errors import MONITORS_ACCESS_NO_KEYS, not_for_subscribers
-from proxy import blocking, monitors, subscriptions, transactions
+from proxy import blocking, monitors, subscriptions, tracking, transactions
 from proxy.routing import would_block
 from proxy.session import LATER, PASS
 from proxy.transactions import UNWATCH, Watch
@@ -45,7 +45,14 @@ NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 
 
 class Sessions:
-    def __init__(self, commands: Commands, dedicated: DedicatedPool, hub: Hub, monitoring: Monitors) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        dedicated: DedicatedPool,
+        hub: Hub,
+        monitoring: Monitors,
+        tracked: tracking.Tracking,
+    ) -> None:
         self.commands = commands
         self.pool = commands.pool
         self.slots = commands.slots
@@ -53,6 +60,7 @@ class Sessions:
         self.dedicated = dedicated
         self.hub = hub
         self.monitors = monitoring
+        self.tracking = tracked
 
     def execute(self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes) -> Any:
         """A reply value, LATER or PASS. Raises ReplyError."""
@@ -65,6 +73,8 @@ class Sessions:
             if session.transaction is not None and command.name not in NOT_QUEUED:
                 session.transaction.add(command, argv, request)
                 return "QUEUED"
+            if session.tracking is not None:
+                self.tracking.sees(client, tag, command, argv)
         function = STATEFUL.get(command.name)
         if function is None:
             if not would_block(command, argv):
@@ -90,6 +100,7 @@ class Sessions:
                 self.hub.leave(client, kind, name)
             session.subscriptions = None
         self.monitors.leave(client)
+        self.tracking.stop(client)
         session.monitoring = False
         self.settle(client)
 
@@ -97,7 +108,8 @@ class Sessions:
         """A state has begun or ended: does it still concern every request?"""
         session = client.session
         listens = bool(session.subscriptions) and client.resp == 2
-        client.diverted = session.transaction is not None or session.monitoring or listens
+        tracks = session.tracking is not None and not session.tracking.broadcasts
+        client.diverted = session.transaction is not None or session.monitoring or listens or tracks
 
     def anyone(self, resp: int) -> Upstream | None:
         """A worker for what any of them can do; a connected one if possible."""
@@ -151,6 +163,7 @@ STATEFUL: dict[str, Function] = {
     "ping": subscriptions.ping,
     "hello": subscriptions.hello,
     "monitor": monitors.monitor,
+    "client|tracking": tracking.track,
     "reset": reset,
 }
 """Commands that begin, use or end a state."""

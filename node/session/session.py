@@ -44,7 +44,7 @@ from node.replies import NO_REPLY, QUEUED, Replies
 if TYPE_CHECKING:
     from node.acl import User
     from node.session.pubsub import Frame, Subscriptions
-    from node.session.tracking import Mode
+    from node.session.tracking_mode import Mode
     from node.worker import Worker
 
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))

@@ -13,10 +13,8 @@ An invalidation is a push in RESP3. For RESP2 it goes, like all with `REDIRECT`,
 push, or as a message of the channel `__redis__:invalidate` if that listens in RESP2. It is about keys of any
 database, since clients do not know numbers of databases. An emptied database is told as null: everything.
 
-The table of keys is bounded (`tracking-table-max-keys`) by two generations: new keys join the young one;
-where there are too many, keys of the old are told to their readers as if they had changed, and when it is
-empty the young becomes the old. A key holds numbers of clients, one of which may be gone: it is left out when
-the key is told.
+The table of keys is bounded (`tracking-table-max-keys`): keys that are given up are told to their readers as
+if they had changed (reader_table.py).
 
 Source: Redis' documentation "Client-side caching reference".
 """
@@ -24,43 +22,18 @@ Source: Redis' documentation "Client-side caching reference".
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from node.core.engine import GATE_TRACKING
 from node.session.pubsub import MESSAGE, Frame
+from node.session.reader_table import ReaderTable
+from node.session.tracking_mode import CHANNEL, Mode
 
 if TYPE_CHECKING:
     from node.commands.model import Command
     from node.keyspace.events import Event
     from node.session.session import Session
     from node.worker import Worker
-
-CHANNEL = b"__redis__:invalidate"
-MOST_DROPPED = 100
-"""Keys that one read may push out of the table."""
-
-
-@dataclass(slots=True, eq=False)
-class Mode:
-    """How one client tracks. `redirect`: the client to be told instead, 0 for itself."""
-
-    client_id: int
-    redirect: int = 0
-    broadcasts: bool = False
-    opt_in: bool = False
-    opt_out: bool = False
-    no_loop: bool = False
-    prefixes: set[bytes] = field(default_factory=set)
-    caching: bool = False
-    """CLIENT CACHING preceded: the next command is an exception to what it opted for."""
-    broken: bool = False
-    """The client to be told instead is gone."""
-
-    @property
-    def remembers(self) -> bool:
-        """Whether the keys of the command that is being executed are to be remembered."""
-        return not self.broadcasts and (self.caching if self.opt_in else not (self.opt_out and self.caching))
 
 
 class _Prefix:
@@ -73,25 +46,14 @@ class _Prefix:
         self.changed: dict[bytes, Mode | None] = {}
 
 
-Readers = int | set[int]
-"""Number of the client that read a key, or numbers."""
-
-
 class Tracking:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.sessions: dict[Session, None] = {}
         """All that track."""
-        self._young: dict[bytes, Readers] = {}
-        self._old: dict[bytes, Readers] = {}
+        self.table = ReaderTable()
         self._prefixes: dict[bytes, _Prefix] = {}
         self._broadcast_is_due = False
-        self.item_count = 0
-        """Pairs of key and reader."""
-
-    @property
-    def key_count(self) -> int:
-        return len(self._young) + len(self._old)
 
     @property
     def prefix_count(self) -> int:
@@ -100,9 +62,7 @@ class Tracking:
     # --- who tracks ----------------------------------------------------------------------------------
 
     def enable(self, session: Session, mode: Mode) -> None:
-        """Let `session` track as `mode` says, in addition to prefixes it has."""
-        if session.tracking is not None:
-            mode.prefixes |= session.tracking.prefixes
+        """Let `session` track as `mode` says."""
         session.tracking = mode
         self.sessions[session] = None
         for prefix in mode.prefixes:
@@ -127,7 +87,7 @@ class Tracking:
         session.gate &= ~GATE_TRACKING
         del self.sessions[session]
         if not self.sessions:
-            self._forget_all()
+            self.table.clear()
             self._worker.engine.unobserve(self._key_changed)
 
     def command_done(self, session: Session, argv: list[bytes]) -> None:
@@ -144,38 +104,9 @@ class Tracking:
         if mode is None or not mode.remembers or "pubsub" in command.flags:
             return
         for position in command.key_positions(argv):
-            self._add(argv[position], mode.client_id)
-        self._keep_limit()
-
-    def _add(self, key: bytes, reader: int) -> None:
-        table = self._old if key in self._old else self._young
-        known = table.get(key)
-        if known is None:
-            table[key] = reader
-        elif isinstance(known, set):
-            if reader in known:
-                return
-            known.add(reader)
-        elif known == reader:
-            return
-        else:
-            table[key] = {known, reader}
-        self.item_count += 1
-
-    def _keep_limit(self) -> None:
-        most = self._worker.config.tracking_table_max_keys
-        dropped = 0
-        while most and self.key_count > most and dropped < MOST_DROPPED:
-            if not self._old:
-                self._old, self._young = self._young, {}
-            key, readers = self._old.popitem()
+            self.table.add(argv[position], mode.client_id)
+        for key, readers in self.table.overflow(self._worker.config.tracking_table_max_keys):
             self._tell_readers(key, readers, None)
-            dropped += 1
-
-    def _forget_all(self) -> None:
-        self._young.clear()
-        self._old.clear()
-        self.item_count = 0
 
     # --- what changed --------------------------------------------------------------------------------
 
@@ -189,14 +120,12 @@ class Tracking:
             if key.startswith(prefix):
                 state.changed[key] = by
                 self._broadcast_soon()
-        readers = self._young.pop(key, None) or self._old.pop(key, None)
-        if readers is not None:
+        readers = self.table.take(key)
+        if readers:
             self._tell_readers(key, readers, by)
 
-    def _tell_readers(self, key: bytes, readers: Readers, by: Mode | None) -> None:
-        numbers = readers if isinstance(readers, set) else (readers,)
-        self.item_count -= len(numbers)
-        for number in numbers:
+    def _tell_readers(self, key: bytes, readers: set[int], by: Mode | None) -> None:
+        for number in readers:
             session = self._worker.clients.get(number)
             if session is None or session.tracking is None or session.tracking.broadcasts:
                 continue
@@ -208,7 +137,7 @@ class Tracking:
         for session in self.sessions:
             if session.tracking is not None:
                 self._tell(session, session.tracking, None)
-        self._forget_all()
+        self.table.clear()
 
     def _tell(self, session: Session, mode: Mode, keys: list[bytes] | None) -> None:
         receiver: Any = session

@@ -10,6 +10,8 @@ each connection is asked once more, so that nothing that was sent is missed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from node.words import split_words
 from tests.harness.resp import Resp, encode
 from tests.harness.servers import Server
@@ -38,8 +40,9 @@ class Conversation:
         self.heard.setdefault(name, [])
 
     def step(self, line: str) -> None:
-        name, _, text = line.partition("> ")
-        words = split_words(text.encode())
+        self.say(*parsed(line))
+
+    def say(self, name: str, words: Sequence[bytes]) -> None:
         if words[0] == b"hello":
             self.open(name, int(words[1]))
         elif words[0] == b"close":
@@ -70,6 +73,12 @@ class Conversation:
             connection.send(encode(b"PING", END))
             while END not in self._hear(name):
                 pass
+
+
+def parsed(line: str) -> tuple[str, list[bytes]]:
+    """Whose step it is, and its words."""
+    name, _, text = line.partition("> ")
+    return name, split_words(text.encode())
 
 
 def heard(server: Server, script: str) -> dict[str, list[bytes]]:

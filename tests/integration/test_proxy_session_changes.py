@@ -11,6 +11,7 @@ import pytest
 
 from node.core.key_slot import key_slot
 from tests.chaos.scale import FULL
+from tests.harness.caching import CachingClient
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy
 from tests.harness.resp import NULL_ARRAY, NULL_BULK, Error, Resp, Simple, encode
@@ -113,6 +114,19 @@ def test_blocked_client_goes_with_its_slot(cluster: RunningCluster, proxy: Shoal
         assert client.read() == [b"{pair}queue", b"token"]
 
 
+def test_tracking_client_is_told_of_what_the_new_owner_of_a_slot_does(
+    cluster: RunningCluster, proxy: ShoalProxy, client: Resp
+) -> None:
+    assert client.command("SET", "{pair}cached", 0) == OK
+    with CachingClient(proxy) as cache:
+        assert cache.get("{pair}cached") == b"0"
+        motion = Motion(cluster)
+        motion.move("{pair}cached")
+        motion.finish()
+        assert motion.target.run("SET", "{pair}cached", 1) == OK
+        eventually(lambda: cache.get("{pair}cached") == b"1", "it is told")
+
+
 def test_all_states_live_through_failovers(cluster: RunningCluster, proxy: ShoalProxy, client: Resp) -> None:
     old = cluster.owner_of("{pair}")
     (new,) = cluster.replicas_of(old)
@@ -122,7 +136,9 @@ def test_all_states_live_through_failovers(cluster: RunningCluster, proxy: Shoal
         proxy.resp(protocol=3, timeout=10) as listener,
         proxy.resp(timeout=10) as sender,
         proxy.resp(timeout=10) as queueing,
+        CachingClient(proxy) as cache,
     ):
+        cache.get("{pair}cached")
         listener.send(encode("SUBSCRIBE", "news") + encode("SSUBSCRIBE", *names))
         for _ in range(13):
             listener.read()
@@ -133,6 +149,8 @@ def test_all_states_live_through_failovers(cluster: RunningCluster, proxy: Shoal
         eventually(lambda: blocked_at(new) == 1, "it waits at the new primary")
         assert other.command("RPUSH", "{pair}queue", "token") == 1
         assert client.read() == [b"{pair}queue", b"token"]
+        assert new.run("SET", "{pair}cached", 1) == OK
+        eventually(lambda: cache.get("{pair}cached") == b"1", "it is told of what the new primary does")
         assert hears_all(listener, other, names)
         client.send_command("XREAD", "BLOCK", 0, "STREAMS", "{pair}stream", "$")
         eventually(lambda: blocked_at(new) == 1, "it waits")
@@ -149,6 +167,8 @@ def test_all_states_live_through_failovers(cluster: RunningCluster, proxy: Shoal
         assert other.command("XADD", "{pair}stream", "1-1", "f", "v") == b"1-1"
         assert client.read()[0][0] == b"{pair}stream"
         assert queueing.read()[0] in (b"1", NULL_BULK)
+        assert old.run("SET", "{pair}cached", 2) == OK
+        eventually(lambda: cache.get("{pair}cached") == b"2", "and of what the next one does")
         assert hears_all(listener, other, names)
         new.start()
     eventually(lambda: proxy.facts()["dedicated_connections"] == "0", "nothing is left lent")

@@ -37,6 +37,7 @@ def way(*argv: str) -> Way:
         (Way.LOCAL, ["cluster nodes", "readonly"]),
         (Way.ANY, ["publish a b", "command", "command docs", "acl list", "object help"]),
         (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0", "subscribe a", "ssubscribe a", "monitor"]),
+        (Way.SESSION, ["client tracking on"]),
         (Way.REFUSED, ["shutdown", "migrate", "module load x", "failover"]),
     ],
 )  # fmt: skip
