@@ -148,6 +148,8 @@ class Worker:
         self.choose_expiry()
         self.ending = Ending(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
+        if self.cluster.enabled:
+            self.pubsub.fanout.to_members = self.cluster.publish
 
     # --- life ----------------------------------------------------------------------------------------
 

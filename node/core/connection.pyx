@@ -23,6 +23,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from node.core.database cimport Database
 from node.core.engine cimport BATCH, Client, Engine, Request, Row
+from node.core.fanout cimport Receiver
 from node.core.memory cimport release, resize
 from node.core.outbox cimport Outbox
 from node.core.prefetch cimport prefetch_keys
@@ -47,7 +48,7 @@ cdef enum:
 
 
 @cython.final
-cdef class Connection:
+cdef class Connection(Receiver):
     """The connection of one `Client`; made by the server's protocol factory.
 
     `opened(connection)` must return the client; `closed(connection)` is told when it is gone.
@@ -130,6 +131,7 @@ cdef class Connection:
         self.gone = True
         self.fd = -1
         self.free_own()
+        self.frames = None
         if self.held is not None:
             self.held = None
             self.engine.outbox.leave(self)
@@ -380,6 +382,8 @@ cdef class Connection:
             reply.length = 0
             reply.shrink()
             return 0
+        if self.frames is not None:
+            self.hand_out()
         self.bytes_sent += reply.length
         self.engine.bytes_sent += reply.length
         self.engine.writes_processed += 1
@@ -412,8 +416,34 @@ cdef class Connection:
             self.abort()
         return 0
 
+    def deliver_soon(self, bytes frame not None) -> None:
+        """Send a frame that is no reply to the current request, by the end of the loop's turn."""
+        self.deliver(frame)
+
+    cdef int deliver(self, bytes frame) except -1:
+        if self.gone:
+            return 0
+        if self.serving:
+            return self.engine.reply.raw(frame, len(frame))
+        if self.frames is None:
+            self.frames = []
+            self.frames_length = 0
+            self.engine.fanout.enter(self, self.loop)
+        self.frames.append(frame)
+        self.frames_length += len(frame)
+        if self.frames_length > FLUSH_SIZE:
+            self.hand_out()
+        return 0
+
+    cdef int hand_out(self) except -1:
+        cdef list frames = self.frames
+        self.frames = None
+        if frames is not None:
+            self.say(frames[0] if len(frames) == 1 else b"".join(frames), False)
+        return 0
+
     def send(self, bytes data not None) -> None:
-        """Send bytes that are no reply to the current request: pushes, replication streams."""
+        """Send bytes that are no reply to the current request: replication streams, invalidations."""
         if self.serving and not self.gone:
             self.engine.reply.raw(data, len(data))
         else:
@@ -423,6 +453,8 @@ cdef class Connection:
         cdef Outbox outbox = self.engine.outbox
         if self.gone:
             return 0
+        if self.frames is not None:
+            self.hand_out()
         self.bytes_sent += len(data)
         self.engine.bytes_sent += len(data)
         self.engine.writes_processed += 1
@@ -483,11 +515,15 @@ cdef class Connection:
     cdef size_t waiting_output(self) except? 0xFFFFFFFF:
         if self.gone:
             return 0
+        if self.frames is not None:
+            self.hand_out()
         return self.held_length + (<size_t>self.transport.get_write_buffer_size() if self.blocked else 0)
 
     @property
     def pending_output(self) -> int:
         """Bytes that the kernel has not taken yet."""
+        if self.frames is not None:
+            self.hand_out()
         return 0 if self.gone else self.held_length + self.transport.get_write_buffer_size()
 
     @property
@@ -564,6 +600,8 @@ cdef class Connection:
 
     def close(self) -> None:
         """Close once what was written has been sent."""
+        if self.frames is not None:
+            self.hand_out()
         if self.held is not None:
             self.closes = True
         elif not self.gone:

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
+from node.core.fanout cimport Fanout
 from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key
 from node.core.outbox cimport Outbox
@@ -88,6 +89,7 @@ cdef class Engine:
     cdef readonly bint observed          # whether there are any
     cdef object before_replies           # what must be done before any reply leaves, or None
     cdef readonly Outbox outbox
+    cdef public Fanout fanout            # None where nobody can listen
     cdef bint tells_data                 # the replies in `reply` tell of data
     cdef public int64_t leased_until     # by the steady clock; later the outbox is shut, and `on_lapse` called
     cdef public object on_lapse

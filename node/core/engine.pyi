@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from node.core.fanout import Fanout
 from node.core.key_traffic import KeyTraffic
 from node.core.outbox import Outbox
 from node.core.trail import Trail
@@ -52,6 +53,7 @@ class Client:
 class Engine:
     databases: list[Any]
     trail: Trail
+    fanout: Fanout | None
     outbox: Outbox
     leased_until: int
     on_lapse: Callable[[], None] | None

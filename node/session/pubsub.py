@@ -8,8 +8,9 @@ shard that owns its slot, and is kept by slot, because all subscriptions of a sl
 it by `publish` and `publish_shard` like anything else. Each session that listens has its `Subscriptions`.
 The two are always changed together, here.
 
-A message is encoded once for each protocol that its receivers speak, however many they are. What a slow
-receiver does not take waits in its transport, up to its class' limit (`session/output_limits`).
+A message is encoded once for each protocol that its receivers speak, however many they are, and sent with
+what else comes for the same receiver in a turn of the loop (`core/fanout`). What a slow receiver does not
+take waits in its transport, up to its class' limit (`session/output_limits`).
 
 Frames are those of Redis' documentation "Redis Pub/Sub": an array in RESP2, a push in RESP3.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.engine import GATE_SUBSCRIBED
+from node.core.fanout import Fanout
 from node.core.key_slot import key_slot
 from node.core.reply_writer import encode_reply
 from node.keyspace.glob import Glob
@@ -72,7 +74,7 @@ class Frame:
 
     def send_to(self, listeners: Iterable[Session]) -> None:
         for session in listeners:
-            session.push(self)
+            session.deliver(self)
 
 
 class PubSub:
@@ -85,6 +87,7 @@ class PubSub:
         self._shard_channels: dict[int, dict[bytes, Listeners]] = {}
         self.subscribers: Listeners = {}
         """Sessions that listen to anything."""
+        self.fanout = worker.engine.fanout = Fanout(self._channels, self._patterns)
 
     # --- publishing
 

@@ -474,6 +474,13 @@ class Session(Client):
         elif self.link is not None:
             self.link.send(frame.encoded(self.resp))
 
+    def deliver(self, frame: Frame) -> None:
+        """As `push`, but by the end of the event loop's turn, with what others cause in the same turn."""
+        if self.executing:
+            self.pushes.append(frame.push)
+        elif self.link is not None:
+            self.link.deliver_soon(frame.encoded(self.resp))
+
     def close(self) -> None:
         """Close the connection once everything written has been sent."""
         self.closing = True

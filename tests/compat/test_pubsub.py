@@ -249,3 +249,24 @@ def test_one_message_to_many(shoal_node: ShoalNode) -> None:
             frame = connection.read()
             assert frame == (Push([b"message", b"many", b"m"]) if number % 2 else [b"message", b"many", b"m"])
         assert shoal_node.run("GET", "many") == NULL_BULK
+
+
+def test_messages_of_a_pipeline_come_in_order_around_other_frames(
+    redis_oracle: Oracle, shoal_node: ShoalNode
+) -> None:
+    """Some 300 KB in one turn, to listeners of both protocols; one of them publishes itself."""
+    heard = []
+    for server in (shoal_node, redis_oracle):
+        with server.resp() as old, server.resp(protocol=3) as new, server.resp() as publisher:
+            for listener in (old, new):
+                listener.command("SUBSCRIBE", "ch")
+            publisher.send(b"".join(encode("PUBLISH", "ch", b"%d" % n + b"x" * 3000) for n in range(100)))
+            counts = [publisher.read() for _ in range(100)]
+            frames = [old.read_raw() for _ in range(100)] + [new.read_raw() for _ in range(100)]
+            new.send(encode("PUBLISH", "ch", "own") + encode("PING"))
+            frames += [new.read_raw() for _ in range(3)] + [old.read_raw()]
+            old.send(encode("PING") + encode("UNSUBSCRIBE"))
+            frames += [old.read_raw() for _ in range(2)]
+            heard.append((counts, frames, publisher.command("PUBLISH", "ch", "")))
+    assert heard[0] == heard[1]
+    assert heard[0][0] == [2] * 100
