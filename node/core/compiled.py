@@ -3,6 +3,7 @@
 from node.core.engine import Engine
 from node.core.hot_keys import install as install_keys
 from node.core.hot_lists import install as install_lists
+from node.core.hot_pubsub import install as install_pubsub
 from node.core.hot_strings import install as install_strings
 
 
@@ -10,4 +11,5 @@ def install(engine: Engine) -> None:
     """Let `engine`, whose rows are loaded, use them."""
     install_keys(engine)
     install_lists(engine)
+    install_pubsub(engine)
     install_strings(engine)
