@@ -2,26 +2,31 @@
 
 A worker starts it beside itself (`seeds.py`) if it has no place in a cluster yet. It is a process of its own
 because it needs the client library, which the worker's memory is spared, and may take its time. It logs in
-as SHOAL_USER with SHOAL_PASSWORD, and ends when its worker does. Its lines are for the worker's log.
+as SHOAL_USER with SHOAL_PASSWORD, by TLS if SHOAL_TLS has the fields of a `Tls` as JSON, and ends when its
+worker does. Its lines are for the worker's log.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from contextlib import closing
 
 from cluster.addresses import parse_address
+from cluster.operations.dialling import Tls
 from cluster.operations.founding import Expected, settle
 from cluster.operations.link import Credentials, NodeLink
 
-USER, PASSWORD = "SHOAL_USER", "SHOAL_PASSWORD"
+USER, PASSWORD, TLS = "SHOAL_USER", "SHOAL_PASSWORD", "SHOAL_TLS"
 
 
 def run(argv: list[str]) -> int:
     address, size, replicas = argv
-    credentials = Credentials(os.environ.get(USER) or None, os.environ.get(PASSWORD) or None)
+    fields = os.environ.get(TLS)
+    tls = Tls(**json.loads(fields)) if fields else None
+    credentials = Credentials(os.environ.get(USER) or None, os.environ.get(PASSWORD) or None, tls)
     worker = os.getppid()
 
     def sleep(seconds: float) -> None:

@@ -17,6 +17,8 @@ OBEYED = (
     "cluster-announce-ip",
     "cluster-announce-port",
     "cluster-announce-tls-port",
+    "tls-cluster",
+    "tls-replication",
     "cluster-announce-bus-port",
     "cluster-announce-hostname",
     "cluster-announce-human-nodename",
@@ -64,21 +66,26 @@ class WorkerFacts:
 
 
 def bus_port_of(config: Config) -> int:
-    """The port this worker listens on for the bus."""
-    return int(config.cluster_port or config.port + BUS_PORT_OFFSET)
+    """The port this worker listens on for the bus, as the settings at its start want it."""
+    plain_first = config.port and not config.tls_cluster
+    client_port = config.port if plain_first else config.tls_port or config.port
+    return int(config.cluster_port or client_port + BUS_PORT_OFFSET)
 
 
-def settings_of(config: Config) -> Settings:
+def settings_of(config: Config, bus_port: int) -> Settings:
+    """`bus_port`: where this worker listens."""
     settings = Settings(port=0, bus_port=0)
-    update_settings(settings, config)
+    update_settings(settings, config, bus_port)
     return settings
 
 
-def update_settings(settings: Settings, config: Any) -> None:
+def update_settings(settings: Settings, config: Any, bus_port: int) -> None:
     """Bring `settings` in line with the configuration, in place."""
     settings.port = config.cluster_announce_port or config.port
-    settings.bus_port = config.cluster_announce_bus_port or bus_port_of(config)
-    settings.tls_port = config.cluster_announce_tls_port
+    settings.bus_port = config.cluster_announce_bus_port or bus_port
+    settings.tls_port = config.cluster_announce_tls_port or config.tls_port
+    settings.tls_cluster = config.tls_cluster
+    settings.tls_replication = config.tls_replication
     settings.node_timeout = config.cluster_node_timeout
     settings.announce_ip = config.cluster_announce_ip
     settings.announce_hostname = config.cluster_announce_hostname

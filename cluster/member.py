@@ -75,14 +75,15 @@ class Member:
 
     def __init__(self, worker: Worker) -> None:
         config = worker.config
-        if bus_port_of(config) > HIGHEST_PORT:
+        self._bus_port = bus_port_of(config)
+        if self._bus_port > HIGHEST_PORT:
             raise ListenError(
                 "Redis port number too high for cluster mode (the cluster bus would be on port "
-                f"{bus_port_of(config)}); use a lower port or set cluster-port."
+                f"{self._bus_port}); use a lower port or set cluster-port."
             )
         self._worker = worker
         self._file = NodesFile(config.path(config.cluster_config_file))
-        self._settings = settings_of(config)
+        self._settings = settings_of(config, self._bus_port)
         self._facts = WorkerFacts(worker)
         try:
             self.coordinator = Coordinator(
@@ -96,7 +97,8 @@ class Member:
             raise NodesFileError(
                 f"Unrecoverable error: corrupted cluster config file {self._file.path}: {error}"
             ) from error
-        self.links = Links(self, worker.log.warning, config.cluster_link_sendbuf_limit or SEND_LIMIT)
+        send_limit = config.cluster_link_sendbuf_limit or SEND_LIMIT
+        self.links = Links(self, worker.log.warning, send_limit, worker.tls, worker.log.verbose)
         self.migrations = Migrations(self, worker)
         self._meanwhile = Meanwhile(self)
         self._seeds = Seeds(self, worker)
@@ -120,7 +122,7 @@ class Member:
 
     async def start(self) -> None:
         config = self._worker.config
-        sockets = open_tcp(config.bind, bus_port_of(config), config.tcp_backlog, self._worker.log.warning)
+        sockets = open_tcp(config.bind, self._bus_port, config.tcp_backlog, self._worker.log.warning)
         try:
             self.turn(Coordinator.start)
         except SaveFailed as failure:
@@ -295,7 +297,7 @@ class Member:
         self.migrations.tick()
 
     def _settings_changed(self, _value: Any) -> None:
-        update_settings(self._settings, self._worker.config)
+        update_settings(self._settings, self._worker.config, self._bus_port)
         self.react(Coordinator.settings_changed)
 
     def _send_limit_changed(self, limit: int) -> None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import socket
 import traceback
 from collections.abc import Coroutine
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.addresses import address_text, parse_address
 from cluster.local_facts import BUS_PORT_OFFSET
+from cluster.operations.dialling import as_members_do
 from cluster.slots import ALL_SLOTS
 from cluster.supervisor.programs import founding_command, source_environment
 from cluster.topology import flags as flag
@@ -149,6 +152,8 @@ class Seeds:
             "SHOAL_USER": config.masteruser,
             "SHOAL_PASSWORD": config.masterauth or config.requirepass,
         }
+        if not config.port:
+            environment["SHOAL_TLS"] = json.dumps(dataclasses.asdict(as_members_do(config)))
         sizes = (str(config.cluster_expected_size), str(config.cluster_expected_replicas))
         try:
             process = await asyncio.create_subprocess_exec(
@@ -175,4 +180,5 @@ class Seeds:
         """Where this worker's clients on this machine find it."""
         bound = [word.lstrip("-") for word in self._worker.config.bind]
         host = next((host for host in bound if host not in _WILDCARDS), "127.0.0.1")
-        return address_text(host, self._worker.config.port)
+        config = self._worker.config
+        return address_text(host, config.port or config.tls_port)

@@ -15,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,6 +29,10 @@ from cluster.coordinator.coordinator import LinkInfo
 from cluster.coordinator.effects import LinkId
 from cluster.coordinator.messages import Message
 from node.handover import Handover
+from node.tls.connecting import connect
+from node.tls.doorway import TurnedAway
+from node.tls.problems import reason_of
+from node.tls.transport import TlsTransport
 
 SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
@@ -68,6 +74,16 @@ class LinkState:
     """Bytes held of an incomplete message."""
 
 
+class Protection(Protocol):
+    """What links are protected by, at this moment; None: not at all."""
+
+    @property
+    def for_members(self) -> ssl.SSLContext | None: ...
+
+    @property
+    def to_members(self) -> ssl.SSLContext | None: ...
+
+
 class _Link(asyncio.Protocol):
     """One connection, either direction."""
 
@@ -80,6 +96,8 @@ class _Link(asyncio.Protocol):
         self.connecting: asyncio.Task[None] | None = None
         self.dialling: socket.socket | None = None
         """Being connected past the event loop."""
+        self.layer: TlsTransport | None = None
+        """In the middle of a handshake that nobody else ends."""
         self.info = LinkInfo(id, "", "")
         self._links = links
         self._target = ("", 0)
@@ -123,6 +141,9 @@ class _Link(asyncio.Protocol):
 
     def read_now(self) -> None:
         """Take what has arrived, past the event loop."""
+        if isinstance(self.transport, TlsTransport):
+            self._read_protected(self.transport)
+            return
         while self.transport is not None and not self.transport.is_closing():
             try:
                 data = os.read(self.transport.get_extra_info("socket").fileno(), READ_SIZE)
@@ -136,6 +157,13 @@ class _Link(asyncio.Protocol):
             self.data_received(data)
             if len(data) < READ_SIZE:
                 return
+
+    def _read_protected(self, transport: TlsTransport) -> None:
+        count = READ_SIZE
+        while count == READ_SIZE:
+            count = transport.read_now()
+        if not count:
+            self._links.lost(self)
 
     def dial(self, ip: str, port: int, source: str | None) -> None:
         """Connect past the event loop; `hear_dialled` tells what has become of it."""
@@ -154,7 +182,8 @@ class _Link(asyncio.Protocol):
         result = dialling.connect_ex(self._target)
         if result in (0, errno.EISCONN):
             self.dialling = None
-            self.connection_made(Handover(dialling, self))
+            protocol = self._links.protected(self)
+            protocol.connection_made(Handover(dialling, protocol))
         elif result not in (errno.EINPROGRESS, errno.EALREADY):
             self._links.lost(self)
 
@@ -162,6 +191,9 @@ class _Link(asyncio.Protocol):
         """At once, and not when the event loop gets around to it: it may stand still."""
         assert self.transport is not None
         sent = 0
+        if isinstance(self.transport, TlsTransport):  # which does not wait for the loop, either
+            self.transport.write(raw)
+            return
         if not self.transport.get_write_buffer_size() and not self.transport.is_closing():
             with contextlib.suppress(OSError):  # full, or broken: the transport will find out
                 sent = os.write(self.transport.get_extra_info("socket").fileno(), raw)
@@ -179,20 +211,35 @@ class _Link(asyncio.Protocol):
         if self.dialling is not None:
             self.dialling.close()
             self.dialling = None
+        if self.layer is not None:
+            self.layer.abort()
+            self.layer = None
         if self.transport is not None:
             self.transport.abort()
             self.transport = None
 
 
 class Links:
-    """All bus links of one worker. `log` is told of links that were closed for a fault of the other side;
-    `send_limit` is the number of bytes that may wait on one link.
+    """All bus links of one worker. `log` is told of links that were closed for a fault of the other side,
+    `whisper` of those that never came to be. `send_limit` is the number of bytes that may wait on one link;
+    `tls` says how links are protected, if they are.
     """
 
-    def __init__(self, listener: Listener, log: Callable[[str], None], send_limit: int = SEND_LIMIT) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        log: Callable[[str], None],
+        send_limit: int = SEND_LIMIT,
+        tls: Protection | None = None,
+        whisper: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.listener = listener
         self.log = log
         self.send_limit = send_limit
+        self._tls = tls
+        self._whisper = whisper
+        self._handshaking: set[TlsTransport] = set()
+        """Accepted, or opened past the event loop, and no links yet."""
         self.bytes_sent = 0
         self.overflowed = 0
         """Links closed because more than `send_limit` waited [cluster_stats ... links buffer limit]."""
@@ -220,6 +267,8 @@ class Links:
         self._sockets.clear()
         links = list(self._links.values())
         self._links.clear()
+        for transport in list(self._handshaking):
+            transport.abort()
         for link in links:
             link.close()
 
@@ -266,6 +315,8 @@ class Links:
         if self.loop_stands_still:
             for bound in self._sockets:
                 self._accept_now(bound)
+        for transport in list(self._handshaking):
+            transport.read_now()
         for link in list(self._links.values()):
             link.hear_dialled()
             link.read_now()
@@ -277,8 +328,8 @@ class Links:
             except OSError:  # nobody more waits, or he has gone
                 return
             accepted.setblocking(False)
-            link = self._accept()
-            link.connection_made(Handover(accepted, link))
+            protocol = self._accept()
+            protocol.connection_made(Handover(accepted, protocol))
 
     # --- views
 
@@ -309,16 +360,38 @@ class Links:
 
     # --- from the connections
 
-    def _accept(self) -> _Link:
+    def _accept(self) -> _Link | TlsTransport | TurnedAway:
+        if len(self._handshaking) >= MAX_ACCEPTED:
+            return TurnedAway()
         self._last_accepted_id -= 1
-        return _Link(self, self._last_accepted_id)
+        return self.protected(_Link(self, self._last_accepted_id))
+
+    def protected(self, link: _Link) -> _Link | TlsTransport:
+        """`link`, or the layer of TLS below it: the protocol of a connection that is there."""
+        context = None
+        if self._tls is not None:
+            context = self._tls.to_members if link.id > 0 else self._tls.for_members
+        if context is None:
+            return link
+        link.layer = TlsTransport(
+            link, context, functools.partial(self._shook_hands, link), serves=link.id < 0
+        )
+        self._handshaking.add(link.layer)
+        return link.layer
+
+    def _shook_hands(self, link: _Link, transport: TlsTransport, reason: str | None) -> None:
+        self._handshaking.discard(transport)
+        link.layer = None
+        if reason is not None:
+            self._whisper(f"No cluster bus link with {_plain_ip(transport.peer)}: {reason}")
+            self.lost(link)
 
     async def _connect(self, link: _Link, ip: str, port: int, source: str | None) -> None:
-        local = (source, 0) if source else None
-        loop = asyncio.get_running_loop()
+        context = self._tls.to_members if self._tls is not None else None
         try:
-            await loop.create_connection(lambda: link, ip, port, local_addr=local)
-        except OSError:  # as ordinary as a peer that is down; the coordinator knows what it means
+            await connect(lambda: link, ip, port, context, source)
+        except OSError as error:  # as ordinary as a peer that is down; the coordinator knows what it means
+            self._whisper(f"No cluster bus link with {ip}: {reason_of(error)}")
             link.connecting = None
             self.lost(link)
 

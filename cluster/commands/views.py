@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command, known_node
-from cluster.endpoints import preferred_endpoint, redirect_host
+from cluster.endpoints import came_by_tls, preferred_endpoint, redirect_host
 from cluster.slots import ranges
 from cluster.topology.node import Node
 from node.errors import ReplyError
@@ -30,7 +30,7 @@ def myshardid(member: Member, ctx: Any, args: list[bytes]) -> bytes:
 
 @cluster_command("cluster|nodes")
 def nodes(member: Member, ctx: Any, args: list[bytes]) -> Verbatim:
-    return Verbatim(member.coordinator.nodes_text())
+    return Verbatim(member.coordinator.nodes_text(tls=came_by_tls(ctx)))
 
 
 @cluster_command("cluster|replicas", "cluster|slaves")
@@ -38,7 +38,8 @@ def replicas(member: Member, ctx: Any, args: list[bytes]) -> list[bytes]:
     node = known_node(member, args[0])
     if not node.is_primary:
         raise ReplyError("ERR The specified node is not a master")
-    return [member.coordinator.node_line(replica).encode() for replica in node.replicas]
+    tls = came_by_tls(ctx)
+    return [member.coordinator.node_line(replica, tls=tls).encode() for replica in node.replicas]
 
 
 @cluster_command("cluster|info")
@@ -81,17 +82,17 @@ def slots(member: Member, ctx: Any, args: list[bytes]) -> list[list[Any]]:
     """[first, last, primary, replica...] per run of slots; a node is [endpoint, port, id, other
     addresses].
     """
-    kind = ctx.config.cluster_preferred_endpoint_type
+    kind, tls = ctx.config.cluster_preferred_endpoint_type, came_by_tls(ctx)
     rows = []
     for node in member.coordinator.topology.members:
         if node.is_primary and node.slots:
             able = [replica for replica in node.replicas if _has_data(member, replica)]
-            described = [_slots_node(each, kind) for each in (node, *able)]
+            described = [_slots_node(each, kind, tls) for each in (node, *able)]
             rows += [[first, last, *described] for first, last in ranges(node.slots)]
     return sorted(rows, key=lambda row: row[0])
 
 
-def _slots_node(node: Node, kind: str) -> list[Any]:
+def _slots_node(node: Node, kind: str, tls: bool) -> list[Any]:
     endpoint = preferred_endpoint(node, kind)
     other = {}
     if kind != "ip":
@@ -100,7 +101,7 @@ def _slots_node(node: Node, kind: str) -> list[Any]:
         other[b"hostname"] = node.hostname.encode()
     return [
         None if endpoint is None else endpoint.encode(),
-        node.client_port(tls=False),
+        node.client_port(tls),
         node.id.encode(),
         other,
     ]

@@ -115,7 +115,7 @@ def follow_primary(state: State) -> None:
     if state.following != primary.id:
         state.copy = Copy()
     state.following = primary.id
-    port = primary.client_port(state.settings.tls_cluster)
+    port = primary.client_port(state.settings.tls_replication)
     state.emit(BecomeReplicaOf(primary.id, primary.ip, port))
 
 

@@ -57,6 +57,7 @@ class Settings:
     """[cluster-announce-bus-port, else cluster-port, else port + 10000]"""
     tls_port: int = 0
     tls_cluster: bool = False
+    tls_replication: bool = False
     node_timeout: int = 15000
     announce_ip: str = ""
     announce_hostname: str = ""

@@ -19,6 +19,7 @@ from node.core.request_reader import RequestReader
 from node.core.slot_filter import SlotFilter
 from node.persistence.child import ChildBusy
 from node.persistence.slot_snapshot import SlotSnapshot
+from node.tls.connecting import connect
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -97,13 +98,10 @@ class Exporter(asyncio.Protocol):
     # --- the connection
 
     async def _connect(self) -> None:
-        source = self._worker.config.bind_source_addr
+        config, context = self._worker.config, self._worker.tls.to_primaries
         try:
             await asyncio.wait_for(
-                self._loop.create_connection(
-                    lambda: self, *self._address, local_addr=(source, 0) if source else None
-                ),
-                self._worker.config.repl_timeout,
+                connect(lambda: self, *self._address, context, config.bind_source_addr), config.repl_timeout
             )
         except (OSError, TimeoutError) as error:
             if not self._closed:

@@ -75,7 +75,7 @@ class Invitations:
         invitation = Invitation(ranges, source.id, target, self._now)
         self.all.insert(0, invitation)
         task = asyncio.get_running_loop().create_task(
-            self._ask(invitation, (source.ip, source.client_port(tls=False)))
+            self._ask(invitation, (source.ip, source.client_port(tls=self._worker.config.tls_replication)))
         )
         self._asking[task] = invitation
         task.add_done_callback(lambda ended: self._asking.pop(ended, None))
@@ -114,7 +114,8 @@ class Invitations:
         config = self._worker.config
         try:
             async with asyncio.timeout(config.repl_timeout):
-                reader, writer = await asyncio.open_connection(*address)
+                context = self._worker.tls.to_primaries
+                reader, writer = await asyncio.open_connection(*address, ssl=context)
                 try:
                     error = await self._converse(invitation, reader, writer)
                 finally:

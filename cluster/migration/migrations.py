@@ -95,7 +95,7 @@ class Migrations:
             secrets.token_hex(20), ranges, self._member.coordinator.myself.id, target.id, self._now
         )
         self.jobs.insert(0, job)
-        address = (target.ip, target.client_port(tls=False))
+        address = (target.ip, target.client_port(tls=self._worker.config.tls_replication))
         self._ends[job] = Exporter(
             self._worker, job, address, self._allowance, self._perform, self._may_pause
         )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cluster.addresses import is_unix
 from node.tls.problems import reason_of
+
+if TYPE_CHECKING:
+    from node.config import Config
 
 CONNECT_SECONDS = 3.0
 
@@ -26,6 +30,9 @@ class Tls:
     """Whom the server's certificate must name, where that is not the address."""
     ciphers: str = ""
     verify: bool = True
+    check_name: bool = True
+    """Must the server's certificate name it? Members among themselves only ask who has signed it."""
+    key_password: str = field(default="", repr=False)
 
 
 def dial(host: str, port: int, tls: Tls | None, timeout: float) -> socket.socket:
@@ -64,13 +71,27 @@ def advice_on(reason: str) -> str:
 def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca_file or None, capath=tls.ca_directory or None)
     if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key or None)
+        # Without a password OpenSSL would ask for one at the terminal, in the middle of everything.
+        context.load_cert_chain(tls.certificate, tls.key or None, lambda: tls.key_password)
     if tls.ciphers:
         context.set_ciphers(tls.ciphers)
+    if not tls.check_name:
+        context.check_hostname = False
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def as_members_do(config: Config) -> Tls:
+    """The way members of a cluster connect to each other, from the settings of one."""
+    ours = config.tls_client_cert_file, config.tls_client_key_file, config.tls_client_key_file_pass
+    certificate, key, password = ours if ours[0] else (
+        config.tls_cert_file, config.tls_key_file, config.tls_key_file_pass,
+    )  # fmt: skip
+    paths = config.tls_ca_cert_file, config.tls_ca_cert_dir, certificate, key
+    ca_file, ca_directory, certificate, key = (config.path(name) if name else "" for name in paths)
+    return Tls(ca_file, ca_directory, certificate, key, check_name=False, key_password=password)
 
 
 def require_usable(tls: Tls) -> None:

@@ -143,7 +143,8 @@ class _Transfer:
         request = self._request
         if not 0 < request.port < 65536:
             raise LinkBroken("connecting", timed_out=False)
-        link, kept = self._links.take((request.host, request.port), request.timeout)
+        context = self._ctx.worker.tls.to_members
+        link, kept = self._links.take((request.host, request.port), request.timeout, context)
         try:
             self._send_all(link, keys)
         except LinkBroken as broken:

@@ -7,6 +7,7 @@ that nobody else is served. Every wait is bounded by the command's timeout.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 from node.core.reply_writer import encode_command
@@ -32,8 +33,8 @@ class LinkBroken(Exception):
 class MigrateLink:
     """One connection. Replies are lines: nothing MIGRATE sends is answered by more."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
-        """Connects. Raises LinkBroken."""
+    def __init__(self, address: Address, timeout: float, context: ssl.SSLContext | None) -> None:
+        """Connects, by TLS if there is a `context`. Raises LinkBroken."""
         self.address = address
         self.database = -1
         """The one selected there; -1 unknown."""
@@ -41,6 +42,8 @@ class MigrateLink:
         self._buffer = b""
         try:
             self._socket = socket.create_connection(address, timeout)
+            if context is not None:
+                self._socket = context.wrap_socket(self._socket)
         except OSError as error:
             raise LinkBroken("connecting", isinstance(error, TimeoutError)) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,11 +86,13 @@ class MigrateLinks:
     def __len__(self) -> int:
         return len(self._links)
 
-    def take(self, address: Address, timeout: float) -> tuple[MigrateLink, bool]:
+    def take(
+        self, address: Address, timeout: float, context: ssl.SSLContext | None
+    ) -> tuple[MigrateLink, bool]:
         """A connection, and whether it was a kept one (whose other end may be gone). Raises LinkBroken."""
         link = self._links.pop(address, None)
         if link is None:
-            return MigrateLink(address, timeout), False
+            return MigrateLink(address, timeout, context), False
         link.set_timeout(timeout)
         return link, True
 

@@ -11,6 +11,7 @@ follow the same stream.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,6 +27,8 @@ from node.replication import replica as events
 from node.replication.incoming import Incoming, choose
 from node.replication.primary_as_client import PrimaryConnection
 from node.replication.replica import Event, Introduction, ReplicaProtocol
+from node.tls.connecting import connect
+from node.tls.problems import reason_of
 
 if TYPE_CHECKING:
     from node.replication.roles import Replication
@@ -131,14 +134,11 @@ class PrimaryLink(asyncio.Protocol):
             self._write(KEEPALIVE)
 
     async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        source = self._worker.config.bind_source_addr
+        config, context = self._worker.config, self._worker.tls.to_primaries
         try:
             await asyncio.wait_for(
-                loop.create_connection(
-                    lambda: self, self._host, self._port, local_addr=(source, 0) if source else None
-                ),
-                self._worker.config.repl_timeout,
+                connect(lambda: self, self._host, self._port, context, config.bind_source_addr),
+                config.repl_timeout,
             )
         except (OSError, TimeoutError) as error:
             self._fail(f"Unable to connect to MASTER: {str(error) or 'timeout'}")
@@ -155,7 +155,8 @@ class PrimaryLink(asyncio.Protocol):
             self._perform(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail("Connection with master lost.")
+        why = f" ({reason_of(exc)})" if isinstance(exc, ssl.SSLError) else ""
+        self._fail(f"Connection with master lost{why}.")
 
     def data_received(self, data: bytes) -> None:
         self.last_io = time.monotonic()

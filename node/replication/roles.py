@@ -223,8 +223,9 @@ class Replication:
         config = self._worker.config
         host, port = self.primary_address
         self._worker.log.notice(f"Connecting to MASTER {host}:{port}")
+        own_port = config.tls_port if config.tls_replication and config.tls_port else config.port
         introduction = Introduction(
-            port=config.replica_announce_port or config.port,
+            port=config.replica_announce_port or own_port,
             id=self.history.id,
             offset=self.offset,
             announced_ip=config.replica_announce_ip,

@@ -37,7 +37,7 @@ class Doorway:
     def _settled(self, transport: TlsTransport, reason: str | None) -> None:
         self.handshaking.discard(transport)
         if reason is not None:
-            peer = transport.get_extra_info("peername") or ("?", 0)
+            peer = transport.peer or ("?", 0)
             self._worker.log.verbose(f"Error accepting a client connection: {reason} ({peer[0]}:{peer[1]})")
 
 

@@ -66,6 +66,7 @@ class TlsTransport(asyncio.BufferedProtocol):
         self._closing = False
         self._ended = False
         """The other side has said that no more will come."""
+        self._damage: ssl.SSLError | None = None
         self._takes_buffers = hasattr(above, "get_buffer")
 
     # --- the protocol's face to the transport below
@@ -114,7 +115,7 @@ class TlsTransport(asyncio.BufferedProtocol):
         self._settle(reason_of(exc) if isinstance(exc, OSError) else "the connection was closed")
         if self._is_open:
             self._is_open = False
-            self._above.connection_lost(exc)
+            self._above.connection_lost(exc or self._damage)
 
     def read_now(self) -> int:
         """Take what has arrived, past the event loop. Bytes; 0 or less where there is nothing, or no more to
@@ -135,6 +136,11 @@ class TlsTransport(asyncio.BufferedProtocol):
         if self._below is None or self._below.is_closing():
             return -1
         return self._below.get_extra_info("socket").fileno()  # type: ignore[no-any-return]
+
+    @property
+    def peer(self) -> Any:
+        """The address of the other side, None when it has gone."""
+        return self._below.get_extra_info("peername") if self._below is not None else None
 
     # --- the handshake
 
@@ -207,7 +213,8 @@ class TlsTransport(asyncio.BufferedProtocol):
                 length += count  # type: ignore[operator]
         except ssl.SSLWantReadError:
             return length, False
-        except ssl.SSLError:  # damage
+        except ssl.SSLError as error:  # damage, or the other side says what it does not like
+            self._damage = error
             self.abort()
             return 0, False
         return length, True

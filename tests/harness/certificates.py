@@ -86,4 +86,8 @@ def protect(node: AnyServer, authority: Authority, identity: Identity, **more: s
         "ssl_certfile": str(identity.certificate),
         "ssl_keyfile": str(identity.key),
     }
+    node.tls_arguments = [
+        *("--tls", "--cacert", str(authority.own.certificate)),
+        *("--cert", str(identity.certificate), "--key", str(identity.key)),
+    ]
     return node

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +73,8 @@ class RunningCluster:
 
     def client(self, **options: Any) -> redis.RedisCluster:
         first = self.running[0]
-        return redis.RedisCluster(host=first.host, port=first.port, **{"socket_timeout": 10, **options})
+        options = {"socket_timeout": 10, **first.tls_options, **options}
+        return redis.RedisCluster(host=first.host, port=first.port, **options)
 
     def id_of(self, node: Server) -> str:
         if node not in self._ids:
@@ -163,16 +164,18 @@ def cluster_of(
     kind: str | Sequence[str] = "shoal",
     node_timeout: int = 2000,
     form: bool = True,
+    prepare: Callable[[Server], Server] = lambda node: node,
     **config: Setting,
 ) -> Iterator[RunningCluster]:
     """`primaries` x (1 + `replicas`) servers. `kind` is "shoal", "redis", "valkey" or a sequence to repeat
-    over the nodes; `node_timeout` is cluster-node-timeout in ms. With `form=False` they stay strangers."""
+    over the nodes; `node_timeout` is cluster-node-timeout in ms. With `form=False` they stay strangers.
+    `prepare` gets each before it is started."""
     kinds = itertools.cycle([kind] if isinstance(kind, str) else kind)
     settings: dict[str, Any] = {"cluster_enabled": "yes", "cluster_node_timeout": node_timeout, **config}
     with ExitStack() as stack:
         nodes = []
         for _ in range(primaries * (1 + replicas)):
-            node = server(next(kinds), **settings)
+            node = prepare(server(next(kinds), **settings))
             stack.callback(node.close)
             node.start(wait=False)
             nodes.append(node)
@@ -187,6 +190,6 @@ def cluster_of(
 def _form(cluster: RunningCluster, replicas: int) -> None:
     redis_cli(
         "--cluster", "create", *cluster.addresses,
-        "--cluster-replicas", replicas, "--cluster-yes",
+        "--cluster-replicas", replicas, "--cluster-yes", *cluster.nodes[0].tls_arguments,
     )  # fmt: skip
     cluster.wait_settled()

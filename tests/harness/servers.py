@@ -68,6 +68,17 @@ def source_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
+class _ByTls(redis.Connection):
+    """As redis-py's own for TLS, which would read the whole system's authorities for every connection."""
+
+    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self._context = context
+
+    def _connect(self) -> Any:
+        return self._context.wrap_socket(super()._connect(), server_hostname=self.host)
+
+
 class Process:
     """A program that listens on `port`. Subclasses say how it is called and when it is ready."""
 
@@ -83,7 +94,9 @@ class Process:
         self.tls: ssl.SSLContext | None = None
         """How to connect to it, if by TLS (certificates.py)."""
         self.tls_options: dict[str, Any] = {}
-        """The same for redis-py."""
+        """The same for redis-py, where it makes its connections itself."""
+        self.tls_arguments: list[str] = []
+        """The same for redis-cli."""
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -199,7 +212,13 @@ class Process:
         return Resp(self.port, self.host, timeout=timeout, protocol=protocol, tls=self.tls)
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(self.host, self.port, **{"socket_timeout": 10, **self.tls_options, **options})
+        options = {"socket_timeout": 10, **options}
+        if self.tls is None:
+            return redis.Redis(self.host, self.port, **options)
+        options |= {"host": self.host, "port": self.port, "context": self.tls}
+        client = redis.Redis(connection_pool=redis.ConnectionPool(_ByTls, **options))
+        client.auto_close_connection_pool = True
+        return client
 
     def run(self, *args: bytes | str | int | float) -> Any:
         """One command on a connection of its own."""

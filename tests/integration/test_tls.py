@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.harness.certificates import Authority, Identity, protect
 from tests.harness.commands import redis_cli
@@ -54,13 +55,13 @@ def either(
         yield started
 
 
-def test_clients_of_all_kinds(node: ShoalNode, authority: Authority, identity: Identity) -> None:
-    with node.client() as client, node.resp(protocol=3) as connection:
+def test_clients_of_all_kinds(node: ShoalNode) -> None:
+    own_way = redis.Redis(node.host, node.port, **node.tls_options)
+    with own_way as client, node.resp(protocol=3) as connection:
         assert client.set("greeting", "hello")
         assert connection.command("GET", "greeting") == b"hello"
         assert client.info("server")["tcp_port"] == node.port
-    files = ["--cert", identity.certificate, "--key", identity.key, "--cacert", authority.own.certificate]
-    assert redis_cli("--tls", *map(str, files), "-p", node.port, "GET", "greeting").strip() == "hello"
+    assert redis_cli(*node.tls_arguments, "-p", node.port, "GET", "greeting").strip() == "hello"
 
 
 def test_big_values_and_pipelines_cross_records(node: ShoalNode) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import uvloop
@@ -16,7 +17,10 @@ from cluster.bus import wire
 from cluster.bus.links import Links
 from cluster.coordinator import messages as m
 from cluster.coordinator.coordinator import LinkInfo
+from node.config import Config
 from node.listeners import open_tcp
+from node.tls.contexts import build
+from tests.harness.certificates import Authority
 from tests.harness.ports import lease_port, release_port
 from tests.unit.test_bus_wire import ALL_MESSAGES, HEADER
 
@@ -30,6 +34,40 @@ def on_both_loops(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable
     def test(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(scenario())
+
+    return test
+
+
+class Protected(NamedTuple):
+    """Links by TLS, both ways."""
+
+    for_members: ssl.SSLContext
+    to_members: ssl.SSLContext
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory: pytest.TempPathFactory) -> Protected:
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    us = authority.issue("us")
+    flags = ["--tls-cert-file", us.certificate, "--tls-key-file", us.key]
+    contexts = build(
+        Config.from_args([*map(str, flags), "--tls-ca-cert-file", str(authority.own.certificate)])
+    )
+    return Protected(contexts.members, contexts.outgoing)
+
+
+def plain_and_by_tls(
+    scenario: Callable[[Protected | None], Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """The same, of a scenario that is told how links are protected."""
+
+    @pytest.mark.parametrize("by_tls", [False, True], ids=["plain", "tls"])
+    @pytest.mark.parametrize(
+        "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+    )
+    def test(new_loop: Callable[[], asyncio.AbstractEventLoop], by_tls: bool, protected: Protected) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(scenario(protected if by_tls else None))
 
     return test
 
@@ -73,9 +111,9 @@ class Recorder:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
+async def listening(tls: Protected | None = None) -> AsyncIterator[tuple[Links, Recorder, int]]:
     recorder, port = Recorder(), lease_port()
-    links = Links(recorder, recorder.faults.append)
+    links = Links(recorder, recorder.faults.append, tls=tls)
     await links.listen(open_tcp(["127.0.0.1"], port, 10, recorder.faults.append))
     try:
         yield links, recorder, port
@@ -84,11 +122,11 @@ async def listening() -> AsyncIterator[tuple[Links, Recorder, int]]:
         release_port(port)
 
 
-@on_both_loops
-async def test_messages_go_both_ways_in_order() -> None:
-    async with listening() as (server, heard, port):
+@plain_and_by_tls
+async def test_messages_go_both_ways_in_order(tls: Protected | None) -> None:
+    async with listening(tls) as (server, heard, port):
         said = Recorder()
-        client = Links(said, said.faults.append)
+        client = Links(said, said.faults.append, tls=tls)
         client.connect(1, "127.0.0.1", port)
         await said.wait_for("up", 1)
         heard.on_message = lambda message, link: server.send([link.id], message)
@@ -103,11 +141,11 @@ async def test_messages_go_both_ways_in_order() -> None:
         assert server.states() == []
 
 
-@on_both_loops
-async def test_messages_go_both_ways_while_the_event_loop_stands_still() -> None:
-    async with listening() as (server, heard, port):
+@plain_and_by_tls
+async def test_messages_go_both_ways_while_the_event_loop_stands_still(tls: Protected | None) -> None:
+    async with listening(tls) as (server, heard, port):
         said = Recorder()
-        client = Links(said, said.faults.append)
+        client = Links(said, said.faults.append, tls=tls)
         client.connect(1, "127.0.0.1", port)
         await said.wait_for("up", 1)
         client.send([1], ALL_MESSAGES[0])
@@ -137,11 +175,11 @@ def stand_still(*all_links: Links, until: Callable[[], object]) -> None:
         links.loop_stands_still = False
 
 
-@on_both_loops
-async def test_links_begin_and_end_while_the_event_loop_stands_still() -> None:
-    async with listening() as (server, heard, port):
+@plain_and_by_tls
+async def test_links_begin_and_end_while_the_event_loop_stands_still(tls: Protected | None) -> None:
+    async with listening(tls) as (server, heard, port):
         said = Recorder()
-        client = Links(said, said.faults.append)
+        client = Links(said, said.faults.append, tls=tls)
         client.loop_stands_still = True
         client.connect(1, "127.0.0.1", port)
         client.connect(2, "127.0.0.1", port)
@@ -163,11 +201,13 @@ async def test_links_begin_and_end_while_the_event_loop_stands_still() -> None:
         await heard.until(lambda: not server.states(), "both are down")
 
 
-@on_both_loops
-async def test_what_was_not_connected_before_the_event_loop_turns_is_connected_by_it() -> None:
-    async with listening() as (_, heard, port):
+@plain_and_by_tls
+async def test_what_was_not_connected_before_the_event_loop_turns_is_connected_by_it(
+    tls: Protected | None,
+) -> None:
+    async with listening(tls) as (_, heard, port):
         said = Recorder()
-        client = Links(said, said.faults.append)
+        client = Links(said, said.faults.append, tls=tls)
         client.loop_stands_still = True
         client.connect(1, "127.0.0.1", port)
         client.loop_stands_still = False
@@ -279,3 +319,24 @@ async def test_links_are_named_by_their_member() -> None:
         assert "a" * 40 in [state.node for state in server.states()]
         writer.close()
         client.close()
+
+
+def test_who_speaks_plain_text_where_tls_is_asked_for_gets_no_link(protected: Protected) -> None:
+    async def scenario() -> None:
+        async with listening(protected) as (server, heard, port):
+            said = Recorder()
+            whispered: list[str] = []
+            plain = Links(said, said.faults.append)
+            plain.connect(1, "127.0.0.1", port)
+            await said.wait_for("up", 1)
+            plain.send([1], ALL_MESSAGES[0])
+            await said.wait_for("down", 1)
+            assert heard.events == []
+            assert server.states() == []
+            nobody = Links(said, said.faults.append, tls=protected, whisper=whispered.append)
+            async with listening() as (_, _, plain_port):
+                nobody.connect(2, "127.0.0.1", plain_port)
+                await said.wait_for("down", 2)
+            assert whispered[0].startswith("No cluster bus link with 127.0.0.1: ")
+
+    asyncio.run(scenario())

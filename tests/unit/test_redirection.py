@@ -48,9 +48,10 @@ class Scene:
             cluster_preferred_endpoint_type="ip",
             cluster_allow_reads_when_down=False,
             cluster_allow_pubsubshard_when_down=True,
+            tls_cluster=False,
         )
         self.session = SimpleNamespace(
-            db=Keys(), config=self.config, readonly=False, asking=False, queue=None
+            db=Keys(), config=self.config, readonly=False, asking=False, queue=None, link=None
         )
         self.session.is_judged_as_write = lambda row, argv: (
             any(queued.is_write for queued, _ in self.session.queue) if row.name == "exec" else row.is_write
