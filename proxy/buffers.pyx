@@ -3,6 +3,16 @@
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
+cdef extern from *:
+    """
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #else
+    #define malloc_trim(pad) ((void)(pad))
+    #endif
+    """
+    void malloc_trim(size_t pad) nogil
+
 cdef enum:
     CHUNK = 16384           # the smallest buffer: most turns of most connections fit
     SPARE_CHUNKS = 64       # at most 1 MB is kept for the next who needs a buffer
@@ -64,3 +74,8 @@ cdef void release(Buffer* buffer) noexcept:
         free(buffer.data)
     buffer.data = NULL
     buffer.start = buffer.end = buffer.capacity = 0
+
+
+def trim_heap() -> None:
+    """Let the system have what the heap has free: free() keeps it, wherever something behind it is in use."""
+    malloc_trim(0)

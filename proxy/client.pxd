@@ -54,6 +54,7 @@ cdef class Client(Connection):
     cdef uint64_t ring_size
     cdef readonly uint64_t head
     cdef readonly uint64_t tail
+    cdef uint64_t tail_seen             # `tail` when we were looked at last (trim)
     cdef Py_ssize_t stashed             # bytes of replies that came too early
 
     cdef int process(self, const char* data, Py_ssize_t available) except -1

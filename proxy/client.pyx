@@ -192,6 +192,18 @@ cdef class Client(Connection):
         """Close at once, whatever is in flight."""
         self.close()
 
+    def trim(self) -> int:
+        """If nothing was asked since the last call, give back what the pipelines of before needed: how many
+        bytes that were."""
+        cdef Py_ssize_t held = self.ring_size * sizeof(Pending)
+        if self.tail != self.tail_seen or self.head != self.tail:
+            self.tail_seen = self.tail
+            return 0
+        free(self.ring)
+        self.ring = NULL
+        self.ring_size = 0
+        return held
+
     # The end of this process (draining.py)
 
     @property

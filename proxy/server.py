@@ -37,6 +37,7 @@ from proxy.sessions import Sessions
 from proxy.siblings import Siblings
 from proxy.topology import Topology
 from proxy.tracking import Tracking
+from proxy.trimming import trim
 from proxy.upstreams import UpstreamPool
 
 log = logging.getLogger("shoal.proxy")
@@ -96,7 +97,8 @@ class ProxyServer:
             self.commands.cross_slot = CrossSlot(
                 self.commands, config.cross_slot == "all", config.cross_slot_memory
             )
-        self._background = [self.loop.create_task(self.topology.run())]
+        work = [self.topology.run(), trim(self.commands)]
+        self._background = [self.loop.create_task(each) for each in work]
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if self.place is not None:

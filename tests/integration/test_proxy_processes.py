@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ import redis
 from proxy.place import ID_BITS
 from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
-from tests.harness.proxies import ShoalProxy
+from tests.harness.proxies import ShoalProxy, resident_bytes
 from tests.harness.resp import Error, Resp, Simple, encode
 from tests.harness.wait import eventually
+
+IDLE_BYTES = 5000
+"""The most that an idle client may cost. Without giving back what a pipeline of 300 took it is 20,000."""
 
 
 @pytest.fixture(scope="module")
@@ -175,28 +179,28 @@ def test_who_is_in_the_middle_of_something_ends_it_first(proxy: ShoalProxy) -> N
 
 def test_configuration_from_a_file_is_read_again(cluster: RunningCluster, tmp_path: Path) -> None:
     file = tmp_path / "proxy.conf"
-    socket = tmp_path / "socket"
-    file.write_text(f"# before\nprocesses 1\nmaxclients 100\nunixsocket {socket}\n")
+    path = tmp_path / "socket"
+    file.write_text(f"# before\nprocesses 1\nmaxclients 100\nunixsocket {path}\n")
     with FileProxy(cluster.addresses[:1], str(file)) as proxy:
-        with proxy.resp() as client, Resp(0, path=str(socket)) as local:
+        with proxy.resp() as client, Resp(0, path=str(path)) as local:
             assert client.command("CONFIG", "GET", "maxclients") == [b"maxclients", b"100"]
             file.write_text("processes none\n")
             os.kill(proxy.pid, signal.SIGHUP)
             eventually(lambda: "makes no sense" in proxy.log, "it is refused")
-            file.write_text(f"processes 2\nmaxclients 200\nunixsocket {socket}2\n")
+            file.write_text(f"processes 2\nmaxclients 200\nunixsocket {path}2\n")
             os.kill(proxy.pid, signal.SIGHUP)
             eventually(
                 lambda: client.command("CONFIG", "GET", "maxclients") == [b"maxclients", b"200"], "new"
             )
             assert local.command("PING") == Simple("PONG")  # although nobody else is let in there any more
-            eventually(lambda: not socket.exists(), "the former socket is gone")
-            with Resp(0, path=f"{socket}2") as local:
+            eventually(lambda: not path.exists(), "the former socket is gone")
+            with Resp(0, path=f"{path}2") as local:
                 assert local.command("PING") == Simple("PONG")
             assert len(processes(proxy)) == 2
         pids = processes(proxy)
         assert proxy.stop() == 0
         assert not any(map(is_there, pids))
-        assert not Path(f"{socket}2").exists()
+        assert not Path(f"{path}2").exists()
 
 
 class FileProxy(ShoalProxy):
@@ -217,6 +221,28 @@ def test_a_port_that_is_taken_is_said(cluster: RunningCluster, proxy: ShoalProxy
         assert f"cannot listen on 127.0.0.1:{proxy.port}: Address already in use" in second.log
     finally:
         second.close()
+
+
+def test_idle_clients_cost_next_to_nothing(cluster: RunningCluster, report: Callable[[str], None]) -> None:
+    """Whatever they did before: what the whole process has grown by, for each of them."""
+    count = 5000 if os.environ.get("SHOAL_FULL") else 500
+    enough = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], count + 1000)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (enough, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    deep = b"".join(encode("GET", f"key:{number}") for number in range(300))
+    with ShoalProxy(cluster.addresses[:1]) as proxy, contextlib.ExitStack() as stack:
+        with proxy.resp() as first:
+            first.send(deep)
+            assert all(first.read_raw() == b"$-1\r\n" for _ in range(300))
+        before = resident_bytes(proxy.pid)
+
+        def each() -> float:
+            return (resident_bytes(proxy.pid) - before) / count
+
+        for client in [stack.enter_context(proxy.resp()) for _ in range(count)]:
+            client.send(deep)
+            assert client.socket.makefile("rb").read(300 * 5) == b"$-1\r\n" * 300
+        eventually(lambda: each() < IDLE_BYTES, lambda: f"{each():.0f} bytes for each client")
+        report(f"proxy: {each():.0f} bytes for each of {count} idle clients")
 
 
 @pytest.mark.parametrize("options", [["--processes", "2"], []], ids=["several", "alone"])
