@@ -21,9 +21,9 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Address, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import AS_USUAL, How, moving
-from cluster.cli.moving import stopped_by_signals
 from cluster.cli.output import confirm, say
 from cluster.cli.rebalance import UseEmpty, Weights, parse_weights
+from cluster.cli.stopping import stopped_by_signals
 from cluster.operations.balancer import Balancer, Policy
 from cluster.operations.drafting import require_sound
 from cluster.operations.journals import default_directory

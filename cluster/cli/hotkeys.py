@@ -18,6 +18,7 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Json, Seed, UsageProblem, open_sources
 from cluster.cli.connecting import connecting
 from cluster.cli.output import Bars, human_bytes, key_text, print_json, print_table, say, shortened
+from cluster.cli.stopping import Wish, stopped_by_signals
 from cluster.cli.walking import Pattern, Rate, end_of, walk_through
 from cluster.operations.hot_keys import (
     POLICY_ADVICE,
@@ -99,38 +100,38 @@ def _what_is_known(sources: list[Source], credentials: Credentials) -> Measure:
 
 
 def _by_traffic(watch: Watch, by: Measure, top: int, seconds: float, json: bool) -> None:
-    with watch.watching(seconds):
-        watched, interrupted = _wait(seconds, quiet=json)
+    stop = Wish()
+    with stopped_by_signals(stop), watch.watching(seconds):
+        watched = _wait(seconds, stop, quiet=json)
         found, problems = watch.found()
     found.sort(key=lambda row: -_weight(row, by))
     rows = [_traffic_row(row) for row in found[:top]]
     if json:
-        complete = not problems and not interrupted
+        complete = not problems and not stop.requested
         print_json({"by": by.value, "seconds": round(watched, 3), "complete": complete, "keys": rows})
     elif not rows:
         say(f"no key was used within {watched:.1f} s")
     else:
         _print_traffic(rows)
-    if interrupted:
+    if stop.requested:
         raise typer.Abort
     for problem in problems.values():
         raise OperationError(f"not all nodes have told: {problem.text}", problem.next_step)
 
 
-def _wait(seconds: float, quiet: bool) -> tuple[float, bool]:
-    """How long it was, and whether Ctrl-C has ended it."""
+def _wait(seconds: float, stop: Wish, quiet: bool) -> float:
+    """How long it was."""
     began = time.monotonic()
-    try:
-        with Bars() as bars:
-            while (passed := time.monotonic() - began) < seconds:
-                if not quiet:
-                    bars.paint("watching", round(passed * 10), round(seconds * 10), "")
-                time.sleep(min(LOOK_SECONDS, seconds - passed))
+    with Bars() as bars:
+        while (passed := time.monotonic() - began) < seconds:
+            if stop.requested:
+                return passed
             if not quiet:
-                bars.paint("watching", 1, 1, "")
-    except KeyboardInterrupt:
-        return time.monotonic() - began, True
-    return seconds, False
+                bars.paint("watching", round(passed * 10), round(seconds * 10), "")
+            time.sleep(min(LOOK_SECONDS, seconds - passed))
+        if not quiet:
+            bars.paint("watching", 1, 1, "")
+    return seconds
 
 
 def _weight(row: HotKey, by: Measure) -> float:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 from cluster.cli.how_to_move import How
 from cluster.cli.output import confirm, console, human_bytes, print_json, print_table, progress_bar, say
+from cluster.cli.stopping import stopped_by_signals
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
 from cluster.operations.drafting import make_plan
@@ -150,28 +150,6 @@ def _painter(bar: Any) -> Callable[[MoveProgress], None]:
         )
 
     return paint
-
-
-class _Stoppable(Protocol):
-    def request_stop(self) -> None: ...
-
-
-@contextmanager
-def stopped_by_signals(mover: _Stoppable) -> Iterator[None]:
-    """The first signal asks the mover to finish what it has open; the second ends the process as usual."""
-
-    def on_signal(number: int, _frame: Any) -> None:
-        mover.request_stop()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_moves(moves: Sequence[Move], nodes: Mapping[str, NodeInfo]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.output import Bars
+from cluster.cli.stopping import stopped_by_signals
 from cluster.operations.key_walk import Examine, Source, Walk
 from cluster.operations.link import OperationError
 
@@ -22,14 +23,15 @@ Pattern = Annotated[
 
 def walk_through(walk: Walk, examine: Callable[[Source], Examine], quiet: bool) -> bool:
     """Go through all keys, with a bar unless `quiet`. Returns whether Ctrl-C has ended it."""
-    with Bars() as bars:
+    with stopped_by_signals(walk), Bars() as bars:
 
         def paint() -> None:
             seen, keys = (sum(getattr(each, name) for each in walk.progress) for name in ("seen", "keys"))
             nodes = f"{sum(each.done for each in walk.progress)}/{len(walk.progress)} nodes"
             bars.paint("keys", seen, max(seen, keys), f"{seen} keys, {nodes}")
 
-        return walk.run(examine, (lambda: None) if quiet else paint)
+        walk.run(examine, (lambda: None) if quiet else paint)
+    return walk.stop_requested and not walk.is_complete
 
 
 def nodes_as_json(walk: Walk) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ known of them is asked in pipelines of the same size. As SCAN promises, a key th
 met, one that comes or goes meanwhile may be, and one may be met twice. One whose slot moves away is left out,
 or met at both places.
 
-A walk can be stopped at any time, and what it has found until then is good.
+A walk can be stopped at any time (`request_stop`), and what it has found until then is good.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
@@ -131,37 +131,33 @@ class Walk:
         self._portion = portion
         options: list[Argument] = ["MATCH", pattern] if pattern else []
         self._options = [*options, "COUNT", portion, *(["TYPE", kind] if kind else [])]
+        self.stop_requested = False
         self._stop = threading.Event()
+
+    def request_stop(self) -> None:
+        """A handler of signals may call this, at any moment: so it sets a flag, and no event, whose lock the
+        interrupted thread may hold."""
+        self.stop_requested = True
 
     @property
     def is_complete(self) -> bool:
         return all(each.done for each in self.progress)
 
-    def run(self, examine: Callable[[Source], Examine], watch: Callable[[], None]) -> bool:
+    def run(self, examine: Callable[[Source], Examine], watch: Callable[[], None]) -> None:
         """Go through all. `examine(source)` gives what looks at the keys of one; it is called by one thread
-        only. `watch()` is called again and again. Returns whether SIGINT has ended it; what has befallen the
-        sources is in `progress`."""
+        only. `watch()` is called again and again. What has befallen the sources is in `progress`."""
         with ThreadPoolExecutor(max(1, min(AT_ONCE, len(self.progress)))) as pool:
-            jobs = [pool.submit(self._go, each, examine(each.source)) for each in self.progress]
             try:
-                return self._await(jobs, watch)
-            finally:
-                self._stop.set()
-
-    def _await(self, jobs: list[Future[None]], watch: Callable[[], None]) -> bool:
-        interrupted = False
-        while True:
-            try:
-                open_jobs = wait(jobs, LOOK_SECONDS).not_done
+                jobs = [pool.submit(self._go, each, examine(each.source)) for each in self.progress]
+                while wait(jobs, LOOK_SECONDS).not_done:
+                    watch()
+                    if self.stop_requested:
+                        self._stop.set()
                 watch()
-                if not open_jobs:
-                    break
-            except KeyboardInterrupt:
-                interrupted = True
-                self._stop.set()
-        for job in jobs:
-            job.result()  # a bug of ours is not to be silent
-        return interrupted
+                for job in jobs:
+                    job.result()  # a bug of ours is not to be silent
+            finally:
+                self._stop.set()  # the pool waits for its threads, whatever has happened
 
     def _go(self, progress: Progress, examine: Examine) -> None:
         source = progress.source

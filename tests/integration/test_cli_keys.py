@@ -114,7 +114,7 @@ def test_interrupted_it_shows_what_was_found(cluster: RunningCluster) -> None:
         return told["calls"] if told else 0
 
     before = scans()
-    out = interrupted(lambda: scans() > before, "bigkeys", first.address, "--rate", "5", "--type", "string")
+    out = interrupted(lambda: scans() > before, "bigkeys", first.address, "--rate", "1", "--type", "string")
     assert "string" in out
 
     def watches() -> bool:
