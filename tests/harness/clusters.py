@@ -7,7 +7,8 @@
     cluster_of(4, kind=("shoal", "valkey"))           # kinds take turns over the nodes
 
 `redis-cli --cluster create` forms it, as an operator would; the context is entered once every node says
-`cluster_state:ok`, all agree on who owns which slot, and every replica has its link up.
+`cluster_state:ok`, all agree on who owns which slot, and every replica has its link up, as its primary
+sees it, too.
 """
 
 from __future__ import annotations
@@ -128,8 +129,7 @@ class RunningCluster:
             with node.client() as client:
                 if client.cluster("info")["cluster_state"] != "ok":
                     return False
-                replication: dict[str, Any] = client.info("replication")  # type: ignore[assignment]
-                if replication["role"] == "slave" and replication["master_link_status"] != "up":
+                if not _is_in_sync(client.info("replication")):  # type: ignore[arg-type]
                     return False
             view = self.view(node)
             views.add((_owners(view), tuple(view[each].primary_id for each in ids)))
@@ -140,6 +140,15 @@ class RunningCluster:
 
     def wait_settled(self, timeout: float = 30.0) -> None:
         eventually(self.is_settled, f"cluster {self.nodes} settled", timeout=timeout)
+
+
+def _is_in_sync(replication: dict[str, Any]) -> bool:
+    """A replica's link is up; and a primary knows it of each of its replicas, which may take it a while
+    longer, until the child that sent the snapshot has ended: before, it does not wait for what they
+    acknowledge."""
+    if replication["role"] == "slave":
+        return bool(replication["master_link_status"] == "up")
+    return all(replication[f"slave{n}"]["state"] == "online" for n in range(replication["connected_slaves"]))
 
 
 _HOST = re.compile(rb"(?ms)^([0-9a-f]{40} )(.*?)(?=:\d+@\d+\S* [a-z,?]+ (?:-|[0-9a-f]{40}) )")
