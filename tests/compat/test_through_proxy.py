@@ -9,6 +9,7 @@ but for the keys that meet in what is still refused (transactions, blocking comm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -130,7 +131,13 @@ def compare_with_redis(
     assert not differences, "\n".join(differences)
 
 
+IDLE_AND_COUNT = re.compile(rb":\d+\r\n:(\d+)")
+"""The end of an entry of XPENDING: milliseconds since the delivery, and how many there were."""
+
+
 def comparable(argv: list[bytes], reply: bytes) -> object:
+    if argv[0].upper() == b"XPENDING":
+        return IDLE_AND_COUNT.sub(rb":idle\r\n:\1", reply)
     return sorted(reply.split(b"\r\n")) if argv[0].upper() in UNORDERED else reply
 
 

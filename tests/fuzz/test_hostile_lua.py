@@ -75,10 +75,10 @@ class Cell:
         """The result; whatever it is, the state is within bounds and works as before."""
         function = self.sandbox.compile(source.encode())
         assert not isinstance(function, bytes), function
-        began = time.monotonic()
+        began = time.process_time()  # the clock of a busy machine says nothing
         self.sandbox.lua.interrupt_at = time.monotonic_ns() + int(SECONDS * 1e9)
         result = self.sandbox.run(function, [b"k"], [b"a"])
-        assert time.monotonic() - began < 20 * SECONDS
+        assert time.process_time() - began < 20 * SECONDS
         assert self.sandbox.lua.memory < MEMORY + (4 << 20)
         self.check()
         return result

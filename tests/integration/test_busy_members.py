@@ -102,20 +102,27 @@ def test_a_manual_failover_waits_for_the_end_of_a_script(cluster: RunningCluster
 
 
 def test_a_script_does_not_notice_that_its_worker_was_replaced(cluster: RunningCluster) -> None:
+    """A busy machine may need longer to replace it than a short script runs: then a longer one is tried."""
+    assert any(was_replaced_meanwhile(cluster, seconds) for seconds in (0.7, 3, 10))
+
+
+def was_replaced_meanwhile(cluster: RunningCluster, seconds: float) -> bool:
+    """Whether the others knew the new owner before the script ended. What is promised holds anyhow."""
     busy, witness = of_ours(cluster)
     (heir,) = cluster.replicas_of(busy)
     key = key_of(cluster, busy)
-    with counting(busy, key, 0.7) as caller:
+    with counting(busy, key, seconds) as caller:
         assert heir.run("CLUSTER", "FAILOVER", "TAKEOVER") == OK
         owned = lambda: bool(cluster.line_of(heir, seen_by=witness).slots)  # noqa: E731
         eventually(owned, "the others know the new owner")
-        assert caller.silent()
+        meanwhile = caller.silent()
         assert not isinstance(outcome(caller), Error), "no write was refused"
     eventually(lambda: "slave" in cluster.line_of(busy).flags, "it learned its new role afterwards")
     cluster.wait_settled()
     with Resp(busy.port) as reader:
         reader.command("READONLY")
         eventually(lambda: reader.command("GET", key) == heir.run("GET", key), "it copied its successor")
+    return meanwhile
 
 
 def test_a_busy_primary_gives_its_vote(cluster: RunningCluster) -> None:
@@ -124,7 +131,7 @@ def test_a_busy_primary_gives_its_vote(cluster: RunningCluster) -> None:
     (valkey,) = [node for node in cluster.primaries if node.kind == "valkey"]
     (heir,) = cluster.replicas_of(dead)
     dead_id = cluster.id_of(dead)
-    with counting(busy, key_of(cluster, busy), 1.0) as caller:
+    with counting(busy, key_of(cluster, busy), LONG) as caller:
         dead.kill()
         assert heir.run("CLUSTER", "WITNESS", "DEAD", dead_id) == OK
         eventually(lambda: "master" in cluster.line_of(heir).flags, "the heir was voted for", timeout=5)

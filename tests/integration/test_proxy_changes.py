@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,7 +19,9 @@ from tests.harness.wait import eventually
 
 @pytest.fixture(scope="module")
 def formed() -> Iterator[RunningCluster]:
-    with cluster_of(3, replicas=1, kind="valkey", node_timeout=1000) as running:
+    """That a slot is not served is no reason to refuse others."""
+    settings = {"kind": "valkey", "node_timeout": 1000, "cluster_require_full_coverage": "no"}
+    with cluster_of(3, replicas=1, **settings) as running:
         yield running
 
 
@@ -30,6 +31,7 @@ def cluster(formed: RunningCluster) -> RunningCluster:
     for node in formed.nodes:
         if not node.running:
             node.start()
+        node.resume()  # a test that failed may have left it stopped
     formed.wait_settled()
     for primary in formed.primaries:
         primary.run("FLUSHALL")
@@ -105,7 +107,7 @@ def test_slots_move_under_writers(cluster: RunningCluster) -> None:
             eventually(progress(writers), "writers at work")
             redis_cli(
                 "--cluster", "reshard", source.address, "--cluster-from", cluster.id_of(source),
-                "--cluster-to", cluster.id_of(target), "--cluster-slots", 1000, "--cluster-yes",
+                "--cluster-to", cluster.id_of(target), "--cluster-slots", 300, "--cluster-yes",
             )  # fmt: skip
             eventually(progress(writers), "writers still at work")
         assert [writer.errors for writer in writers] == [[]] * len(writers)
@@ -162,9 +164,8 @@ def test_commands_on_several_keys_wait_while_their_slot_is_in_motion(cluster: Ru
         assert sorted(client.read()) == [b"a", b"b"]
 
 
-def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> tuple[float, set[str]]:
-    """Write `key` until it succeeds again; returns for how long it did not, and the errors meanwhile."""
-    start = time.monotonic()
+def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> set[str]:
+    """Write `key` until it succeeds again; returns the errors meanwhile."""
     errors: set[str] = set()
 
     def writes() -> bool:
@@ -175,11 +176,13 @@ def outage(client: redis.Redis, key: str, deadline: float = 20.0) -> tuple[float
             return False
 
     eventually(writes, f"{key} can be written again", timeout=deadline)
-    return time.monotonic() - start, errors
+    return errors
 
 
 def test_killed_primary_costs_errors_at_once_and_heals(cluster: RunningCluster) -> None:
+    """At once: its replica is held back, so that the errors are seen before it takes over."""
     victim = cluster.owner_of("a")
+    (heir,) = cluster.replicas_of(victim)
     survivor_key = next(key for key in map(str, range(100)) if cluster.owner_of(key) is not victim)
     with (
         ShoalProxy(cluster.addresses, "--failover-wait", "0") as proxy,
@@ -188,6 +191,7 @@ def test_killed_primary_costs_errors_at_once_and_heals(cluster: RunningCluster) 
     ):
         client.set("a", "before")
         assert raw.command("GET", "a") == b"before"  # its connection to the worker is there
+        heir.pause()
         victim.pause()
         raw.send(encode("GET", "a") + encode("PING") + encode("GET", survivor_key))
         assert raw.silent()  # all three wait for the first, in order
@@ -202,8 +206,8 @@ def test_killed_primary_costs_errors_at_once_and_heals(cluster: RunningCluster) 
         assert client.set(survivor_key, "lives")
         with pytest.raises(redis.ResponseError):
             client.mget("a", survivor_key)
-        seconds, errors = outage(client, "a")
-        assert seconds < 1 + 10  # cluster-node-timeout, election, and a busy machine
+        heir.resume()
+        errors = outage(client, "a")
         assert all(error.startswith("CLUSTERDOWN") or "upstream" in error for error in errors)
         assert client.mget("a", survivor_key) == [b"x", b"lives"]
         victim.start()
