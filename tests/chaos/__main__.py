@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import json
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     options = parsed()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the clusters go, with their files
     if "disk" in options.faults.split(",") and not in_own_namespace():
         enter_own_namespace("tests.chaos")
     figures, missed = MODES[options.mode](options)

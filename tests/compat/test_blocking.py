@@ -21,6 +21,7 @@ from io import BufferedReader
 
 import pytest
 
+from node.words import split_words
 from tests.compat.differential import compare, parse_script, show
 from tests.compat.test_propagation import ON_ITS_OWN, comparable, read_command, skip_snapshot
 from tests.harness.resp import Resp, encode
@@ -496,8 +497,7 @@ class Stage:
             return ""
         for other in set(self.clients) | {name}:
             rest = rest.replace(f"{{{other}}}", str(self.ids[other]))
-        ((words),) = parse_script(rest, Oracle("redis", 1))
-        client.send(encode(*words))
+        client.send(encode(*split_words(rest.encode())))
         if act == ":":
             return repr(client.read_raw())
         if act == ">":

@@ -57,10 +57,23 @@ def engine() -> Iterator[docker.DockerClient]:
             timeout=60,
         )
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
         del os.environ["DOCKER_HOST"]
-        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        finally:
+            process.kill()
+            _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    """A directory in which something may still be mounted: an engine leaves a name space of the network so,
+    and debootstrap, if it is interrupted, /proc."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for place in reversed(mounted):
+        if Path(place).is_relative_to(directory):
+            subprocess.run(["umount", "--lazy", place], check=True)
+    shutil.rmtree(directory)
 
 
 def _running_engine() -> docker.DockerClient | None:
@@ -76,17 +89,17 @@ def ensure_base_image(client: docker.DockerClient) -> None:
     with contextlib.suppress(ImageNotFound):
         client.images.get(BASE_IMAGE)
         return
-    directory = tempfile.mkdtemp(prefix="shoal-base-")
+    directory = Path(tempfile.mkdtemp(prefix="shoal-base-"))
     try:
         subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", directory],
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(directory)],
             check=True,
             stdout=subprocess.DEVNULL,
             timeout=BUILD_TIMEOUT,
         )
         # pip must trust in the image whom it trusts on this machine.
-        shutil.copy(CERTIFICATES, directory + str(CERTIFICATES))
-        with subprocess.Popen(["tar", "-C", directory, "-c", "."], stdout=subprocess.PIPE) as tar:
+        shutil.copy(CERTIFICATES, f"{directory}{CERTIFICATES}")
+        with subprocess.Popen(["tar", "-C", str(directory), "-c", "."], stdout=subprocess.PIPE) as tar:
             subprocess.run(
                 ["docker", "import", "-c", f"ENV PIP_CERT={CERTIFICATES}", "-", BASE_IMAGE],
                 stdin=tar.stdout,
@@ -95,7 +108,7 @@ def ensure_base_image(client: docker.DockerClient) -> None:
                 timeout=BUILD_TIMEOUT,
             )
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
 
 
 class Composition:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -32,17 +33,16 @@ print(len(cluster.get_primaries()), "primaries")
 
 @pytest.fixture(scope="module")
 def composition() -> Iterator[Composition]:
-    port = lease_port()
-    with engine() as client:
+    with ExitStack() as stack:
+        port = lease_port()
+        stack.callback(release_port, port)
+        client = stack.enter_context(engine())
         ensure_base_image(client)
         composition = Composition(client, f"shoaltest{port}", port)
-        try:
-            composition.run("build", "worker-1")
-            composition.run("up", "-d", "--no-build")
-            yield composition
-        finally:
-            composition.run("down", "--volumes", "--timeout", "5")
-            release_port(port)
+        stack.callback(composition.run, "down", "--volumes", "--timeout", "5")
+        composition.run("build", "worker-1")
+        composition.run("up", "-d", "--no-build")
+        yield composition
 
 
 def proxy(composition: Composition) -> redis.Redis:

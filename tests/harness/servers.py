@@ -16,7 +16,6 @@ import ctypes
 import functools
 import os
 import re
-import shutil
 import signal
 import ssl
 import subprocess
@@ -88,7 +87,11 @@ class Process:
         self.host = "127.0.0.1"
         self._leased = port is None
         self.port = lease_port() if port is None else port
-        self.directory = Path(tempfile.mkdtemp(prefix=f"shoal-{self.kind}-{self.port}-"))
+        # Goes with the object, or at the end of the tests, even where nobody calls `close`.
+        self._files = tempfile.TemporaryDirectory(
+            prefix=f"shoal-{self.kind}-{self.port}-", ignore_cleanup_errors=True
+        )
+        self.directory = Path(self._files.name)
         self.log_path = self.directory / "log"
         self.process: subprocess.Popen[bytes] | None = None
         self.tls: ssl.SSLContext | None = None
@@ -202,7 +205,7 @@ class Process:
         """End it, remove its directory, give back its port."""
         if self.running:
             self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._files.cleanup()
         if self._leased:
             release_port(self.port)
 
