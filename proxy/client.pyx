@@ -386,10 +386,18 @@ cdef class Client(Connection):
         cdef bytes reply
         try:
             argv = request_arguments(request)
-            reply = self.service.execute(self, tag, argv, None if self.scan.irregular else request)
         except ProtocolError as error:
             self.input_ended = True
             reply = b"-ERR Protocol error: %s\r\n" % str(error).encode()
+            return self.on_reply(tag, reply, len(reply))
+        self.carry_out(tag, argv, None if self.scan.irregular else request)
+        return 0
+
+    def carry_out(self, uint64_t tag, list argv not None, bytes request):
+        """Have `service` execute request `tag`: now, or later for one that had to wait."""
+        cdef bytes reply
+        try:
+            reply = self.service.execute(self, tag, argv, request)
         except Exception:
             log.exception("a command failed inside the proxy")
             reply = b"-ERR internal error of the proxy\r\n"
@@ -397,7 +405,6 @@ cdef class Client(Connection):
             self.take_back(tag)
         elif reply is not None:
             self.on_reply(tag, reply, len(reply))
-        return 0
 
     cdef void take_back(self, uint64_t tag) noexcept:
         """The request just read counts as not read yet, and has to wait for all before it."""

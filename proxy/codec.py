@@ -89,6 +89,15 @@ def decode_reply(reply: bytes) -> Any:
             raise ValueError(f"not a reply: {reply[:40]!r}")
 
 
+def pairs_of(value: Any) -> dict[Any, Any]:
+    """A map as RESP3 or RESP2 sends it: a dict, or a flat list of keys and values."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list) or len(value) % 2:
+        raise ValueError("a map was expected")
+    return dict(zip(value[::2], value[1::2], strict=True))
+
+
 def join_elements(header: bytes, elements: Sequence[bytes]) -> bytes:
     """An aggregate reply of `elements`, each raw; `header` is its type: `*`, `~`."""
     return b"%b%d\r\n%b" % (header, len(elements), b"".join(elements))

@@ -25,12 +25,14 @@ from node.errors import (
     wrong_arity,
 )
 from node.replies import Verbatim
-from proxy import codec, jobs, own, settings
+from proxy import catalogue as _catalogue  # noqa: F401  registers what answers COMMAND
+from proxy import codec, hot_keys, jobs, own, settings
 from proxy.aside import ask_aside
 from proxy.facade import Facade, slot_asked_about
 from proxy.info import Figures, asks_workers, figures_text, info_text, merging
 from proxy.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.merger import Merge, all_succeeded, fitting
+from proxy.pause import Pause
 from proxy.questions import ask_all
 from proxy.reports import REPORTS, Report
 from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
@@ -76,6 +78,7 @@ class Commands:
         self.max_clients = max_clients
         self.facade = Facade(config.members, config.announced) if config.as_cluster else None
         """The cluster that the proxy poses as"""
+        self.pause = Pause(self)
         self.sessions: Sessions
         """Set by the server once both exist."""
         self.siblings: Siblings | None = None
@@ -91,6 +94,7 @@ class Commands:
     def client_closed(self, client: Client) -> None:
         """Called by a client that has closed its socket."""
         self.clients.pop(client.id, None)
+        self.pause.forget(client)
         if client.session is not None:
             self.sessions.ended(client)
 
@@ -122,6 +126,10 @@ class Commands:
         client.facts.last_command = command.name
         if request is None or node:
             request = codec.encode_request(argv)
+        if self.pause.active and self.pause.concerns(client, command):
+            if not client.postpone(tag):
+                self.pause.hold(client, tag, argv, request)
+            return LATER
         value = self.sessions.execute(client, tag, command, argv, request)
         if value is not PASS:
             return value
@@ -277,6 +285,15 @@ class Commands:
         self._owner(client, slot_asked_about(self, argv)).send(request, client, tag)
         return LATER
 
+    def _hotkeys_start(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
+        shares = hot_keys.dealt_out(argv, self.topology.owners)
+        if shares is None:
+            requests = [(upstream, request) for upstream in self._primaries(client)]
+        else:
+            requests = [(self.pool.get(owner, client.resp), share) for owner, share in shares.items()]
+        jobs.Broadcast(client, tag, all_succeeded).start_each(requests)
+        return LATER
+
     def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         what = argv[1].lower()
         if what == b"digest-value":
@@ -336,6 +353,7 @@ _OWN_WAYS: dict[str, Callable[[Commands, Client, int, list[bytes], bytes], Any]]
     "config|get": Commands._config_get,
     "config|set": Commands._config_set,
     "debug": Commands._debug,
+    "hotkeys|start": Commands._hotkeys_start,
     "cluster|countkeysinslot": Commands._keys_in_slot,
     "cluster|getkeysinslot": Commands._keys_in_slot,
 }

@@ -49,12 +49,16 @@ class Broadcast(ClientJob):
         self.missing = 0
 
     def start(self, request: bytes, targets: Sequence[Upstream]) -> None:
-        if not targets:
+        self.start_each([(upstream, request) for upstream in targets])
+
+    def start_each(self, requests: Sequence[tuple[Upstream, bytes]]) -> None:
+        """A request of its own for each worker."""
+        if not requests:
             self.answer(UNBOUND)
             return
-        self.missing = len(targets)
-        self.replies = [b""] * len(targets)
-        for index, upstream in enumerate(targets):
+        self.missing = len(requests)
+        self.replies = [b""] * len(requests)
+        for index, (upstream, request) in enumerate(requests):
             upstream.send(request, self, index)
 
     def replied(self, tag: int, reply: bytes) -> None:

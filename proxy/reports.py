@@ -15,6 +15,8 @@ from operator import xor
 from typing import Any
 
 from node.replies import Verbatim
+from proxy import hot_keys
+from proxy.codec import pairs_of
 
 Report = Callable[[Sequence[bytes], Sequence[Any]], Any]
 
@@ -22,15 +24,6 @@ DEFAULT_ENTRIES = 10
 """Of SLOWLOG GET and ACL LOG, as in Redis"""
 HISTORY_LENGTH = 160
 """Samples that LATENCY HISTORY keeps of an event, as in Redis"""
-
-
-def pairs_of(value: Any) -> dict[Any, Any]:
-    """A map as RESP3 or RESP2 sends it: a dict, or a flat list of keys and values."""
-    if isinstance(value, dict):
-        return value
-    if not isinstance(value, list) or len(value) % 2:
-        raise ValueError("a map was expected")
-    return dict(zip(value[::2], value[1::2], strict=True))
 
 
 def _newest(values: Sequence[Any], age: Callable[[Any], float], limit: Sequence[bytes]) -> list[Any]:
@@ -165,6 +158,8 @@ REPORTS: dict[str, Report] = {
     "memory|malloc-stats": texts,
     "memory|stats": memory_stats,
     "function|stats": function_stats,
+    "hotkeys|stop": hot_keys.stopped,
+    "hotkeys|get": hot_keys.found,
     "pubsub|numsub": subscribers,
     "pubsub|shardnumsub": subscribers,
 }

@@ -55,13 +55,16 @@ class Route(NamedTuple):
     behind a script"""
 
 
-_OWN = {"scan", "randomkey", "info", "debug", "config|get", "config|set", *ASKED_OF_WORKERS}
+_OWN = {"scan", "randomkey", "info", "debug", "config|get", "config|set", "hotkeys|start", *ASKED_OF_WORKERS}
 
 _OUR_TIPS = {
     "save": "all_shards all_succeeded",
     "bgsave": "all_shards all_succeeded",
     "bgrewriteaof": "all_shards all_succeeded",
     "lastsave": "all_shards agg_min",
+    "hotkeys|stop": "all_shards special",
+    "hotkeys|reset": "all_shards all_succeeded",
+    "hotkeys|get": "all_shards special",
     "acl|load": "all_nodes all_succeeded",
     "acl|log": "all_nodes special",
     "pubsub|channels": "all_nodes union",
@@ -84,8 +87,6 @@ DEBUG_EVERYWHERE = {
 _SAME_EVERYWHERE = {
     "publish", "lolwut", "script|show", "function|list", "function|dump",
     "module|list", "acl|cat", "acl|dryrun", "acl|genpass", "acl|getuser", "acl|list", "acl|users",
-    "command", "command|count", "command|docs", "command|getkeys", "command|getkeysandflags", "command|info",
-    "command|list",
 }  # fmt: skip
 """Commands without keys that any worker can answer for all. (PUBLISH: the members tell each other.)"""
 
@@ -99,7 +100,7 @@ _REFUSED = {
 }  # fmt: skip
 """Have keys or policies, and yet cannot be sent over a connection that is shared, or speak of a cluster."""
 
-_TRUSTED = ("acl|", "config|", "slowlog|", "commandlog|", "latency|")
+_TRUSTED = ("acl|", "hotkeys|", "config|", "slowlog|", "commandlog|", "latency|")
 _TRUSTED_COMMANDS = ("save", "bgsave", "bgrewriteaof")
 """Administration that makes sense for the cluster as a whole."""
 

@@ -212,6 +212,7 @@ class ProxyServer:
     def _client(self, number: int, facts: ClientFacts) -> Client:
         client = Client(self.reactor, self.commands, self.routes, self.slots, number)
         client.facts = facts
+        client.diverted = self.commands.pause.active
         return client
 
     def _admit_sibling(self, connection: socket.socket) -> None:

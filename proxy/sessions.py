@@ -109,7 +109,8 @@ class Sessions:
         session = client.session
         listens = bool(session.subscriptions) and client.resp == 2
         tracks = session.tracking is not None and not session.tracking.broadcasts
-        client.diverted = session.transaction is not None or session.monitoring or listens or tracks
+        diverted = session.transaction is not None or session.monitoring or listens or tracks
+        client.diverted = diverted or self.commands.pause.active
 
     def anyone(self, resp: int) -> Upstream | None:
         """A worker for what any of them can do; a connected one if possible."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from node.errors import config_set_failed
 from node.keyspace.glob import Glob
 from node.replies import OK
-from proxy.codec import decode_reply, encode_reply
+from proxy.codec import decode_reply, encode_reply, pairs_of
 from proxy.merger import Merge, first_error, map_union
-from proxy.reports import pairs_of
 
 if TYPE_CHECKING:
     from proxy.commands import Commands

@@ -95,9 +95,15 @@ def _total(argv: Sequence[bytes], replies: Sequence[Any]) -> Any:
     return sum(replies)
 
 
+def _first(argv: Sequence[bytes], replies: Sequence[Any]) -> Any:
+    return replies[0]
+
+
 MERGED: dict[str, Callable[[Sequence[bytes], Sequence[Any]], Any]] = {
     "client|list": _lines,
     "client|kill": _killed,
     "client|unblock": _total,
+    "client|pause": _first,
+    "client|unpause": _first,
 }
 """Commands that each process answers for its own clients, and how the answers become one."""

@@ -10,6 +10,7 @@ from node.core.engine import GATE_NO_TOUCH
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_int
 from node.handlers.client_filters import parse_filters
+from node.handlers.client_words import parse_pause
 from node.handlers.registry import command
 from node.replies import NO_REPLY, OK, Verbatim
 from node.session.description import address, describe
@@ -18,9 +19,6 @@ PAUSE_REASON = "client"
 
 _BAD_NAME = ReplyError("ERR Client names cannot contain spaces, newlines or special characters.")
 _NO_SUCH_CLIENT = ReplyError("ERR No such client")
-_BAD_TIMEOUT = ReplyError("ERR timeout is not an integer or out of range")
-_NEGATIVE_TIMEOUT = ReplyError("ERR timeout is negative")
-_BAD_PAUSE_MODE = ReplyError("ERR CLIENT PAUSE mode must be WRITE or ALL")
 _BAD_UNBLOCK = ReplyError(
     "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP."
 )
@@ -222,12 +220,7 @@ def _close(ctx: Any, session: Any) -> None:
 
 @command("client|pause")
 def pause(ctx: Any, args: list[bytes]) -> str:
-    if len(args) > 1 and args[1].upper() not in (b"WRITE", b"ALL"):
-        raise _BAD_PAUSE_MODE
-    milliseconds = parse_int(args[0], _BAD_TIMEOUT)
-    if milliseconds < 0:
-        raise _NEGATIVE_TIMEOUT
-    writes_only = len(args) > 1 and args[1].upper() == b"WRITE"
+    milliseconds, writes_only = parse_pause(args)
     ctx.worker.pause.begin(PAUSE_REASON, ctx.now + milliseconds, writes_only=writes_only)
     return OK
 

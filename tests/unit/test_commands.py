@@ -95,7 +95,7 @@ def rows_of(server: Oracle) -> dict[str, list[Any]]:
 
 
 def our_row(command: Command) -> list[Any]:
-    return plain(handlers._info(command)[:9])
+    return plain(handlers._catalogue._info(command)[:9])
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_docs_state_the_facts_of_the_servers(
     for row in every():
         if row.name in OURS:
             continue
-        want, have = theirs[row.name], plain(handlers._docs(row))
+        want, have = theirs[row.name], plain(handlers._catalogue._docs(row))
         for field in ("since", "group", "arguments", "deprecated_since", "doc_flags"):
             assert have.get(field) == without_summaries(want.get(field)), (row.name, field)
         assert {version for version, _ in have.get("history", [])} == {

@@ -8,6 +8,7 @@ from node.commands import TABLE, Command, every, find
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.replies import Verbatim
+from proxy import commands as _commands  # noqa: F401  registers all that is answered here
 from proxy import merger, splitter
 from proxy.codec import bulk_of, encode_reply, encode_request, integer_of
 from proxy.cross_slot import is_possible
@@ -35,7 +36,8 @@ def way(*argv: str) -> Way:
         (Way.LOCAL, ["ping", "hello 3", "client id", "auth x", "select 0", "quit", "reset", "time"]),
         (Way.LOCAL, ["move a 1", "swapdb 0 1", "acl whoami"]),
         (Way.LOCAL, ["cluster nodes", "readonly"]),
-        (Way.ANY, ["publish a b", "command", "command docs", "acl list", "object help"]),
+        (Way.ANY, ["publish a b", "acl list", "object help"]),
+        (Way.LOCAL, ["command", "command docs", "client pause 1", "client unpause"]),
         (Way.SESSION, ["multi", "exec", "watch a", "wait 0 0", "subscribe a", "ssubscribe a", "monitor"]),
         (Way.SESSION, ["client tracking on"]),
         (Way.REFUSED, ["shutdown", "migrate", "module load x", "failover"]),
