@@ -399,7 +399,7 @@ class Member:
                 worker.replication.empty()
             case fx.PauseWrites():
                 worker.departures.finish()  # the replica that takes over must have heard of it
-                worker.replication.synchrony.ask()  # with writes paused the stream stands still
+                worker.replication.acknowledgements.ask_if_due()  # with writes paused the stream stands still
                 until = worker.engine.tick() + effect.until - steady_ms()
                 worker.pause.begin(PAUSE_REASON, until, writes_only=True)
                 self.react(Coordinator.writes_paused)

@@ -70,7 +70,7 @@ class Ending:
             self._finish(wish)
             return
         worker.departures.finish()
-        worker.replication.request_acknowledgements()  # before the pause, in which the stream stands still
+        worker.replication.acknowledgements.ask_now()  # before the pause, in which the stream stands still
         timeout = worker.config.shutdown_timeout * 1000
         if self._wish is None:
             self._ends_at = worker.engine.now + timeout

@@ -153,5 +153,5 @@ def _tell_replicas(ctx: Any, args: list[bytes]) -> int:
     replication = ctx.worker.replication
     ctx.worker.trail.feed(encode_command([b"CLUSTER", b"SETSLOT", *args]), False)
     offset = int(replication.offset)
-    replication.request_acknowledgements()
+    replication.acknowledgements.ask_soon()
     return offset

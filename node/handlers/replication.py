@@ -110,7 +110,7 @@ def _wait(ctx: Any, enough: Callable[[], bool], reply: Callable[[], Any], timeou
     if enough() or ctx.in_transaction or ctx.link is None:
         return reply()
     ctx.worker.replication.waits.add(ctx, enough, reply, timeout)
-    ctx.worker.replication.request_acknowledgements()
+    ctx.worker.replication.acknowledgements.ask_soon()
     return NO_REPLY
 
 

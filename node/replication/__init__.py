@@ -4,6 +4,7 @@
     backlog.py          the stream's latest bytes, for replicas that were away for a moment
     peers.py            a replica of ours: its state, its queue
     primary.py          all replicas of ours: PSYNC, acknowledgements, WAIT
+    acknowledgements.py  asking them how far they are
     full_sync.py        a snapshot from a forked child to the replicas that wait for one
     sync_planner.py     when, and for whom together
     replica.py          our side of the talk with a primary, without sockets

@@ -59,7 +59,7 @@ class Failover:
         self._ends_at = now + timeout if timeout else 0
         self.state = WAITING
         self._worker.log.notice("FAILOVER requested to " + _shown(target))
-        self._replication.request_acknowledgements()
+        self._replication.acknowledgements.ask_now()
         self._worker.pause.begin(PAUSE_REASON, now + NO_END, writes_only=True)
 
     def abort(self, reason: str) -> None:

@@ -21,12 +21,13 @@ from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
 from node.core.steady_clock import steady_ms
 from node.errors import ReplyError
 from node.replication import views
+from node.replication.acknowledgements import Acknowledgements
 from node.replication.backlog import Backlog
 from node.replication.failover import Failover
 from node.replication.history import History, is_id
 from node.replication.local_keys import LocalKeys
 from node.replication.peers import Peer
-from node.replication.primary import GETACK, PING, Primary
+from node.replication.primary import PING, Primary
 from node.replication.primary_link import PrimaryLink
 from node.replication.replica import Introduction
 from node.replication.sync_planner import SyncPlanner
@@ -49,7 +50,8 @@ class Replication:
         self._trail = worker.trail
         self.history = History()
         self.primary = Primary(worker.config, worker.log, self.history)
-        self.synchrony = Synchrony(worker, self.primary)
+        self.acknowledgements = Acknowledgements(worker, self.primary)
+        self.synchrony = Synchrony(worker, self.primary, self.acknowledgements)
         self.waits = Waits()
         self.local_keys = LocalKeys(worker)
         self.failover = Failover(worker, self)
@@ -381,12 +383,6 @@ class Replication:
         self._worker.ending.check()
         if self._worker.engine.gate & GATE_FEW_REPLICAS or self._worker.config.min_replicas_to_write:
             self._set_gates()
-
-    def request_acknowledgements(self) -> None:
-        """Ask all replicas, through the stream, to acknowledge at once."""
-        # During a pause nothing may move the offset a manual failover waits for.
-        if self.primary.online() and not self._worker.pause.active:
-            self._trail.feed(GETACK, False)
 
     def client_gone(self, session: Any) -> None:
         """A connection was closed; called for every one."""

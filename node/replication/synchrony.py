@@ -14,10 +14,10 @@ What was acknowledged survives a failover only if who takes over has it: see clu
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
-from node.replication.primary import GETACK, Primary
+from node.replication.acknowledgements import Acknowledgements
+from node.replication.primary import Primary
 
 NO_COPIES_ASKED: Final = (1 << 63) - 1
 
@@ -25,14 +25,13 @@ NO_COPIES_ASKED: Final = (1 << 63) - 1
 class Synchrony:
     """`role_changed` and `settle` are called by the role's owner (roles.py), as is `recorded`."""
 
-    def __init__(self, worker: Any, primary: Primary) -> None:
+    def __init__(self, worker: Any, primary: Primary, acknowledgements: Acknowledgements) -> None:
         self._worker = worker
         self._primary = primary
+        self._acknowledgements = acknowledgements
         self._outbox = worker.engine.outbox
         self._wanted = 0
         """How many replicas must have what is told; 0 on a replica, and where nobody asked for it."""
-        self._asks_soon = False
-        self._asking = False
         self._progress_at = 0
 
     def follow_role(self, is_primary: bool) -> None:
@@ -51,30 +50,12 @@ class Synchrony:
 
     def recorded(self) -> None:
         """The stream has grown, and was handed to the replicas."""
-        if not self._wanted or self._asking:
+        if not self._wanted or self._acknowledgements.is_asking:
             return
         if self._outbox.promised <= self._outbox.copied:
             self._progress_at = self._worker.engine.now
         self._outbox.promise(self._worker.trail.offset)
-        if not self._asks_soon:
-            self._asks_soon = True
-            asyncio.get_running_loop().call_soon(self.ask)
-
-    def ask(self) -> None:
-        """Have the replicas say how far they are: at a turn's end, and before the stream stands still."""
-        if not self._asks_soon:
-            return
-        self._asks_soon = False
-        # While all writes pause nothing may move the offset that a manual failover waits for.
-        if self._worker.pause.is_total or not self._primary.online():
-            return
-        self._worker.trail.flush()
-        self._asking = True
-        try:
-            self._worker.trail.feed(GETACK, False)
-            self._worker.trail.flush()
-        finally:
-            self._asking = False
+        self._acknowledgements.ask_soon()
 
     def acknowledged(self) -> None:
         """A replica said how far it is."""
