@@ -22,9 +22,11 @@ cdef inline int64_t pack_due(const uint8_t* field) noexcept nogil:
     """Unix ms at which a field of a pack of triples expires, 0 for never."""
     return number_at(element_after(element_after(field)))
 
-cdef uint8_t* pack_field(uint8_t* pack, uint32_t width, bytes field) noexcept
-cdef int pack_put(uint8_t** pack, uint32_t width, bytes field, bytes value, bint keep_due) except -1
-cdef int pack_move(uint8_t** pack, const uint8_t* at, bytes field, int64_t due) except -1
+cdef uint8_t* pack_field(uint8_t* pack, uint32_t width, const char* field, size_t length) noexcept
+cdef int pack_put(
+    uint8_t** pack, uint32_t width, const char* field, size_t length, const char* value, size_t size, bint keep_due
+) except -1
+cdef int pack_move(uint8_t** pack, const uint8_t* at, const char* field, size_t length, int64_t due) except -1
 cdef int pack_widen(uint8_t** pack) except -1
 cdef int pack_unpack(uint8_t* pack, uint32_t width, list found) except -1
 cdef list pack_gather(uint8_t* pack, uint32_t width, int64_t horizon, bint fields, bint values)

@@ -28,32 +28,32 @@ cdef inline int take_over(uint8_t** pack, uint8_t* moved) except -1:
     return 0
 
 
-cdef uint8_t* pack_field(uint8_t* pack, uint32_t width, bytes field) noexcept:
+cdef uint8_t* pack_field(uint8_t* pack, uint32_t width, const char* field, size_t length) noexcept:
     """Where a field is; NULL where it is not."""
-    return pack_find(pack, pack_first(pack), PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), width - 1)
+    return pack_find(pack, pack_first(pack), field, length, width - 1)
 
 
-cdef int pack_put(uint8_t** pack, uint32_t width, bytes field, bytes value, bint keep_due) except -1:
+cdef int pack_put(
+    uint8_t** pack, uint32_t width, const char* field, size_t length, const char* value, size_t size, bint keep_due
+) except -1:
     """1 if the field is new. An old one does not expire any more, unless `keep_due`."""
-    cdef uint8_t* at = pack_field(pack[0], width, field)
+    cdef uint8_t* at = pack_field(pack[0], width, field, length)
     cdef Py_ssize_t offset
     if at == NULL:
-        take_over(pack, pack_append(pack[0], PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field)))
-        take_over(pack, pack_append(pack[0], PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)))
+        take_over(pack, pack_append(pack[0], field, length))
+        take_over(pack, pack_append(pack[0], value, size))
         if width == TRIPLES:
             take_over(pack, pack_append_number(pack[0], 0))
         return 1
     offset = at - pack[0]
-    take_over(
-        pack, pack_replace(pack[0], element_after(at), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), NULL)
-    )
+    take_over(pack, pack_replace(pack[0], element_after(at), value, size, NULL))
     at = pack[0] + offset
     if width == TRIPLES and not keep_due and pack_due(at):
-        pack_move(pack, at, field, 0)
+        pack_move(pack, at, field, length, 0)
     return 0
 
 
-cdef int pack_move(uint8_t** pack, const uint8_t* at, bytes field, int64_t due) except -1:
+cdef int pack_move(uint8_t** pack, const uint8_t* at, const char* field, size_t length, int64_t due) except -1:
     """Put a triple where its new moment belongs: before the first that does not expire earlier."""
     cdef uint8_t* place
     cdef int64_t other
@@ -68,9 +68,7 @@ cdef int pack_move(uint8_t** pack, const uint8_t* at, bytes field, int64_t due) 
     # from behind, each before the one that was put there last
     take_over(pack, pack_insert_number(pack[0], place, due, &place))
     take_over(pack, pack_insert(pack[0], place, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), &place))
-    return take_over(
-        pack, pack_insert(pack[0], place, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), NULL)
-    )
+    return take_over(pack, pack_insert(pack[0], place, field, length, NULL))
 
 
 cdef int pack_widen(uint8_t** pack) except -1:

@@ -33,6 +33,7 @@ from node.core.field_table cimport (
     field_due,
     field_expire,
     field_name,
+    field_value,
     fields_allocated,
     fields_expired,
     fields_find,
@@ -43,7 +44,7 @@ from node.core.field_table cimport (
     fields_set,
 )
 from node.core.listpack cimport PACK_LARGEST, pack_copy, pack_delete, pack_new
-from node.core.listpack_walk cimport element_as_bytes, pack_bytes, pack_check, pack_count, pack_first
+from node.core.listpack_walk cimport element_as_bytes, element_text, pack_bytes, pack_check, pack_count, pack_first
 from node.core.member_table cimport Member, members_random, members_shed, random_number
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
@@ -82,10 +83,10 @@ cdef class Hash:
 
     def __len__(self) -> int:
         """Fields, expired ones included."""
-        return length_of(self)
+        return hash_count(self)
 
     def __contains__(self, bytes field not None) -> bool:
-        cdef Place place
+        cdef FieldPlace place
         return find(self, field, &place) and not hidden(self, &place)
 
     @property
@@ -113,7 +114,7 @@ cdef class Hash:
     # --- one field -----------------------------------------------------------------------------------
 
     def get(self, bytes field not None) -> bytes | None:
-        cdef Place place
+        cdef FieldPlace place
         if not find(self, field, &place) or hidden(self, &place):
             return None
         return value_at(self, &place)
@@ -125,10 +126,10 @@ cdef class Hash:
 
     def set(self, bytes field not None, bytes value not None, bint keep_expiry=False) -> bool:
         """True if the field is new. An old one does not expire any more, unless `keep_expiry`."""
-        cdef int64_t longest = limits.hash_max_listpack_value
-        if self.table == NULL and (PyBytes_GET_SIZE(field) > longest or PyBytes_GET_SIZE(value) > longest):
-            enlarge(self)
-        return put(self, field, value, keep_expiry)
+        return hash_set(
+            self, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field),
+            PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), keep_expiry,
+        )
 
     def set_all(self, list args not None, Py_ssize_t start, bint keep_expiry=False) -> int:
         """Set the fields and values that are in `args` in turn, from `start` on; returns how many are new."""
@@ -141,17 +142,11 @@ cdef class Hash:
 
     def delete(self, bytes field not None) -> bool:
         """True if there was such a field, be it expired."""
-        cdef Place place
-        if self.table != NULL:
-            return fields_remove(self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field))
-        if not find(self, field, &place):
-            return False
-        self.pack = pack_delete(self.pack, place.field, width(self), NULL)
-        return True
+        return hash_remove(self, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field))
 
     def hides(self, bytes field not None) -> bool:
         """Whether there is such a field, but a reader does not see it: it has expired."""
-        cdef Place place
+        cdef FieldPlace place
         return self.timed and find(self, field, &place) and hidden(self, &place)
 
     # --- all fields ----------------------------------------------------------------------------------
@@ -192,7 +187,7 @@ cdef class Hash:
     def draw(self, int64_t count) -> list[tuple[bytes, bytes]]:
         """`count` different fields with values at random, all if there are not so many; a negative count: so
         many draws, repeats included. Hidden fields are drawn like others."""
-        cdef int64_t length = length_of(self)
+        cdef int64_t length = hash_count(self)
         cdef int64_t left = -count
         cdef Member* member
         cdef list items, found
@@ -230,14 +225,14 @@ cdef class Hash:
 
     def expiry(self, bytes field not None) -> int:
         """Unix ms at which the field expires, -1 for never, -2 where there is no such field to be seen."""
-        cdef Place place
+        cdef FieldPlace place
         if not find(self, field, &place) or hidden(self, &place):
             return -2
         return due_at(self, &place) or -1
 
     def stored_expiry(self, bytes field not None) -> int:
         """As `expiry`, of fields that are hidden too."""
-        cdef Place place
+        cdef FieldPlace place
         return (due_at(self, &place) or -1) if find(self, field, &place) else -2
 
     def allow_expiry(self) -> None:
@@ -250,14 +245,14 @@ cdef class Hash:
 
     def set_expiry(self, bytes field not None, int64_t at) -> bool:
         """Let the field expire at Unix ms `at`, 0 for never. False if there is no such field."""
-        cdef Place place
+        cdef FieldPlace place
         self.allow_expiry()
         if not find(self, field, &place):
             return False
         if self.table != NULL:
             field_expire(self.table, place.member, at)
         else:
-            pack_move(&self.pack, place.field, field, at)
+            pack_move(&self.pack, place.field, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), at)
         return True
 
     def expired(self, int64_t now, Py_ssize_t limit) -> list[bytes]:
@@ -295,7 +290,7 @@ cdef class Hash:
             raise Malformed("hash with a field twice")
         if timed and not pack_is_ordered(made.pack):
             reorder(made)
-        if length_of(made) > limits.hash_max_listpack_entries:
+        if hash_count(made) > limits.hash_max_listpack_entries:
             enlarge(made)
         return made
 
@@ -313,30 +308,36 @@ cdef class Hash:
 
 # --- finding -------------------------------------------------------------------------------------------------
 
-cdef struct Place:
-    uint8_t* field          # in the pack of a small hash
-    Member* member          # in the table of a large one
-
-
 cdef inline uint32_t width(Hash self) noexcept:
     """Elements of the listpack for each field."""
     return TRIPLES if self.timed else PAIRS
 
 
-cdef inline Py_ssize_t length_of(Hash self) noexcept:
+cdef Py_ssize_t hash_count(Hash self) noexcept:
     return pack_count(self.pack) // width(self) if self.table == NULL else self.table.members.used
 
 
-cdef inline bint find(Hash self, bytes field, Place* place) noexcept:
+cdef bint hash_find(Hash self, const char* field, size_t length, FieldPlace* place) noexcept:
     """Whether the field is there, expired or not; then `place` says where."""
     if self.table != NULL:
-        place.member = fields_find(self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field))
+        place.member = fields_find(self.table, field, length)
         return place.member != NULL
-    place.field = pack_field(self.pack, width(self), field)
+    place.field = pack_field(self.pack, width(self), field, length)
     return place.field != NULL
 
 
-cdef inline int64_t due_at(Hash self, Place* place) noexcept:
+cdef inline bint find(Hash self, bytes field, FieldPlace* place) noexcept:
+    return hash_find(self, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field), place)
+
+
+cdef const char* hash_value(Hash self, FieldPlace* place, char* digits, size_t* length) noexcept:
+    """The value of a field that was found, where it lies, or printed into `digits` (of DIGITS bytes)."""
+    if self.table != NULL:
+        return field_value(self.table, place.member, length)
+    return element_text(element_after(place.field), digits, length)
+
+
+cdef inline int64_t due_at(Hash self, FieldPlace* place) noexcept:
     """Unix ms at which a field expires, 0 for never."""
     if not self.timed:
         return 0
@@ -345,11 +346,11 @@ cdef inline int64_t due_at(Hash self, Place* place) noexcept:
     return pack_due(place.field)
 
 
-cdef inline bint hidden(Hash self, Place* place) noexcept:
+cdef inline bint hidden(Hash self, FieldPlace* place) noexcept:
     return self.timed and self.horizon and 0 < due_at(self, place) < self.horizon
 
 
-cdef inline bytes value_at(Hash self, Place* place):
+cdef inline bytes value_at(Hash self, FieldPlace* place):
     if self.table != NULL:
         return field_content(self.table, place.member)
     return element_as_bytes(element_after(place.field))
@@ -385,36 +386,66 @@ cdef list gather(Hash self, bint fields, bint values):
 
 cdef int make_ready(Hash self, list args, Py_ssize_t start) except -1:
     """Become large before fields and values that do not fit come, as Redis does: it counts them all as new."""
-    cdef int64_t longest, length
+    cdef size_t length
+    cdef size_t longest = 0
     cdef size_t total = 0
     cdef Py_ssize_t i
-    if self.table != NULL:
-        return 0
-    longest = limits.hash_max_listpack_value
-    if (len(args) - start) // 2 > limits.hash_max_listpack_entries:
-        return enlarge(self)
     for i in range(start, len(args)):
         length = PyBytes_GET_SIZE(<bytes>args[i])
-        if length > longest:
-            return enlarge(self)
+        longest = max(longest, length)
         total += length
-    if pack_bytes(self.pack) + total > PACK_LARGEST:
+    return hash_make_ready(self, (len(args) - start) // 2, longest, total)
+
+
+cdef int hash_make_ready(Hash self, size_t fields, size_t longest, size_t total) except -1:
+    """The same for so many fields, the longest text of which has so many bytes, and all together `total`."""
+    if self.table == NULL and (
+        fields > <size_t>limits.hash_max_listpack_entries
+        or longest > <size_t>limits.hash_max_listpack_value
+        or pack_bytes(self.pack) + total > PACK_LARGEST
+    ):
         enlarge(self)
     return 0
 
 
 cdef bint put(Hash self, bytes field, bytes value, bint keep_expiry) except -1:
+    return hash_put(
+        self, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field),
+        PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), keep_expiry,
+    )
+
+
+cdef bint hash_put(
+    Hash self, const char* field, size_t length, const char* value, size_t size, bint keep_expiry
+) except -1:
     """Set a field, whose size has been checked; True if it is new."""
     cdef bint new
     if self.table != NULL:
-        return fields_set(
-            self.table, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field),
-            PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), keep_expiry,
-        )
-    new = pack_put(&self.pack, width(self), field, value, keep_expiry)
-    if new and length_of(self) > limits.hash_max_listpack_entries:
+        return fields_set(self.table, field, length, value, size, keep_expiry)
+    new = pack_put(&self.pack, width(self), field, length, value, size, keep_expiry)
+    if new and hash_count(self) > limits.hash_max_listpack_entries:
         enlarge(self)
     return new
+
+
+cdef bint hash_set(
+    Hash self, const char* field, size_t length, const char* value, size_t size, bint keep_expiry
+) except -1:
+    """Set a field of whatever size; True if it is new."""
+    if self.table == NULL and max(length, size) > <size_t>limits.hash_max_listpack_value:
+        enlarge(self)
+    return hash_put(self, field, length, value, size, keep_expiry)
+
+
+cdef bint hash_remove(Hash self, const char* field, size_t length) except -1:
+    """True if there was such a field, be it expired."""
+    cdef FieldPlace place
+    if self.table != NULL:
+        return fields_remove(self.table, field, length)
+    if not hash_find(self, field, length, &place):
+        return False
+    self.pack = pack_delete(self.pack, place.field, width(self), NULL)
+    return True
 
 
 cdef int enlarge(Hash self) except -1:

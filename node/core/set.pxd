@@ -1,6 +1,6 @@
 """Sets, for compiled code beside them. See set.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.integer_text cimport DIGITS
 from node.core.member_table cimport MemberPlace
@@ -28,6 +28,9 @@ cdef struct Walk:            # over the members of a set that does not change me
     uint32_t hash
 
 cdef size_t set_count(Set value) noexcept
+cdef void set_draw(Set value, Walk* walk) noexcept
+cdef int set_expect(Set value, uint64_t coming) except -1
+cdef Set set_sized(const char* first, size_t length, size_t count)
 cdef int set_add(Set value, const char* text, size_t length) except -1
 cdef bint set_remove(Set value, const char* text, size_t length) except -1
 cdef bint set_has(Set value, const char* text, size_t length) noexcept

@@ -242,6 +242,23 @@ cdef int set_add(Set value, const char* text, size_t length) except -1:
     return walk_add_to(&walk, value)
 
 
+cdef int set_expect(Set value, uint64_t coming) except -1:
+    """So many members are about to be added, which may change the form at once, as in Redis."""
+    if (value.kind == LISTPACK and coming > <uint64_t>_limits.set_max_listpack_entries) or (
+        value.kind == INTSET and coming > <uint64_t>_limits.set_max_intset_entries
+    ):
+        set_convert(value, HASHTABLE)
+    return 0
+
+
+cdef Set set_sized(const char* first, size_t length, size_t count):
+    """An empty set in the form that suits `count` members, the first of which is given."""
+    cdef int64_t number
+    if canonical_number(first, length, &number) and count <= <uint64_t>_limits.set_max_intset_entries:
+        return new_set(INTSET)
+    return new_set(LISTPACK if count <= <uint64_t>_limits.set_max_listpack_entries else HASHTABLE)
+
+
 cdef bint set_remove(Set value, const char* text, size_t length) except -1:
     """True if it was a member."""
     cdef Member* member
@@ -311,6 +328,22 @@ cdef bint walk_next(Walk* walk, Set value) noexcept:
     return True
 
 
+cdef void set_draw(Set value, Walk* walk) noexcept:
+    """Let a walk come to any member, each as likely. The set must not be empty."""
+    cdef Member* member
+    if value.kind == HASHTABLE:
+        member = members_random(table_of(value))
+        walk.text = member_key(table_of(value), member)
+        walk.length = member.key_length
+        return
+    walk_begin(walk, value)
+    if value.kind == INTSET:
+        walk.position = random_number(intset_count(<uint8_t*>value.body))
+    else:
+        walk.at = pack_seek(<uint8_t*>value.body, random_number(pack_count(<uint8_t*>value.body)))
+    walk_next(walk, value)
+
+
 cdef class Members:
     """Iterates over the members of a set, which must not change meanwhile."""
 
@@ -353,13 +386,7 @@ cdef class Set:
     @staticmethod
     def sized(bytes first not None, size_t count):
         """An empty set in the form that suits `count` members, the first of which is given."""
-        cdef int64_t number
-        if (
-            canonical_number(PyBytes_AS_STRING(first), PyBytes_GET_SIZE(first), &number)
-            and count <= <uint64_t>_limits.set_max_intset_entries
-        ):
-            return new_set(INTSET)
-        return new_set(LISTPACK if count <= <uint64_t>_limits.set_max_listpack_entries else HASHTABLE)
+        return set_sized(PyBytes_AS_STRING(first), PyBytes_GET_SIZE(first), count)
 
     @staticmethod
     def adopt_intset(bytes blob not None):
@@ -425,10 +452,7 @@ cdef class Set:
         cdef Py_ssize_t added = 0
         cdef uint64_t coming = len(members)
         cdef bytes member
-        if (self.kind == LISTPACK and coming > <uint64_t>_limits.set_max_listpack_entries) or (
-            self.kind == INTSET and coming > <uint64_t>_limits.set_max_intset_entries
-        ):
-            set_convert(self, HASHTABLE)
+        set_expect(self, coming)
         for member in members:
             added += set_add(self, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
         return added
@@ -447,17 +471,8 @@ cdef class Set:
 
     def draw(self) -> bytes:
         """Any member, each as likely. The set must not be empty."""
-        cdef Member* member
         cdef Walk walk
-        if self.kind == HASHTABLE:
-            member = members_random(table_of(self))
-            return PyBytes_FromStringAndSize(member_key(table_of(self), member), member.key_length)
-        walk_begin(&walk, self)
-        if self.kind == INTSET:
-            walk.position = random_number(intset_count(<uint8_t*>self.body))
-        else:
-            walk.at = pack_seek(<uint8_t*>self.body, random_number(pack_count(<uint8_t*>self.body)))
-        walk_next(&walk, self)
+        set_draw(self, &walk)
         return bytes_of(&walk)
 
     def sample(self, uint64_t count) -> list[bytes]:
