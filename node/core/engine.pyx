@@ -666,7 +666,7 @@ cdef class Engine:
                 return self.trail.add_raw(
                     client.db.index, request.base + request.begin, request.end - request.begin
                 )
-            self.trail.add(client.db.index, argv)
+            self.trail.add(client.db.index, argv if request == NULL else self.arguments(request, 0))
             return 0
         argvs = client.propagation
         wrap = len(argvs) > 1 and not self.trail.in_transaction

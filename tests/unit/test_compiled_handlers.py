@@ -1,0 +1,233 @@
+"""Compiled handlers beside the Python handlers of the same commands, which are complete.
+
+Two workers in this process hear the same bytes. One is as it is; at the other the gate is closed that keeps
+every command from being compiled. After each request everything that anybody could notice must agree: reply,
+trail, events, statistics, what is stored and until when. Real servers judge the Python handlers, and what
+comes of both, elsewhere (tests/compat). `SHOAL_FULL=1`: for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from node.config import Config
+from node.core.connection import Connection
+from node.core.engine import GATE_TIMED
+from node.datatypes import List
+from node.handlers import registry
+from node.log import Log
+from node.session.session import Session
+from node.worker import Worker
+from tests.harness.resp import encode
+
+REQUESTS = 10_000 if os.environ.get("SHOAL_FULL", "") not in ("", "0") else 180
+
+NEAR_MS = 3_600_000_000
+"""Moments this near to the present are compared as such: the two read the clock one after the other."""
+
+
+class Wire:
+    """As much of a transport as a connection asks of it; keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
+
+    def get_extra_info(self, name: str) -> Any:
+        return None
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        raise AssertionError("nobody asked for that")
+
+
+class Rig:
+    """A worker without a socket, and one client of it."""
+
+    def __init__(self, compiled: bool, *settings: str) -> None:
+        self.worker = Worker(Config.from_args(["--protected-mode", "no", *settings]), Log("nothing"))
+        self.engine = self.worker.engine
+        if not compiled:
+            self.engine.gate |= GATE_TIMED
+        self.wire = Wire()
+        self.worker.access.load_at_start()
+        self.connection = Connection(self.engine, asyncio.get_running_loop(), self.greet, lambda link: None)
+        self.connection.connection_made(self.wire)
+        self.db = self.worker.databases[0]
+        self.trail: list[bytes] = []
+        self.events: list[tuple[bytes, Any]] = []
+
+    def greet(self, connection: Connection) -> Session:
+        session = Session(self.engine, self.worker, 1, connection)
+        self.worker.access.greet(session)
+        return session
+
+    def observe(self) -> None:
+        self.engine.observe(lambda client, key, event: self.events.append((key, event)))
+
+    def ask(self, request: bytes) -> bytes:
+        """Its reply, after it was received in one piece."""
+        self.wire.written = b""
+        memoryview(self.engine.shared_view).cast("B")[: len(request)] = request
+        self.connection.buffer_updated(len(request))
+        return self.wire.written
+
+    def state(self) -> dict[str, Any]:
+        """What a request leaves behind, less moments around the present."""
+        found = {
+            "trail": without_moments(b"".join(self.trail)),
+            "events": list(self.events),
+            "dirty": self.engine.dirty,
+            "hits": (self.db.hits, self.db.misses, self.db.expired),
+            "stats": {name: figures[:3] for name, figures in self.engine.command_stats().items()},
+            "keys": {
+                key: (list(value) if isinstance(value, List) else value, self.db.encoding(key), near(expiry))
+                for key, value, expiry in self.db.entries()
+                if key != b"h"
+            },
+        }
+        self.trail.clear()
+        self.events.clear()
+        return found
+
+
+def near(moment: int) -> int | str:
+    return "near" if abs(moment - time.time() * 1000) < NEAR_MS else moment
+
+
+def without_moments(data: bytes) -> list[bytes | int | str]:
+    return [near(int(word)) if word.isdigit() else word for word in data.split(b"\r\n")]
+
+
+FORMS = """
+get K | strlen K | mget K.. | exists K.. | set K I O | set K I O | setex K C I | psetex K 900000 I
+setnx K I | mset K I K v | mset K I K | getset K I | getdel K | append K I | incr K | incr n | decr K
+incrby K I | decrby K I | del K.. | unlink K.. | expire K C | expire K 5000 | expire K 5000 NX
+pexpire K 5000000 | pexpireat K C | pexpireat K 99999999999999 | ttl K | pttl K | ping | ping I | OVERDUE K
+hset h f I | lpush K I.. | rpush K I.. | lpush l I.. | rpush l I.. | lpushx K I | rpushx l I.. | lpop K
+rpop K | lpop l | rpop l | lpop l C | rpop l C | lpop K C I | llen K | llen l | lindex K C | lindex l C
+lrange K 0 -1 | lrange l C C | lrange l 0 -1
+"""
+"""What is sent. K is a key, I a value, C a number, O what may follow in SET; two dots are for several.
+OVERDUE is no command: the key expired a while ago."""
+
+KEYS = [b"s", b"n", b"t", b"l", b"h", b"new", b"{s}2", b"\0\r\n", b""]
+ITEMS = [
+    b"", b"0", b"-1", b"7", b"127", b"128", b"-4097", b"65536", b"9223372036854775807",
+    b"-9223372036854775808", b"9223372036854775808", b"01", b"+1", b" 1", b"1 ", b"1.5", b"x", b"\0\xff\r\n",
+    b"y" * 63, b"y" * 64,
+    b"z" * 5000, b"w" * 9000, b"nx", b"EX", b"100",
+]  # fmt: skip
+COUNTS = b"0 1 2 -1 -3 5 100 9223372036854775807 -9223372036854775808 x 01".split()
+OPTIONS = """
+| NX | xx | EX 1000 | px 2000000 | KEEPTTL | nx EX 1000 | EX 0 | EX | EX x | EX 9223372036854775807 | NX XX
+| KEEPTTL EX 5 | GET | PXAT 99999999999999 | NX NX | XX KEEPTTL | foo
+"""
+LINES = [line.split() for line in FORMS.encode().strip().replace(b"\n", b"|").split(b"|")]
+SET_OPTIONS = [options.split() for options in OPTIONS.encode().split(b"|")]
+
+
+def random_request(chance: random.Random) -> list[bytes]:
+    words = []
+    for word in chance.choice(LINES):
+        source = {b"K": KEYS, b"I": ITEMS, b"C": COUNTS}.get(word[:1] if word.endswith(b"..") else word)
+        if word == b"O":
+            words += chance.choice(SET_OPTIONS)
+        elif source is None:
+            words.append(word)
+        else:
+            words += chance.choices(source, k=chance.choice([1, 2, 5, 12]) if word.endswith(b"..") else 1)
+    return words
+
+
+def make_overdue(rig: Rig, key: bytes) -> None:
+    """Let a key have expired a while ago."""
+    rig.db.set_expiry(key, 1)
+
+
+@pytest.mark.parametrize("setting", ["plain", "recorded", "observed", "resp3", "replica", "lazy", "inline"])
+def test_nobody_can_tell_which_way_a_command_went(setting: str) -> None:
+    asyncio.run(send_to_both(setting))
+
+
+async def send_to_both(setting: str) -> None:
+    settings = ["--lazyfree-lazy-user-del", "yes", "--lazyfree-lazy-server-del", "yes"]
+    rigs = [Rig(compiled, *(settings if setting == "lazy" else ())) for compiled in (True, False)]
+    for rig in rigs:
+        if setting in ("recorded", "observed", "inline"):
+            rig.worker.trail.attach(rig.trail.append)
+        if setting == "observed":
+            rig.observe()
+        if setting == "resp3":
+            rig.ask(encode("HELLO", "3"))
+        if setting == "replica":
+            rig.db.hides_expired = True
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    story: list[Sequence[bytes]] = []
+    for _ in range(REQUESTS):
+        words = random_request(chance)
+        story.append(words)
+        if words[0] == b"OVERDUE":
+            for rig in rigs:
+                make_overdue(rig, words[1])
+            continue
+        request = encode(*words)
+        if setting == "inline" and all(word.isalnum() for word in words):
+            request = b" ".join(words) + chance.choice([b"\n", b"\r\n", b"  \r\n"])
+        ours, theirs = (rig.ask(request) for rig in rigs)
+        if words[0] in (b"ttl", b"pttl") and ours > b":0":
+            assert abs(int(ours[1:]) - int(theirs[1:])) < 1000, (seed, story[-8:])
+        else:
+            assert ours == theirs, (seed, story[-8:])
+        assert rigs[0].state() == rigs[1].state(), (seed, story[-8:])
+
+
+USUAL = """
+set s v | get s | set s 1 | incr s | decr s | incrby s 41 | decrby s 2 | strlen s | append s x | getset s y
+getdel s | set s v EX 100 | set s v px 100000 NX | set s v NX | set s v xx KEEPTTL | setex s 10 v
+psetex s 10000 v | setnx s v | mset s v t w | mget s t no | exists s t no | ttl s | pttl s | expire s 100
+pexpire s 100000 | pexpireat s 99999999999999 | del s t | unlink s | ping | ping hello | lpush l a b c
+rpush l 1 2 | lpushx l x | rpushx l y | llen l | lindex l -1 | lrange l 0 -1 | lpop l | rpop l | lpop l 2
+rpop l 2 | lpop l 100 | lpop l
+"""
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_the_usual_forms_are_compiled(monkeypatch: pytest.MonkeyPatch, inline: bool) -> None:
+    called: list[list[bytes]] = []
+    rows = registry.rows
+
+    def spied(commands: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        for name, command, handler in rows(commands):
+            yield name, command, lambda ctx, args, handler=handler: called.append(args) or handler(ctx, args)
+
+    monkeypatch.setattr(registry, "rows", spied)
+
+    async def send_all() -> None:
+        rig = Rig(True)
+        for line in USUAL.strip().replace("\n", " | ").split(" | "):
+            request = f"{line}\r\n".encode() if inline else encode(*line.split())
+            assert rig.ask(request)[:1] in b"+:$*"
+            assert not called, line
+        rig.ask(encode("SET", "s", "v", "GET"))
+        assert called
+
+    asyncio.run(send_all())
