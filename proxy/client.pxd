@@ -26,6 +26,7 @@ cdef class Client(Connection):
     cdef bint plain                     # logged in and without such a state: requests may be forwarded raw
     cdef public int resp                # 2 or 3
     cdef public object facts            # local_commands.ClientFacts: name, address, library …
+    cdef public bint reads_replicas     # its reads go to replicas where there are any to be read
     cdef public bint replies_off        # CLIENT REPLY OFF
     cdef public bint skip_next          # CLIENT REPLY SKIP: the next request is muted
     cdef public object session          # sessions.Session, None for who never needed one

@@ -363,7 +363,7 @@ cdef class Client(Connection):
         cdef Route* route
         cdef Upstream upstream
         cdef uint64_t tag = self.push(self.scan.at)
-        cdef int key
+        cdef int key, slot
         if self.plain and not self.scan.irregular:
             route = self.routes.find(frame + self.scan.args[0].at, self.scan.args[0].length)
             if route != NULL and fits(route, self.scan.argc):
@@ -372,9 +372,11 @@ cdef class Client(Connection):
                     frame + self.scan.args[key].at, self.scan.args[key].length
                 ):
                     return self.execute(frame, tag)
-                upstream = self.slots.owner(
-                    slot_of(frame + self.scan.args[key].at, self.scan.args[key].length), self.resp == 3
-                )
+                slot = slot_of(frame + self.scan.args[key].at, self.scan.args[key].length)
+                if self.reads_replicas and route.reads:
+                    upstream = self.slots.reader(slot, self.resp == 3, self.id)
+                else:
+                    upstream = self.slots.owner(slot, self.resp == 3)
                 if upstream is None:
                     return self.on_reply(tag, UNBOUND, len(UNBOUND))
                 return upstream.request(frame, self.scan.at, self, tag, 0)

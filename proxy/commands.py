@@ -35,7 +35,7 @@ from proxy.merger import Merge, all_succeeded, fitting
 from proxy.pause import Pause
 from proxy.questions import ask_all
 from proxy.reports import REPORTS, Report
-from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, route_of, takes_node
+from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, may_read_replica, route_of, takes_node
 from proxy.scanning import Scan
 from proxy.session import LATER, PASS
 from proxy.siblings import MERGED, Siblings
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.config import ProxyConfig
     from proxy.cross_slot import CrossSlot
+    from proxy.replica_reads import ReplicaReads
     from proxy.routes import SlotMap
     from proxy.sessions import Sessions
     from proxy.topology import Topology
@@ -85,6 +86,8 @@ class Commands:
         """The other processes that serve the same clients, if there are any."""
         self.cross_slot: CrossSlot | None = None
         """Set by the server if it is allowed at all."""
+        self.replica_reads: ReplicaReads | None = None
+        """Likewise"""
         self.clients: dict[int, Client] = {}
         self.connections_received = 0
         self.connections_rejected = 0
@@ -181,14 +184,15 @@ class Commands:
         elif not slots:
             self._send_anywhere(client, tag, request)
         else:
-            self._owner(client, slots.pop()).send(request, client, tag)
+            self._server_of(client, command, slots.pop()).send(request, client, tag)
         return LATER
 
     def _split(self, client: Client, tag: int, command: Command, argv: Sequence[bytes]) -> None:
         width = SPLIT[command.name]
         if (len(argv) - 1) % width:
             raise wrong_arity(command.name)
-        jobs.Split(client, tag, argv, width, self.slots).start()
+        reads = client.reads_replicas and may_read_replica(command)
+        jobs.Split(client, tag, argv, width, self.slots, reads).start()
 
     def _broadcast(self, client: Client, tag: int, route: Route, argv: list[bytes], request: bytes) -> None:
         merge = reporting(route.report, argv, client.resp) if route.report else route.merge
@@ -327,6 +331,14 @@ class Commands:
         if upstream is None:
             raise CLUSTERDOWN_UNBOUND
         return upstream
+
+    def _server_of(self, client: Client, command: Command, slot: int) -> Upstream:
+        """Who carries out a command about keys of `slot`: its owner, or a replica if that may be read."""
+        if client.reads_replicas and may_read_replica(command):
+            reader = self.slots.find_reader(slot, client.resp, client.id)
+            if reader is not None:
+                return reader
+        return self._owner(client, slot)
 
     def _primaries(self, client: Client) -> list[Upstream]:
         return [upstream for _, upstream in self.pool.shards(client.resp)]

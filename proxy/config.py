@@ -70,6 +70,13 @@ class ProxyConfig:
     """Of each client"""
     rules: Rules = field(default_factory=Rules)
     """What clients may do"""
+    read_from: str = "primary"
+    """Who answers reads: `primary`, `prefer-replica`, `nearest` or `same-zone`"""
+    zone: str = ""
+    """Where this proxy is, in the terms of the workers' availability-zone"""
+    max_lag_bytes: int = 1 << 20
+    max_lag_seconds: int = 15
+    """How far a replica may be behind to be read. Primaries say something every 10 seconds at least."""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -136,10 +143,21 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         "--cross-slot-memory", type=int, default=64 << 20, metavar="BYTES",
         help="of keys that may be brought together for such commands at once",
     )  # fmt: skip
+    parser.add_argument(
+        "--read-from", choices=("primary", "prefer-replica", "nearest", "same-zone"), default="primary",
+        help="who answers reads; replicas may be a little behind",
+    )  # fmt: skip
+    parser.add_argument("--zone", default="", help="for same-zone: as the workers' availability-zone")
+    parser.add_argument("--max-lag-bytes", type=int, default=1 << 20, metavar="BYTES",
+                        help="a replica that is farther behind is not read")  # fmt: skip
+    parser.add_argument("--max-lag-seconds", type=int, default=15, metavar="SECONDS",
+                        help="nor one that has not heard from its primary for so long")  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
     limit_options.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
+    if (given.read_from == "same-zone") != bool(given.zone):
+        parser.error("--read-from same-zone and --zone need each other")
     if not given.port and not given.unixsocket:
         parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
     if given.announce and given.as_cluster is None:
@@ -175,6 +193,10 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         cross_slot_memory=given.cross_slot_memory,
         limits=limits,
         rules=rules,
+        read_from=given.read_from,
+        zone=given.zone,
+        max_lag_bytes=given.max_lag_bytes,
+        max_lag_seconds=given.max_lag_seconds,
         own_poller=not given.loop_poller,
     )
 

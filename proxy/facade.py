@@ -175,10 +175,21 @@ def facade_of(commands: Commands) -> Facade:
     return commands.facade
 
 
-@local("readonly", "readwrite", "asking")
-def accepted(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    """Of no effect: each proxy serves all slots, for reading and writing."""
+@local("asking")
+def asking(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """Of no effect: each proxy serves all slots."""
     facade_of(commands)
+    return OK
+
+
+@local("readonly", "readwrite")
+def read_from_replicas(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """Whether this client's reads may go to replicas, where the proxy reads these at all."""
+    if commands.replica_reads is None:
+        facade_of(commands)
+        return OK
+    client.facts.reads_replicas = argv[0].lower() == b"readonly"
+    commands.replica_reads.choose_for(client)
     return OK
 
 

@@ -158,6 +158,8 @@ def _proxy(commands: Commands) -> dict[str, Any]:
         "dedicated_connections_idle": commands.sessions.dedicated.idle,
         "peak_resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+    if commands.replica_reads is not None:
+        fields.update(commands.replica_reads.facts())
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (
             f"addr={upstream!r},resp={upstream.version},state={upstream.state_name},"

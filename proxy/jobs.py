@@ -71,8 +71,12 @@ class Broadcast(ClientJob):
 class Split(ClientJob):
     """MGET, MSET, DEL …: a part per slot. A part refused with TRYAGAIN is asked again key by key."""
 
-    def __init__(self, client: Client, tag: int, argv: Sequence[bytes], width: int, slots: SlotMap) -> None:
+    def __init__(
+        self, client: Client, tag: int, argv: Sequence[bytes], width: int, slots: SlotMap, reads: bool
+    ) -> None:
+        """`reads`: replicas may answer."""
         super().__init__(client, tag)
+        self.reads = reads
         self.argv = argv
         self.width = width
         self.slots = slots
@@ -89,7 +93,10 @@ class Split(ClientJob):
         self.replies += [b""] * len(parts)
         self.missing += len(parts)
         for index, part in enumerate(parts, first):
-            upstream = self.slots.find(part.slot, self.client.resp)
+            if self.reads:
+                upstream = self.slots.find_reader(part.slot, self.client.resp, self.client.id)
+            else:
+                upstream = self.slots.find(part.slot, self.client.resp)
             if upstream is None:
                 self.replied(index, UNBOUND)
             else:

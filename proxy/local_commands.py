@@ -45,6 +45,8 @@ class ClientFacts:
     library_version: bytes = b""
     since: float = field(default_factory=time.monotonic)
     last_command: str = "NULL"
+    reads_replicas: bool = True
+    """READWRITE has not been said; see replica_reads.py."""
     sibling: bool = False
     """It is another process of the same proxy: it is answered for this one alone."""
 
@@ -127,6 +129,9 @@ def quit_(client: Client, argv: list[bytes], commands: Commands) -> Any:
 @local("reset")
 def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
     client.facts.name = b""
+    client.facts.reads_replicas = True
+    if commands.replica_reads is not None:
+        commands.replica_reads.choose_for(client)
     client.replies_off = client.skip_next = False
     _speak(client, 2)
     if commands.password:

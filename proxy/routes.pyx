@@ -11,9 +11,10 @@ cdef enum:
 
 cdef class RouteTable:
 
-    def __init__(self, entries, list prefixes=None):
+    def __init__(self, entries, list prefixes=None, reads=()):
         """`entries`: (name, first_key, argc) of each command to be forwarded raw; argc 0 stands for any.
-        `prefixes`: if there are any, only keys that begin with one of them (bytes) are."""
+        `prefixes`: if there are any, only keys that begin with one of them (bytes) are. `reads`: the names of
+        those that a replica may answer."""
         entries = list(entries)
         self.prefixes = prefixes
         self.guarded = prefixes is not None
@@ -24,12 +25,12 @@ cdef class RouteTable:
         if self.routes == NULL:
             raise MemoryError()
         for name, first_key, argc in entries:
-            self._add(name.encode(), first_key, argc)
+            self._add(name.encode(), first_key, argc, name in reads)
 
     def __dealloc__(self):
         free(self.routes)
 
-    def _add(self, bytes name, int first_key, long long argc):
+    def _add(self, bytes name, int first_key, long long argc, bint reads):
         cdef Route* route
         if not 0 < len(name) <= NAME_MAX:
             raise ValueError(f"command name {name!r} does not fit the route table")
@@ -40,6 +41,7 @@ cdef class RouteTable:
         route.name_length = len(name)
         route.first_key = first_key
         route.argc = argc
+        route.reads = reads
 
     cdef Route* find(self, const char* name, Py_ssize_t length) noexcept:
         cdef Route* route
@@ -95,6 +97,7 @@ cdef class SlotMap:
         self.resp2 = [None]
         self.resp3 = [None]
         self.known = {None: 0}
+        self.read_from([], [], b"")
 
     def assign(self, int slot, Upstream resp2, Upstream resp3) -> None:
         """One slot is served by these two connections to one worker, or by nobody (None)."""
@@ -109,6 +112,31 @@ cdef class SlotMap:
         """The upstream that serves `slot` for clients of RESP `version`, or None."""
         check_slot(slot)
         return self.owner(slot, version == 3)
+
+    def read_from(self, list readers2, list readers3, bytes numbers not None) -> None:
+        """Which replicas answer reads: lists of tuples of upstreams, one for each protocol version, and for each slot
+        the place in them, counted from 1, as a native 16-bit number; 0, or an empty tuple, for the owner. No
+        numbers: owners answer all."""
+        if len(numbers) not in (0, sizeof(self.reader_numbers)):
+            raise ValueError("a number for each slot was expected")
+        if numbers and max(memoryview(numbers).cast("H")) > min(len(readers2), len(readers3)):
+            raise ValueError("a number without readers")
+        memset(self.reader_numbers, 0, sizeof(self.reader_numbers))
+        self.readers2 = [(), *map(tuple, readers2)]
+        self.readers3 = [(), *map(tuple, readers3)]
+        if numbers:
+            memcpy(self.reader_numbers, <const char*>numbers, len(numbers))
+
+    def find_reader(self, int slot, int version, uint64_t client):
+        """The upstream that answers reads of `slot` for this client, or None."""
+        check_slot(slot)
+        return self.reader(slot, version == 3, client)
+
+    cdef Upstream reader(self, int slot, bint resp3, uint64_t client):
+        cdef tuple choice = (self.readers3 if resp3 else self.readers2)[self.reader_numbers[slot]]
+        if not choice:
+            return self.owner(slot, resp3)
+        return choice[client % <uint64_t>len(choice)]
 
     cdef Upstream owner(self, int slot, bint resp3):
         return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, self.numbers[slot])

@@ -170,6 +170,20 @@ def would_block(command: Command, argv: Sequence[bytes]) -> bool:
     return False
 
 
+@cache
+def may_read_replica(command: Command) -> bool:
+    """Would a replica say the same, if it is up to date? Not of what it keeps for itself: when a key was
+    used, its size in memory, cursors. And scripts are for primaries."""
+    return (
+        "readonly" in command.flags
+        and "blocking" not in command.flags
+        and command.group not in ("scripting", "server")
+        and bool(command.key_specs)
+        and not command.name.endswith("scan")
+        and not command.name.startswith(("object|", "touch"))
+    )
+
+
 def raw_routes(rules: Rules | None = None) -> Iterator[tuple[str, int, int]]:
     """(name, position of the key, argc or 0) of all requests that are forwarded without a look at the rest.
 

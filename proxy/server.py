@@ -17,6 +17,7 @@ import resource
 import socket
 from typing import Any
 
+from node.commands import TABLE
 from proxy.client import Client
 from proxy.commands import Commands
 from proxy.config import ProxyConfig
@@ -31,8 +32,9 @@ from proxy.local_commands import ClientFacts
 from proxy.monitors import Monitors
 from proxy.place import Place, adopt
 from proxy.reactor import Reactor
+from proxy.replica_reads import ReplicaReads
 from proxy.routes import RouteTable, SlotMap
-from proxy.routing import raw_routes
+from proxy.routing import may_read_replica, raw_routes
 from proxy.sessions import Sessions
 from proxy.siblings import Siblings
 from proxy.topology import Topology
@@ -76,7 +78,8 @@ class ProxyServer:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
         self.reactor = Reactor(self.loop, config.own_poller)
         self.slots = SlotMap()
-        self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes)
+        reads = {row.name for row in TABLE.values() if may_read_replica(row)}
+        self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads)
         failover = FailoverWait(config.failover_wait, config.resend_writes)
         self.pool = UpstreamPool(self.reactor, config.credentials, failover, config.failover_queue)
         self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
@@ -99,6 +102,11 @@ class ProxyServer:
             )
         work = [self.topology.run(), trim(self.commands)]
         self._background = [self.loop.create_task(each) for each in work]
+        if config.read_from != "primary":
+            replicas = ReplicaReads(self.reactor, self.pool, self.topology, config)
+            self.commands.replica_reads = replicas
+            self.pool.told_of_ask = replicas.gone_ahead
+            self._background.append(self.loop.create_task(replicas.run()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if self.place is not None:
@@ -148,6 +156,8 @@ class ProxyServer:
         self.hub.close()
         self.monitors.close()
         self.invalidations.close()
+        if self.commands.replica_reads is not None:
+            self.commands.replica_reads.close()
         self.pool.close()
         self.reactor.close()
 
@@ -162,6 +172,8 @@ class ProxyServer:
         self.hub.map_changed()
         self.monitors.repair()
         self.invalidations.repair()
+        if self.commands.replica_reads is not None:
+            self.commands.replica_reads.map_changed()
 
     # Listening
 
@@ -213,6 +225,8 @@ class ProxyServer:
         client = Client(self.reactor, self.commands, self.routes, self.slots, number)
         client.facts = facts
         client.diverted = self.commands.pause.active
+        if self.commands.replica_reads is not None:
+            self.commands.replica_reads.choose_for(client)
         return client
 
     def _admit_sibling(self, connection: socket.socket) -> None:

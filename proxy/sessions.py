@@ -111,6 +111,8 @@ class Sessions:
         tracks = session.tracking is not None and not session.tracking.broadcasts
         diverted = session.transaction is not None or session.monitoring or listens or tracks
         client.diverted = diverted or self.commands.pause.active
+        if self.commands.replica_reads is not None:
+            self.commands.replica_reads.choose_for(client)
 
     def anyone(self, resp: int) -> Upstream | None:
         """A worker for what any of them can do; a connected one if possible."""
@@ -120,12 +122,14 @@ class Sessions:
     def start_watching(self, client: Client, slot: int, address: Address, asking: bool = False) -> None:
         """Raises ReplyError if no connection is to be had."""
         client.session.watch = Watch(self.dedicated.take(address, client.resp), slot, asking)
+        self.settle(client)
 
     def stop_watching(self, client: Client) -> None:
         watch, client.session.watch = client.session.watch, None
         if watch is not None:
             watch.connection.send(UNWATCH)
             self.dedicated.give_back(watch.connection)
+            self.settle(client)
 
     def unblocked(self, client: Client) -> None:
         """What blocked this client is about to be answered."""

@@ -47,6 +47,9 @@ class NodeView:
     epoch: int
     ranges: tuple[tuple[int, int], ...]
     leaving: frozenset[int] = frozenset()
+    id: str = ""
+    primary: str = ""
+    """Id of the node that it replicates; `-` for none"""
 
     @property
     def usable(self) -> bool:
@@ -77,9 +80,9 @@ def parse_nodes(text: str, asked: Address) -> list[NodeView]:
             elif word:
                 first, _, last = word.partition("-")
                 ranges.append((int(first), int(last or first)))
-        views.append(
-            NodeView((host, int(port or 0)), flags, int(words[6]), tuple(ranges), frozenset(leaving))
-        )
+        address = host, int(port or 0)
+        motion = frozenset(leaving)
+        views.append(NodeView(address, flags, int(words[6]), tuple(ranges), motion, words[0], words[3]))
     return views
 
 
@@ -90,6 +93,10 @@ class Layout:
     owners: tuple[Address | None, ...]
     nodes: frozenset[Address]
     failed: frozenset[Address]
+    replicas: dict[Address, frozenset[Address]]
+    """... of each primary, of those that can be asked"""
+    leaving: frozenset[int]
+    """Slots of which keys have gone ahead to another node"""
 
     @classmethod
     def merge(cls, views: Iterable[Sequence[NodeView]]) -> Layout:
@@ -98,17 +105,24 @@ class Layout:
         epochs = [-1] * SLOT_COUNT
         nodes: set[Address] = set()
         failed: set[Address] = set()
+        leaving: set[int] = set()
+        replicas: dict[Address, set[Address]] = {}
         for view in views:
+            addresses = {node.id: node.address for node in view}
             for node in view:
                 if node.usable:
                     nodes.add(node.address)
                 if "fail" in node.flags:
                     failed.add(node.address)
+                if node.usable and node.primary in addresses:
+                    replicas.setdefault(addresses[node.primary], set()).add(node.address)
+                leaving |= node.leaving
                 for first, last in node.ranges:
                     for slot in range(first, last + 1):
                         if node.epoch > epochs[slot]:
                             owners[slot], epochs[slot] = node.address, node.epoch
-        return cls(tuple(owners), frozenset(nodes), frozenset(failed))
+        of_each = {primary: frozenset(found) for primary, found in replicas.items()}
+        return cls(tuple(owners), frozenset(nodes), frozenset(failed), of_each, frozenset(leaving))
 
 
 class Topology:
@@ -129,6 +143,9 @@ class Topology:
         self.changed = changed
         self.owners: list[Address | None] = [None] * SLOT_COUNT
         self.nodes: frozenset[Address] = frozenset()
+        self.replicas: dict[Address, frozenset[Address]] = {}
+        self.leaving: frozenset[int] = frozenset()
+        """As Layout has them, of the last refresh"""
         self.successors: dict[Address, Address] = {}
         """Who has taken slots of whom since the last refresh"""
         self.refreshes = 0
@@ -196,7 +213,7 @@ class Topology:
 
     def _apply(self, layout: Layout) -> None:
         self.refreshes += 1
-        self.nodes = layout.nodes
+        self.nodes, self.replicas, self.leaving = layout.nodes, layout.replicas, layout.leaving
         changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
         if changed:
             self.slots.clear()

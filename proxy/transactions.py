@@ -307,6 +307,7 @@ def exec_(
             client.complete(tag, null_array(client.resp))
             return LATER
         session.watch = None  # the job gives the connection back
+        sessions.settle(client)
     Execution(sessions, client, tag, transaction, watch).start()
     if watch is not None:
         client.hold()

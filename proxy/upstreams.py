@@ -54,6 +54,8 @@ class UpstreamPool:
         self.redirections = 0
         self.told_of_nodes: list[Callable[[frozenset[Address], frozenset[Address]], None]] = []
         """Called after each refresh with all nodes and those that failed."""
+        self.told_of_ask: Callable[[int], None] = lambda slot: None
+        """Called with a slot of which a key is with its next owner already."""
         self._upstreams: dict[tuple[Address, int], Upstream] = {}
         self._shards: list[tuple[int, Address]] = []
         self._nodes: frozenset[Address] = frozenset()
@@ -201,7 +203,9 @@ class UpstreamPool:
             sink.deliver(tag, error + b"\r\n")
             return
         self.redirections += 1
-        if not where.asking:
+        if where.asking:
+            self.told_of_ask(where.slot)
+        else:
             self.topology.moved(where.slot, where.address)
         self.get(where.address, upstream.version).send(request, sink, tag, redirects, where.asking)
 

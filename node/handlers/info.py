@@ -60,6 +60,7 @@ def server(worker: Any) -> Fields:
         "executable": sys.executable,
         "config_file": config.file or "",
         "io_threads_active": 0,
+        **({"availability_zone": config.availability_zone} if config.availability_zone else {}),
         **_shutdown(worker, now),
         **_listeners(config),
     }

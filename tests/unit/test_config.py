@@ -409,17 +409,13 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
     wrong = []
     for directive in TABLE.values():
         is_read = directive.attribute in read or directive.name in named
-        if is_read == directive.inert and (directive.name, directive.inert) not in READ_WITHOUT_EFFECT:
+        if is_read == directive.inert:
             wrong.append((directive.name, "read" if is_read else "not read", f"inert={directive.inert}"))
     assert wrong == []
 
 
 # Files that name directives, to declare or show them.
 NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
-# (directive, inert) where reading and acting are not the same.
-READ_WITHOUT_EFFECT = {
-    ("availability-zone", True),  # likewise
-}
 
 
 def test_encoding_thresholds_follow_the_settings() -> None:
