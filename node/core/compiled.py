@@ -6,6 +6,8 @@ from node.core.hot_keys import install as install_keys
 from node.core.hot_lists import install as install_lists
 from node.core.hot_pubsub import install as install_pubsub
 from node.core.hot_sets import install as install_sets
+from node.core.hot_sorted_set_ranges import install as install_sorted_set_ranges
+from node.core.hot_sorted_sets import install as install_sorted_sets
 from node.core.hot_strings import install as install_strings
 
 
@@ -16,4 +18,6 @@ def install(engine: Engine) -> None:
     install_lists(engine)
     install_pubsub(engine)
     install_sets(engine)
+    install_sorted_set_ranges(engine)
+    install_sorted_sets(engine)
     install_strings(engine)

@@ -12,17 +12,24 @@ cdef extern from "<ctype.h>" nogil:
     int isspace(int character)
 
 
+cdef bint read_double(const char* text, size_t length, double* value) noexcept nogil:
+    """False where it is no number. What follows the text has to be there and no part of a number: a NUL, a CR."""
+    cdef char* end
+    global errno
+    if length == 0 or isspace(<unsigned char>text[0]):
+        return False
+    errno = 0
+    value[0] = strtod(text, &end)
+    return (
+        end == text + length
+        and not isnan(value[0])
+        and not (errno == ERANGE and (isinf(value[0]) or value[0] == 0))
+    )
+
+
 def parse_double(bytes text not None) -> float | None:
     """None where it is no number."""
-    cdef const char* data = PyBytes_AS_STRING(text)
-    cdef Py_ssize_t length = PyBytes_GET_SIZE(text)
-    cdef char* end
     cdef double value
-    global errno
-    if length == 0 or isspace(<unsigned char>data[0]):
-        return None
-    errno = 0
-    value = strtod(data, &end)
-    if end != data + length or isnan(value) or (errno == ERANGE and (isinf(value) or value == 0)):
+    if not read_double(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), &value):
         return None
     return value

@@ -1,6 +1,6 @@
 """A large sorted set: a member table to find entries by name, and a tree over the same entries for their order."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from node.core.member_table cimport (
@@ -58,9 +58,9 @@ cdef Member* ranking_find(Ranking* ranking, const char* text, size_t length) noe
     return members_find(&ranking.table, member_hash(text, length), text, length)
 
 
-cdef int ranking_add(Ranking* ranking, const char* text, size_t length, double score) except -1:
-    """Add a member that is not there."""
-    cdef Member* member = member_new(&ranking.table, member_hash(text, length), text, length, 0)
+cdef int ranking_add(Ranking* ranking, uint32_t hash, const char* text, size_t length, double score) except -1:
+    """Add a member that is not there, of this `member_hash`."""
+    cdef Member* member = member_new(&ranking.table, hash, text, length, 0)
     if member == NULL:
         raise MemoryError
     score_of(member)[0] = score
@@ -85,7 +85,7 @@ cdef int ranking_add_all(Ranking* ranking, Ranking* source) except -1:
         member = tree_next(&place)
         if member == NULL:
             return 0
-        ranking_add(ranking, key_of(member), member.key_length, score_of(member)[0])
+        ranking_add(ranking, member.hash, key_of(member), member.key_length, score_of(member)[0])
 
 
 cdef void ranking_drop(Ranking* ranking, Member* member) noexcept:
@@ -101,6 +101,10 @@ cdef int ranking_drop_range(Ranking* ranking, uint64_t start, uint64_t stop) exc
     cdef uint64_t i
     cdef Place place
     cdef Member** gone
+    if count == 1:
+        tree_at(&ranking.tree, start, &place)
+        ranking_drop(ranking, tree_next(&place))
+        return 0
     if count == ranking.tree.used:
         tree_clear(&ranking.tree)
         members_clear(&ranking.table)

@@ -1,7 +1,8 @@
 """Sorted sets, for compiled code beside them. See sorted_set.pyx."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
+from node.core.ordered_index cimport Probe
 from node.core.ranking cimport Ranking
 
 cdef class SortedSet:
@@ -26,4 +27,10 @@ cdef int rank_all(SortedSet value) except -1
 cdef Outcome zset_put(
     SortedSet value, const char* text, size_t length, double* score, int flags
 ) except? REFUSED
+cdef SortedSet zset_sized(size_t count, size_t length)
+cdef int zset_expect(SortedSet value, size_t coming) except -1
+cdef size_t zset_count(SortedSet value) noexcept
+cdef uint64_t zset_count_before(SortedSet value, Probe* probe) noexcept
+cdef bint zset_remove(SortedSet value, const char* text, size_t length) except -1
+cdef int zset_remove_range(SortedSet value, uint64_t start, uint64_t stop) except -1
 cdef bint zset_score(SortedSet value, const char* text, size_t length, double* score) noexcept

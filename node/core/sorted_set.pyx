@@ -10,7 +10,7 @@ A score is an IEEE double and never NaN.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isnan
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from node.core.double_digits cimport DOUBLE_TEXT
@@ -26,7 +26,7 @@ from node.core.listpack_walk cimport (
     pack_next,
     pack_seek,
 )
-from node.core.member_table cimport Member, members_scan
+from node.core.member_table cimport Member, member_hash, members_find, members_scan
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.ordered_index cimport (
     BELOW_ENTRY,
@@ -83,7 +83,7 @@ cdef int start_pack(SortedSet value) except -1:
     return 0
 
 
-cdef size_t count_of(SortedSet value) noexcept:
+cdef size_t zset_count(SortedSet value) noexcept:
     return pack_count(value.pack) // 2 if value.ranking == NULL else value.ranking.table.used
 
 
@@ -102,7 +102,7 @@ cdef int rank_all(SortedSet value) except -1:
         while at != NULL:
             text = element_text(at, digits, &length)
             at = pack_next(value.pack, at)
-            ranking_add(ranking, text, length, packed_score(at))
+            ranking_add(ranking, member_hash(text, length), text, length, packed_score(at))
             at = pack_next(value.pack, at)
     except MemoryError:
         ranking_free(ranking)
@@ -110,6 +110,23 @@ cdef int rank_all(SortedSet value) except -1:
     value.ranking = ranking
     release(value.pack)
     value.pack = NULL
+    return 0
+
+
+cdef SortedSet zset_sized(size_t count, size_t length):
+    """An empty sorted set in the form that suits `count` members of `length` bytes."""
+    cdef SortedSet made = SortedSet.__new__(SortedSet)
+    start_pack(made)
+    if length > <uint64_t>_limits.zset_max_listpack_value:
+        rank_all(made)
+    zset_expect(made, count)
+    return made
+
+
+cdef int zset_expect(SortedSet value, size_t coming) except -1:
+    """So many members are about to be added, which may change the form at once, as in Redis."""
+    if value.ranking == NULL and coming > <uint64_t>_limits.zset_max_listpack_entries:
+        rank_all(value)
     return 0
 
 
@@ -121,7 +138,7 @@ cdef int add_packed(SortedSet value, const char* text, size_t length, double sco
     return 0
 
 
-cdef uint64_t count_before(SortedSet value, Probe* probe) noexcept:
+cdef uint64_t zset_count_before(SortedSet value, Probe* probe) noexcept:
     """How many entries are before a probe."""
     if value.ranking != NULL:
         return tree_count(&value.ranking.tree, probe)
@@ -160,13 +177,21 @@ cdef Outcome zset_put(
 ) except? REFUSED:
     """Add a member or change its score, as far as the flags allow. `score` becomes what it has then."""
     cdef double old = 0
-    if not zset_score(value, text, length, &old):
+    cdef Member* member = NULL
+    cdef uint32_t hash = 0
+    if value.ranking != NULL:
+        hash = member_hash(text, length)
+        member = members_find(&value.ranking.table, hash, text, length)
+        if member != NULL:
+            old = score_of(member)[0]
+    if member == NULL and (value.ranking != NULL or not zset_score(value, text, length, &old)):
         if flags & ONLY_KNOWN:
             return REFUSED
         if value.ranking == NULL and must_rank(value, text, length):
             rank_all(value)
+            hash = member_hash(text, length)
         if value.ranking != NULL:
-            ranking_add(value.ranking, text, length, score[0])
+            ranking_add(value.ranking, hash, text, length, score[0])
         else:
             add_packed(value, text, length, score[0])
         return ADDED
@@ -181,7 +206,7 @@ cdef Outcome zset_put(
     if score[0] == old:
         return UNCHANGED
     if value.ranking != NULL:
-        tree_move(&value.ranking.tree, ranking_find(value.ranking, text, length), score[0])
+        tree_move(&value.ranking.tree, member, score[0])
     else:
         move_packed(value, text, length, score[0])
     return UPDATED
@@ -208,6 +233,16 @@ cdef bint zset_remove(SortedSet value, const char* text, size_t length) except -
         return False
     ranking_drop(value.ranking, member)
     return True
+
+
+cdef int zset_remove_range(SortedSet value, uint64_t start, uint64_t stop) except -1:
+    """Remove the members of ranks start..stop-1."""
+    if start >= stop:
+        return 0
+    if value.ranking != NULL:
+        return ranking_drop_range(value.ranking, start, stop)
+    value.pack = pack_delete(value.pack, pack_seek(value.pack, 2 * start), 2 * (stop - start), NULL)
+    return 0
 
 
 # --------------------------------------------------------------------------------------- many members
@@ -278,11 +313,11 @@ cdef uint64_t lex_count(SortedSet value, bound, bint upper):
     cdef int infinite
     member, exclusive, infinite = bound
     if infinite:
-        return 0 if infinite < 0 else count_of(value)
+        return 0 if infinite < 0 else zset_count(value)
     probe.text = PyBytes_AS_STRING(member)
     probe.length = PyBytes_GET_SIZE(member)
     probe.kind = UP_TO_MEMBER if upper != exclusive else BELOW_MEMBER
-    return count_before(value, &probe)
+    return zset_count_before(value, &probe)
 
 
 cdef bint is_ordered(SortedSet value) except -1:
@@ -349,14 +384,7 @@ cdef class SortedSet:
     @staticmethod
     def sized(size_t count, size_t length):
         """An empty sorted set in the form that suits `count` members of `length` bytes."""
-        cdef SortedSet made = SortedSet.__new__(SortedSet)
-        start_pack(made)
-        if (
-            count > <uint64_t>_limits.zset_max_listpack_entries
-            or length > <uint64_t>_limits.zset_max_listpack_value
-        ):
-            rank_all(made)
-        return made
+        return zset_sized(count, length)
 
     @staticmethod
     def adopt(bytes blob not None):
@@ -375,13 +403,13 @@ cdef class SortedSet:
         if not pack_is_unique(made.pack, 2):
             raise ValueError("sorted set with a member twice")
         if not is_ordered(made):
-            return SortedSet(sorted(entries(made, 0, count_of(made), PAIRS), key=by_score))
-        if count_of(made) > <uint64_t>_limits.zset_max_listpack_entries:
+            return SortedSet(sorted(entries(made, 0, zset_count(made), PAIRS), key=by_score))
+        if zset_count(made) > <uint64_t>_limits.zset_max_listpack_entries:
             rank_all(made)
         return made
 
     def __len__(self):
-        return count_of(self)
+        return zset_count(self)
 
     def __contains__(self, bytes member not None):
         cdef double score
@@ -448,8 +476,7 @@ cdef class SortedSet:
         cdef double score
         cdef bytes member
         cdef Outcome outcome = REFUSED
-        if self.ranking == NULL and len(scores) > _limits.zset_max_listpack_entries:
-            rank_all(self)
+        zset_expect(self, len(scores))
         for i in range(len(scores)):
             member = args[start + 2 * i]
             score = scores[i]
@@ -471,7 +498,7 @@ cdef class SortedSet:
         probe.text = PyBytes_AS_STRING(member)
         probe.length = PyBytes_GET_SIZE(member)
         probe.score = score
-        return count_before(self, &probe)
+        return zset_count_before(self, &probe)
 
     def at(self, uint64_t rank) -> tuple[bytes, float]:
         """The member of a rank of 0..len-1, with its score."""
@@ -482,7 +509,7 @@ cdef class SortedSet:
     def items(self):
         """Iterate over (member, score), ascending. The set must not change meanwhile."""
         cdef uint64_t start = 0
-        cdef uint64_t length = count_of(self)
+        cdef uint64_t length = zset_count(self)
         while start < length:
             yield from entries(self, start, min(start + STEP, length), PAIRS)
             start += STEP
@@ -504,9 +531,9 @@ cdef class SortedSet:
         cdef Probe probe
         cdef uint64_t start, stop
         aim_at_score(&probe, low, False)
-        start = count_before(self, &probe)
+        start = zset_count_before(self, &probe)
         aim_at_score(&probe, high, True)
-        stop = count_before(self, &probe)
+        stop = zset_count_before(self, &probe)
         return start, max(start, stop)
 
     def ranks_by_lex(self, low, high) -> tuple[int, int]:
@@ -517,12 +544,7 @@ cdef class SortedSet:
 
     def delete_range(self, uint64_t start, uint64_t stop) -> None:
         """Remove the members of ranks start..stop-1."""
-        if start >= stop:
-            return
-        if self.ranking == NULL:
-            self.pack = pack_delete(self.pack, pack_seek(self.pack, 2 * start), 2 * (stop - start), NULL)
-        else:
-            ranking_drop_range(self.ranking, start, stop)
+        zset_remove_range(self, start, stop)
 
     def scan(self, uint64_t cursor, size_t count) -> tuple[int, list[tuple[bytes, float]]]:
         """At least `count` members with scores from `cursor` on (0 to begin) unless the end is reached, and
@@ -532,6 +554,6 @@ cdef class SortedSet:
         """
         cdef list found
         if self.ranking == NULL:
-            return 0, entries(self, 0, count_of(self), PAIRS)
+            return 0, entries(self, 0, zset_count(self), PAIRS)
         found = []
         return members_scan(&self.ranking.table, cursor, count, collect, <void*>found), found

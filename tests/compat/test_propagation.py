@@ -113,6 +113,29 @@ spop one 1
 sadd s x y z
 spop s 5
 spop nokey
+spop last
+sadd last only
+spop last
+sadd last only
+sadd last only
+srem last only nosuch
+srem last only
+hset fields a 1 b 2
+hset fields a 1
+hsetnx fields a 2
+hincrby fields a 2
+hmset fields c 3
+hdel fields nosuch
+hdel fields a b c
+zadd ranks 1 a 2 b
+zadd ranks 1 a
+zincrby ranks 0 a
+zincrby ranks 1.5 a
+zrem ranks nosuch
+zpopmin ranks
+zpopmin ranks 0
+zpopmin ranks 5
+zpopmin ranks
 sadd s x
 smove s t x
 smove s t x
