@@ -56,6 +56,26 @@ def test_replies_are_the_oracles(redis_oracle: Oracle, shoal_node: ShoalNode, pr
     assert_same(shoal_node, redis_oracle, SCRIPT, protocol)
 
 
+LINES = (
+    b"PING\r\n", b"ping\n", b"  PING   x  \r\n", b"PING\tx\r\n", b"PING 'x y'\r\n", b'PING "x\\x00y"\r\n',
+    b"PING x\r y\n", b"PING a b\r\n", b"NOSUCH a\r\n", b"   \r\n", b"\r\n", b"ECHO \xff\xfe\x7f\r\n",
+    b"ECHO a\\b\r\n", b"SET k 10\r\n", b"INCR k\r\n", b"INCR k k\r\n", b"GET k\r\n", b"MULTI\r\n",
+    b"INCR k\r\n", b"EXEC\r\n", b"RPUSH l a b c\r\n", b"LRANGE l 0 -1\r\n", b"LPOP k\r\n", b"ECHO 'no end\r\n",
+)  # fmt: skip
+"""Requests as a person types them. Empty ones have no reply; the last ends the connection."""
+
+
+def test_lines_are_requests(redis_oracle: Oracle, shoal_node: ShoalNode) -> None:
+    said = []
+    for server in (redis_oracle, shoal_node):
+        with server.resp() as connection:
+            connection.command("FLUSHALL")
+            connection.send(b"".join(LINES))
+            said.append([connection.read_raw() for line in LINES if line.split()])
+    assert said[0] == said[1]
+    assert said[0][-1] == b"-ERR Protocol error: unbalanced quotes in request\r\n"
+
+
 def hello(server: Server, *args: str) -> dict[bytes, Any]:
     with server.resp() as connection:
         reply = connection.command("HELLO", *args)

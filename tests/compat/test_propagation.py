@@ -8,11 +8,13 @@ such, since the servers were asked one after the other.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from io import BufferedReader
 
 import pytest
 
 from tests.compat.differential import parse_script, show
+from tests.harness.resp import encode
 from tests.harness.servers import Oracle, Server, ShoalNode
 
 END = b"that was all"
@@ -52,8 +54,17 @@ msetnx c 1 d 2
 append a x
 setrange a 3 abc
 setrange a 3 ""
+set a 1 px 100000 nx
+set a 1 px 100000 xx
+set a 1 nx
+set a 1 xx KEEPTTL
+setnx a 1
 incr n
+decr n
+incrby n 9223372036854775807
+incrby n 5
 decrby n 5
+incr a
 incrbyfloat n 1.5
 incrbyfloat n 0.25
 setbit bits 7 1
@@ -91,6 +102,15 @@ renamenx c b
 renamenx c e
 move e 1
 touch b
+lpush l a "\\x00\\r\\n"
+lpushx nolist a
+rpushx l b
+rpop l
+lpop l 2
+lpop l 0
+lpop l
+lpop l
+rpush a x
 rpush l 3 1 2
 sort l
 sort l store sorted
@@ -188,8 +208,9 @@ def comparable(words: list[bytes]) -> list[bytes]:
     return [b"<soon>" if soon else word for word, soon in zip(words, near, strict=True)]
 
 
-def stream_of(server: Server, script: list[list[bytes]]) -> list[list[bytes]]:
-    """The commands that a replica receives while `script` is executed, and none of what time does."""
+def stream_of(server: Server, script: Sequence[list[bytes] | bytes]) -> list[list[bytes]]:
+    """The commands that a replica receives while `script` is executed, and none of what time does. A command
+    that is bytes is sent as a line."""
     with server.resp() as client, server.resp(timeout=20) as replica:
         client.command("FLUSHALL")
         client.command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
@@ -197,7 +218,8 @@ def stream_of(server: Server, script: list[list[bytes]]) -> list[list[bytes]]:
         stream = replica.socket.makefile("rb")
         skip_snapshot(stream)
         for command in [*script, [b"SET", END, b""]]:
-            client.command(*command)
+            client.send(command + b"\r\n" if isinstance(command, bytes) else encode(*command))
+            client.read_raw()
         received: list[list[bytes]] = []
         while True:
             words = read_command(stream)
@@ -217,6 +239,21 @@ def streams(shoal_server: ShoalNode, redis_server: Oracle) -> tuple[list[list[by
 def test_replicas_hear_the_same(streams: tuple[list[list[bytes]], list[list[bytes]]]) -> None:
     ours, theirs = ([show(words) for words in each] for each in streams)
     assert ours == theirs
+
+
+def test_what_came_as_a_line_is_told_in_words(shoal_server: ShoalNode, redis_server: Oracle) -> None:
+    lines = [
+        b"SET a 1",
+        b"set a 1 EX 100",
+        b"incr a",
+        b"INCRBYFLOAT a 1",
+        b"lpush l x y",
+        b"del a l",
+        b"get a",
+    ]
+    ours, theirs = (stream_of(server, lines) for server in (shoal_server, redis_server))
+    assert ours == theirs
+    assert [words[0] for words in ours] == [b"SET", b"SET", b"INCR", b"SET", b"LPUSH", b"DEL"]
 
 
 def test_nothing_relative_is_left(streams: tuple[list[list[bytes]], list[list[bytes]]]) -> None:

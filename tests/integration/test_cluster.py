@@ -106,8 +106,13 @@ def test_a_plain_client_is_sent_to_the_owner(formed: RunningCluster) -> None:
     for node in formed.primaries:
         answer = node.run("SET", "foo", "bar")
         assert answer == (OK if node is owner else Error(f"MOVED 12182 {owner.address}"))
-    answer = formed.primaries[0].run("MSET", "a", 1, "b", 2)
-    assert answer == Error("CROSSSLOT Keys in request don't hash to the same slot")
+        answer = node.run("MSET", "a", 1, "b", 2)
+        assert answer == Error("CROSSSLOT Keys in request don't hash to the same slot")
+        answer = node.run("MSET", "{foo}a", 1, "{foo}b", 2)
+        assert answer == (OK if node is owner else Error(f"MOVED 12182 {owner.address}"))
+    assert owner.run("MGET", "{foo}b", "{foo}a") == [b"2", b"1"]
+    assert owner.run("EXISTS", "{foo}a", "{foo}b", "{foo}a") == 3
+    assert owner.run("DEL", "{foo}a", "{foo}b", "{foo}c") == 2
 
 
 def test_a_replica_answers_reads_after_readonly(formed: RunningCluster) -> None:
