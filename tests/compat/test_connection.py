@@ -60,7 +60,7 @@ LINES = (
     b"PING\r\n", b"ping\n", b"  PING   x  \r\n", b"PING\tx\r\n", b"PING 'x y'\r\n", b'PING "x\\x00y"\r\n',
     b"PING x\r y\n", b"PING a b\r\n", b"NOSUCH a\r\n", b"   \r\n", b"\r\n", b"ECHO \xff\xfe\x7f\r\n",
     b"ECHO a\\b\r\n", b"SET k 10\r\n", b"INCR k\r\n", b"INCR k k\r\n", b"GET k\r\n", b"MULTI\r\n",
-    b"INCR k\r\n", b"EXEC\r\n", b"RPUSH l a b c\r\n", b"LRANGE l 0 -1\r\n", b"LPOP k\r\n", b"ECHO 'no end\r\n",
+    b"INCR k\r\n", b"EXEC\r\n", b"RPUSH l a b\r\n", b"LRANGE l 0 -1\r\n", b"LPOP k\r\n", b"ECHO 'no end\r\n",
 )  # fmt: skip
 """Requests as a person types them. Empty ones have no reply; the last ends the connection."""
 
