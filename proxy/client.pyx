@@ -118,6 +118,11 @@ cdef class Client(Connection):
         """(bytes of unfinished or waiting requests, bytes of replies not sent yet)."""
         return size(&self.unread), size(&self.outgoing) + self.stashed
 
+    def serve_under(self, service, SlotMap slots not None) -> None:
+        """From now on another service has the connections to workers: that of another user."""
+        self.service = service
+        self.slots = slots
+
     def hold(self) -> None:
         """Dispatch no further request before all so far are answered."""
         self.hold_until = self.tail

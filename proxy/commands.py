@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, Command
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from proxy.topology import Topology
     from proxy.upstream import Upstream
     from proxy.upstreams import UpstreamPool
+    from proxy.users import Users
 
 
 log = logging.getLogger("shoal.proxy")
@@ -65,30 +67,33 @@ class Commands:
         topology: Topology,
         slots: SlotMap,
         config: ProxyConfig,
-        port: int,
-        max_clients: int,
+        front: Commands | None = None,
     ) -> None:
         self.pool = pool
         self.topology = topology
         self.slots = slots
         self.config = config
+        self.front = front or self
+        """Those of the service that all clients begin with: it counts them, for all services."""
         self.password = config.password
         self.limits = config.limits
         self.rules = config.rules
-        self.port = port
-        self.max_clients = max_clients
-        self.facade = Facade(config.members, config.announced) if config.as_cluster else None
+        self.port = config.port
+        self.max_clients = config.max_clients
+        self.facade: Facade | None = front.facade if front else _facade(config)
         """The cluster that the proxy poses as"""
-        self.pause = Pause(self)
+        self.pause: Pause = front.pause if front else Pause(self)
+        self.users: Users | None = front.users if front else None
+        """Set by the server if workers decide who clients are."""
         self.sessions: Sessions
         """Set by the server once both exist."""
-        self.siblings: Siblings | None = None
+        self.siblings: Siblings | None = front.siblings if front else None
         """The other processes that serve the same clients, if there are any."""
         self.cross_slot: CrossSlot | None = None
         """Set by the server if it is allowed at all."""
         self.replica_reads: ReplicaReads | None = None
         """Likewise"""
-        self.clients: dict[int, Client] = {}
+        self.clients: dict[int, Client] = front.clients if front else {}
         self.connections_received = 0
         self.connections_rejected = 0
         self.started = time.monotonic()
@@ -133,6 +138,17 @@ class Commands:
             if not client.postpone(tag):
                 self.pause.hold(client, tag, argv, request)
             return LATER
+        if self.users is not None and not client.facts.sibling:
+            # By way of `client.service`, because a login changes it.
+            go_on = partial(_go_on, client, tag, command, argv, request, node)
+            value = self.users.gate(self, client, tag, command, argv, node, go_on)
+            if value is not PASS:
+                return value
+        return self._carry_out(client, tag, command, argv, request, node)
+
+    def _carry_out(
+        self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes, node: str
+    ) -> Any:
         value = self.sessions.execute(client, tag, command, argv, request)
         if value is not PASS:
             return value
@@ -209,16 +225,17 @@ class Commands:
         replies = await ask_aside(addresses, self.pool.credentials, client.resp, argv)
         client.complete(tag, fitting(merge, replies) if replies else jobs.UNBOUND)
 
-    async def _answer(self, client: Client, tag: int, work: Coroutine[Any, Any, Any]) -> None:
+    async def answer(self, client: Client, tag: int, work: Coroutine[Any, Any, Any]) -> None:
         """Answer with the value that `work` returns, or the error that it raises."""
 
-        async def encoded() -> bytes:
-            return codec.encode_reply(await work, client.resp)
+        async def encoded() -> bytes | None:
+            value = await work
+            return None if value is LATER else codec.encode_reply(value, client.resp)
 
         await self._answer_raw(client, tag, encoded())
 
-    async def _answer_raw(self, client: Client, tag: int, work: Coroutine[Any, Any, bytes]) -> None:
-        """The same for work that returns an encoded reply."""
+    async def _answer_raw(self, client: Client, tag: int, work: Coroutine[Any, Any, bytes | None]) -> None:
+        """The same for work that returns an encoded reply; None if it comes by another way."""
         try:
             reply = await work
         except ReplyError as error:
@@ -226,7 +243,8 @@ class Commands:
         except Exception:
             log.exception("a command failed inside the proxy")
             reply = jobs.INTERNAL_ERROR
-        client.complete(tag, reply)
+        if reply is not None:
+            client.complete(tag, reply)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside everything else."""
@@ -243,7 +261,7 @@ class Commands:
 
     def _scan(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         client.hold()
-        self.begin(self._answer(client, tag, Scan(self, client, argv).run()))
+        self.begin(self.answer(client, tag, Scan(self, client, argv).run()))
         return LATER
 
     def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
@@ -301,7 +319,7 @@ class Commands:
     def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
         what = argv[1].lower()
         if what == b"digest-value":
-            self.begin(self._answer(client, tag, self._digest_values(client, argv)))
+            self.begin(self.answer(client, tag, self._digest_values(client, argv)))
         elif what == b"digest":
             merge = reporting(REPORTS["debug"], argv, client.resp)
             jobs.Broadcast(client, tag, merge).start(request, self._primaries(client))
@@ -356,6 +374,14 @@ class Commands:
             raise CLUSTERDOWN_UNBOUND
         connected = [upstream for upstream in candidates if upstream.state_name == "up"]
         random.choice(connected or candidates).send(request, client, tag)
+
+
+def _go_on(client: Client, tag: int, command: Command, argv: list[bytes], request: bytes, node: str) -> Any:
+    return client.service._carry_out(client, tag, command, argv, request, node)
+
+
+def _facade(config: ProxyConfig) -> Facade | None:
+    return Facade(config.members, config.announced) if config.as_cluster else None
 
 
 _OWN_WAYS: dict[str, Callable[[Commands, Client, int, list[bytes], bytes], Any]] = {

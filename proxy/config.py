@@ -37,8 +37,11 @@ class ProxyConfig:
     unix_socket: str = ""
     reuse_port: bool = False
     """Several proxies share the port, and the kernel spreads new connections over them."""
+    user: bytes = b"default"
     password: bytes = b""
     """What clients have to log in with; empty: nothing"""
+    auth_by_workers: bool = False
+    """Clients log in as users that the workers know, and have their rights."""
     credentials: tuple[bytes, ...] = ()
     """Arguments of AUTH towards the workers: (), (password,) or (user, password)"""
     max_clients: int = 10000
@@ -98,10 +101,16 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         "--auth", "--requirepass", default=environ.get(CLIENT_VARIABLE, ""), metavar="PASSWORD",
         help=f"required from clients; or in {CLIENT_VARIABLE}",
     )  # fmt: skip
+    parser.add_argument("--password-file", metavar="PATH", help="the same, in a file")
+    parser.add_argument("--user", default="default", help="as whom clients log in with that")
+    parser.add_argument("--auth-by-workers", action="store_true",
+                        help="clients log in as users of the workers, and have their rights")  # fmt: skip
     parser.add_argument(
         "--upstream-auth", default=environ.get(UPSTREAM_VARIABLE, ""), metavar="[USER:]PASSWORD",
         help=f"given to the workers; or in {UPSTREAM_VARIABLE}",
     )  # fmt: skip
+    parser.add_argument("--worker-password-file", metavar="PATH", help="the same password, in a file")
+    parser.add_argument("--worker-user", default="", metavar="USER", help="the user for it")
     parser.add_argument("--maxclients", type=int, default=10000)
     parser.add_argument("--tracking-table-max-keys", type=int, default=1_000_000, metavar="N",
                         help="keys remembered for CLIENT TRACKING; 0: any number")  # fmt: skip
@@ -167,16 +176,21 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     except (ValueError, argparse.ArgumentTypeError) as error:
         parser.error(str(error))
     members = given.as_cluster or []
-    user, colon, password = given.upstream_auth.partition(":")
-    credentials = (user, password) if colon else (user,) if user else ()
+    password = _secret(parser, given.password_file) or given.auth
+    if given.auth_by_workers and password:
+        parser.error("--auth-by-workers leaves passwords of clients to the workers")
+    if given.auth_by_workers and given.read_from != "primary":
+        parser.error("--auth-by-workers reads from primaries only")
     return ProxyConfig(
         seeds=given.seed,
         port=given.port,
         bind=[address for group in given.bind or [["127.0.0.1"]] for address in group],
         unix_socket=given.unixsocket,
         reuse_port=given.reuse_port,
-        password=given.auth.encode(),
-        credentials=tuple(word.encode() for word in credentials),
+        user=given.user.encode(),
+        password=password.encode(),
+        auth_by_workers=given.auth_by_workers,
+        credentials=_credentials(parser, given),
         max_clients=given.maxclients,
         tracking_keys=given.tracking_table_max_keys,
         backlog=given.tcp_backlog,
@@ -211,6 +225,26 @@ def _among(
     if len(set(fitting)) != 1:
         parser.error("which of the addresses of --as-cluster is this proxy's? Say it with --announce")
     return fitting[0]
+
+
+def _credentials(parser: argparse.ArgumentParser, given: argparse.Namespace) -> tuple[bytes, ...]:
+    """What AUTH takes at the workers."""
+    user, colon, password = given.upstream_auth.partition(":")
+    if not colon:
+        user, password = "", user
+    password = _secret(parser, given.worker_password_file) or password
+    user = given.worker_user or user
+    if user and not password:
+        parser.error("there is no password for the user at the workers")
+    return tuple(word.encode() for word in (user, password) if word)
+
+
+def _secret(parser: argparse.ArgumentParser, path: str | None) -> str:
+    """The first line of a file; empty if there is none to read."""
+    try:
+        return Path(path).read_text().partition("\n")[0] if path else ""
+    except OSError as error:
+        parser.error(f"{path}: {error.strerror}")
 
 
 def _with_file(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:

@@ -50,6 +50,7 @@ async def hand_over(client: Client, line: socket.socket) -> None:
         "replies_off": client.replies_off,
         "skip_next": client.skip_next,
         "facts": asdict(client.facts),
+        "login": client.service.users.credentials_of(client) if client.service.users else (),
         "unread": client.buffered[0],
     }
     await _send(line, json.dumps(facts, default=_as_text).encode(), client.descriptor_number)
@@ -93,6 +94,8 @@ class Arrival:
     replies_off: bool
     skip_next: bool
     facts: ClientFacts
+    login: tuple[bytes, ...]
+    """As which user it is served, if workers decide that"""
     unread: bytearray
     missing: int
     """Bytes of `unread` that must still come"""
@@ -134,7 +137,7 @@ class Legacy:
 
 def _arrival(fields: dict[str, Any], descriptor: int) -> Arrival:
     facts = fields["facts"]
-    for name in ("name", "library", "library_version"):
+    for name in ("name", "library", "library_version", "user"):
         facts[name] = facts[name].encode("latin-1")
     return Arrival(
         descriptor,
@@ -144,6 +147,7 @@ def _arrival(fields: dict[str, Any], descriptor: int) -> Arrival:
         fields["replies_off"],
         fields["skip_next"],
         ClientFacts(**facts),
+        tuple(word.encode("latin-1") for word in fields["login"]),
         bytearray(),
         fields["unread"],
     )

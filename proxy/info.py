@@ -21,6 +21,7 @@ from proxy.worker_info import Sections, merged, parse
 
 if TYPE_CHECKING:
     from proxy.commands import Commands
+    from proxy.upstreams import UpstreamPool
 
 EVERYTHING = {"all", "default", "everything"}
 OWN = {"server", "clients", "replication", "cpu", "cluster", "proxy"}
@@ -110,13 +111,13 @@ def merging(
 
 
 def _server(commands: Commands) -> dict[str, Any]:
-    uptime = int(time.monotonic() - commands.started)
+    uptime = int(time.monotonic() - commands.front.started)
     return {
         "redis_version": REDIS_VERSION,
         "redis_mode": "cluster" if commands.facade else "standalone",
         "server_name": "shoal-proxy",
         "process_id": os.getpid(),
-        "tcp_port": commands.port,
+        "tcp_port": commands.front.port,
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86400,
     }
@@ -126,18 +127,25 @@ def _clients(commands: Commands) -> dict[str, Any]:
     tracking = commands.sessions.tracking
     return {
         "connected_clients": len(commands.clients),
-        "maxclients": commands.max_clients,
+        "maxclients": commands.front.max_clients,
         "tracking_clients": len(tracking.modes),
     }
 
 
+def _pools(commands: Commands) -> list[UpstreamPool]:
+    """Of all services: each user has its own, if workers decide who clients are."""
+    others = [service.pool for service in commands.users.services] if commands.users else []
+    return [commands.front.pool, *others]
+
+
 def _stats(commands: Commands) -> dict[str, Any]:
     tracking = commands.sessions.tracking
+    pools = _pools(commands)
     return {
-        "total_connections_received": commands.connections_received,
-        "rejected_connections": commands.connections_rejected,
-        "total_requests_forwarded": sum(upstream.requests for upstream in commands.pool.upstreams()),
-        "redirections_followed": commands.pool.redirections,
+        "total_connections_received": commands.front.connections_received,
+        "rejected_connections": commands.front.connections_rejected,
+        "total_requests_forwarded": sum(each.requests for pool in pools for each in pool.upstreams()),
+        "redirections_followed": sum(pool.redirections for pool in pools),
         "tracking_total_keys": len(tracking.table),
         "tracking_total_items": tracking.table.item_count,
         "tracking_total_prefixes": tracking.prefix_count,

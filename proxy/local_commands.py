@@ -47,6 +47,7 @@ class ClientFacts:
     last_command: str = "NULL"
     reads_replicas: bool = True
     """READWRITE has not been said; see replica_reads.py."""
+    user: bytes = b"default"
     sibling: bool = False
     """It is another process of the same proxy: it is answered for this one alone."""
 
@@ -117,7 +118,7 @@ def move(client: Client, argv: list[bytes], commands: Commands) -> Any:
 
 @local("acl|whoami")
 def whoami(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    return b"default"
+    return client.facts.user
 
 
 @local("quit")
@@ -134,7 +135,9 @@ def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
         commands.replica_reads.choose_for(client)
     client.replies_off = client.skip_next = False
     _speak(client, 2)
-    if commands.password:
+    if commands.users is not None:
+        commands.users.forget(client)
+    elif commands.password:
         client.authenticated = False
     return "RESET"
 
@@ -143,7 +146,7 @@ def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
 def auth(client: Client, argv: list[bytes], commands: Commands) -> Any:
     if len(argv) > 3:
         raise SYNTAX
-    if len(argv) == 2 and not commands.password:
+    if len(argv) == 2 and not commands.password and commands.users is None:
         raise ReplyError(
             "ERR AUTH <password> called without any password configured for the default user. "
             "Are you sure your configuration is correct?"
@@ -161,7 +164,7 @@ def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
         resp = int(argv[1])
         if resp not in (2, 3):
             raise NOPROTO
-    name, login = _hello_options(argv[2:])
+    name, login = hello_options(argv[2:])
     if login:
         _login(client, *login, commands)
     if not client.authenticated:
@@ -184,7 +187,7 @@ def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
     }
 
 
-def _hello_options(options: list[bytes]) -> tuple[bytes | None, tuple[bytes, bytes] | None]:
+def hello_options(options: list[bytes]) -> tuple[bytes | None, tuple[bytes, bytes] | None]:
     """(client name, (user, password)) of what follows HELLO's version."""
     name, login = None, None
     at = 0
@@ -203,10 +206,13 @@ def _hello_options(options: list[bytes]) -> tuple[bytes | None, tuple[bytes, byt
 
 
 def _login(client: Client, user: bytes, password: bytes, commands: Commands) -> None:
-    """The one user is `default`; without a configured password it may log in with any, as in Redis."""
+    """There is one user; without a configured password it may log in with any, as in Redis."""
+    if commands.users is not None:
+        return  # a worker has been asked
     right = not commands.password or hmac.compare_digest(password, commands.password)
-    if user != b"default" or not right:
+    if user != commands.config.user or not right:
         raise WRONGPASS
+    client.facts.user = user
     client.authenticated = True
 
 
@@ -287,7 +293,7 @@ def client_line(client: Client) -> str:
         f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor_number} "
         f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 "
         f"sub={channels} psub={patterns} ssub={shards} multi={queued} "
-        f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user=default "
+        f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user={facts.user.decode('utf-8', 'replace')} "
         f"lib-name={facts.library.decode()} lib-ver={facts.library_version.decode()} resp={client.resp}\n"
     )
 
@@ -309,12 +315,12 @@ def client_kill(client: Client, argv: list[bytes], commands: Commands) -> Any:
                 raise SYNTAX
             skip_me = value.lower() == b"yes"
         else:
-            condition = _kill_filter(name.upper(), value)
+            condition = _kill_filter(name.upper(), value, commands)
             chosen = [other for other in chosen if condition(other)]
     return _kill(client, [other for other in chosen if not (skip_me and other is client)])
 
 
-def _kill_filter(name: bytes, value: bytes) -> Callable[[Client], bool]:
+def _kill_filter(name: bytes, value: bytes, commands: Commands) -> Callable[[Client], bool]:
     """The condition of one filter of CLIENT KILL. Raises ReplyError."""
     match name:
         case b"ID":
@@ -326,9 +332,9 @@ def _kill_filter(name: bytes, value: bytes) -> Callable[[Client], bool]:
         case b"LADDR":
             return lambda other: other.facts.local_address.encode() == value
         case b"USER":
-            if value != b"default":
+            if commands.users is None and value not in (b"default", commands.config.user):
                 raise ReplyError(f"ERR No such user '{value.decode('latin-1')}'")
-            return lambda other: True
+            return lambda other: other.facts.user == value
         case b"MAXAGE":
             if not value.isdigit():
                 raise ReplyError("ERR maxage is not an integer or out of range")

@@ -19,28 +19,20 @@ from typing import Any
 
 from node.commands import TABLE
 from proxy.client import Client
-from proxy.commands import Commands
 from proxy.config import ProxyConfig
-from proxy.dedicated import DedicatedPool
 from proxy.draining import drain
-from proxy.failover import FailoverWait
 from proxy.handover import Arrival, Legacy
-from proxy.hub import Hub
-from proxy.invalidations import Invalidations
 from proxy.listening import listen_unix, open_listeners
 from proxy.local_commands import ClientFacts
-from proxy.monitors import Monitors
 from proxy.place import Place, adopt
 from proxy.reactor import Reactor
 from proxy.replica_reads import ReplicaReads
-from proxy.routes import RouteTable, SlotMap
+from proxy.routes import RouteTable
 from proxy.routing import may_read_replica, raw_routes
-from proxy.sessions import Sessions
+from proxy.service import Service
 from proxy.siblings import Siblings
 from proxy.topology import Topology
-from proxy.tracking import Tracking
 from proxy.trimming import trim
-from proxy.upstreams import UpstreamPool
 
 log = logging.getLogger("shoal.proxy")
 
@@ -64,6 +56,7 @@ class ProxyServer:
         self._listeners: list[socket.socket] = []
         self._next_id = place.first_id if place else 0
         self._map_known = asyncio.Event()
+        self._background: list[asyncio.Task[None]] = []
         self._siblings_listener: socket.socket | None = None
         self._legacies: list[Legacy] = []
 
@@ -77,35 +70,26 @@ class ProxyServer:
         else:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
         self.reactor = Reactor(self.loop, config.own_poller)
-        self.slots = SlotMap()
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
         self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads)
-        failover = FailoverWait(config.failover_wait, config.resend_writes)
-        self.pool = UpstreamPool(self.reactor, config.credentials, failover, config.failover_queue)
-        self.topology = Topology(config.seeds, self.slots, self.pool, config.credentials, self._map_changed)
-        self.pool.topology = self.topology
-        self.commands = Commands(self.pool, self.topology, self.slots, config, self.port, max_clients)
-        self.dedicated = DedicatedPool(self.reactor, config.credentials, dedicated, self.topology)
-        self.pool.told_of_nodes.append(self.dedicated.reconcile)
-        self.hub = Hub(self.reactor, config.credentials, self.pool, self.topology)
-        self.monitors = Monitors(self.reactor, config.credentials, self.topology)
-        self.invalidations = Invalidations(self.reactor, config.credentials, self.topology)
-        for lines in (self.hub, self.monitors, self.invalidations):
-            self.pool.told_of_nodes.append(lines.reconcile)
-        tracking = Tracking(self.commands.clients, self.invalidations, config.tracking_keys)
-        self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors, tracking)
-        if config.cross_slot != "no":
-            from proxy.cross_slot import CrossSlot  # takes memory that others need not give
+        self.topology = Topology(config.seeds, config.credentials, self._map_changed)
+        self.service = Service(config, self.reactor, self.topology, config.credentials, dedicated)
+        self.commands = commands = self.service.commands
+        commands.port, commands.max_clients = self.port, max_clients
+        if config.auth_by_workers:
+            from proxy.users import Users  # takes memory that others need not give
 
-            self.commands.cross_slot = CrossSlot(
-                self.commands, config.cross_slot == "all", config.cross_slot_memory
-            )
+            def service_for(credentials: tuple[bytes, ...]) -> Service:
+                return Service(config, self.reactor, self.topology, credentials, dedicated, commands)
+
+            commands.users = Users(commands, service_for)
+            self._background.append(self.loop.create_task(commands.users.close_idle()))
         work = [self.topology.run(), trim(self.commands)]
-        self._background = [self.loop.create_task(each) for each in work]
+        self._background += [self.loop.create_task(each) for each in work]
         if config.read_from != "primary":
-            replicas = ReplicaReads(self.reactor, self.pool, self.topology, config)
-            self.commands.replica_reads = replicas
-            self.pool.told_of_ask = replicas.gone_ahead
+            replicas = ReplicaReads(self.reactor, self.service.pool, self.topology, config)
+            commands.replica_reads = replicas
+            self.service.pool.told_of_ask = replicas.gone_ahead
             self._background.append(self.loop.create_task(replicas.run()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
@@ -152,13 +136,11 @@ class ProxyServer:
         await asyncio.gather(*self._background, return_exceptions=True)
         for client in list(self.commands.clients.values()):
             client.kill()
-        self.dedicated.close()
-        self.hub.close()
-        self.monitors.close()
-        self.invalidations.close()
         if self.commands.replica_reads is not None:
             self.commands.replica_reads.close()
-        self.pool.close()
+        if self.commands.users is not None:
+            self.commands.users.close()
+        self.service.close()
         self.reactor.close()
 
     @property
@@ -169,9 +151,9 @@ class ProxyServer:
     def _map_changed(self) -> None:
         self._map_known.set()
         self.commands.hold_clients()
-        self.hub.map_changed()
-        self.monitors.repair()
-        self.invalidations.repair()
+        self.service.map_changed()
+        if self.commands.users is not None:
+            self.commands.users.map_changed()
         if self.commands.replica_reads is not None:
             self.commands.replica_reads.map_changed()
 
@@ -216,13 +198,17 @@ class ProxyServer:
         client = self._client(self._next_id, facts)
         commands.clients[client.id] = client
         try:
-            client.open(connection.detach(), not commands.password)
+            client.open(connection.detach(), not self._wants_login)
         except OSError as error:
             log.warning("a client is turned away: %s", error)
             client.kill()
 
+    @property
+    def _wants_login(self) -> bool:
+        return bool(self.commands.password) or self.commands.users is not None
+
     def _client(self, number: int, facts: ClientFacts) -> Client:
-        client = Client(self.reactor, self.commands, self.routes, self.slots, number)
+        client = Client(self.reactor, self.commands, self.routes, self.service.slots, number)
         client.facts = facts
         client.diverted = self.commands.pause.active
         if self.commands.replica_reads is not None:
@@ -241,7 +227,9 @@ class ProxyServer:
         client.replies_off, client.skip_next = arrival.replies_off, arrival.skip_next
         self.commands.clients[client.id] = client
         try:
-            client.open(arrival.descriptor, arrival.authenticated or not self.commands.password)
+            if self.commands.users is not None and arrival.login:
+                self.commands.users.become(client, arrival.facts.user, arrival.login)
+            client.open(arrival.descriptor, arrival.authenticated or not self._wants_login)
             client.resume(arrival.unread)
         except Exception:
             log.exception("a client could not be taken over")

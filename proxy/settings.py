@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 def own_settings(commands: Commands) -> dict[bytes, bytes]:
     config = commands.config
     values = {
-        "port": str(commands.port),
+        "port": str(commands.front.port),
         "bind": " ".join(config.bind),
         "unixsocket": config.unix_socket,
         "tcp-backlog": str(config.backlog),
         "loglevel": config.log_level,
-        "maxclients": str(commands.max_clients),
+        "maxclients": str(commands.front.max_clients),
     }
     own = {name.encode(): value.encode() for name, value in values.items()}
     own[b"requirepass"] = config.password
@@ -76,4 +76,4 @@ def change_of(commands: Commands, name: bytes, value: bytes) -> Callable[[], Non
     most = commands.config.max_clients
     if not value.isdigit() or not 0 < int(value) <= most:
         raise config_set_failed(shown, f"argument must be between 1 and {most} inclusive")
-    return lambda: setattr(commands, "max_clients", int(value))
+    return lambda: setattr(commands.front, "max_clients", int(value))

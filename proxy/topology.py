@@ -126,19 +126,17 @@ class Layout:
 
 
 class Topology:
-    """Keeps a SlotMap like the cluster, in the task `run`. `changed` is called after each change."""
+    """Keeps SlotMaps like the cluster, in the task `run`: of every service one, with its pool of connections.
+    `changed` is called after each change."""
 
     def __init__(
         self,
         seeds: Sequence[Address],
-        slots: SlotMap,
-        pool: UpstreamPool,
         credentials: tuple[bytes, ...],
         changed: Callable[[], None],
     ) -> None:
         self.seeds = list(seeds)
-        self.slots = slots
-        self.pool = pool
+        self._kept: list[tuple[SlotMap, UpstreamPool]] = []
         self.credentials = credentials
         self.changed = changed
         self.owners: list[Address | None] = [None] * SLOT_COUNT
@@ -154,8 +152,24 @@ class Topology:
         self._answered = True
 
     @property
+    def slots(self) -> SlotMap:
+        """Of the first service, which has the proxy's own account."""
+        return self._kept[0][0]
+
+    @property
     def slots_served(self) -> int:
         return SLOT_COUNT - self.owners.count(None)
+
+    def keep(self, slots: SlotMap, pool: UpstreamPool) -> None:
+        """From now on keep these, too."""
+        self._kept.append((slots, pool))
+        for slot, address in enumerate(self.owners):
+            _assign(slots, pool, slot, address)
+        pool.set_shards(self.owners)
+        pool.reconcile(self.nodes, frozenset(), frozenset(self.owners), {})
+
+    def let_go(self, slots: SlotMap) -> None:
+        self._kept = [kept for kept in self._kept if kept[0] is not slots]
 
     def refresh_soon(self) -> None:
         """The map may be old."""
@@ -174,7 +188,9 @@ class Topology:
             self._wake.clear()
             await self.refresh()
             await asyncio.sleep(REFRESH_GAP)
-            troubled = self.slots_served < SLOT_COUNT or self.pool.has_unreachable(self.owners)
+            troubled = self.slots_served < SLOT_COUNT or any(
+                pool.has_unreachable(self.owners) for _, pool in self._kept
+            )
             try:
                 interval = TROUBLE_INTERVAL if troubled else REFRESH_INTERVAL
                 async with asyncio.timeout(interval * random.uniform(0.75, 1.25)):
@@ -216,26 +232,34 @@ class Topology:
         self.nodes, self.replicas, self.leaving = layout.nodes, layout.replicas, layout.leaving
         changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
         if changed:
-            self.slots.clear()
+            for slots, _ in self._kept:
+                slots.clear()
             for slot, address in enumerate(layout.owners):
                 self._assign(slot, address)
             self._tell_changed()
             log.info(
                 "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT
             )
-        self.pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners), self.successors)
+        for _, pool in self._kept:
+            pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners), self.successors)
         self.successors.clear()  # what is asked of a former owner from now on is meant for itself
 
     def _assign(self, slot: int, address: Address | None) -> None:
         former, self.owners[slot] = self.owners[slot], address
         if former is not None and address is not None and former != address:
             self.successors[former] = address
-        if address is None:
-            self.slots.assign(slot, None, None)
-        else:
-            self.slots.assign(slot, self.pool.get(address, 2), self.pool.get(address, 3))
+        for slots, pool in self._kept:
+            _assign(slots, pool, slot, address)
 
     def _tell_changed(self) -> None:
         self.changes += 1
-        self.pool.set_shards(self.owners)
+        for _, pool in self._kept:
+            pool.set_shards(self.owners)
         self.changed()
+
+
+def _assign(slots: SlotMap, pool: UpstreamPool, slot: int, address: Address | None) -> None:
+    if address is None:
+        slots.assign(slot, None, None)
+    else:
+        slots.assign(slot, pool.get(address, 2), pool.get(address, 3))

@@ -1,0 +1,81 @@
+"""All that serves the clients of one login at the workers: connections of every kind, and what uses them.
+
+Connections to workers are logged in once, and shared; so clients that are different users share nothing but
+the process, the map of the cluster, and the register of clients. Usually all are served under one login, the
+proxy's own; with `--auth-by-workers` each user has a service (users.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.commands import Commands
+from proxy.dedicated import DedicatedPool
+from proxy.failover import FailoverWait
+from proxy.hub import Hub
+from proxy.invalidations import Invalidations
+from proxy.monitors import Monitors
+from proxy.routes import SlotMap
+from proxy.sessions import Sessions
+from proxy.tracking import Tracking
+from proxy.upstreams import UpstreamPool
+
+if TYPE_CHECKING:
+    from proxy.config import ProxyConfig
+    from proxy.reactor import Reactor
+    from proxy.topology import Topology
+
+
+class Service:
+    """`credentials`: arguments of AUTH, or none. `front` are the commands of the service that all clients
+    begin with; None for that one itself."""
+
+    def __init__(
+        self,
+        config: ProxyConfig,
+        reactor: Reactor,
+        topology: Topology,
+        credentials: tuple[bytes, ...],
+        dedicated_limit: int,
+        front: Commands | None = None,
+    ) -> None:
+        self.topology = topology
+        self.slots = SlotMap()
+        failover = FailoverWait(config.failover_wait, config.resend_writes)
+        self.pool = UpstreamPool(reactor, credentials, failover, config.failover_queue)
+        self.pool.topology = topology
+        self.dedicated = DedicatedPool(reactor, credentials, dedicated_limit, topology)
+        self.hub = Hub(reactor, credentials, self.pool, topology)
+        self.monitors = Monitors(reactor, credentials, topology)
+        self.invalidations = Invalidations(reactor, credentials, topology)
+        for told in (self.dedicated, self.hub, self.monitors, self.invalidations):
+            self.pool.told_of_nodes.append(told.reconcile)
+        self.commands = Commands(self.pool, topology, self.slots, config, front)
+        tracking = Tracking(self.commands.clients, self.invalidations, config.tracking_keys)
+        self.commands.sessions = Sessions(self.commands, self.dedicated, self.hub, self.monitors, tracking)
+        if config.cross_slot != "no":
+            from proxy.cross_slot import CrossSlot  # takes memory that others need not give
+
+            self.commands.cross_slot = CrossSlot(
+                self.commands, config.cross_slot == "all", config.cross_slot_memory
+            )
+        topology.keep(self.slots, self.pool)
+
+    def log_in_as(self, credentials: tuple[bytes, ...]) -> None:
+        """From now on new connections do."""
+        for part in (self.pool, self.dedicated, self.hub, self.monitors, self.invalidations):
+            part.credentials = credentials
+
+    def map_changed(self) -> None:
+        self.hub.map_changed()
+        self.monitors.repair()
+        self.invalidations.repair()
+
+    def close(self) -> None:
+        """There are no clients any more."""
+        self.topology.let_go(self.slots)
+        self.dedicated.close()
+        self.hub.close()
+        self.monitors.close()
+        self.invalidations.close()
+        self.pool.close()
