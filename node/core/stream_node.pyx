@@ -41,14 +41,9 @@ cdef enum:
     LARGEST = 1 << 30     # bytes that no entry's fields and values may exceed
     NUMBER_BYTES = 10     # of the largest integer element
     TEXT_BYTES = 10       # what an element takes beside its text, at most
-    ID_TEXT = 48          # room for the text of an id
 
 cdef object HALF = (1 << 64) - 1
 
-
-cdef struct Id:
-    uint64_t high    # milliseconds
-    uint64_t low     # sequence
 
 cdef struct Head:
     uint32_t fields         # how many
@@ -63,14 +58,14 @@ cdef struct Entry:
     uint8_t* end      # what follows it
 
 
-cdef inline Id id_of(object number):
+cdef Id id_of(object number):
     cdef Id made
     made.high = <uint64_t>(number >> 64)
     made.low = <uint64_t>(number & HALF)
     return made
 
 
-cdef inline object number_of(Id id):
+cdef object number_of(Id id):
     return (<object>id.high << 64) | <object>id.low
 
 
@@ -96,10 +91,6 @@ cdef inline uint8_t* behind(const uint8_t* at, uint64_t count) noexcept nogil:
 cdef class Node:
     """At least one entry, once `append` has been called."""
 
-    cdef uint8_t* pack
-    cdef Id first
-    cdef Id last    # of the last entry, deleted or not
-
     def __cinit__(self):
         self.pack = NULL
 
@@ -110,17 +101,21 @@ cdef class Node:
         """
         cdef Py_ssize_t count = len(pairs) // 2
         cdef Py_ssize_t i
+        cdef Text* texts = texts_of(pairs)
         self.first = self.last = id_of(master)
         self.pack = pack_new(0)
-        if self.pack == NULL:
-            raise MemoryError
-        make_room(self, pairs)
-        self.pack = pack_append_number(self.pack, 0)
-        self.pack = pack_append_number(self.pack, 0)
-        self.pack = pack_append_number(self.pack, count)
-        for i in range(count):
-            add_text(self, pairs[2 * i])
-        self.pack = pack_append_number(self.pack, 0)
+        try:
+            if self.pack == NULL:
+                raise MemoryError
+            make_room(self, texts, 2 * count)
+            self.pack = pack_append_number(self.pack, 0)
+            self.pack = pack_append_number(self.pack, 0)
+            self.pack = pack_append_number(self.pack, count)
+            for i in range(count):
+                add_text(self, &texts[2 * i])
+            self.pack = pack_append_number(self.pack, 0)
+        finally:
+            release(texts)
 
     def __dealloc__(self):
         release(self.pack)
@@ -176,35 +171,18 @@ cdef class Node:
 
     def has_room(self, list pairs not None, int64_t most_bytes, int64_t most_entries) -> bool:
         """Whether an entry may be added, before the node has the bytes or entries that it may have (0: no limit)."""
-        cdef int64_t size = total_length(pairs) + pack_bytes(self.pack)
-        if size >= (most_bytes if 0 < most_bytes < LARGEST else LARGEST):
-            return False
-        return most_entries <= 0 or len(self) < most_entries
+        cdef Text* texts = texts_of(pairs)
+        cdef bint found = node_has_room(self, texts, len(pairs), most_bytes, most_entries)
+        release(texts)
+        return found
 
     def append(self, entry_id, list pairs not None) -> None:
         """Add an entry behind the last. `pairs`: field, value, field, value …"""
-        cdef Id id = id_of(entry_id)
-        cdef Py_ssize_t count = len(pairs) // 2
-        cdef Py_ssize_t i
-        cdef bint same
-        cdef Head head
-        make_room(self, pairs)
-        head = head_of(self)
-        same = has_fields(head, pairs)
-        self.pack = pack_append_number(self.pack, SAME_FIELDS if same else 0)
-        self.pack = pack_append_number(self.pack, <int64_t>(id.high - self.first.high))
-        self.pack = pack_append_number(self.pack, <int64_t>(id.low - self.first.low))
-        if same:
-            for i in range(count):
-                add_text(self, pairs[2 * i + 1])
-            self.pack = pack_append_number(self.pack, 3 + count)
-        else:
-            self.pack = pack_append_number(self.pack, count)
-            for i in range(2 * count):
-                add_text(self, pairs[i])
-            self.pack = pack_append_number(self.pack, 4 + 2 * count)
-        count_up(self, 0, 1)
-        self.last = id
+        cdef Text* texts = texts_of(pairs)
+        try:
+            node_append(self, id_of(entry_id), texts, len(pairs))
+        finally:
+            release(texts)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -329,23 +307,69 @@ cdef int reserve(Node self, size_t more) except -1:
     return 0
 
 
-cdef int make_room(Node self, list texts) except -1:
+cdef bint node_has_room(
+    Node self, Text* texts, Py_ssize_t count, int64_t most_bytes, int64_t most_entries
+) noexcept:
+    """Whether an entry of these texts may be added, before the node has the bytes or entries that it may have (0: no
+    limit)."""
+    cdef int64_t size = total_length(texts, count) + pack_bytes(self.pack)
+    cdef uint8_t* at = self.pack + PACK_HEADER
+    if size >= (most_bytes if 0 < most_bytes < LARGEST else LARGEST):
+        return False
+    return most_entries <= 0 or integer_at(at) + integer_at(behind(at, 1)) < most_entries
+
+
+cdef int node_append(Node self, Id id, Text* texts, Py_ssize_t count) except -1:
+    """Add an entry behind the last. `texts`: field, value, field, value …, `count` in all."""
+    cdef Py_ssize_t i
+    cdef bint same
+    cdef Head head
+    make_room(self, texts, count)
+    head = head_of(self)
+    same = has_fields(head, texts, count)
+    self.pack = pack_append_number(self.pack, SAME_FIELDS if same else 0)
+    self.pack = pack_append_number(self.pack, <int64_t>(id.high - self.first.high))
+    self.pack = pack_append_number(self.pack, <int64_t>(id.low - self.first.low))
+    if not same:
+        self.pack = pack_append_number(self.pack, count // 2)
+    for i in range(1 if same else 0, count, 2 if same else 1):
+        add_text(self, &texts[i])
+    self.pack = pack_append_number(self.pack, 3 + count // 2 if same else 4 + count)
+    count_up(self, 0, 1)
+    self.last = id
+    return 0
+
+
+cdef Text* texts_of(list words) except NULL:
+    """Where their bytes are, in a block to be released."""
+    cdef Text* texts = <Text*>take(max(len(words), 1) * sizeof(Text))
+    cdef Py_ssize_t i
+    if texts == NULL:
+        raise MemoryError
+    for i in range(len(words)):
+        texts[i].data = PyBytes_AS_STRING(words[i])
+        texts[i].length = PyBytes_GET_SIZE(words[i])
+    return texts
+
+
+cdef int make_room(Node self, Text* texts, Py_ssize_t count) except -1:
     """Room for these texts, and the numbers of an entry or a head."""
-    cdef int64_t size = total_length(texts)
+    cdef int64_t size = total_length(texts, count)
     if size > LARGEST:
         raise OverflowError("too large for a stream")
-    return reserve(self, size + TEXT_BYTES * len(texts) + 6 * NUMBER_BYTES)
+    return reserve(self, size + TEXT_BYTES * count + 6 * NUMBER_BYTES)
 
 
-cdef int64_t total_length(list texts) except -1:
+cdef int64_t total_length(Text* texts, Py_ssize_t count) noexcept:
     cdef int64_t size = 0
-    for text in texts:
-        size += PyBytes_GET_SIZE(text)
+    cdef Py_ssize_t i
+    for i in range(count):
+        size += texts[i].length
     return size
 
 
-cdef inline void add_text(Node self, bytes text) noexcept:
-    self.pack = pack_append(self.pack, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+cdef inline void add_text(Node self, Text* text) noexcept:
+    self.pack = pack_append(self.pack, text.data, text.length)
 
 
 cdef void count_up(Node self, int which, int64_t by) noexcept:
@@ -354,14 +378,14 @@ cdef void count_up(Node self, int which, int64_t by) noexcept:
     self.pack = pack_replace_number(self.pack, at, integer_at(at) + by, NULL)
 
 
-cdef bint has_fields(Head head, list pairs) noexcept:
-    """Whether the fields of `pairs` are the master's."""
+cdef bint has_fields(Head head, Text* texts, Py_ssize_t count) noexcept:
+    """Whether every second of these, the fields, is the master's."""
     cdef uint8_t* at = head.first_field
     cdef uint32_t i
-    if <uint32_t>(len(pairs) // 2) != head.fields:
+    if <uint32_t>(count // 2) != head.fields:
         return False
     for i in range(head.fields):
-        if not element_equals(at, PyBytes_AS_STRING(pairs[2 * i]), PyBytes_GET_SIZE(pairs[2 * i])):
+        if not element_equals(at, texts[2 * i].data, texts[2 * i].length):
             return False
         at += element_bytes(at)
     return True
@@ -458,10 +482,12 @@ def id_text(entry_id) -> bytes:
 
 cdef bytes text_of(Id id):
     cdef char[ID_TEXT] text
-    cdef int length = snprintf(
-        text, ID_TEXT, b"%llu-%llu", <unsigned long long>id.high, <unsigned long long>id.low
-    )
-    return PyBytes_FromStringAndSize(text, length)
+    return PyBytes_FromStringAndSize(text, print_id(id, text))
+
+
+cdef size_t print_id(Id id, char* text) noexcept nogil:
+    """Its length; `text` has room for ID_TEXT."""
+    return snprintf(text, ID_TEXT, b"%llu-%llu", <unsigned long long>id.high, <unsigned long long>id.low)
 
 
 # --- bytes from elsewhere ------------------------------------------------------------------------------------

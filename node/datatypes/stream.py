@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, Final
 
+from node.core.stream_head import StreamHead
 from node.core.stream_node import Node
 from node.datatypes import stream_id
 from node.datatypes.consumer_group import Group
@@ -43,8 +44,8 @@ class References(Enum):
     """It stays as long as a group refers to it."""
 
 
-class Stream:
-    __slots__ = ("_masters", "_nodes", "entries_added", "groups", "last_id", "length", "max_deleted")
+class Stream(StreamHead):
+    __slots__ = ()
 
     type_name = "stream"
     encoding = "stream"
