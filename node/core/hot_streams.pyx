@@ -12,10 +12,8 @@ from node.core.stream_node cimport (
     Id,
     Node,
     Text,
-    id_of,
     node_append,
     node_has_room,
-    number_of,
     print_id,
 )
 
@@ -47,7 +45,7 @@ cdef int xadd(Engine engine, Client client, Request* request) except -1:
     for i in range(count):
         texts[i].data = argument(engine, request, 3 + i, &texts[i].length)
     tail = <Node>stream._nodes[len(stream._nodes) - 1]
-    id = id_of(stream.last_id)
+    id = stream.last
     if <uint64_t>engine.now > id.high:
         id.high, id.low = engine.now, 0
     elif id.low == UINT64_MAX:
@@ -59,7 +57,7 @@ cdef int xadd(Engine engine, Client client, Request* request) except -1:
     node_append(tail, id, texts, count)
     stream.length += 1
     stream.entries_added += 1
-    stream.last_id = number_of(id)
+    stream.last = id
     client.db.touch_entry(entry)
     client.db.soil(&request.key, entry)
     length = print_id(id, text)

@@ -14,10 +14,11 @@ An id is 128 bits: a Python integer outside (node/datatypes/stream_id.py), two h
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
+from node.core.integer_text cimport print_number
 from node.core.listpack cimport pack_append, pack_append_number, pack_copy, pack_new, pack_replace_number
 from node.core.listpack_walk cimport (
     PACK_END,
@@ -487,7 +488,12 @@ cdef bytes text_of(Id id):
 
 cdef size_t print_id(Id id, char* text) noexcept nogil:
     """Its length; `text` has room for ID_TEXT."""
-    return snprintf(text, ID_TEXT, b"%llu-%llu", <unsigned long long>id.high, <unsigned long long>id.low)
+    cdef size_t length
+    if id.high > INT64_MAX or id.low > INT64_MAX:
+        return snprintf(text, ID_TEXT, b"%llu-%llu", <unsigned long long>id.high, <unsigned long long>id.low)
+    length = print_number(id.high, text)
+    text[length] = c"-"
+    return length + 1 + print_number(id.low, text + length + 1)
 
 
 # --- bytes from elsewhere ------------------------------------------------------------------------------------
