@@ -30,6 +30,13 @@ def formed() -> Iterator[RunningCluster]:
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RunningCluster]:
+    """3 + 3 workers whose roles and slots differ from test to test; each leaves them settled."""
+    with cluster_of(3, replicas=1) as cluster:
+        yield cluster
+
+
 class Writer:
     """Writes numbered keys from a thread, and checks at the end that every acknowledged one is there."""
 
@@ -188,17 +195,17 @@ def synchronized(primary: Server, replica: Server) -> bool:
     return bool(offset) and replica.info("replication").get("slave_repl_offset") == offset
 
 
-def test_a_manual_failover_loses_nothing_and_is_hardly_noticed() -> None:
-    with cluster_of(3, replicas=1) as cluster:
-        primary = cluster.owner_of("w:0")
-        (replica,) = cluster.replicas_of(primary)
-        with cluster.client() as client, Writer(client) as writer:
-            writer.wait_for(200)
-            assert replica.run("CLUSTER", "FAILOVER") == OK
-            eventually(lambda: "master" in cluster.line_of(replica).flags, "the replica to take over")
-            eventually(lambda: "slave" in cluster.line_of(primary).flags, "the primary to step back")
-            writer.wait_for(200)
-        assert writer.refused == 0
+def test_a_manual_failover_loses_nothing_and_is_hardly_noticed(cluster: RunningCluster) -> None:
+    primary = cluster.owner_of("w:0")
+    (replica,) = cluster.replicas_of(primary)
+    with cluster.client() as client, Writer(client) as writer:
+        writer.wait_for(200)
+        assert replica.run("CLUSTER", "FAILOVER") == OK
+        eventually(lambda: "master" in cluster.line_of(replica).flags, "the replica to take over")
+        eventually(lambda: "slave" in cluster.line_of(primary).flags, "the primary to step back")
+        writer.wait_for(200)
+    assert writer.refused == 0
+    cluster.wait_settled()
 
 
 def test_a_minority_stops_serving_and_recovers() -> None:
@@ -220,19 +227,19 @@ def test_a_minority_stops_serving_and_recovers() -> None:
         assert left.run("SET", key, "w") == OK
 
 
-def test_a_restarted_cluster_is_the_same_cluster() -> None:
-    with cluster_of(3, replicas=1) as cluster:
-        before = {cluster.id_of(node): (node.port, cluster.slot_owners(node)) for node in cluster.nodes}
-        for node in cluster.nodes:
-            assert node.stop() == 0
-        for node in cluster.nodes:
-            node.start()
-        cluster.wait_settled()
-        after = {
-            node.run("CLUSTER", "MYID").decode(): (node.port, cluster.slot_owners(node))
-            for node in cluster.nodes
-        }
-        assert after == before
+def test_a_restarted_cluster_is_the_same_cluster(cluster: RunningCluster) -> None:
+    before = {cluster.id_of(node): (node.port, cluster.slot_owners(node)) for node in cluster.nodes}
+    for node in cluster.nodes:
+        assert node.stop() == 0
+    for node in cluster.nodes:
+        node.start(wait=False)
+    for node in cluster.nodes:
+        node.wait_ready()
+    cluster.wait_settled()
+    after = {
+        node.run("CLUSTER", "MYID").decode(): (node.port, cluster.slot_owners(node)) for node in cluster.nodes
+    }
+    assert after == before
 
 
 # --- slots in motion
@@ -243,59 +250,65 @@ def key_of_slot(slot: int, tag: str = "") -> bytes:
     return next(name for name in names if key_slot(name) == slot)
 
 
-def test_a_slot_in_motion_is_served_from_both_sides() -> None:
-    with cluster_of(2 + 1) as cluster:
-        source, target, _ = cluster.primaries
-        slot, _ = cluster.line_of(source).slots[0]
-        name = key_of_slot(slot).decode()
-        here, gone, new = (f"{{{name}}}{word}" for word in ("here", "gone", "new"))
-        assert source.run("MSET", here, 1, gone, 2) == OK
-        source_id, target_id = cluster.id_of(source), cluster.id_of(target)
-        assert target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id) == OK
-        assert source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id) == OK
-        assert cluster.line_of(source).open_slots == [f"[{slot}->-{target_id}]"]
-        assert cluster.line_of(target).open_slots == [f"[{slot}-<-{source_id}]"]
-        assert source.run("MIGRATE", target.host, target.port, gone, 0, 5000) == OK
+def test_a_slot_in_motion_is_served_from_both_sides(cluster: RunningCluster) -> None:
+    source, target, _ = cluster.primaries
+    first, last = cluster.line_of(source).slots[0]
+    slot = next(
+        each for each in range(first, last + 1) if source.run("CLUSTER", "COUNTKEYSINSLOT", each) == 0
+    )
+    name = key_of_slot(slot).decode()
+    here, gone, new = (f"{{{name}}}{word}" for word in ("here", "gone", "new"))
+    assert source.run("MSET", here, 1, gone, 2) == OK
+    source_id, target_id = cluster.id_of(source), cluster.id_of(target)
+    assert target.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id) == OK
+    assert source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id) == OK
+    assert cluster.line_of(source).open_slots == [f"[{slot}->-{target_id}]"]
+    assert cluster.line_of(target).open_slots == [f"[{slot}-<-{source_id}]"]
+    assert source.run("MIGRATE", target.host, target.port, gone, 0, 5000) == OK
 
-        ask, moved = Error(f"ASK {slot} {target.address}"), Error(f"MOVED {slot} {source.address}")
-        tryagain = Error("TRYAGAIN Multiple keys request during rehashing of slot")
-        assert source.run("GET", here) == b"1"
-        assert source.run("GET", gone) == source.run("SET", new, 3) == ask
-        assert source.run("MGET", here, gone) == tryagain
-        with target.resp() as connection:
-            assert connection.command("GET", gone) == moved
-            assert connection.pipeline(("ASKING",), ("GET", gone)) == [OK, b"2"]
-            assert connection.command("GET", gone) == moved, "ASKING is good for one command"
-            assert connection.pipeline(("ASKING",), ("SET", new, 3)) == [OK, OK]
-            assert connection.pipeline(("ASKING",), ("MGET", gone, here))[1] == tryagain
-            transaction = connection.pipeline(("ASKING",), ("MULTI",), ("GET", gone), ("EXEC",))
-            assert transaction[2:] == [Simple("QUEUED"), [b"2"]], "unless that begins a transaction"
+    ask, moved = Error(f"ASK {slot} {target.address}"), Error(f"MOVED {slot} {source.address}")
+    tryagain = Error("TRYAGAIN Multiple keys request during rehashing of slot")
+    assert source.run("GET", here) == b"1"
+    assert source.run("GET", gone) == source.run("SET", new, 3) == ask
+    assert source.run("MGET", here, gone) == tryagain
+    with target.resp() as connection:
+        assert connection.command("GET", gone) == moved
+        assert connection.pipeline(("ASKING",), ("GET", gone)) == [OK, b"2"]
+        assert connection.command("GET", gone) == moved, "ASKING is good for one command"
+        assert connection.pipeline(("ASKING",), ("SET", new, 3)) == [OK, OK]
+        assert connection.pipeline(("ASKING",), ("MGET", gone, here))[1] == tryagain
+        transaction = connection.pipeline(("ASKING",), ("MULTI",), ("GET", gone), ("EXEC",))
+        assert transaction[2:] == [Simple("QUEUED"), [b"2"]], "unless that begins a transaction"
 
-        refused = source.run("CLUSTER", "SETSLOT", slot, "NODE", target_id)
-        assert isinstance(refused, Error) and "while I still hold keys" in refused.text
-        assert source.run("MIGRATE", target.host, target.port, "", 0, 5000, "KEYS", here) == OK
-        assert target.run("CLUSTER", "SETSLOT", slot, "NODE", target_id) == OK
-        assert source.run("CLUSTER", "SETSLOT", slot, "NODE", target_id) == OK
-        assert target.run("MGET", here, gone, new) == [b"1", b"2", b"3"]
-        assert source.run("GET", here) == Error(f"MOVED {slot} {target.address}")
-        cluster.wait_settled()
+    refused = source.run("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+    assert isinstance(refused, Error) and "while I still hold keys" in refused.text
+    assert source.run("MIGRATE", target.host, target.port, "", 0, 5000, "KEYS", here) == OK
+    assert target.run("CLUSTER", "SETSLOT", slot, "NODE", target_id) == OK
+    assert source.run("CLUSTER", "SETSLOT", slot, "NODE", target_id) == OK
+    assert target.run("MGET", here, gone, new) == [b"1", b"2", b"3"]
+    assert source.run("GET", here) == Error(f"MOVED {slot} {target.address}")
+    cluster.wait_settled()
 
 
-def test_clients_write_while_redis_cli_reshards_and_see_no_error() -> None:
-    with cluster_of(3, replicas=1) as cluster:
-        source, target, _ = cluster.primaries
-        with cluster.client() as client, Writer(client) as writer:
-            writer.wait_for(500)
-            redis_cli(
-                "--cluster", "reshard", source.address, "--cluster-from", cluster.id_of(source),
-                "--cluster-to", cluster.id_of(target), "--cluster-slots", 300, "--cluster-yes",
-                timeout=90,
-            )  # fmt: skip
-            writer.wait_for(500)
-        assert writer.refused == 0
-        cluster.wait_settled()
-        assert sum(last - first + 1 for first, last in cluster.line_of(target).slots) > 5700
-        assert "[OK] All 16384 slots covered." in redis_cli("--cluster", "check", source.address)
+def slot_count(cluster: RunningCluster, node: Server) -> int:
+    return sum(last - first + 1 for first, last in cluster.line_of(node).slots)
+
+
+def test_clients_write_while_redis_cli_reshards_and_see_no_error(cluster: RunningCluster) -> None:
+    source, target, _ = cluster.primaries
+    before = slot_count(cluster, target)
+    with cluster.client() as client, Writer(client) as writer:
+        writer.wait_for(500)
+        redis_cli(
+            "--cluster", "reshard", source.address, "--cluster-from", cluster.id_of(source),
+            "--cluster-to", cluster.id_of(target), "--cluster-slots", 150, "--cluster-yes",
+            timeout=90,
+        )  # fmt: skip
+        writer.wait_for(500)
+    assert writer.refused == 0
+    cluster.wait_settled()
+    assert slot_count(cluster, target) == before + 150
+    assert "[OK] All 16384 slots covered." in redis_cli("--cluster", "check", source.address)
 
 
 # --- bad company, bad starts

@@ -89,7 +89,7 @@ def writing(primary: Server) -> Iterator[None]:
 def test_full_synchronization_under_a_writer(primary_kind: str, replica_kind: str) -> None:
     with server(primary_kind) as primary, server(replica_kind) as replica:
         fill(primary)
-        fill_strings(primary, 20_000)
+        fill_strings(primary, 3_000)
         replica.run("SET", "to be forgotten", "1")
         with writing(primary):
             follow(replica, primary)
@@ -119,7 +119,7 @@ def test_a_replica_beyond_the_backlog_starts_anew(primary_kind: str, replica_kin
         wait_settled(primary, replica)
         replica.pause()
         primary.run("CLIENT", "KILL", "TYPE", "replica")
-        fill_strings(primary, 5_000)
+        fill_strings(primary, 1_000)  # of 64 bytes and more
         replica.resume()
         assert_same(primary, replica)
         assert synchronizations(primary)[0] == 2
