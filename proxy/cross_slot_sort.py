@@ -39,16 +39,14 @@ def request_of(argv: Sequence[bytes]) -> SortRequest:
 
 
 def has_patterns(argv: Sequence[bytes]) -> bool:
-    """Does it name keys that may be of other slots than the sorted one? (If it makes no sense, a worker says
-    so.)"""
-    try:
-        request = request_of(argv)
-    except ReplyError:
-        return False
+    """Does it name keys that may be of other slots than that where a worker would sort? Raises ReplyError for
+    what makes no sense: workers would complain of the patterns first."""
+    request = request_of(argv)
     patterns = [pattern for pattern in request.gets if pattern != ITSELF]
     if request.by is not None and b"*" in request.by:
         patterns.append(request.by)
-    return any(fixed_slot(pattern) != key_slot(argv[1]) for pattern in patterns)
+    place = key_slot(argv[1] if request.store is None else request.store)
+    return any(fixed_slot(pattern) != place for pattern in patterns)
 
 
 class CrossSort:
