@@ -179,8 +179,6 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     password = _secret(parser, given.password_file) or given.auth
     if given.auth_by_workers and password:
         parser.error("--auth-by-workers leaves passwords of clients to the workers")
-    if given.auth_by_workers and given.read_from != "primary":
-        parser.error("--auth-by-workers reads from primaries only")
     return ProxyConfig(
         seeds=given.seed,
         port=given.port,

@@ -2,7 +2,7 @@
 
 They are not those by which replicas are asked anything else, because here READONLY has been said: such a
 connection answers for its primary's slots, where others say MOVED. One per replica and protocol version,
-shared by all clients.
+shared by all clients of one service (service.py).
 
 Nothing waits for a replica. What it does not answer, because it is lost, is loading, or does not have the
 slot any more, is sent to the slot's owner; only if that has no answer either, the client sees an error.
@@ -25,6 +25,7 @@ from proxy.upstream import FINAL, Upstream
 
 if TYPE_CHECKING:
     from proxy.reactor import Reactor
+    from proxy.routes import SlotMap
     from proxy.sinks import ReplySink
     from proxy.topology import Topology
 
@@ -39,12 +40,14 @@ class ReplicaLinks:
         reactor: Reactor,
         credentials: tuple[bytes, ...],
         topology: Topology,
+        slots: SlotMap,
         changed: Callable[[Upstream], None],
     ) -> None:
         """`changed` is called with a link that is up or lost, before what was on it is sent elsewhere."""
         self.reactor = reactor
         self.credentials = credentials
         self.topology = topology
+        self.slots = slots
         self.changed = changed
         self._links: dict[tuple[Address, int], Upstream] = {}
         self._connecting: dict[Upstream, asyncio.Task[None]] = {}
@@ -95,7 +98,7 @@ class ReplicaLinks:
             if request.redirects >= FINAL:
                 request.sink.deliver(request.tag, error)
                 continue
-            owner = self.topology.slots.find(_slot_of(request.raw), link.version)
+            owner = self.slots.find(_slot_of(request.raw), link.version)
             if owner is None:
                 request.sink.deliver(request.tag, UNBOUND)
             else:

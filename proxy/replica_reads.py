@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.config import ProxyConfig
     from proxy.reactor import Reactor
+    from proxy.routes import SlotMap
     from proxy.topology import Topology
     from proxy.upstream import Upstream
     from proxy.upstreams import UpstreamPool
@@ -93,7 +94,9 @@ class ReplicaReads:
         self.pool = pool
         self.topology = topology
         self.config = config
-        self.links = ReplicaLinks(reactor, config.credentials, topology, self.links_changed)
+        self.reactor = reactor
+        self._kept: list[tuple[SlotMap, ReplicaLinks]] = []
+        """Of each service; the first's links are those over which replicas are looked at"""
         self.seen: dict[Address, Seen] = {}
         self.chosen: dict[Address, tuple[Address, ...]] = {}
         """Of a primary, whom to read instead; nobody: itself"""
@@ -101,6 +104,22 @@ class ReplicaReads:
         self._wake = asyncio.Event()
         self._ahead: dict[int, int] = {}
         """Slots of which a key has gone ahead, and how often the map had been refreshed by then"""
+
+    def keep(self, slots: SlotMap, credentials: tuple[bytes, ...]) -> ReplicaLinks:
+        """From now on keep a service's table, and links under its login, which are returned."""
+        links = ReplicaLinks(self.reactor, credentials, self.topology, slots, self.links_changed)
+        self._kept.append((slots, links))
+        self._wake.set()
+        return links
+
+    def let_go(self, links: ReplicaLinks) -> None:
+        """The service ends."""
+        self._kept = [kept for kept in self._kept if kept[1] is not links]
+        links.close()
+
+    @property
+    def links(self) -> ReplicaLinks:
+        return self._kept[0][1]
 
     def choose_for(self, client: Client) -> None:
         """A client has come, has said READONLY or READWRITE, or begins or ends to watch or track keys: what
@@ -119,15 +138,13 @@ class ReplicaReads:
                 async with asyncio.timeout(INTERVAL * random.uniform(0.75, 1.25)):
                     await self._wake.wait()
 
-    def close(self) -> None:
-        self.links.close()
-
     # Looking
 
     async def look(self) -> None:
         replicas = {each for group in self.topology.replicas.values() for each in group}
         primaries = self.topology.replicas.keys() - replicas
-        self.links.keep(replicas)
+        for _, links in self._kept:
+            links.keep(replicas)
         self.seen = {address: self.seen.get(address) or Seen() for address in replicas | primaries}
         await asyncio.gather(
             *(self._ask(address, self.links.up(address, 2)) for address in replicas),
@@ -135,7 +152,8 @@ class ReplicaReads:
         )
         for address in replicas:
             if not self.seen[address].fields and self.links.up(address, 2) is not None:
-                self.links.drop(address)
+                for _, links in self._kept:
+                    links.drop(address)
         self.fill()
 
     async def _ask(self, address: Address, worker: Upstream | None) -> None:
@@ -206,10 +224,10 @@ class ReplicaReads:
         known = slot in self._ahead
         self._ahead[slot] = self.topology.refreshes
         if not known:
-            self._fill_table()
+            self._fill_tables()
 
     def links_changed(self, link: Upstream) -> None:
-        self._fill_table()
+        self._fill_tables()
         if link.state_name == "up":
             self._wake.set()
 
@@ -223,27 +241,28 @@ class ReplicaReads:
         current = {slot: at for slot, at in self._ahead.items() if self.topology.refreshes < at + 2}
         if chosen != self.chosen or current.keys() != self._ahead.keys():
             self.chosen, self._ahead = chosen, current
-            self._fill_table()
+            self._fill_tables()
 
     def map_changed(self) -> None:
-        self._fill_table()
+        self._fill_tables()
         self._wake.set()
 
-    def _fill_table(self) -> None:
+    def _fill_tables(self) -> None:
         numbers = {primary: number for number, primary in enumerate(self.chosen, 1)}
-        readers = [
-            [
-                tuple(filter(None, (self.links.up(each, version) for each in choice)))
-                for choice in self.chosen.values()
-            ]
-            for version in (2, 3)
-        ]
         by_slot = array("H", bytes(2 * SLOT_COUNT))
         elsewhere = self.topology.leaving | self._ahead.keys()
         for slot, owner in enumerate(self.topology.owners):
             if owner in numbers and slot not in elsewhere:
                 by_slot[slot] = numbers[owner]
-        self.topology.slots.read_from(*readers, by_slot.tobytes())
+        for slots, links in self._kept:
+            readers = [
+                [
+                    tuple(filter(None, (links.up(each, version) for each in choice)))
+                    for choice in self.chosen.values()
+                ]
+                for version in (2, 3)
+            ]
+            slots.read_from(*readers, by_slot.tobytes())
 
     # Telling
 

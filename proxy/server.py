@@ -26,7 +26,6 @@ from proxy.listening import listen_unix, open_listeners
 from proxy.local_commands import ClientFacts
 from proxy.place import Place, adopt
 from proxy.reactor import Reactor
-from proxy.replica_reads import ReplicaReads
 from proxy.routes import RouteTable
 from proxy.routing import may_read_replica, raw_routes
 from proxy.service import Service
@@ -86,11 +85,8 @@ class ProxyServer:
             self._background.append(self.loop.create_task(commands.users.close_idle()))
         work = [self.topology.run(), trim(self.commands)]
         self._background += [self.loop.create_task(each) for each in work]
-        if config.read_from != "primary":
-            replicas = ReplicaReads(self.reactor, self.service.pool, self.topology, config)
-            commands.replica_reads = replicas
-            self.service.pool.told_of_ask = replicas.gone_ahead
-            self._background.append(self.loop.create_task(replicas.run()))
+        if commands.replica_reads is not None:
+            self._background.append(self.loop.create_task(commands.replica_reads.run()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if self.place is not None:
@@ -136,8 +132,6 @@ class ProxyServer:
         await asyncio.gather(*self._background, return_exceptions=True)
         for client in list(self.commands.clients.values()):
             client.kill()
-        if self.commands.replica_reads is not None:
-            self.commands.replica_reads.close()
         if self.commands.users is not None:
             self.commands.users.close()
         self.service.close()

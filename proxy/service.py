@@ -15,6 +15,7 @@ from proxy.failover import FailoverWait
 from proxy.hub import Hub
 from proxy.invalidations import Invalidations
 from proxy.monitors import Monitors
+from proxy.replica_reads import ReplicaReads
 from proxy.routes import SlotMap
 from proxy.sessions import Sessions
 from proxy.tracking import Tracking
@@ -23,6 +24,7 @@ from proxy.upstreams import UpstreamPool
 if TYPE_CHECKING:
     from proxy.config import ProxyConfig
     from proxy.reactor import Reactor
+    from proxy.replica_links import ReplicaLinks
     from proxy.topology import Topology
 
 
@@ -60,11 +62,25 @@ class Service:
                 self.commands, config.cross_slot == "all", config.cross_slot_memory
             )
         topology.keep(self.slots, self.pool)
+        self._read_from_replicas(config, reactor, front)
+
+    def _read_from_replicas(self, config: ProxyConfig, reactor: Reactor, front: Commands | None) -> None:
+        """All services read from the same, each under its login."""
+        self.replica_links: ReplicaLinks | None = None
+        if config.read_from == "primary":
+            return
+        reads = front.replica_reads if front else ReplicaReads(reactor, self.pool, self.topology, config)
+        assert reads is not None
+        self.commands.replica_reads = reads
+        self.replica_links = reads.keep(self.slots, self.pool.credentials)
+        self.pool.told_of_ask = reads.gone_ahead
 
     def log_in_as(self, credentials: tuple[bytes, ...]) -> None:
         """From now on new connections do."""
         for part in (self.pool, self.dedicated, self.hub, self.monitors, self.invalidations):
             part.credentials = credentials
+        if self.replica_links is not None:
+            self.replica_links.credentials = credentials
 
     def map_changed(self) -> None:
         self.hub.map_changed()
@@ -74,6 +90,8 @@ class Service:
     def close(self) -> None:
         """There are no clients any more."""
         self.topology.let_go(self.slots)
+        if self.commands.replica_reads is not None and self.replica_links is not None:
+            self.commands.replica_reads.let_go(self.replica_links)
         self.dedicated.close()
         self.hub.close()
         self.monitors.close()

@@ -152,11 +152,6 @@ class Topology:
         self._answered = True
 
     @property
-    def slots(self) -> SlotMap:
-        """Of the first service, which has the proxy's own account."""
-        return self._kept[0][0]
-
-    @property
     def slots_served(self) -> int:
         return SLOT_COUNT - self.owners.count(None)
 

@@ -11,7 +11,7 @@ from node.core.key_slot import key_slot
 from tests.harness.busy import busy
 from tests.harness.pairs import Pair, PairedCluster, pairs_of
 from tests.harness.proxies import ShoalProxy
-from tests.harness.resp import Resp, Simple
+from tests.harness.resp import Error, Resp, Simple
 from tests.harness.servers import Server
 from tests.harness.wait import eventually
 
@@ -82,6 +82,13 @@ def test_who_answers(cluster: PairedCluster, proxy: ShoalProxy, protocol: int) -
         assert calls(one.replica)["get"] == 3
 
 
+class UsersProxy(ShoalProxy):
+    """Tells nothing to who has not logged in; it is ready when alice can."""
+
+    def is_ready(self) -> bool:
+        return bool(self.run("AUTH", "alice", "wonder") == Simple("OK"))
+
+
 @contextmanager
 def reading(proxy: ShoalProxy, cluster: PairedCluster) -> Iterator[list[int]]:
     """Somebody reads all the time, by both protocols. The list has the number of rounds."""
@@ -137,6 +144,25 @@ def test_zones(cluster: PairedCluster) -> None:
         assert pair.replica.run("CONFIG", "SET", "availability-zone", zone) == Simple("OK")
     with ShoalProxy(cluster.addresses, "--read-from", "same-zone", "--zone", "here") as proxy:
         eventually(lambda: read_from(proxy) == {one.replica.address}, "that in the same zone is read")
+
+
+def test_users_of_the_workers_read_as_themselves(cluster: PairedCluster) -> None:
+    pair = cluster.pairs[0]
+    for server in cluster.nodes:
+        assert server.run("ACL", "SETUSER", "alice", "on", ">wonder", "~*", "+@all", "-mget") == Simple("OK")
+    with (
+        UsersProxy(cluster.addresses, "--read-from", "prefer-replica", "--auth-by-workers") as proxy,
+        proxy.resp() as client,
+    ):
+        assert client.command("AUTH", "alice", "wonder") == Simple("OK")
+
+        def is_read_from_a_replica() -> bool:
+            assert client.command("GET", pair.key("a")) == b"0"
+            return "get" in calls(pair.replica)
+
+        eventually(is_read_from_a_replica, "a replica is read")
+        refused = client.command("MGET", pair.key("a"))
+        assert isinstance(refused, Error) and refused.prefix == "NOPERM"
 
 
 def test_keys_that_have_gone_ahead_with_their_slot(cluster: PairedCluster, proxy: ShoalProxy) -> None:
