@@ -4,11 +4,12 @@ The compiled part forwards (read it in this order: frames, sinks, buffers, react
 client; each .pxd is the contents page of its .pyx). Plain Python decides (routing, commands), splits and
 gathers (jobs, splitter, merger, reports, worker_info, scanning), joins keys of several slots (cross_slot
 and its parts, slot_calls), answers locally (local_commands, info, settings, own), poses as a cluster
-(facade), keeps clients within bounds (limits, rules, limit_options), and knows the cluster behind it
-(topology, upstreams, failover, dialogue, redirection) and its replicas (replica_reads, replica_links).
-Conversations with a state (session, sessions, transactions, blocking) borrow connections of their own
-(dedicated); subscriptions and monitors of all clients share lines on which the proxy listens (listener,
-lines, hub, subscriptions, monitors). server.py joins them, behind the sockets of listening.py. Of several
-such processes (keeper, place, siblings) each has its clients, and hands them over when it is replaced
-(draining, handover); trimming gives back memory that idle clients hold.
+(facade), keeps clients within bounds (limits, rules, limit_options), counts what they ask (tallies,
+slow_requests, metrics), and knows the cluster behind it (topology, upstreams, failover, dialogue,
+redirection) and its replicas (replica_reads, replica_links). Conversations with a state (session,
+sessions, transactions, blocking) borrow connections of their own (dedicated); subscriptions and monitors
+of all clients share lines on which the proxy listens (listener, lines, hub, subscriptions, monitors).
+server.py joins them, behind the sockets of listening.py. Of several such processes (keeper, place,
+siblings) each has its clients, and hands them over when it is replaced (draining, handover); trimming
+gives back memory that idle clients hold.
 """

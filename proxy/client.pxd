@@ -1,16 +1,19 @@
 """One client's conversation: requests in, replies out in the order of the requests."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int16_t, int64_t, uint64_t
 
 from proxy.frames cimport RequestLimits, RequestScan
 from proxy.limits cimport Limits, OutputLimit
 from proxy.reactor cimport Connection
 from proxy.routes cimport RouteTable, SlotMap
+from proxy.tallies cimport Tallies
 
 cdef struct Pending:
     char* reply             # of a later request that was answered before an earlier one; else NULL
     Py_ssize_t reply_length
     Py_ssize_t request_length
+    int64_t started         # when it was read, ns; 0: it is not timed
+    int16_t number          # of its command, among the tallies
     bint answered
     bint muted              # CLIENT REPLY OFF or SKIP: the reply is dropped
 
@@ -18,6 +21,7 @@ cdef class Client(Connection):
     cdef readonly object service        # commands.Commands: carries out what is not forwarded raw
     cdef RouteTable routes
     cdef SlotMap slots
+    cdef Tallies tallies
 
     # The session, changed by local commands
     cdef public uint64_t id

@@ -30,6 +30,7 @@ from node.core.key_slot cimport slot_of
 from node.core.timing cimport monotonic_ns
 from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
+from proxy.reactor cimport Reactor
 from proxy.routes cimport Route
 from proxy.upstream cimport Upstream
 
@@ -65,9 +66,12 @@ cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 cdef class Client(Connection):
 
-    def __init__(self, reactor, service, RouteTable routes not None, SlotMap slots not None, uint64_t id):
+    def __init__(
+        self, Reactor reactor not None, service, RouteTable routes not None, SlotMap slots not None, uint64_t id
+    ):
         self.reactor = reactor
         self.service = service
+        self.tallies = reactor.tallies
         self.routes = routes
         self.slots = slots
         self.id = id
@@ -146,6 +150,7 @@ cdef class Client(Connection):
         """Dispatch nothing more before the last request is answered, which may take as long as it likes.
         Meanwhile a client that leaves is noticed, whatever it has sent behind."""
         self.blocked = True
+        self.ring[(self.tail - 1) & (self.ring_size - 1)].started = 0
         self.hold()
 
     def unblock(self) -> None:
@@ -183,6 +188,21 @@ cdef class Client(Connection):
         if self.head == self.tail and not self.flush_wanted and self.descriptor >= 0:
             self.reactor.wants_flush(self)
 
+    def counts_as(self, uint64_t tag, int number) -> None:
+        """The request `tag`, which has not been answered yet, is of this command (`Tallies.numbers`)."""
+        self.ring[tag & (self.ring_size - 1)].number = number
+
+    def count_rejected(self, uint64_t tag) -> None:
+        """It is about to be answered with an error, before anything was done."""
+        cdef Pending* entry = &self.ring[tag & (self.ring_size - 1)]
+        self.tallies.rows[entry.number].rejected += 1
+        entry.number = 0
+
+    cdef int64_t began(self, uint64_t tag) noexcept:
+        if self.head <= tag < self.tail:
+            return self.ring[tag & (self.ring_size - 1)].started
+        return 0
+
     def mute(self, uint64_t tag, bint muted=True) -> None:
         """Drop (or do not drop) the reply to request `tag`, which has not been answered yet."""
         if self.head <= tag < self.tail:
@@ -191,6 +211,7 @@ cdef class Client(Connection):
     def complete(self, uint64_t tag, bytes reply not None) -> None:
         """Answer the request `tag` with an encoded reply. A second answer to a request is dropped."""
         if self.head <= tag < self.tail and not self.ring[tag & (self.ring_size - 1)].answered:
+            self.tallies.now = monotonic_ns()
             self.on_reply(tag, reply, len(reply))
 
     def kill(self) -> None:
@@ -384,7 +405,8 @@ cdef class Client(Connection):
                     upstream = self.slots.owner(slot, self.resp == 3)
                 if upstream is None:
                     return self.on_reply(tag, UNBOUND, len(UNBOUND))
-                return upstream.request(frame, self.scan.at, self, tag, 0)
+                self.ring[tag & (self.ring_size - 1)].number = route.number
+                return upstream.request(frame, self.scan.at, self, tag, 0, self.tallies.now)
         return self.execute(frame, tag)
 
     cdef int execute(self, const char* frame, uint64_t tag) except -1:
@@ -442,6 +464,8 @@ cdef class Client(Connection):
         entry.answered = False
         entry.muted = self.replies_off or self.skip_next
         entry.request_length = request_length
+        entry.started = self.tallies.now
+        entry.number = 0
         self.skip_next = False
         self.bytes_in_flight += request_length
         self.tail += 1
@@ -454,6 +478,7 @@ cdef class Client(Connection):
         if self.descriptor < 0:
             return 0
         entry = &self.ring[tag & (self.ring_size - 1)]
+        self.tallies.note(entry.number, entry.started, reply, length)
         self.bytes_in_flight -= entry.request_length
         self.usual_reply += (length - self.usual_reply) >> 3
         if entry.muted:

@@ -40,6 +40,7 @@ from proxy.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY, Route, Way, may_read
 from proxy.scanning import Scan
 from proxy.session import LATER, PASS
 from proxy.siblings import MERGED, Siblings
+from proxy.slow_requests import SlowRequests
 from proxy.splitter import SPLIT
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class Commands:
         self.password = config.password
         self.limits = config.limits
         self.rules = config.rules
+        self.tallies = pool.reactor.tallies
+        self.slow_requests: SlowRequests = (
+            front.slow_requests if front else SlowRequests(self.tallies, config.slow_after)
+        )
         self.port = config.port
         self.max_clients = config.max_clients
         self.facade: Facade | None = front.facade if front else _facade(config)
@@ -118,22 +123,38 @@ class Commands:
 
         `request` are the bytes as they came, if they are fit to be forwarded.
         """
+        node, argv = _named_node(argv)
+        value: Any
         try:
-            value = self._execute(client, tag, argv, request)
+            command = self._admitted(client, tag, argv)
+        except ReplyError as error:
+            client.count_rejected(tag)
+            self.sessions.spoil(client)
+            return codec.encode_reply(error.with_traceback(None), client.resp)
+        if request is None or node:
+            request = codec.encode_request(argv)
+        try:
+            value = self._execute(client, tag, command, argv, request, node)
         except ReplyError as error:
             self.sessions.spoil(client)
             value = error.with_traceback(None)
         return None if value is LATER else codec.encode_reply(value, client.resp)
 
-    def _execute(self, client: Client, tag: int, argv: list[bytes], request: bytes | None) -> Any:
-        node, argv = _named_node(argv)
-        command = _command(argv)
+    def _admitted(self, client: Client, tag: int, argv: list[bytes]) -> Command:
+        """The row of a request that may be carried out. Raises ReplyError for others."""
+        command = _row(argv)
+        client.counts_as(tag, self.tallies.numbers[command.name])
+        if not command.accepts(len(argv)):
+            raise wrong_arity(command.name)
         if not client.authenticated:
             refuse_unauthenticated(command.name)
         self.rules.check(command, argv)
         client.facts.last_command = command.name
-        if request is None or node:
-            request = codec.encode_request(argv)
+        return command
+
+    def _execute(
+        self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes, node: str
+    ) -> Any:
         if self.pause.active and self.pause.concerns(client, command):
             if not client.postpone(tag):
                 self.pause.hold(client, tag, argv, request)
@@ -422,8 +443,8 @@ def _named_node(argv: list[bytes]) -> tuple[str, list[bytes]]:
     return argv[at + 1].decode("latin-1"), argv[:at] + argv[at + 2 :]
 
 
-def _command(argv: list[bytes]) -> Command:
-    """The row of a request. Raises what Redis says to an unknown name or a wrong number of arguments."""
+def _row(argv: list[bytes]) -> Command:
+    """The row of a request. Raises what Redis says to an unknown name."""
     row = TABLE.get(argv[0].decode("latin-1").lower())
     if row is None:
         raise unknown_command(argv)
@@ -432,8 +453,6 @@ def _command(argv: list[bytes]) -> Command:
         if sub is None:
             raise unknown_subcommand(row.name, argv[1])
         row = sub
-    if not row.accepts(len(argv)):
-        raise wrong_arity(row.name)
     return row
 
 

@@ -80,6 +80,10 @@ class ProxyConfig:
     max_lag_bytes: int = 1 << 20
     max_lag_seconds: int = 15
     """How far a replica may be behind to be read. Primaries say something every 10 seconds at least."""
+    slow_after: int = 10_000
+    """Microseconds from which on a request is in the slow log of the proxy; -1: never"""
+    metrics_port: int = 0
+    """Where Prometheus finds the proxy's figures; 0: nowhere"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -163,6 +167,10 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
                         help="nor one that has not heard from its primary for so long")  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
+    parser.add_argument(
+        "--metrics-port", type=_port, default=0, metavar="PORT",
+        help="tell Prometheus of the proxy, at /metrics; 0: do not",
+    )  # fmt: skip
     limit_options.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
     if (given.read_from == "same-zone") != bool(given.zone):
@@ -175,6 +183,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         limits, rules = limit_options.limits_of(given), limit_options.rules_of(given)
     except (ValueError, argparse.ArgumentTypeError) as error:
         parser.error(str(error))
+    if given.metrics_port and given.processes:
+        parser.error("--metrics-port is for a proxy of one process: each counts for itself")
     members = given.as_cluster or []
     password = _secret(parser, given.password_file) or given.auth
     if given.auth_by_workers and password:
@@ -209,6 +219,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         zone=given.zone,
         max_lag_bytes=given.max_lag_bytes,
         max_lag_seconds=given.max_lag_seconds,
+        metrics_port=given.metrics_port,
+        slow_after=given.slowlog_log_slower_than,
         own_poller=not given.loop_poller,
     )
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from node.metrics.percentiles import percentiles
 from node.replies import Verbatim
 from proxy.codec import decode_reply, encode_reply, is_error
 from proxy.version import REDIS_VERSION
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from proxy.commands import Commands
     from proxy.upstreams import UpstreamPool
 
+SHARES = (50.0, 99.0)
+"""Percentiles of the microseconds until a worker's replies were there"""
 EVERYTHING = {"all", "default", "everything"}
 OWN = {"server", "clients", "replication", "cpu", "cluster", "proxy"}
 
@@ -171,6 +174,7 @@ def _proxy(commands: Commands) -> dict[str, Any]:
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (
             f"addr={upstream!r},resp={upstream.version},state={upstream.state_name},"
-            f"in_flight={upstream.in_flight},bytes={upstream.bytes_in_flight},requests={upstream.requests}"
+            f"in_flight={upstream.in_flight},bytes={upstream.bytes_in_flight},requests={upstream.requests},"
+            f"errors={upstream.errors},{percentiles(SHARES, upstream.latencies[1]) or 'p50=0,p99=0'}"
         )
     return fields

@@ -32,6 +32,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--client-output-buffer-limit", nargs="+", default=[], metavar="CLASS HARD SOFT SECONDS",
         help="as in redis.conf, for the classes normal and pubsub",
     )  # fmt: skip
+    group.add_argument(
+        "--slowlog-log-slower-than", type=threshold, default=10_000, metavar="MICROSECONDS",
+        help="requests that took longer, all in all, are in SLOWLOG GET NODE PROXY; -1: none",
+    )  # fmt: skip
     named = "commands, subcommands (config|set) and categories (@dangerous)"
     group.add_argument("--allow", nargs="+", default=[], metavar="COMMAND", help=f"only these {named}")
     group.add_argument("--deny", nargs="+", default=[], metavar="COMMAND", help=f"but not these {named}")
@@ -86,6 +90,11 @@ def number(text: str, lowest: int = 0) -> int:
     if not text.isdigit() or not lowest <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"argument must be between {lowest} and {MOST} inclusive")
     return int(text)
+
+
+def threshold(text: str) -> int:
+    """A number, or -1."""
+    return -1 if text == "-1" else number(text)
 
 
 def positive(text: str) -> int:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
 from node.errors import ReplyError, config_set_failed, config_set_unknown, wrong_arity
+from node.handlers.arguments import INT64_MAX, parse_int_between
 from node.keyspace.glob import Glob
+from node.metrics import request_stats
 from node.replies import OK, Verbatim
 from proxy import limit_options, settings
 from proxy.info import info_text
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from proxy.commands import Commands
 
 NAME = "PROXY"
+PERCENTILES = (50.0, 99.0, 99.9)
+BAD_COUNT = ReplyError("ERR count should be greater than or equal to -1")
 
 
 def answer(commands: Commands, command: Command, argv: list[bytes]) -> Any:
@@ -32,8 +36,49 @@ def answer(commands: Commands, command: Command, argv: list[bytes]) -> Any:
 
 
 def _info(commands: Commands, argv: list[bytes]) -> Any:
+    """All sections that the proxy has, or those that are wanted."""
     wanted = [section.decode("latin-1").lower() for section in argv[1:]]
-    return Verbatim(info_text(commands, wanted, {}))
+    return Verbatim(info_text(commands, wanted, counts(commands)))
+
+
+def counts(commands: Commands) -> dict[str, dict[str, str]]:
+    """The sections of INFO about requests, as the proxy has seen them."""
+    tallies = commands.tallies
+    stats = {
+        name: (calls, rejected, failed, spent)
+        for name, (calls, spent, rejected, failed) in tallies.commands().items()
+    }
+    errors = {kind.decode("latin-1"): count for kind, count in tallies.errors.items()}
+    return {
+        "Stats": {},
+        "Commandstats": request_stats.command_lines(stats),
+        "Errorstats": request_stats.error_lines(errors),
+        "Latencystats": request_stats.latency_lines(tallies.latencies(), PERCENTILES),
+    }
+
+
+def _histogram(commands: Commands, argv: list[bytes]) -> Any:
+    return request_stats.histograms(commands.tallies.latencies(), argv[2:])
+
+
+def _reset_stat(commands: Commands, argv: list[bytes]) -> Any:
+    commands.tallies.reset()
+    commands.connections_received = commands.connections_rejected = 0
+    return OK
+
+
+def _slow_log_get(commands: Commands, argv: list[bytes]) -> Any:
+    count = parse_int_between(argv[2], -1, INT64_MAX, BAD_COUNT) if len(argv) > 2 else 10
+    return commands.slow_requests.log.rows(count)
+
+
+def _slow_log_len(commands: Commands, argv: list[bytes]) -> Any:
+    return len(commands.slow_requests.log)
+
+
+def _slow_log_reset(commands: Commands, argv: list[bytes]) -> Any:
+    commands.slow_requests.log.clear()
+    return OK
 
 
 # CONFIG
@@ -93,6 +138,10 @@ def _limits(commands: Commands) -> Any:
     return commands.limits
 
 
+def _slow_requests(commands: Commands) -> Any:
+    return commands.slow_requests
+
+
 def _set_output(commands: Commands, text: str) -> Callable[[], None]:
     limits = _limits(commands)
     changed = limits.output | limit_options.output_limits([text])
@@ -103,6 +152,8 @@ SETTINGS: dict[str, Setting] = {
     "client-in-flight": _attribute(_limits, "in_flight", limit_options.positive),
     "client-rate": _attribute(_limits, "rate", limit_options.number),
     "client-query-buffer-limit": _attribute(_limits, "request", limit_options.memory),
+    "slowlog-log-slower-than": _attribute(_slow_requests, "threshold", limit_options.threshold),
+    "slowlog-max-len": _attribute(_slow_requests, "max_len", limit_options.number),
     "client-output-buffer-limit": (
         lambda commands: limit_options.shown_output(_limits(commands)),
         _set_output,
@@ -114,4 +165,9 @@ ANSWERS: dict[str, Callable[[Commands, list[bytes]], Any]] = {
     "info": _info,
     "config|get": _config_get,
     "config|set": _config_set,
+    "config|resetstat": _reset_stat,
+    "latency|histogram": _histogram,
+    "slowlog|get": _slow_log_get,
+    "slowlog|len": _slow_log_len,
+    "slowlog|reset": _slow_log_reset,
 }

@@ -2,11 +2,13 @@
 
 from proxy.buffers cimport Buffer
 from proxy.sinks cimport ReplySink
+from proxy.tallies cimport Tallies
 
 cdef class Reactor:
     """Finds who is ready, lets them work, then lets all that have output send it: a turn."""
 
     cdef object loop
+    cdef readonly Tallies tallies   # and the clock
     cdef int poller             # our own epoll descriptor, or -1: the loop watches every connection itself
     cdef bint in_turn           # a flush is sure to follow
     cdef bint flush_scheduled

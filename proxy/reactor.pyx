@@ -13,6 +13,7 @@ The rules of a turn:
 * Output caused outside of a turn (a timer, a finished connect) schedules a flush of its own.
 * One receive buffer serves all connections. A handler finishes with its bytes before it returns, and
   keeps a copy only of an unfinished frame.
+* The clock is read when a turn begins, and what happens in it has that time (tallies.pyx).
 * Sending takes most of a turn's time, and meanwhile the next turn's events arrive: so turns follow each other
   without going back to the event loop, but only a few, so that timers and new connections get theirs.
 """
@@ -21,6 +22,7 @@ from cpython.ref cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 
+from node.core.timing cimport monotonic_ns
 from proxy.buffers cimport Buffer, append, consume, release, reserve, size
 
 import logging
@@ -85,9 +87,11 @@ cdef char receive_buffer[RECEIVE_SIZE]
 
 cdef class Reactor:
 
-    def __init__(self, loop, bint own_poller=True):
-        """`loop` is the running event loop; with `own_poller=False` it does all the watching."""
+    def __init__(self, loop, bint own_poller=True, Tallies tallies=None):
+        """`loop` is the running event loop; with `own_poller=False` it does all the watching. `tallies` are
+        where connections count their requests."""
         self.loop = loop
+        self.tallies = Tallies() if tallies is None else tallies
         self.poller = open_poller() if own_poller else -1
         self.outgoing = []
         self.closed = []
@@ -108,6 +112,7 @@ cdef class Reactor:
     def flush(self) -> None:
         """End a turn that was none: send what timers and other callbacks of the event loop have queued."""
         self.flush_scheduled = False
+        self.tallies.now = monotonic_ns()
         self.in_turn = True
         self.flush_all()
         self.in_turn = False
@@ -122,6 +127,7 @@ cdef class Reactor:
             events = poller_wait(self.poller)
             if events <= 0:
                 break
+            self.tallies.now = monotonic_ns()
             for i in range(events):
                 handle(<Connection>event_owner(i), event_readable(i), event_writable(i))
             self.flush_all()
@@ -130,12 +136,14 @@ cdef class Reactor:
         self.in_turn = False
 
     def _readable(self, Connection connection):
+        self.tallies.now = monotonic_ns()
         self.in_turn = True
         handle(connection, True, False)
         self.in_turn = False
         self._schedule_flush()
 
     def _writable(self, Connection connection):
+        self.tallies.now = monotonic_ns()
         self.in_turn = True
         handle(connection, False, True)
         self.in_turn = False

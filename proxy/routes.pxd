@@ -1,6 +1,6 @@
 """What the hot path asks: which commands may be forwarded as they are, and who serves a slot."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint64_t
 
 from proxy.upstream cimport Upstream
 
@@ -10,6 +10,7 @@ cdef enum:
 cdef struct Route:
     uint8_t name_length     # 0: free place in the table
     char name[NAME_MAX]     # lower case
+    int16_t number          # among the tallies
     int first_key           # position of the key that decides
     bint reads              # a replica may answer it
     long long argc          # forwarded raw if it has exactly so many arguments; 0: any number

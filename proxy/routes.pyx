@@ -11,10 +11,10 @@ cdef enum:
 
 cdef class RouteTable:
 
-    def __init__(self, entries, list prefixes=None, reads=()):
+    def __init__(self, entries, list prefixes=None, reads=(), dict numbers=None):
         """`entries`: (name, first_key, argc) of each command to be forwarded raw; argc 0 stands for any.
         `prefixes`: if there are any, only keys that begin with one of them (bytes) are. `reads`: the names of
-        those that a replica may answer."""
+        those that a replica may answer. `numbers`: by which they are counted (`Tallies.numbers`)."""
         entries = list(entries)
         self.prefixes = prefixes
         self.guarded = prefixes is not None
@@ -25,12 +25,12 @@ cdef class RouteTable:
         if self.routes == NULL:
             raise MemoryError()
         for name, first_key, argc in entries:
-            self._add(name.encode(), first_key, argc, name in reads)
+            self._add(name.encode(), first_key, argc, name in reads, (numbers or {}).get(name, 0))
 
     def __dealloc__(self):
         free(self.routes)
 
-    def _add(self, bytes name, int first_key, long long argc, bint reads):
+    def _add(self, bytes name, int first_key, long long argc, bint reads, int number):
         cdef Route* route
         if not 0 < len(name) <= NAME_MAX:
             raise ValueError(f"command name {name!r} does not fit the route table")
@@ -42,6 +42,7 @@ cdef class RouteTable:
         route.first_key = first_key
         route.argc = argc
         route.reads = reads
+        route.number = number
 
     cdef Route* find(self, const char* name, Py_ssize_t length) noexcept:
         cdef Route* route

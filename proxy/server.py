@@ -15,9 +15,9 @@ import logging
 import os
 import resource
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from node.commands import TABLE
+from node.commands import TABLE, every
 from proxy.client import Client
 from proxy.config import ProxyConfig
 from proxy.draining import drain
@@ -30,8 +30,12 @@ from proxy.routes import RouteTable
 from proxy.routing import may_read_replica, raw_routes
 from proxy.service import Service
 from proxy.siblings import Siblings
+from proxy.tallies import Tallies
 from proxy.topology import Topology
 from proxy.trimming import trim
+
+if TYPE_CHECKING:
+    from proxy.metrics import MetricsListener
 
 log = logging.getLogger("shoal.proxy")
 
@@ -58,6 +62,7 @@ class ProxyServer:
         self._background: list[asyncio.Task[None]] = []
         self._siblings_listener: socket.socket | None = None
         self._legacies: list[Legacy] = []
+        self.metrics: MetricsListener | None = None
 
     async def start(self) -> None:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
@@ -68,9 +73,10 @@ class ProxyServer:
             self._listeners = open_listeners(config)
         else:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
-        self.reactor = Reactor(self.loop, config.own_poller)
+        self.reactor = Reactor(self.loop, config.own_poller, Tallies(row.name for row in every()))
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
-        self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads)
+        numbers = self.reactor.tallies.numbers
+        self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads, numbers)
         self.topology = Topology(config.seeds, config.credentials, self._map_changed)
         self.service = Service(config, self.reactor, self.topology, config.credentials, dedicated)
         self.commands = commands = self.service.commands
@@ -89,6 +95,11 @@ class ProxyServer:
             self._background.append(self.loop.create_task(commands.replica_reads.run()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
+        if config.metrics_port:
+            from proxy.metrics import MetricsListener  # takes memory that others need not give
+
+            self.metrics = MetricsListener(self.commands)
+            await self.metrics.start(config.bind, config.metrics_port)
         if self.place is not None:
             await self._join(self.place)
         for listener in self._listeners:
@@ -125,6 +136,8 @@ class ProxyServer:
                 listener.close()
         for legacy in self._legacies:
             legacy.close()
+        if self.metrics is not None:
+            self.metrics.close()
         if self.config.unix_socket and self.place is None:
             os.unlink(self.config.unix_socket)
         for task in self._background:

@@ -1,6 +1,6 @@
 """Who is waiting for a reply."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 cdef class ReplySink:
     """Whoever sends a request to a worker names a sink and a tag; the sink gets the reply and the tag back.
@@ -10,3 +10,6 @@ cdef class ReplySink:
     """
 
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1
+
+    # When the request arrived, ns; 0: not known, so it counts from when it is sent.
+    cdef int64_t began(self, uint64_t tag) noexcept

@@ -10,6 +10,9 @@ cdef class ReplySink:
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
         raise NotImplementedError
 
+    cdef int64_t began(self, uint64_t tag) noexcept:
+        return 0
+
     def deliver(self, uint64_t tag, bytes reply not None) -> None:
         """Hand over a reply that did not come from a worker: an error of the proxy's own."""
         self.on_reply(tag, reply, len(reply))

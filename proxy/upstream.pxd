@@ -1,7 +1,8 @@
 """One connection to one worker, shared by all clients that speak the same protocol version."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from node.core.timing cimport Timing
 from proxy.frames cimport ReplyScan
 from proxy.reactor cimport Connection
 from proxy.sinks cimport ReplySink
@@ -18,6 +19,7 @@ cdef struct InFlight:
     uint64_t tag            # the sink's own name for the request
     Py_ssize_t length       # of the request's bytes in `outgoing`
     int redirects           # how often MOVED or ASK has sent it on
+    int64_t started         # when it arrived at the proxy, ns
 
 cdef class Upstream(Connection):
     cdef readonly str host
@@ -35,13 +37,17 @@ cdef class Upstream(Connection):
     cdef Py_ssize_t unsent              # how much of the end of `outgoing` the socket has not taken yet
     cdef ReplyScan scan
     cdef readonly uint64_t requests     # sent since the start, for INFO
+    cdef readonly uint64_t errors       # error replies, redirections not among them
+    cdef Timing timing                  # until replies are there
     cdef public object worker           # what is known of the process at the other end; None with each connect
 
     cdef int request(
-        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
     ) except -1
     cdef int _push(
-        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
     ) except -1
     cdef int send_probe(self) except -1
     cdef int _answer(self, const char* reply, Py_ssize_t length) except -1

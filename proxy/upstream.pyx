@@ -15,6 +15,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
+from node.core.timing cimport distribution, forget, monotonic_ns, note
 from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, NEED_MORE, scan_reply
 
@@ -51,6 +52,7 @@ cdef class Upstream(Connection):
                 Py_DECREF(<object>entry.sink)
             self.head += 1
         free(self.ring)
+        forget(&self.timing)
 
     def __repr__(self):
         return f"{self.host}:{self.port}"
@@ -71,6 +73,11 @@ cdef class Upstream(Connection):
         return size(&self.outgoing) > self.unsent
 
     @property
+    def latencies(self) -> tuple:
+        """(ns in all, [(longest time in ns, requests)], ascending)."""
+        return self.timing.nanoseconds, distribution(&self.timing)
+
+    @property
     def bytes_in_flight(self) -> int:
         return size(&self.outgoing)
 
@@ -78,9 +85,13 @@ cdef class Upstream(Connection):
         self, bytes request not None, ReplySink sink=None, uint64_t tag=0, int redirects=0, bint asking=False
     ):
         """Send one encoded request; its reply goes to `sink`, or nowhere. `asking` sends ASKING before it."""
+        cdef int64_t started = 0 if sink is None else sink.began(tag)
+        self.reactor.tallies.now = monotonic_ns()
+        if started == 0:
+            started = self.reactor.tallies.now
         if asking and self.state != DOWN:
-            self.request(ASKING, len(ASKING), None, 0, 0)
-        self.request(request, len(request), sink, tag, redirects)
+            self.request(ASKING, len(ASKING), None, 0, 0, started)
+        self.request(request, len(request), sink, tag, redirects, started)
 
     def connecting(self) -> None:
         """From now on requests queue up until `connected` or `refuse`."""
@@ -193,7 +204,8 @@ cdef class Upstream(Connection):
     # Requests
 
     cdef int request(
-        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
     ) except -1:
         """Queue the bytes of one request. They are copied; the reply goes to `sink` (None: dropped)."""
         if self.state != UP:
@@ -208,10 +220,11 @@ cdef class Upstream(Connection):
             if self.state == IDLE:
                 self.state = CONNECTING
                 self.pool.connect(self)
-        return self._push(request, length, sink, tag, redirects)
+        return self._push(request, length, sink, tag, redirects, started)
 
     cdef int _push(
-        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
     ) except -1:
         cdef InFlight* entry
         if self.tail - self.head == self.ring_size:
@@ -226,6 +239,7 @@ cdef class Upstream(Connection):
         entry.tag = tag
         entry.length = length
         entry.redirects = redirects
+        entry.started = started
         self.tail += 1
         self.requests += 1
         if not self.flush_wanted and self.state == UP:
@@ -279,6 +293,7 @@ cdef class Upstream(Connection):
         """Hand one reply to whom it belongs."""
         cdef InFlight entry
         cdef bytes request
+        cdef int64_t took
         if reply[0] == c">":
             return 0  # out of band, and nobody subscribes on these connections (listener.pyx is for that)
         if self.head == self.tail:
@@ -287,6 +302,8 @@ cdef class Upstream(Connection):
         if size(&self.outgoing) - entry.length < self.unsent:
             raise ConnectionError(f"{self!r} answers what it has not read: {reply[:min(length, 200)]!r}")
         self.head += 1
+        took = self.reactor.tallies.now - entry.started
+        note(&self.timing, took, 1, True)
         if entry.sink == NULL:
             consume(&self.outgoing, entry.length)
             return 0
@@ -297,6 +314,10 @@ cdef class Upstream(Connection):
             consume(&self.outgoing, entry.length)
             self.pool.redirect(self, reply[:length - 2], request, sink, entry.tag, entry.redirects + 1)
             return 0
+        if took > self.reactor.tallies.slow_after:
+            request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
+            self.reactor.tallies.slow(self, sink, request, took)
+        self.errors += reply[0] == c"-"
         consume(&self.outgoing, entry.length)
         if self.state == WAITING:
             self.pool.carried_out(self, sink)

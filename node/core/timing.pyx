@@ -17,13 +17,22 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 
+cdef extern from *:
+    """
+    #define FIRST_DOUBLING 6  /* 2 * STEPS is 1 << this */
+    static int doublings(uint64_t value) {  /* how often to halve a value until it is below 2 * STEPS */
+        return 63 - __builtin_clzll(value | (1 << (FIRST_DOUBLING - 1))) - (FIRST_DOUBLING - 1);
+    }
+    """
+    int doublings(uint64_t value) nogil
+
+
 cdef inline int bucket_of(uint64_t value) noexcept nogil:
     """The bucket of a time in ns: below 2 * STEPS one each, then STEPS for each doubling."""
-    cdef int shift = 0
+    cdef int shift
     if value >= LONGEST:
         value = LONGEST - 1
-    while value >> shift >= 2 * STEPS:
-        shift += 1
+    shift = doublings(value)
     return shift * STEPS + <int>(value >> shift)
 
 

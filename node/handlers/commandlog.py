@@ -11,7 +11,7 @@ from typing import Any
 from node.errors import ReplyError
 from node.handlers.arguments import INT64_MAX, parse_int_between
 from node.handlers.registry import command
-from node.handlers.slowlog import BAD_COUNT, shown
+from node.handlers.slowlog import BAD_COUNT
 from node.metrics.slow_log import SlowLog
 from node.replies import OK
 
@@ -46,7 +46,7 @@ def _log(ctx: Any, kind: bytes) -> SlowLog:
 @command("commandlog|get")
 def get(ctx: Any, args: list[bytes]) -> list[list[Any]]:
     count = parse_int_between(args[0], -1, INT64_MAX, BAD_COUNT)
-    return shown(_log(ctx, args[1]), count)
+    return _log(ctx, args[1]).rows(count)
 
 
 @command("commandlog|len")

@@ -16,8 +16,7 @@ from typing import Any
 
 from node.handlers.migrate import idle_link_count
 from node.handlers.registry import command
-from node.metrics import memory_report, process
-from node.metrics.percentiles import percentiles
+from node.metrics import memory_report, process, request_stats
 from node.replies import Verbatim
 from node.version import REDIS_VERSION, SHOAL_VERSION
 
@@ -180,26 +179,20 @@ def modules(worker: Any) -> Fields:
 
 def command_stats(worker: Any) -> Fields:
     """Times as core/timing measures them."""
-    return {
-        f"cmdstat_{name}": f"calls={calls},usec={spent // 1000},"
-        f"usec_per_call={spent / 1000 / max(calls, 1):.2f},"
-        f"rejected_calls={rejected},failed_calls={failed}"
-        for name, (calls, rejected, failed, spent) in worker.engine.command_stats().items()
-    }
+    return dict(request_stats.command_lines(worker.engine.command_stats()))
 
 
 def latency_stats(worker: Any) -> Fields:
     """Percentiles in microseconds, of the commands called while `latency-tracking` is on."""
-    if not worker.config.latency_tracking:
+    config = worker.config
+    if not config.latency_tracking:
         return {}
-    return {
-        f"latency_percentiles_usec_{name}": percentiles(worker.config, calls)
-        for name, calls in worker.engine.latencies().items()
-    }
+    shares = config.latency_tracking_info_percentiles
+    return dict(request_stats.latency_lines(worker.engine.latencies(), shares))
 
 
 def error_stats(worker: Any) -> Fields:
-    return {f"errorstat_{kind}": f"count={count}" for kind, count in sorted(worker.error_counts.items())}
+    return dict(request_stats.error_lines(worker.error_counts))
 
 
 def cluster(worker: Any) -> Fields:

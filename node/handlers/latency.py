@@ -7,9 +7,8 @@ from typing import Any
 
 from node.errors import ReplyError, one_line
 from node.handlers.registry import command
-from node.metrics import sparkline
+from node.metrics import request_stats, sparkline
 from node.metrics.latency_events import Event, summary
-from node.metrics.percentiles import cumulative
 from node.replies import Verbatim
 
 HELP = [
@@ -76,20 +75,7 @@ def graph(ctx: Any, args: list[bytes]) -> Verbatim:
 
 @command("latency|histogram")
 def histogram(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
-    """Of a container, all its subcommands. Names that are none, or were never called, are passed over."""
-    measured = ctx.engine.latencies()
-    if args:
-        asked = [name.decode("latin-1").lower() for name in args]
-        names = [name for one in asked for name in measured if name == one or name.startswith(f"{one}|")]
-    else:
-        names = list(measured)
-    return {
-        name.encode(): {
-            b"calls": sum(count for _, count in measured[name]),
-            b"histogram_usec": dict(cumulative(measured[name])),
-        }
-        for name in names
-    }
+    return request_stats.histograms(ctx.engine.latencies(), args)
 
 
 @command("latency|doctor")

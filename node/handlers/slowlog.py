@@ -7,7 +7,6 @@ from typing import Any
 from node.errors import ReplyError
 from node.handlers.arguments import INT64_MAX, parse_int_between
 from node.handlers.registry import command
-from node.metrics.slow_log import SlowLog
 from node.replies import OK
 
 BAD_COUNT = ReplyError("ERR count should be greater than or equal to -1")
@@ -31,14 +30,7 @@ def get(ctx: Any, args: list[bytes]) -> list[list[Any]]:
     if len(args) > 1:
         raise ReplyError("ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.")
     count = parse_int_between(args[0], -1, INT64_MAX, BAD_COUNT) if args else 10
-    return shown(ctx.worker.slowness.log, count)
-
-
-def shown(log: SlowLog, count: int) -> list[list[Any]]:
-    return [
-        [entry.number, entry.at, entry.cost, entry.argv, entry.peer.encode(), entry.client_name]
-        for entry in log.newest(count)
-    ]
+    return ctx.worker.slowness.log.rows(count)
 
 
 @command("slowlog|len")

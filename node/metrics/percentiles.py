@@ -6,7 +6,6 @@ A distribution is `[(longest time in ns, calls)]`, ascending, as `Engine.latenci
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 Distribution = Sequence[tuple[int, int]]
 
@@ -26,9 +25,8 @@ def percentile(calls: Distribution, share: float) -> float:
     return 0.0
 
 
-def percentiles(config: Any, calls: Distribution) -> str:
-    """`p50=0.301,p99=1.007`, in microseconds, for the shares that the settings name."""
-    shares = config.latency_tracking_info_percentiles
+def percentiles(shares: Sequence[float], calls: Distribution) -> str:
+    """`p50=0.301,p99=1.007`, in microseconds, for these shares of the calls (percent)."""
     return ",".join(f"p{share:g}={percentile(calls, share):.3f}" for share in shares)
 
 

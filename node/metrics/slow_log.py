@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 MOST_ARGUMENTS = 32
 LONGEST_ARGUMENT = 128
@@ -53,6 +54,13 @@ class SlowLog:
     def newest(self, count: int) -> list[Entry]:
         """Up to `count` entries, the newest first; -1 for all."""
         return list(itertools.islice(self._entries, None if count < 0 else count))
+
+    def rows(self, count: int) -> list[list[Any]]:
+        """The same as SLOWLOG GET shows them."""
+        return [
+            [entry.number, entry.at, entry.cost, entry.argv, entry.peer.encode(), entry.client_name]
+            for entry in self.newest(count)
+        ]
 
     def clear(self) -> None:
         """Forget the entries; numbers go on."""
