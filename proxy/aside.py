@@ -9,27 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from proxy.dialogue import Address, greeting, open_socket, raw_replies
+from proxy.dialogue import Address, Login, greeting, open_line, raw_replies
 
 TIMEOUT = 2.0
 
 
 async def ask_aside(
-    addresses: Sequence[Address], credentials: tuple[bytes, ...], version: int, argv: Sequence[bytes]
+    addresses: Sequence[Address], login: Login, version: int, argv: Sequence[bytes]
 ) -> list[bytes]:
     """The raw replies in the order of `addresses`, errors and unreachable workers as error replies."""
-    return await asyncio.gather(*(_ask(address, credentials, version, argv) for address in addresses))
+    return await asyncio.gather(*(_ask(address, login, version, argv) for address in addresses))
 
 
-async def _ask(
-    address: Address, credentials: tuple[bytes, ...], version: int, argv: Sequence[bytes]
-) -> bytes:
+async def _ask(address: Address, login: Login, version: int, argv: Sequence[bytes]) -> bytes:
     try:
         async with asyncio.timeout(TIMEOUT):
-            connection = await open_socket(address)
+            line = await open_line(address, login)
             try:
-                return (await raw_replies(connection, *greeting(credentials, version), argv))[-1]
+                return (await raw_replies(line, *greeting(login, version), argv))[-1]
             finally:
-                connection.close()
+                line.close()
     except (OSError, TimeoutError, EOFError, ValueError):
         return b"-CLUSTERDOWN upstream %b:%d does not answer\r\n" % (address[0].encode(), address[1])

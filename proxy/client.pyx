@@ -32,6 +32,7 @@ from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.reactor cimport Reactor
 from proxy.routes cimport Route
+from proxy.secrecy cimport Secrecy
 from proxy.upstream cimport Upstream
 
 import logging
@@ -84,8 +85,10 @@ cdef class Client(Connection):
     def __dealloc__(self):
         free_ring(self)
 
-    def open(self, int descriptor, bint authenticated) -> None:
-        """Take over an accepted, non-blocking socket. Until it is `authenticated`, requests must be small."""
+    def open(self, int descriptor, bint authenticated, Secrecy secrecy=None) -> None:
+        """Take over an accepted, non-blocking socket. Until it is `authenticated`, requests must be small. With
+        `secrecy` a handshake comes first."""
+        self.secrecy = secrecy
         self.authenticated = authenticated
         self.attach(descriptor)
 
@@ -112,6 +115,11 @@ cdef class Client(Connection):
     @property
     def is_open(self) -> bool:
         return self.descriptor >= 0
+
+    @property
+    def shakes_hands(self) -> bool:
+        """It is not known yet who it is."""
+        return self.secrecy is not None and not self.secrecy.established
 
     @property
     def descriptor_number(self) -> int:
@@ -235,7 +243,7 @@ cdef class Client(Connection):
     @property
     def at_rest(self) -> bool:
         """Is all that was dispatched answered, and sent?"""
-        return self.head == self.tail and size(&self.outgoing) == 0
+        return self.head == self.tail and size(&self.outgoing) == 0 and not self.writing
 
     @property
     def idle(self) -> bool:
@@ -244,8 +252,8 @@ cdef class Client(Connection):
 
     @property
     def moves(self) -> bool:
-        """Could another process go on with it? Not if it is about to be closed."""
-        return not self.input_ended
+        """Could another process go on with it? Not if it is about to be closed, and not what TLS knows of it."""
+        return not self.input_ended and self.secrecy is None
 
     def freeze(self) -> None:
         """Read and dispatch nothing more; replies still go out."""
@@ -533,7 +541,7 @@ cdef class Client(Connection):
                 self.interest(self.reading, True)
                 return self.check_unread()
         if self.input_ended:
-            if self.head == self.tail:
+            if self.head == self.tail and not self.writing:
                 self.close()
         elif self.stalled and not self.frozen and not self.must_wait():
             self.stalled = False

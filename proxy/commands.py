@@ -243,7 +243,7 @@ class Commands:
         self, client: Client, tag: int, targets: Sequence[Upstream], argv: Sequence[bytes], merge: Merge
     ) -> None:
         addresses = [(upstream.host, upstream.port) for upstream in targets]
-        replies = await ask_aside(addresses, self.pool.credentials, client.resp, argv)
+        replies = await ask_aside(addresses, self.pool.login, client.resp, argv)
         client.complete(tag, fitting(merge, replies) if replies else jobs.UNBOUND)
 
     async def answer(self, client: Client, tag: int, work: Coroutine[Any, Any, Any]) -> None:

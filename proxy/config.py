@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 
-from proxy import limit_options
+from proxy import limit_options, protection
 from proxy.dialogue import Address
 from proxy.limits import Limits
+from proxy.protection import TlsOptions
 from proxy.rules import Rules
 
 CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
@@ -69,6 +70,7 @@ class ProxyConfig:
     """Commands with keys of several slots: `no`, `reads` or `all`"""
     cross_slot_memory: int = 64 << 20
     """Bytes of keys that may be on their way for them"""
+    tls: TlsOptions = field(default_factory=TlsOptions)
     limits: Limits = field(default_factory=Limits)
     """Of each client"""
     rules: Rules = field(default_factory=Rules)
@@ -172,11 +174,14 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         help="tell Prometheus of the proxy, at /metrics; 0: do not",
     )  # fmt: skip
     limit_options.add_options(parser)
+    protection.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
     if (given.read_from == "same-zone") != bool(given.zone):
         parser.error("--read-from same-zone and --zone need each other")
-    if not given.port and not given.unixsocket:
+    if not given.port and not given.unixsocket and not given.tls_port:
         parser.error("nothing to listen on: --port is 0 and there is no --unixsocket")
+    if given.as_cluster is not None and not given.port:
+        parser.error("the nodes of --as-cluster are found at --port, which is 0")
     if given.announce and given.as_cluster is None:
         parser.error("--announce is for --as-cluster")
     try:
@@ -213,6 +218,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         drain_timeout=given.drain_timeout / 1000,
         cross_slot=given.cross_slot,
         cross_slot_memory=given.cross_slot_memory,
+        tls=protection.options_of(given),
         limits=limits,
         rules=rules,
         read_from=given.read_from,

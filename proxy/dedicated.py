@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from node.errors import ReplyError
 from proxy.codec import integer_of
-from proxy.dialogue import Address, open_worker, refusal
+from proxy.dialogue import Address, Login, open_worker, refusal
 from proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -37,11 +37,9 @@ CLOSED = b"-ERR connection closed\r\n"
 class DedicatedPool:
     keeps_requests = False
 
-    def __init__(
-        self, reactor: Reactor, credentials: tuple[bytes, ...], limit: int, topology: Topology
-    ) -> None:
+    def __init__(self, reactor: Reactor, login: Login, limit: int, topology: Topology) -> None:
         self.reactor = reactor
-        self.credentials = credentials
+        self.login = login
         self.limit = limit
         self.topology = topology
         self._idle: dict[tuple[Address, int], list[Upstream]] = {}
@@ -153,8 +151,8 @@ class DedicatedPool:
 
     async def _connect(self, upstream: Upstream) -> None:
         try:
-            descriptor, replies = await open_worker(
-                (upstream.host, upstream.port), self.credentials, upstream.version, (b"CLIENT", b"ID")
+            opened, replies = await open_worker(
+                (upstream.host, upstream.port), self.login, upstream.version, (b"CLIENT", b"ID")
             )
         except ConnectionError as problem:
             self._connecting.pop(upstream, None)
@@ -164,4 +162,4 @@ class DedicatedPool:
         else:
             self._connecting.pop(upstream, None)
             self._numbers[upstream] = integer_of(replies[0])
-            upstream.connected(descriptor)
+            upstream.connected(*opened)

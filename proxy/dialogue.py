@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+from node.tls.problems import reason_of
 from proxy.codec import bulk_of, encode_request, is_error
 from proxy.frames import ReplyScanner
+from proxy.secrecy import Secrecy
 
 Address = tuple[str, int]
 """(host, port) of a worker"""
@@ -16,8 +20,74 @@ CONNECT_TIMEOUT = 1.0
 """Connect and greeting together; requests may queue up for so long."""
 
 
+@dataclass(frozen=True)
+class Login:
+    """How we get in at the workers of a cluster."""
+
+    words: tuple[bytes, ...] = field(default=(), repr=False)
+    """Arguments of AUTH: (), (password,) or (user, password)"""
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """What to connect with at this moment; None: plain"""
+
+
 class RemoteError(Exception):
     """The worker answered with an error; its text without the leading `-`."""
+
+
+class Line:
+    """A connection that is asked in turns: plain, or by TLS."""
+
+    def __init__(self, connection: socket.socket, secrecy: Secrecy | None = None) -> None:
+        self._connection = connection
+        self._secrecy = secrecy
+
+    async def shake_hands(self) -> None:
+        """Raises OSError, of which TLS' errors are a kind, and EOFError."""
+        assert self._secrecy is not None
+        loop = asyncio.get_running_loop()
+        while not self._secrecy.shake_hands():
+            await loop.sock_sendall(self._connection, self._secrecy.put_out())
+            self._secrecy.take_in(await self._receive())
+        await loop.sock_sendall(self._connection, self._secrecy.put_out())
+
+    async def send(self, text: bytes) -> None:
+        data = text if self._secrecy is None else self._secrecy.encrypt(text)
+        await asyncio.get_running_loop().sock_sendall(self._connection, data)
+
+    async def receive(self) -> bytes:
+        """Some bytes, as soon as there are any. Raises EOFError at the end."""
+        if self._secrecy is None:
+            return await self._receive()
+        while not (text := self._secrecy.decrypt()):
+            self._secrecy.take_in(await self._receive())
+        return text
+
+    async def _receive(self) -> bytes:
+        data = await asyncio.get_running_loop().sock_recv(self._connection, 65536)
+        if not data:
+            raise EOFError("the worker closed the connection")
+        return data
+
+    def detach(self) -> tuple[int, Secrecy | None]:
+        """Give away its descriptor, and what its TLS has come to, after the last reply was read."""
+        return self._connection.detach(), self._secrecy
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+async def open_line(address: Address, login: Login) -> Line:
+    """Connected to a worker. Raises OSError and EOFError."""
+    connection = await open_socket(address)
+    if login.tls is None:
+        return Line(connection)
+    line = Line(connection, Secrecy(login.tls(), False))
+    try:
+        await line.shake_hands()
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 async def open_socket(address: Address) -> socket.socket:
@@ -37,58 +107,56 @@ async def open_socket(address: Address) -> socket.socket:
     return connection
 
 
-async def exchange(connection: socket.socket, *requests: tuple[bytes, ...]) -> list[bytes]:
+async def exchange(line: Line, *requests: tuple[bytes, ...]) -> list[bytes]:
     """Send requests, return their raw replies. RemoteError for an error reply, EOFError if it closes."""
-    replies = await raw_replies(connection, *requests)
+    replies = await raw_replies(line, *requests)
     for reply in replies:
         if is_error(reply):
             raise RemoteError(reply[1:-2].decode("latin-1"))
     return replies
 
 
-async def raw_replies(connection: socket.socket, *requests: Sequence[bytes]) -> list[bytes]:
+async def raw_replies(line: Line, *requests: Sequence[bytes]) -> list[bytes]:
     """The same, error replies as they are."""
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendall(connection, b"".join(map(encode_request, requests)))
+    await line.send(b"".join(map(encode_request, requests)))
     scanner = ReplyScanner()
     replies: list[bytes] = []
     while len(replies) < len(requests):
-        data = await loop.sock_recv(connection, 65536)
-        if not data:
-            raise EOFError("the worker closed the connection")
-        replies += scanner.feed(data)
+        replies += scanner.feed(await line.receive())
     return replies
 
 
-def greeting(credentials: tuple[bytes, ...], version: int) -> list[tuple[bytes, ...]]:
+def greeting(login: Login, version: int) -> list[tuple[bytes, ...]]:
     """What a connection begins with. PING makes sure that the process is awake, not just there."""
     requests: list[tuple[bytes, ...]] = []
-    if credentials:
-        requests.append((b"AUTH", *credentials))
+    if login.words:
+        requests.append((b"AUTH", *login.words))
     requests.append((b"HELLO", b"3") if version == 3 else (b"PING",))
     return requests
 
 
 async def open_worker(
-    address: Address, credentials: tuple[bytes, ...], version: int, *more: tuple[bytes, ...]
-) -> tuple[int, list[bytes]]:
-    """The descriptor of a connection that has been greeted, and the raw replies to the requests `more`.
+    address: Address, login: Login, version: int, *more: tuple[bytes, ...]
+) -> tuple[tuple[int, Secrecy | None], list[bytes]]:
+    """A connection that has been greeted, detached, and the raw replies to the requests `more`.
 
     Raises ConnectionError with words that follow the name of the worker.
     """
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            connection = await open_socket(address)
+            line = await open_line(address, login)
             try:
-                replies = await exchange(connection, *greeting(credentials, version), *more)
-                return connection.detach(), replies[len(replies) - len(more) :]
+                replies = await exchange(line, *greeting(login, version), *more)
+                return line.detach(), replies[len(replies) - len(more) :]
             except BaseException:
-                connection.close()
+                line.close()
                 raise
     except RemoteError as error:
         raise ConnectionError(f"refuses the proxy: {error}") from None
     except TimeoutError:
         raise ConnectionError("does not answer") from None
+    except ssl.SSLError as error:
+        raise ConnectionError(f"cannot be reached: {reason_of(error)}") from None
     except (OSError, EOFError, ValueError) as error:
         raise ConnectionError(f"cannot be reached: {error}") from None
 
@@ -99,14 +167,14 @@ def refusal(address: Address, problem: str) -> bytes:
     return f"-CLUSTERDOWN upstream {address[0]}:{address[1]} {words}\r\n".encode("utf-8", "replace")
 
 
-async def ask(address: Address, credentials: tuple[bytes, ...], *question: bytes) -> bytes:
+async def ask(address: Address, login: Login, *question: bytes) -> bytes:
     """One question over a connection of its own; the bulk string it is answered with.
 
     Raises OSError, EOFError, RemoteError, and ValueError for another type of reply.
     """
-    connection = await open_socket(address)
+    line = await open_line(address, login)
     try:
-        requests = [(b"AUTH", *credentials)] if credentials else []
-        return bulk_of((await exchange(connection, *requests, question))[-1])
+        requests = [(b"AUTH", *login.words)] if login.words else []
+        return bulk_of((await exchange(line, *requests, question))[-1])
     finally:
-        connection.close()
+        line.close()

@@ -27,7 +27,7 @@ from cluster.slots import SLOT_COUNT
 from node.core.key_slot import key_slot
 from node.errors import CLUSTER_DISABLED, NOT_AN_INTEGER, ReplyError, one_line
 from node.replies import OK, Verbatim
-from proxy.dialogue import Address, open_socket, raw_replies
+from proxy.dialogue import Address, Line, open_socket, raw_replies
 from proxy.local_commands import local
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ async def _answers(address: Address) -> bool:
         async with asyncio.timeout(PROBE_TIMEOUT):
             connection = await open_socket(address)
             try:
-                return bool(await raw_replies(connection, (b"PING",)))
+                return bool(await raw_replies(Line(connection), (b"PING",)))
             finally:
                 connection.close()
     except (OSError, TimeoutError, EOFError, ValueError):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from node.core.key_slot import key_slot
 from node.keyspace.glob import Glob
 from proxy import codec
-from proxy.dialogue import Address
+from proxy.dialogue import Address, Login
 from proxy.frames import reply_elements
 from proxy.lines import Lines
 from proxy.listener import Listener
@@ -73,10 +73,8 @@ class Placement:
 
 
 class Hub(Lines):
-    def __init__(
-        self, reactor: Reactor, credentials: tuple[bytes, ...], pool: UpstreamPool, topology: Topology
-    ) -> None:
-        super().__init__(reactor, credentials)
+    def __init__(self, reactor: Reactor, login: Login, pool: UpstreamPool, topology: Topology) -> None:
+        super().__init__(reactor, login)
         self.pool = pool
         self.topology = topology
         self.anchor: Address | None = None

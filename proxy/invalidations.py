@@ -27,6 +27,7 @@ from proxy.lines import Lines
 from proxy.listener import Listener
 
 if TYPE_CHECKING:
+    from proxy.dialogue import Login
     from proxy.reactor import Reactor
     from proxy.topology import Topology
 
@@ -47,8 +48,8 @@ class User(Protocol):
 
 
 class Invalidations(Lines):
-    def __init__(self, reactor: Reactor, credentials: tuple[bytes, ...], topology: Topology) -> None:
-        super().__init__(reactor, credentials)
+    def __init__(self, reactor: Reactor, login: Login, topology: Topology) -> None:
+        super().__init__(reactor, login)
         self.topology = topology
         self.whole = False
         """Is every primary listened to?"""

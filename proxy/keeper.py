@@ -290,10 +290,8 @@ class Keeper:
 
 def _wanted(config: ProxyConfig) -> list[Where]:
     found: list[Where] = []
-    if config.port:
-        found += [
-            (address, config.port, which) for address in config.bind for which in range(config.processes)
-        ]
+    for port in filter(None, (config.port, config.tls.tls_port)):
+        found += [(address, port, which) for address in config.bind for which in range(config.processes)]
     if config.unix_socket:
         found.append((config.unix_socket, 0, 0))
     return found

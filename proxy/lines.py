@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from proxy.dialogue import Address, open_worker, refusal
+from proxy.dialogue import Address, Login, open_worker, refusal
 from proxy.listener import Listener
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ REPAIR_DELAY = 0.1
 
 
 class Lines:
-    def __init__(self, reactor: Reactor, credentials: tuple[bytes, ...]) -> None:
+    def __init__(self, reactor: Reactor, login: Login) -> None:
         self.reactor = reactor
-        self.credentials = credentials
+        self.login = login
         self.lines: dict[Address, Listener] = {}
         self._connecting: dict[Listener, asyncio.Task[None]] = {}
         self._repair_timer: asyncio.TimerHandle | None = None
@@ -79,14 +79,14 @@ class Lines:
 
     async def _open(self, listener: Listener) -> None:
         try:
-            descriptor, _ = await open_worker(listener.address, self.credentials, 3)
+            opened, _ = await open_worker(listener.address, self.login, 3)
         except ConnectionError as problem:
             self._connecting.pop(listener, None)
             log.warning("%s:%d %s", *listener.address, problem)
             self._gone(listener, refusal(listener.address, str(problem)))
         else:
             self._connecting.pop(listener, None)
-            listener.connected(descriptor)
+            listener.connected(*opened)
 
     # For subclasses to override
 

@@ -10,6 +10,7 @@ from libc.string cimport memset
 from proxy.buffers cimport append, consume, size
 from proxy.frames cimport BROKEN, NEED_MORE, ReplyScan, scan_reply
 from proxy.reactor cimport Connection
+from proxy.secrecy cimport Secrecy
 
 
 cdef class Listener(Connection):
@@ -28,9 +29,10 @@ cdef class Listener(Connection):
     def is_open(self) -> bool:
         return self.descriptor >= 0
 
-    def connected(self, int descriptor) -> None:
+    def connected(self, int descriptor, Secrecy secrecy=None) -> None:
         """Take over a socket on which the handshake is done; what was to be sent up to now is."""
         memset(&self.scan, 0, sizeof(self.scan))
+        self.secrecy = secrecy
         self.attach(descriptor)
         if size(&self.outgoing) and not self.flush_wanted:
             self.reactor.wants_flush(self)

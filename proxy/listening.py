@@ -20,9 +20,9 @@ def open_listeners(config: ProxyConfig) -> list[socket.socket]:
     """All that `config` names. Raises OSError, with words for the operator, if one cannot be had."""
     with contextlib.ExitStack() as opened:
         found = []
-        if config.port:
+        for port in filter(None, (config.port, config.tls.tls_port)):
             for address in config.bind:
-                found.append(listen_tcp(address, config.port, config.backlog, config.reuse_port))
+                found.append(listen_tcp(address, port, config.backlog, config.reuse_port))
                 opened.callback(found[-1].close)
         if config.unix_socket:
             found.append(listen_unix(config.unix_socket, config.backlog))

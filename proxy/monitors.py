@@ -19,6 +19,7 @@ from proxy.session import LATER, session_of
 
 if TYPE_CHECKING:
     from proxy.client import Client
+    from proxy.dialogue import Login
     from proxy.reactor import Reactor
     from proxy.sessions import Sessions
     from proxy.topology import Topology
@@ -28,8 +29,8 @@ UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
 class Monitors(Lines):
-    def __init__(self, reactor: Reactor, credentials: tuple[bytes, ...], topology: Topology) -> None:
-        super().__init__(reactor, credentials)
+    def __init__(self, reactor: Reactor, login: Login, topology: Topology) -> None:
+        super().__init__(reactor, login)
         self.topology = topology
         self.clients: dict[Client, None] = {}
         self._waiting: dict[Client, Callable[[bytes | None], None]] = {}

@@ -1,6 +1,7 @@
 """The I/O of the proxy below the event loop: connections that read and send for themselves, in turns."""
 
 from proxy.buffers cimport Buffer
+from proxy.secrecy cimport Secrecy
 from proxy.sinks cimport ReplySink
 from proxy.tallies cimport Tallies
 
@@ -34,12 +35,15 @@ cdef class Connection(ReplySink):
     cdef bint flush_wanted      # already in reactor.outgoing
     cdef Buffer unread          # an unfinished frame, or input we may not work on yet
     cdef Buffer outgoing
+    cdef Secrecy secrecy        # TLS, or None
 
     cdef int attach(self, int descriptor) except -1
     cdef int interest(self, bint reading, bint writing) except -1
     cdef Py_ssize_t receive(self, char** data) except -2
     cdef int keep(self, const char* data, Py_ssize_t available, Py_ssize_t used) except -1
-    cdef Py_ssize_t send_now(self, const char* data, Py_ssize_t length) noexcept
+    cdef Py_ssize_t send_now(self, const char* data, Py_ssize_t length) except -2
+    cdef Py_ssize_t receive_text(self, char* where, Py_ssize_t room) except -2
+    cdef bint finish_sending(self) except -1
 
     # For subclasses to override:
     cdef int on_readable(self) except -1

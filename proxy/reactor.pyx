@@ -24,6 +24,7 @@ from libc.string cimport memset
 
 from node.core.timing cimport monotonic_ns
 from proxy.buffers cimport Buffer, append, consume, release, reserve, size
+from proxy.secrecy cimport ROOM
 
 import logging
 
@@ -219,7 +220,8 @@ cdef int handle(Connection connection, bint readable, bint writable) except -1:
     try:
         if writable and connection.writing and connection.descriptor >= 0:
             connection.interest(connection.reading, False)
-            connection.flush()
+            if connection.secrecy is None or connection.finish_sending():
+                connection.flush()
         if readable and connection.descriptor >= 0:
             connection.on_readable()
     except Exception:
@@ -273,15 +275,20 @@ cdef class Connection(ReplySink):
         cdef Py_ssize_t room = RECEIVE_SIZE
         cdef bint continues = self.unread.data != NULL
         if continues:
-            if self.unread.capacity - self.unread.end < RECEIVE_MIN:
-                reserve(&self.unread, max(size(&self.unread), RECEIVE_MIN))
+            if self.unread.capacity - self.unread.end < RECEIVE_MIN or self.secrecy is not None:
+                reserve(&self.unread, max(size(&self.unread), RECEIVE_MIN if self.secrecy is None else ROOM))
             where = self.unread.data + self.unread.end
             room = min(self.unread.capacity - self.unread.end, RECEIVE_MAX)
-        count = recv(self.descriptor, where, room, 0)
-        if count < 0:
-            return 0 if errno == EAGAIN or errno == EINTR else -1
-        if count == 0:
-            return -1
+        if self.secrecy is not None:
+            count = self.receive_text(where, room)
+            if count <= 0:
+                return count
+        else:
+            count = recv(self.descriptor, where, room, 0)
+            if count < 0:
+                return 0 if errno == EAGAIN or errno == EINTR else -1
+            if count == 0:
+                return -1
         if not continues:
             data[0] = where
             return count
@@ -297,12 +304,34 @@ cdef class Connection(ReplySink):
             append(&self.unread, data + used, available - used)
         return 0
 
-    cdef Py_ssize_t send_now(self, const char* data, Py_ssize_t length) noexcept:
+    cdef Py_ssize_t send_now(self, const char* data, Py_ssize_t length) except -2:
         """Bytes that the socket took; -1 if the connection is lost. (Python ignores SIGPIPE for us.)"""
-        cdef ssize_t count = send(self.descriptor, data, length, 0)
+        cdef ssize_t count
+        if self.secrecy is not None:
+            count = self.secrecy.send(self.descriptor, data, length)
+            if self.secrecy.waits:
+                self.interest(self.reading, True)
+            return count
+        count = send(self.descriptor, data, length, 0)
         if count >= 0:
             return count
         return 0 if errno == EAGAIN or errno == EINTR else -1
+
+    cdef Py_ssize_t receive_text(self, char* where, Py_ssize_t room) except -2:
+        """As recv(2), by TLS; 0 if there is nothing yet, -1 if the connection is lost."""
+        cdef Py_ssize_t count = self.secrecy.receive(self.descriptor, where, room)
+        if self.secrecy.waits:
+            self.interest(self.reading, True)
+        return count
+
+    cdef bint finish_sending(self) except -1:
+        """Send what TLS has encrypted: was that all? What comes behind it must wait for that."""
+        if self.secrecy.push(self.descriptor) < 0:
+            self.close()
+            return False
+        if self.secrecy.waits:
+            self.interest(self.reading, True)
+        return not self.secrecy.waits
 
     cdef int on_readable(self) except -1:
         raise NotImplementedError
@@ -314,6 +343,9 @@ cdef class Connection(ReplySink):
         """Close the socket and drop all bytes. Subclasses add what else must end. Idempotent."""
         if self.descriptor >= 0:
             self.reactor.forget(self)
+            if self.secrecy is not None:
+                self.secrecy.part(self.descriptor)
+                self.secrecy = None
             close_descriptor(self.descriptor)
             self.descriptor = -1
             release(&self.unread)

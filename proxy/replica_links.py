@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.commands import find
 from node.core.key_slot import key_slot
-from proxy.dialogue import Address, open_worker, refusal
+from proxy.dialogue import Address, Login, open_worker, refusal
 from proxy.failover import Request, as_requests
 from proxy.frames import request_arguments
 from proxy.jobs import UNBOUND
@@ -38,14 +38,14 @@ class ReplicaLinks:
     def __init__(
         self,
         reactor: Reactor,
-        credentials: tuple[bytes, ...],
+        login: Login,
         topology: Topology,
         slots: SlotMap,
         changed: Callable[[Upstream], None],
     ) -> None:
         """`changed` is called with a link that is up or lost, before what was on it is sent elsewhere."""
         self.reactor = reactor
-        self.credentials = credentials
+        self.login = login
         self.topology = topology
         self.slots = slots
         self.changed = changed
@@ -112,14 +112,14 @@ class ReplicaLinks:
     async def _connect(self, link: Upstream) -> None:
         address = link.host, link.port
         try:
-            descriptor, _ = await open_worker(address, self.credentials, link.version, (b"READONLY",))
+            opened, _ = await open_worker(address, self.login, link.version, (b"READONLY",))
         except ConnectionError as problem:
             self._connecting.pop(link, None)
             log.debug("%r %s", link, problem)
             self._end(link, refusal(address, str(problem)))
         else:
             self._connecting.pop(link, None)
-            link.connected(descriptor)
+            link.connected(*opened)
             self.changed(link)
 
     def lost(self, link: Upstream, taken: list[Any]) -> None:

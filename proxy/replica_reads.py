@@ -31,7 +31,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from proxy import codec
-from proxy.dialogue import Address
+from proxy.dialogue import Address, Login
 from proxy.questions import ask_all
 from proxy.replica_links import ReplicaLinks
 from proxy.topology import SLOT_COUNT
@@ -105,9 +105,9 @@ class ReplicaReads:
         self._ahead: dict[int, int] = {}
         """Slots of which a key has gone ahead, and how often the map had been refreshed by then"""
 
-    def keep(self, slots: SlotMap, credentials: tuple[bytes, ...]) -> ReplicaLinks:
+    def keep(self, slots: SlotMap, login: Login) -> ReplicaLinks:
         """From now on keep a service's table, and links under its login, which are returned."""
-        links = ReplicaLinks(self.reactor, credentials, self.topology, slots, self.links_changed)
+        links = ReplicaLinks(self.reactor, login, self.topology, slots, self.links_changed)
         self._kept.append((slots, links))
         self._wake.set()
         return links

@@ -18,16 +18,20 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, every
+from node.tls.transport import HANDSHAKE_SECONDS
 from proxy.client import Client
 from proxy.config import ProxyConfig
+from proxy.dialogue import Login
 from proxy.draining import drain
 from proxy.handover import Arrival, Legacy
 from proxy.listening import listen_unix, open_listeners
 from proxy.local_commands import ClientFacts
 from proxy.place import Place, adopt
+from proxy.protection import Protection
 from proxy.reactor import Reactor
 from proxy.routes import RouteTable
 from proxy.routing import may_read_replica, raw_routes
+from proxy.secrecy import Secrecy
 from proxy.service import Service
 from proxy.siblings import Siblings
 from proxy.tallies import Tallies
@@ -68,24 +72,28 @@ class ProxyServer:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
         config = self.config
         self.loop = asyncio.get_running_loop()
+        protection = self.protection = Protection(config.tls)
+        login = Login(config.credentials, protection.to_workers if config.tls.to_workers else None)
         max_clients, dedicated = _raise_descriptor_limit(config.max_clients)
         if self.place is None:
             self._listeners = open_listeners(config)
         else:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
+        self._protected = {each for each in self._listeners if 0 < _port_of(each) == config.tls.tls_port}
         self.reactor = Reactor(self.loop, config.own_poller, Tallies(row.name for row in every()))
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
         numbers = self.reactor.tallies.numbers
         self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads, numbers)
-        self.topology = Topology(config.seeds, config.credentials, self._map_changed)
-        self.service = Service(config, self.reactor, self.topology, config.credentials, dedicated)
+        self.topology = Topology(config.seeds, login, self._map_changed)
+        self.service = Service(config, self.reactor, self.topology, login, dedicated)
         self.commands = commands = self.service.commands
         commands.port, commands.max_clients = self.port, max_clients
         if config.auth_by_workers:
             from proxy.users import Users  # takes memory that others need not give
 
             def service_for(credentials: tuple[bytes, ...]) -> Service:
-                return Service(config, self.reactor, self.topology, credentials, dedicated, commands)
+                as_user = Login(credentials, login.tls)
+                return Service(config, self.reactor, self.topology, as_user, dedicated, commands)
 
             commands.users = Users(commands, service_for)
             self._background.append(self.loop.create_task(commands.users.close_idle()))
@@ -93,6 +101,8 @@ class ProxyServer:
         self._background += [self.loop.create_task(each) for each in work]
         if commands.replica_reads is not None:
             self._background.append(self.loop.create_task(commands.replica_reads.run()))
+        if config.tls.tls_port or config.tls.to_workers:
+            self._background.append(self.loop.create_task(protection.watch()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if config.metrics_port:
@@ -153,7 +163,7 @@ class ProxyServer:
     @property
     def port(self) -> int:
         """The TCP port listened on: the configured one, or the one the system chose for 0 in tests."""
-        return next((each.getsockname()[1] for each in self._listeners if each.family != socket.AF_UNIX), 0)
+        return next(filter(None, map(_port_of, self._listeners)), 0)
 
     def _map_changed(self) -> None:
         self._map_known.set()
@@ -182,18 +192,19 @@ class ProxyServer:
             if listener is self._siblings_listener:
                 self._admit_sibling(connection)
             else:
-                self._welcome(connection, peer)
+                self._welcome(connection, peer, listener in self._protected)
 
     def _accept_again(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
 
-    def _welcome(self, connection: socket.socket, peer: Any) -> None:
+    def _welcome(self, connection: socket.socket, peer: Any, protected: bool) -> None:
         commands = self.commands
         connection.setblocking(False)
         if len(commands.clients) >= commands.max_clients:
             commands.connections_rejected += 1
-            connection.send(b"-ERR max number of clients reached\r\n")
+            if not protected:  # else nothing can be said before a handshake
+                connection.send(b"-ERR max number of clients reached\r\n")
             connection.close()
             return
         commands.connections_received += 1
@@ -205,7 +216,10 @@ class ProxyServer:
         client = self._client(self._next_id, facts)
         commands.clients[client.id] = client
         try:
-            client.open(connection.detach(), not self._wants_login)
+            secrecy = Secrecy(self.protection.for_clients, True) if protected else None
+            client.open(connection.detach(), not self._wants_login, secrecy)
+            if protected:
+                self.loop.call_later(HANDSHAKE_SECONDS, self._give_up, client.id)
         except OSError as error:
             log.warning("a client is turned away: %s", error)
             client.kill()
@@ -213,6 +227,12 @@ class ProxyServer:
     @property
     def _wants_login(self) -> bool:
         return bool(self.commands.password) or self.commands.users is not None
+
+    def _give_up(self, number: int) -> None:
+        """Who has not said by now who he is has had his time."""
+        client = self.commands.clients.get(number)
+        if client is not None and client.shakes_hands:
+            client.kill()
 
     def _client(self, number: int, facts: ClientFacts) -> Client:
         client = Client(self.reactor, self.commands, self.routes, self.service.slots, number)
@@ -241,6 +261,11 @@ class ProxyServer:
         except Exception:
             log.exception("a client could not be taken over")
             client.kill()
+
+
+def _port_of(listener: socket.socket) -> int:
+    """0: a unix socket"""
+    return 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
 
 
 def _address_text(address: Any) -> str:

@@ -7,6 +7,7 @@ proxy's own; with `--auth-by-workers` each user has a service (users.py).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.commands import Commands
@@ -23,13 +24,14 @@ from proxy.upstreams import UpstreamPool
 
 if TYPE_CHECKING:
     from proxy.config import ProxyConfig
+    from proxy.dialogue import Login
     from proxy.reactor import Reactor
     from proxy.replica_links import ReplicaLinks
     from proxy.topology import Topology
 
 
 class Service:
-    """`credentials`: arguments of AUTH, or none. `front` are the commands of the service that all clients
+    """`front` are the commands of the service that all clients
     begin with; None for that one itself."""
 
     def __init__(
@@ -37,19 +39,19 @@ class Service:
         config: ProxyConfig,
         reactor: Reactor,
         topology: Topology,
-        credentials: tuple[bytes, ...],
+        login: Login,
         dedicated_limit: int,
         front: Commands | None = None,
     ) -> None:
         self.topology = topology
         self.slots = SlotMap()
         failover = FailoverWait(config.failover_wait, config.resend_writes)
-        self.pool = UpstreamPool(reactor, credentials, failover, config.failover_queue)
+        self.pool = UpstreamPool(reactor, login, failover, config.failover_queue)
         self.pool.topology = topology
-        self.dedicated = DedicatedPool(reactor, credentials, dedicated_limit, topology)
-        self.hub = Hub(reactor, credentials, self.pool, topology)
-        self.monitors = Monitors(reactor, credentials, topology)
-        self.invalidations = Invalidations(reactor, credentials, topology)
+        self.dedicated = DedicatedPool(reactor, login, dedicated_limit, topology)
+        self.hub = Hub(reactor, login, self.pool, topology)
+        self.monitors = Monitors(reactor, login, topology)
+        self.invalidations = Invalidations(reactor, login, topology)
         for told in (self.dedicated, self.hub, self.monitors, self.invalidations):
             self.pool.told_of_nodes.append(told.reconcile)
         self.commands = Commands(self.pool, topology, self.slots, config, front)
@@ -72,15 +74,15 @@ class Service:
         reads = front.replica_reads if front else ReplicaReads(reactor, self.pool, self.topology, config)
         assert reads is not None
         self.commands.replica_reads = reads
-        self.replica_links = reads.keep(self.slots, self.pool.credentials)
+        self.replica_links = reads.keep(self.slots, self.pool.login)
         self.pool.told_of_ask = reads.gone_ahead
 
     def log_in_as(self, credentials: tuple[bytes, ...]) -> None:
         """From now on new connections do."""
         for part in (self.pool, self.dedicated, self.hub, self.monitors, self.invalidations):
-            part.credentials = credentials
+            part.login = replace(part.login, words=credentials)
         if self.replica_links is not None:
-            self.replica_links.credentials = credentials
+            self.replica_links.login = replace(self.replica_links.login, words=credentials)
 
     def map_changed(self) -> None:
         self.hub.map_changed()

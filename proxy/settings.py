@@ -26,6 +26,7 @@ def own_settings(commands: Commands) -> dict[bytes, bytes]:
     values = {
         "port": str(commands.front.port),
         "bind": " ".join(config.bind),
+        "tls-port": str(config.tls.tls_port),
         "unixsocket": config.unix_socket,
         "tcp-backlog": str(config.backlog),
         "loglevel": config.log_level,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from node.errors import ReplyError
 from node.replies import Verbatim
 from proxy.codec import decode_reply, encode_reply
-from proxy.dialogue import raw_replies
+from proxy.dialogue import Line, raw_replies
 
 if TYPE_CHECKING:
     from proxy.client import Client
@@ -50,7 +50,7 @@ class Siblings:
             try:
                 async with asyncio.timeout(ASK_TIMEOUT):
                     await loop.sock_connect(connection, str(self.directory / name))
-                    return (await raw_replies(connection, question))[0]
+                    return (await raw_replies(Line(connection), question))[0]
             except (OSError, EOFError, TimeoutError, ValueError):
                 return b""  # it has ended, or stands still
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.dialogue import Address, RemoteError, ask
+from proxy.dialogue import Address, Login, RemoteError, ask
 
 if TYPE_CHECKING:
     from proxy.routes import SlotMap
@@ -132,12 +132,12 @@ class Topology:
     def __init__(
         self,
         seeds: Sequence[Address],
-        credentials: tuple[bytes, ...],
+        login: Login,
         changed: Callable[[], None],
     ) -> None:
         self.seeds = list(seeds)
         self._kept: list[tuple[SlotMap, UpstreamPool]] = []
-        self.credentials = credentials
+        self.login = login
         self.changed = changed
         self.owners: list[Address | None] = [None] * SLOT_COUNT
         self.nodes: frozenset[Address] = frozenset()
@@ -213,7 +213,7 @@ class Topology:
     async def _view_of(self, address: Address) -> list[NodeView] | None:
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
-                text = await ask(address, self.credentials, b"CLUSTER", b"NODES")
+                text = await ask(address, self.login, b"CLUSTER", b"NODES")
             return parse_nodes(text.decode(), address)
         except RemoteError as error:
             if self._answered:

@@ -18,6 +18,7 @@ from libc.string cimport memcmp, memset
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, NEED_MORE, scan_reply
+from proxy.secrecy cimport Secrecy
 
 cdef enum:
     RING_START = 64
@@ -97,10 +98,11 @@ cdef class Upstream(Connection):
         """From now on requests queue up until `connected` or `refuse`."""
         self.state = CONNECTING
 
-    def connected(self, int descriptor) -> None:
+    def connected(self, int descriptor, Secrecy secrecy=None) -> None:
         """Take over a socket on which the handshake is done."""
         self.worker = None
         memset(&self.scan, 0, sizeof(self.scan))
+        self.secrecy = secrecy
         self.attach(descriptor)
         if self.pool.keeps_requests:  # not all of the queue at once: the worker may not serve yet
             self.state = WAITING

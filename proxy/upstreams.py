@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from proxy.dialogue import Address, open_worker, refusal
+from proxy.dialogue import Address, Login, open_worker, refusal
 from proxy.failover import COST_OF_LOSS, REFUSALS, FailoverWait, Request, as_requests
 from proxy.redirection import destination
 from proxy.sinks import Job
@@ -44,11 +44,9 @@ class UpstreamPool:
     """Set by the server once both exist."""
     keeps_requests = True
 
-    def __init__(
-        self, reactor: Reactor, credentials: tuple[bytes, ...], failover: FailoverWait, queue_max: int
-    ) -> None:
+    def __init__(self, reactor: Reactor, login: Login, failover: FailoverWait, queue_max: int) -> None:
         self.reactor = reactor
-        self.credentials = credentials
+        self.login = login
         self.failover = failover
         self.queue_max = queue_max
         self.redirections = 0
@@ -234,8 +232,8 @@ class UpstreamPool:
         while True:
             try:
                 async with self._connecting:
-                    descriptor, _ = await open_worker(
-                        (upstream.host, upstream.port), self.credentials, upstream.version
+                    opened, _ = await open_worker(
+                        (upstream.host, upstream.port), self.login, upstream.version
                     )
             except ConnectionError as problem:
                 waits = upstream.state_name == "connecting" and self._may_wait(upstream)
@@ -244,7 +242,7 @@ class UpstreamPool:
                         log.warning("%r %s", upstream, problem)
                     upstream.refuse(refusal((upstream.host, upstream.port), str(problem)))
             else:
-                upstream.connected(descriptor)
+                upstream.connected(*opened)
                 return
             self.topology.refresh_soon()
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from node.commands import Command
 from node.errors import NO_MULTI, ReplyError
 from proxy import codec
-from proxy.dialogue import open_socket, raw_replies
+from proxy.dialogue import Line, open_line, raw_replies
 from proxy.local_commands import hello_options
 from proxy.own import NAME
 from proxy.questions import ask_all
@@ -31,8 +31,6 @@ from proxy.routing import Way, route_of
 from proxy.session import LATER, PASS
 
 if TYPE_CHECKING:
-    import socket
-
     from proxy.client import Client
     from proxy.commands import Commands
     from proxy.service import Service
@@ -56,7 +54,7 @@ class Users:
         self.front = front
         self.make = make
         self._services: dict[bytes, Service] = {}
-        self._line: socket.socket | None = None
+        self._line: Line | None = None
         self._turn = asyncio.Lock()
 
     def gate(
@@ -104,7 +102,7 @@ class Users:
 
     def credentials_of(self, client: Client) -> tuple[bytes, ...]:
         """Under which it is served; empty if it has not logged in."""
-        return () if client.service is self.front else client.service.pool.credentials
+        return () if client.service is self.front else client.service.pool.login.words
 
     @property
     def services(self) -> list[Service]:
@@ -171,12 +169,12 @@ class Users:
                     break
         raise NOBODY
 
-    async def _open(self) -> socket.socket:
+    async def _open(self) -> Line:
         """To any worker that is there. Raises OSError."""
         addresses = [(upstream.host, upstream.port) for _, upstream in self.front.pool.shards(2)]
         for address in addresses:
-            with contextlib.suppress(OSError):
-                return await open_socket(address)
+            with contextlib.suppress(OSError, EOFError):
+                return await open_line(address, self.front.pool.login)
         raise OSError("no worker can be reached")
 
     def _leave_state(self, client: Client) -> None:

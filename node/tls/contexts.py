@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from node.tls.problems import reason_of
 
-if TYPE_CHECKING:
-    from node.config import Config
+Settings = Any
+"""A worker's Config, or whatever else has its `tls_` attributes and its `path`."""
 
 FILES = (
     "tls-cert-file",
@@ -61,35 +61,50 @@ class Contexts:
     outgoing: ssl.SSLContext
 
 
-def build(config: Config) -> Contexts:
-    """Raises TlsError."""
-    if not config.tls_cert_file:
+def build(settings: Settings) -> Contexts:
+    """For a worker. Raises TlsError."""
+    if settings.tls_cluster or settings.tls_replication:
+        _require_authorities(settings)
+    clients = serving(settings)
+    return Contexts(clients, _serving(settings, ssl.CERT_REQUIRED), _outgoing(settings))
+
+
+def serving(settings: Settings) -> ssl.SSLContext:
+    """For those who connect to `tls-port`. Raises TlsError."""
+    if not settings.tls_cert_file:
         raise TlsError("No tls-cert-file configured!")
-    if not config.tls_key_file:
+    if not settings.tls_key_file:
         raise TlsError("No tls-key-file configured!")
-    knows_authorities = config.tls_ca_cert_file or config.tls_ca_cert_dir
-    if not knows_authorities and (
-        config.tls_auth_clients != "no" or config.tls_cluster or config.tls_replication
-    ):
+    if settings.tls_auth_clients != "no":
+        _require_authorities(settings)
+    return _serving(settings, _DEMANDS[settings.tls_auth_clients])
+
+
+def outgoing(settings: Settings) -> ssl.SSLContext:
+    """For one who connects, with or without a certificate to show. Raises TlsError."""
+    _require_authorities(settings)
+    return _outgoing(settings)
+
+
+def _require_authorities(settings: Settings) -> None:
+    if not settings.tls_ca_cert_file and not settings.tls_ca_cert_dir:
         raise TlsError(
             "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication "
             "or tls-auth-clients are enabled!"
         )
-    demand = _DEMANDS[config.tls_auth_clients]
-    return Contexts(_serving(config, demand), _serving(config, ssl.CERT_REQUIRED), _outgoing(config))
 
 
-def stamp(config: Config) -> tuple[Any, ...]:
+def stamp(settings: Settings) -> tuple[Any, ...]:
     """Differs when a file that was read has changed since, or another is named."""
-    paths = [config.path(name) for name in map(_value(config), FILES) if name]
-    if config.tls_ca_cert_dir:
-        directory = config.path(config.tls_ca_cert_dir)
+    paths = [settings.path(name) for name in map(_value(settings), FILES) if name]
+    if settings.tls_ca_cert_dir:
+        directory = settings.path(settings.tls_ca_cert_dir)
         paths += sorted(os.path.join(directory, name) for name in _names(directory))
     return tuple((path, _state(path)) for path in paths)
 
 
-def _value(config: Config) -> Any:
-    return lambda directive: getattr(config, directive.replace("-", "_"))
+def _value(settings: Settings) -> Any:
+    return lambda directive: getattr(settings, directive.replace("-", "_"))
 
 
 def _names(directory: str) -> list[str]:
@@ -107,55 +122,58 @@ def _state(path: str) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _serving(config: Config, demand: ssl.VerifyMode) -> ssl.SSLContext:
+def _serving(settings: Settings, demand: ssl.VerifyMode) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _set_up(context, config)
-    _load_identity(context, config, config.tls_cert_file, config.tls_key_file, config.tls_key_file_pass)
+    _set_up(context, settings)
+    _load_identity(
+        context, settings, settings.tls_cert_file, settings.tls_key_file, settings.tls_key_file_pass
+    )
     context.verify_mode = demand
-    if config.tls_prefer_server_ciphers:
+    if settings.tls_prefer_server_ciphers:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    if not config.tls_session_caching:
+    if not settings.tls_session_caching:
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
-    if config.tls_dh_params_file:
+    if settings.tls_dh_params_file:
         try:
-            context.load_dh_params(config.path(config.tls_dh_params_file))
+            context.load_dh_params(settings.path(settings.tls_dh_params_file))
         except OSError as error:
             raise TlsError(f"Failed to read DH params: {reason_of(error)}") from None
     return context
 
 
-def _outgoing(config: Config) -> ssl.SSLContext:
+def _outgoing(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    _set_up(context, config)
-    if config.tls_client_cert_file:
-        certificate, key = config.tls_client_cert_file, config.tls_client_key_file
-        password = config.tls_client_key_file_pass
+    _set_up(context, settings)
+    if settings.tls_client_cert_file:
+        certificate, key = settings.tls_client_cert_file, settings.tls_client_key_file
+        password = settings.tls_client_key_file_pass
     else:
-        certificate, key, password = config.tls_cert_file, config.tls_key_file, config.tls_key_file_pass
-    _load_identity(context, config, certificate, key, password)
+        certificate, key, password = settings.tls_cert_file, settings.tls_key_file, settings.tls_key_file_pass
+    if certificate:
+        _load_identity(context, settings, certificate, key, password)
     return context
 
 
-def _set_up(context: ssl.SSLContext, config: Config) -> None:
+def _set_up(context: ssl.SSLContext, settings: Settings) -> None:
     """What holds in both directions."""
     context.options |= ssl.OP_NO_RENEGOTIATION
-    _limit_versions(context, config.tls_protocols)
-    if config.tls_ciphers:
+    _limit_versions(context, settings.tls_protocols)
+    if settings.tls_ciphers:
         try:
-            context.set_ciphers(config.tls_ciphers)
+            context.set_ciphers(settings.tls_ciphers)
         except OSError:
-            raise TlsError(f"Failed to configure ciphers: {config.tls_ciphers}") from None
-    if config.tls_ciphersuites:
-        _set_suites(context, config.tls_ciphersuites)
-    file, directory = config.tls_ca_cert_file, config.tls_ca_cert_dir
+            raise TlsError(f"Failed to configure ciphers: {settings.tls_ciphers}") from None
+    if settings.tls_ciphersuites:
+        _set_suites(context, settings.tls_ciphersuites)
+    file, directory = settings.tls_ca_cert_file, settings.tls_ca_cert_dir
     if file or directory:
         try:
             context.load_verify_locations(
-                config.path(file) if file else None, config.path(directory) if directory else None
+                settings.path(file) if file else None, settings.path(directory) if directory else None
             )
         except OSError as error:
             raise TlsError(
@@ -191,12 +209,12 @@ def _set_suites(context: ssl.SSLContext, suites: str) -> None:
 
 
 def _load_identity(
-    context: ssl.SSLContext, config: Config, certificate: str, key: str, password: str
+    context: ssl.SSLContext, settings: Settings, certificate: str, key: str, password: str
 ) -> None:
     """The password is given in any case: without one OpenSSL would ask for it at the terminal."""
     try:
         context.load_cert_chain(
-            config.path(certificate), config.path(key) if key else None, password=lambda: password
+            settings.path(certificate), settings.path(key) if key else None, password=lambda: password
         )
     except (OSError, ValueError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else str(error)

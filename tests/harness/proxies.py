@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.harness.resp import Resp
 from tests.harness.servers import Process
 
 
@@ -37,7 +36,7 @@ class ShoalProxy(Process):
 
     def facts(self) -> dict[str, str]:
         """The fields of INFO's section `proxy`."""
-        with Resp(self.port, self.host, timeout=2) as connection:
+        with self.resp(timeout=2) as connection:
             if self.password:
                 connection.command("AUTH", self.password)
             text = connection.command("INFO", "proxy").decode()

@@ -9,6 +9,7 @@ import pytest
 
 from node.config import Config
 from node.tls.contexts import TlsError, build, stamp
+from proxy.protection import Protection, TlsOptions
 from tests.harness.certificates import Authority, Identity
 
 
@@ -98,6 +99,19 @@ def test_what_is_asked_of_whom(
     assert contexts.clients.num_tickets == 0
     names = [cipher["name"] for cipher in contexts.clients.get_ciphers() if cipher["protocol"] == "TLSv1.2"]
     assert names == ["ECDHE-ECDSA-AES128-GCM-SHA256"]
+
+
+def test_a_proxy_needs_files_for_what_it_is_to_do(authority: Authority, identity: Identity) -> None:
+    Protection(TlsOptions())
+    for options, words in (
+        (TlsOptions(tls_port=1), "No tls-cert-file configured!"),
+        (TlsOptions(to_workers=True), "Either tls-ca-cert-file or tls-ca-cert-dir must be specified"),
+    ):
+        with pytest.raises(OSError, match=words):
+            Protection(options)
+    trusted = str(authority.own.certificate)
+    anonymous = Protection(TlsOptions(to_workers=True, tls_ca_cert_file=trusted))
+    assert anonymous.to_workers().verify_mode == ssl.CERT_REQUIRED
 
 
 def test_changed_files_are_noticed(tmp_path: Path, authority: Authority, identity: Identity) -> None:
