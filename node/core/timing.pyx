@@ -54,7 +54,8 @@ cdef int note(Timing* timing, int64_t nanoseconds, uint64_t calls, bint tracked)
         if timing.buckets == NULL:
             with gil:
                 raise MemoryError
-    timing.buckets[bucket_of(<uint64_t>nanoseconds // calls)] += calls
+    # A division costs as much as all the rest, and most often there is nothing to share out.
+    timing.buckets[bucket_of(nanoseconds if calls == 1 else <uint64_t>nanoseconds // calls)] += calls
     return 0
 
 
