@@ -36,6 +36,10 @@ class ProxyConfig:
     """0: no TCP"""
     bind: list[str] = field(default_factory=lambda: ["127.0.0.1"])
     unix_socket: str = ""
+    unix_permissions: int | None = None
+    """Of that socket; None: as the process' umask has it"""
+    worker_sockets: bool = True
+    """Reach workers on this machine by their unix sockets."""
     reuse_port: bool = False
     """Several proxies share the port, and the kernel spreads new connections over them."""
     user: bytes = b"default"
@@ -102,6 +106,9 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--port", type=_port, default=6379, help="TCP port to listen on; 0 for none")
     parser.add_argument("--bind", action="append", nargs="+", metavar="ADDRESS", help="default: 127.0.0.1")
     parser.add_argument("--unixsocket", default="", metavar="PATH", help="also listen on this unix socket")
+    parser.add_argument("--unixsocketperm", type=_permissions, metavar="MODE", help="of it, as in 770")
+    parser.add_argument("--no-worker-sockets", action="store_true",
+                        help="do not use the unix sockets of workers on this machine")  # fmt: skip
     parser.add_argument("--reuse-port", action="store_true", help="share the port with other proxies")
     parser.add_argument(
         "--auth", "--requirepass", default=environ.get(CLIENT_VARIABLE, ""), metavar="PASSWORD",
@@ -199,6 +206,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         port=given.port,
         bind=[address for group in given.bind or [["127.0.0.1"]] for address in group],
         unix_socket=given.unixsocket,
+        unix_permissions=given.unixsocketperm,
+        worker_sockets=not given.no_worker_sockets,
         reuse_port=given.reuse_port,
         user=given.user.encode(),
         password=password.encode(),
@@ -282,6 +291,16 @@ def _within(value: int, low: int, high: int, name: str, parser: argparse.Argumen
     if not low <= value <= high:
         parser.error(f"{name} must be between {low} and {high}")
     return value
+
+
+def _permissions(text: str) -> int:
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an octal mode like 770")
+    return mode
 
 
 def _address(text: str) -> Address:

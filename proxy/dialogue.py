@@ -16,6 +16,9 @@ from proxy.secrecy import Secrecy
 Address = tuple[str, int]
 """(host, port) of a worker"""
 
+UNIX_SOCKETS: dict[Address, str] = {}
+"""Workers on this machine -> path of the socket at which they are reached (worker_sockets.py)"""
+
 CONNECT_TIMEOUT = 1.0
 """Connect and greeting together; requests may queue up for so long."""
 
@@ -92,6 +95,12 @@ async def open_line(address: Address, login: Login) -> Line:
 
 async def open_socket(address: Address) -> socket.socket:
     """A connected, non-blocking socket. Raises OSError."""
+    path = UNIX_SOCKETS.get(address)
+    if path is not None:
+        try:
+            return await open_unix(path)
+        except OSError:  # it has ended, or is too busy to accept; perhaps it is back without a socket
+            UNIX_SOCKETS.pop(address, None)
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
     family, kind, protocol, _, where = found[0]
@@ -101,6 +110,18 @@ async def open_socket(address: Address) -> socket.socket:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         await loop.sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def open_unix(path: str) -> socket.socket:
+    """The same, at a unix socket."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, path)
     except BaseException:
         connection.close()
         raise

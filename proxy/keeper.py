@@ -142,7 +142,7 @@ class Keeper:
                     continue
                 address, port, which = where
                 if not port:
-                    opened[where] = listen_unix(address, config.backlog)
+                    opened[where] = listen_unix(address, config.backlog, config.unix_permissions)
                 else:
                     if not which and not config.reuse_port and (address, port, 0) not in self._sockets:
                         listen_tcp(address, port, config.backlog, shared=False).close()  # is it free?

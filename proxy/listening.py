@@ -25,7 +25,7 @@ def open_listeners(config: ProxyConfig) -> list[socket.socket]:
                 found.append(listen_tcp(address, port, config.backlog, config.reuse_port))
                 opened.callback(found[-1].close)
         if config.unix_socket:
-            found.append(listen_unix(config.unix_socket, config.backlog))
+            found.append(listen_unix(config.unix_socket, config.backlog, config.unix_permissions))
         opened.pop_all()
         return found
 
@@ -47,12 +47,15 @@ def listen_tcp(address: str, port: int, backlog: int, shared: bool) -> socket.so
         raise OSError(error.errno, f"cannot listen on {address}:{port}: {error.strerror}") from None
 
 
-def listen_unix(path: str, backlog: int) -> socket.socket:
+def listen_unix(path: str, backlog: int, permissions: int | None = None) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.exists(path):
             os.unlink(path)  # left behind by a proxy that was killed
-        return _listen(listener, path, backlog)
+        _listen(listener, path, backlog)
+        if permissions is not None:
+            os.chmod(path, permissions)
+        return listener
     except OSError as error:
         listener.close()
         raise OSError(error.errno, f"cannot listen on {path}: {error.strerror}") from None

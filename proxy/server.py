@@ -84,7 +84,8 @@ class ProxyServer:
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
         numbers = self.reactor.tallies.numbers
         self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads, numbers)
-        self.topology = Topology(config.seeds, login, self._map_changed)
+        by_sockets = config.worker_sockets and login.tls is None
+        self.topology = Topology(config.seeds, login, self._map_changed, by_sockets)
         self.service = Service(config, self.reactor, self.topology, login, dedicated)
         self.commands = commands = self.service.commands
         commands.port, commands.max_clients = self.port, max_clients

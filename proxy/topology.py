@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.dialogue import Address, Login, RemoteError, ask
+from proxy.worker_sockets import look_for_sockets
 
 if TYPE_CHECKING:
     from proxy.routes import SlotMap
@@ -134,11 +135,13 @@ class Topology:
         seeds: Sequence[Address],
         login: Login,
         changed: Callable[[], None],
+        looks_for_sockets: bool = False,
     ) -> None:
         self.seeds = list(seeds)
         self._kept: list[tuple[SlotMap, UpstreamPool]] = []
         self.login = login
         self.changed = changed
+        self.looks_for_sockets = looks_for_sockets
         self.owners: list[Address | None] = [None] * SLOT_COUNT
         self.nodes: frozenset[Address] = frozenset()
         self.replicas: dict[Address, frozenset[Address]] = {}
@@ -203,7 +206,10 @@ class Topology:
             views = [view for view in answers if view]
             if views:
                 self._answered = True
-                self._apply(Layout.merge(views))
+                layout = Layout.merge(views)
+                if self.looks_for_sockets:
+                    await look_for_sockets(layout.nodes, self.login)
+                self._apply(layout)
                 return True
         if self._answered:
             self._answered = False

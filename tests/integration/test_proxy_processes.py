@@ -17,6 +17,7 @@ from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy, resident_bytes
 from tests.harness.resp import Error, Resp, Simple, encode
+from tests.harness.servers import Server
 from tests.harness.wait import eventually
 
 IDLE_BYTES = 5000
@@ -25,8 +26,13 @@ IDLE_BYTES = 5000
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RunningCluster]:
-    with cluster_of(3, kind="valkey") as running:
+    with cluster_of(3, kind=["valkey", "shoal"], prepare=with_socket) as running:
         yield running
+
+
+def with_socket(node: Server) -> Server:
+    node.config["unixsocket"] = str(node.directory / "s")
+    return node
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +216,33 @@ class FileProxy(ShoalProxy):
         argv = super().command()
         argv.insert(3, argv.pop(argv.index(self.options[0])))
         return argv
+
+
+def test_workers_of_this_machine_are_reached_by_sockets(cluster: RunningCluster, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with ShoalProxy(cluster.addresses[:1], "--unixsocket", str(path), "--unixsocketperm", "700") as proxy:
+        assert path.stat().st_mode & 0o777 == 0o700
+        with proxy.resp(timeout=20) as client:
+            for number in range(50):
+                assert client.command("SET", f"k{number}", number) == Simple("OK")
+            assert {by_socket(node) for node in cluster.nodes} == {True}
+            for node in cluster.nodes:  # then it has to come another way
+                (node.directory / "s").rename(node.directory / "elsewhere")
+                node.run("CLIENT", "KILL", "TYPE", "normal")
+            for number in range(50):
+                assert client.command("GET", f"k{number}") == b"%d" % number
+            assert {by_socket(node) for node in cluster.nodes} == {False}
+            for node in cluster.nodes:
+                (node.directory / "elsewhere").rename(node.directory / "s")
+    with ShoalProxy(cluster.addresses[:1], "--no-worker-sockets") as proxy:
+        for number in range(50):
+            proxy.run("GET", f"k{number}")
+        assert {by_socket(node) for node in cluster.nodes} == {False}
+
+
+def by_socket(node: Server) -> bool:
+    """Does anybody talk to this worker through its unix socket?"""
+    return " flags=U " in node.run("CLIENT", "LIST").decode()
 
 
 def test_a_port_that_is_taken_is_said(cluster: RunningCluster, proxy: ShoalProxy) -> None:
