@@ -4,8 +4,9 @@ from libc.stdint cimport int16_t, int64_t, uint64_t
 
 from proxy.frames cimport RequestLimits, RequestScan
 from proxy.limits cimport Limits, OutputLimit
+from proxy.hot_reads cimport HotReads
 from proxy.reactor cimport Connection
-from proxy.routes cimport RouteTable, SlotMap
+from proxy.routes cimport Route, RouteTable, SlotMap
 from proxy.tallies cimport Tallies
 
 cdef struct Pending:
@@ -22,6 +23,7 @@ cdef class Client(Connection):
     cdef RouteTable routes
     cdef SlotMap slots
     cdef Tallies tallies
+    cdef public HotReads hot_reads      # None unless hot keys are looked for
 
     # The session, changed by local commands
     cdef public uint64_t id
@@ -31,6 +33,7 @@ cdef class Client(Connection):
     cdef public int resp                # 2 or 3
     cdef public object facts            # local_commands.ClientFacts: name, address, library …
     cdef public bint reads_replicas     # its reads go to replicas where there are any to be read
+    cdef public bint strict             # CLIENT CAPA strict: no read is answered from the cache
     cdef public bint replies_off        # CLIENT REPLY OFF
     cdef public bint skip_next          # CLIENT REPLY SKIP: the next request is muted
     cdef public object session          # sessions.Session, None for who never needed one
@@ -64,6 +67,7 @@ cdef class Client(Connection):
 
     cdef int process(self, const char* data, Py_ssize_t available) except -1
     cdef int dispatch(self, const char* frame) except -1
+    cdef bint is_hot(self, const char* frame, uint64_t tag, Route* route, int slot) except *
     cdef int execute(self, const char* frame, uint64_t tag) except -1
     cdef void take_back(self, uint64_t tag) noexcept
     cdef int refuse(self) except -1

@@ -31,6 +31,7 @@ from node.core.timing cimport monotonic_ns
 from proxy.buffers cimport append, consume, release, size
 from proxy.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.reactor cimport Reactor
+from proxy.hot_reads cimport NOT_TAKEN, TAKEN_BEHIND, Taken
 from proxy.routes cimport Route
 from proxy.secrecy cimport Secrecy
 from proxy.upstream cimport Upstream
@@ -134,6 +135,7 @@ cdef class Client(Connection):
         """From now on another service has the connections to workers: that of another user."""
         self.service = service
         self.slots = slots
+        self.hot_reads = service.hot_reads
 
     def hold(self) -> None:
         """Dispatch no further request before all so far are answered."""
@@ -409,6 +411,8 @@ cdef class Client(Connection):
                 slot = slot_of(frame + self.scan.args[key].at, self.scan.args[key].length)
                 if self.reads_replicas and route.reads:
                     upstream = self.slots.reader(slot, self.resp == 3, self.id)
+                elif self.hot_reads is not None and self.is_hot(frame, tag, route, slot):
+                    return 0
                 else:
                     upstream = self.slots.owner(slot, self.resp == 3)
                 if upstream is None:
@@ -416,6 +420,21 @@ cdef class Client(Connection):
                 self.ring[tag & (self.ring_size - 1)].number = route.number
                 return upstream.request(frame, self.scan.at, self, tag, 0, self.tallies.now)
         return self.execute(frame, tag)
+
+    cdef bint is_hot(self, const char* frame, uint64_t tag, Route* route, int slot) except *:
+        """Is the request taken care of with others about the same, hot key (hot_reads.pyx)?"""
+        cdef int key = route.first_key
+        cdef Taken taken
+        if route.reads and not route.steady:
+            return False
+        self.ring[tag & (self.ring_size - 1)].number = route.number
+        taken = self.hot_reads.take(
+            self, tag, frame, self.scan.at, frame + self.scan.args[key].at, self.scan.args[key].length,
+            slot, route.steady, self.resp == 3, tag == self.head, self.strict
+        )
+        if taken == TAKEN_BEHIND:
+            self.hold()
+        return taken != NOT_TAKEN
 
     cdef int execute(self, const char* frame, uint64_t tag) except -1:
         """The way through Python. `service.execute` returns the reply, or None and will `complete` later."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from proxy.client import Client
     from proxy.config import ProxyConfig
     from proxy.cross_slot import CrossSlot
+    from proxy.hot_reads import HotReads
     from proxy.replica_reads import ReplicaReads
     from proxy.routes import SlotMap
     from proxy.sessions import Sessions
@@ -90,6 +91,8 @@ class Commands:
         self.pause: Pause = front.pause if front else Pause(self)
         self.users: Users | None = front.users if front else None
         """Set by the server if workers decide who clients are."""
+        self.hot_reads: HotReads | None = None
+        """Set by the service if hot keys are looked for."""
         self.sessions: Sessions
         """Set by the server once both exist."""
         self.siblings: Siblings | None = front.siblings if front else None
@@ -170,6 +173,8 @@ class Commands:
     def _carry_out(
         self, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes, node: str
     ) -> Any:
+        if self.hot_reads is not None and "readonly" not in command.flags:
+            self._tell_of_write(client, command, argv)
         value = self.sessions.execute(client, tag, command, argv, request)
         if value is not PASS:
             return value
@@ -197,6 +202,14 @@ class Commands:
             case Way.REFUSED:
                 raise _not_supported(command.name)
         return LATER
+
+    def _tell_of_write(self, client: Client, command: Command, argv: list[bytes]) -> None:
+        """What is kept of the keys that this request may write is not up to date any more."""
+        assert self.hot_reads is not None
+        if keys := [argv[position] for position in command.key_positions(argv)]:
+            self.hot_reads.written(keys)
+        elif command.name == "exec" or "write" in command.flags:
+            self.hot_reads.flushed()
 
     def _local(self, client: Client, tag: int, command: Command, argv: list[bytes]) -> Any:
         carry_out = local_function(command.name)

@@ -50,6 +50,14 @@ class ProxyConfig:
     credentials: tuple[bytes, ...] = ()
     """Arguments of AUTH towards the workers: (), (password,) or (user, password)"""
     max_clients: int = 10000
+    hot_reads: str = "no"
+    """`share` those of hot keys between clients that ask at the same time, or `cache` the replies, too"""
+    hot_rate: int = 1000
+    """Reads a second that make a key hot"""
+    cache_age: int = 1000
+    """Milliseconds for which a reply may be kept"""
+    cache_size: int = 16 << 20
+    """Bytes of replies that are kept"""
     tracking_keys: int = 1_000_000
     """Keys remembered for clients that track what they read; 0: any number"""
     backlog: int = 511
@@ -125,6 +133,13 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--worker-password-file", metavar="PATH", help="the same password, in a file")
     parser.add_argument("--worker-user", default="", metavar="USER", help="the user for it")
     parser.add_argument("--maxclients", type=int, default=10000)
+    parser.add_argument("--hot-reads", choices=("no", "share", "cache"), default="no",
+                        help="answer reads of hot keys together, or from a cache as well")  # fmt: skip
+    parser.add_argument("--hot-reads-rate", type=int, default=1000, metavar="N",
+                        help="reads a second that make a key hot")  # fmt: skip
+    parser.add_argument("--hot-cache-age", type=int, default=1000, metavar="MS",
+                        help="how old a cached reply may be at most")  # fmt: skip
+    parser.add_argument("--hot-cache-size", type=int, default=16 << 20, metavar="BYTES")
     parser.add_argument("--tracking-table-max-keys", type=int, default=1_000_000, metavar="N",
                         help="keys remembered for CLIENT TRACKING; 0: any number")  # fmt: skip
     parser.add_argument("--tcp-backlog", type=int, default=511)
@@ -214,6 +229,10 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         auth_by_workers=given.auth_by_workers,
         credentials=_credentials(parser, given),
         max_clients=given.maxclients,
+        hot_reads=given.hot_reads,
+        hot_rate=given.hot_reads_rate,
+        cache_age=given.hot_cache_age,
+        cache_size=given.hot_cache_size,
         tracking_keys=given.tracking_table_max_keys,
         backlog=given.tcp_backlog,
         log_level=given.loglevel,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from node.errors import one_line
 from node.metrics.percentiles import percentiles
 from node.replies import Verbatim
 from proxy.codec import decode_reply, encode_reply, is_error
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SHARES = (50.0, 99.0)
 """Percentiles of the microseconds until a worker's replies were there"""
+MOST_SHOWN = 10
+"""Hot keys"""
 EVERYTHING = {"all", "default", "everything"}
 OWN = {"server", "clients", "replication", "cpu", "cluster", "proxy"}
 
@@ -160,6 +163,20 @@ def _cpu() -> dict[str, Any]:
     return {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"}
 
 
+def _hot_reads(commands: Commands) -> dict[str, Any]:
+    hot_reads = commands.hot_reads
+    if hot_reads is None:
+        return {}
+    fields = {
+        "hot_reads_shared": hot_reads.shared,
+        "hot_reads_from_cache": hot_reads.hits,
+        "hot_cache_bytes": hot_reads.kept,
+    }
+    for number, (key, rate) in enumerate(hot_reads.rates()[:MOST_SHOWN]):
+        fields[f"hot_key{number}"] = f"reads_per_second={rate},key={one_line(key)}"
+    return fields
+
+
 def _proxy(commands: Commands) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "slots_served": commands.topology.slots_served,
@@ -171,6 +188,7 @@ def _proxy(commands: Commands) -> dict[str, Any]:
     }
     if commands.replica_reads is not None:
         fields.update(commands.replica_reads.facts())
+    fields |= _hot_reads(commands)
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (
             f"addr={upstream!r},resp={upstream.version},state={upstream.state_name},"

@@ -48,6 +48,8 @@ class ClientFacts:
     reads_replicas: bool = True
     """READWRITE has not been said; see replica_reads.py."""
     user: bytes = b"default"
+    strict: bool = False
+    """CLIENT CAPA strict: no read is answered from the cache, or by a replica."""
     sibling: bool = False
     """It is another process of the same proxy: it is answered for this one alone."""
 
@@ -131,9 +133,9 @@ def quit_(client: Client, argv: list[bytes], commands: Commands) -> Any:
 def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
     client.facts.name = b""
     client.facts.reads_replicas = True
+    client.replies_off = client.skip_next = client.strict = client.facts.strict = False
     if commands.replica_reads is not None:
         commands.replica_reads.choose_for(client)
-    client.replies_off = client.skip_next = False
     _speak(client, 2)
     if commands.users is not None:
         commands.users.forget(client)
@@ -375,6 +377,16 @@ def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any
     if target is None or target.session is None or target.session.blocked is None:
         return 0
     return int(target.session.blocked.unblock(reason == b"ERROR"))
+
+
+@local("client|capa")
+def client_capa(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """What the client can do. One word means something to the proxy: `strict`, no replies that may be old."""
+    if any(word.lower() == b"strict" for word in argv[2:]):
+        client.strict = client.facts.strict = True
+        if commands.replica_reads is not None:
+            commands.replica_reads.choose_for(client)
+    return OK
 
 
 @local("client|no-evict", "client|no-touch")

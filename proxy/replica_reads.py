@@ -126,7 +126,7 @@ class ReplicaReads:
         it keeps because nobody has said that it changed must have been new."""
         session = client.session
         keeps = session is not None and (session.watch is not None or session.tracking is not None)
-        client.reads_replicas = client.facts.reads_replicas and not keeps
+        client.reads_replicas = client.facts.reads_replicas and not (keeps or client.facts.strict)
 
     async def run(self) -> None:
         """Look after the replicas for ever. Cancelled by whoever started it."""

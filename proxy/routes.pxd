@@ -14,6 +14,7 @@ cdef struct Route:
     int first_key           # position of the key that decides
     bint reads              # a replica may answer it
     long long argc          # forwarded raw if it has exactly so many arguments; 0: any number
+    bint steady             # changes nothing, and answers alike until its key changes
 
 cdef class RouteTable:
     """Command name -> Route, open addressing. Commands that are not in it take the way through Python."""

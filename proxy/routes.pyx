@@ -68,6 +68,14 @@ cdef class RouteTable:
                 return True
         return False
 
+    def mark_steady(self, names) -> None:
+        """Those of `names` that are in the table are reads that answer alike until their key changes."""
+        cdef Route* route
+        for name in names:
+            route = self.find(name, len(name))
+            if route != NULL:
+                route.steady = True
+
     def lookup(self, bytes name not None):
         """(first_key, argc) of a command, or None."""
         cdef Route* route = self.find(name, len(name))

@@ -184,6 +184,19 @@ def may_read_replica(command: Command) -> bool:
     )
 
 
+UNSTEADY = frozenset(("nondeterministic_output", "dont_cache"))
+"""Tips of commands whose answers differ though their keys have not changed"""
+
+
+def steady_reads() -> list[bytes]:
+    """Names of reading commands that answer alike until one of their keys changes."""
+    return [
+        command.name.encode()
+        for command in TABLE.values()
+        if "readonly" in command.flags and not UNSTEADY.intersection(command.tips) and command.name != "touch"
+    ]
+
+
 def raw_routes(rules: Rules | None = None) -> Iterator[tuple[str, int, int]]:
     """(name, position of the key, argc or 0) of all requests that are forwarded without a look at the rest.
 

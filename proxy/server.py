@@ -30,7 +30,7 @@ from proxy.place import Place, adopt
 from proxy.protection import Protection
 from proxy.reactor import Reactor
 from proxy.routes import RouteTable
-from proxy.routing import may_read_replica, raw_routes
+from proxy.routing import may_read_replica, raw_routes, steady_reads
 from proxy.secrecy import Secrecy
 from proxy.service import Service
 from proxy.siblings import Siblings
@@ -84,6 +84,8 @@ class ProxyServer:
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
         numbers = self.reactor.tallies.numbers
         self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads, numbers)
+        if config.hot_reads != "no":
+            self.routes.mark_steady(steady_reads())
         by_sockets = config.worker_sockets and login.tls is None
         self.topology = Topology(config.seeds, login, self._map_changed, by_sockets)
         self.service = Service(config, self.reactor, self.topology, login, dedicated)
@@ -241,6 +243,8 @@ class ProxyServer:
         client.diverted = self.commands.pause.active
         if self.commands.replica_reads is not None:
             self.commands.replica_reads.choose_for(client)
+        client.strict = facts.strict
+        client.hot_reads = self.commands.hot_reads
         return client
 
     def _admit_sibling(self, connection: socket.socket) -> None:

@@ -7,6 +7,7 @@ proxy's own; with `--auth-by-workers` each user has a service (users.py).
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ class Service:
             self.commands.cross_slot = CrossSlot(
                 self.commands, config.cross_slot == "all", config.cross_slot_memory
             )
+        if config.hot_reads != "no":
+            self._look_for_hot_keys(config)
         topology.keep(self.slots, self.pool)
         self._read_from_replicas(config, reactor, front)
 
@@ -76,6 +79,13 @@ class Service:
         self.commands.replica_reads = reads
         self.replica_links = reads.keep(self.slots, self.pool.login)
         self.pool.told_of_ask = reads.gone_ahead
+
+    def _look_for_hot_keys(self, config: ProxyConfig) -> None:
+        from proxy.hot_reads import HotReads  # takes memory that others need not give
+
+        self.commands.hot_reads = HotReads(self.slots, asyncio.get_running_loop(), config.hot_rate)
+        if config.hot_reads == "cache":
+            self.commands.hot_reads.cache(self.invalidations, config.cache_age, config.cache_size)
 
     def log_in_as(self, credentials: tuple[bytes, ...]) -> None:
         """From now on new connections do."""
@@ -92,6 +102,8 @@ class Service:
     def close(self) -> None:
         """There are no clients any more."""
         self.topology.let_go(self.slots)
+        if self.commands.hot_reads is not None:
+            self.commands.hot_reads.close()
         if self.commands.replica_reads is not None and self.replica_links is not None:
             self.commands.replica_reads.let_go(self.replica_links)
         self.dedicated.close()
