@@ -283,13 +283,28 @@ class Oracle(Server):
         return super().start(wait)
 
 
+_SECRET = re.compile(
+    rb"(?s),client-ipv4=(?:(?:(?!,client-ipv4=).)*?vars currentEpoch \d+ lastVoteEpoch \d+\n(?=,)"
+    rb"|.*?(?=,(?:tls-port|tcp-port|nodename|shard-id)=))"
+)
+_SOUND = re.compile(
+    rb"[0-9a-f]{40} \S+:\d+@\S+ [a-z,?]+ (?:-|[0-9a-f]{40}) \d+ \d+ \d+ (?:dis)?connected"
+    rb"(?: [\d-]+| \[\S+\])*"
+    rb"|vars currentEpoch \d+ lastVoteEpoch \d+"
+)
+"""How lines begin; what follows is none of theirs."""
+
+
 def _forget_secrets(nodes_conf: Path) -> None:
     """Valkey 9.1 takes a secret that members of Redis 8 send for the address they have for clients, saves it,
-    and at its next start finds the file corrupted. An operator, too, would have to take it out."""
+    and at its next start finds the file corrupted. An operator, too, would have to take it out.
+
+    The secret has no end that Valkey would know, so what comes behind it in memory is saved with it, at times
+    the lines of a former nodes.conf.
+    """
     if nodes_conf.is_file():
-        saved = nodes_conf.read_bytes()
-        secret = rb"(?s),client-ipv4=.*?(?=,(?:tls-port|tcp-port|nodename|shard-id)=)"
-        nodes_conf.write_bytes(re.sub(secret, b"", saved))
+        lines = map(_SOUND.match, _SECRET.sub(b"", nodes_conf.read_bytes()).splitlines())
+        nodes_conf.write_bytes(b"".join(line[0] + b"\n" for line in lines if line))
 
 
 class OldRedis(Oracle):
