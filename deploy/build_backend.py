@@ -1,6 +1,6 @@
 """The build backend: setuptools, with two things of our own.
 
-It finds the Cython sources (`node/core/*.pyx`, `proxy/*.pyx`) and compiles them with one set of
+It finds the Cython sources (`node/core/*.pyx`, `proxy/core/*.pyx`) and compiles them with one set of
 directives, so that no hand-run step and no setup.py is needed; and it says in one line what is
 missing where no C compiler is found, instead of a page of distutils output.
 """
@@ -25,7 +25,7 @@ from setuptools.build_meta import (  # noqa: F401  (re-exported: these hooks nee
 )
 from setuptools.command.build_ext import build_ext
 
-FOLDERS = ["node/core", "proxy"]
+FOLDERS = ["node/core", "proxy/core"]
 
 DIRECTIVES = {
     "language_level": 3,

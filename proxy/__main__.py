@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from proxy.config import ProxyConfig, parse
-from proxy.place import END, READY, Place, adopt, own_place
+from proxy.processes.place import END, READY, Place, adopt, own_place
 
 log = logging.getLogger("shoal.proxy")
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         datefmt="%d %b %Y %H:%M:%S",
     )
     if config.processes and place is None:
-        from proxy.keeper import Keeper
+        from proxy.processes.keeper import Keeper
 
         return asyncio.run(Keeper(words, config).run())
     return _run(config, place)

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 
-from proxy import limit_options, protection
-from proxy.dialogue import Address
-from proxy.limits import Limits
+from proxy import protection
+from proxy.core.limits import Limits
+from proxy.local import limit_options
+from proxy.local.rules import Rules
 from proxy.protection import TlsOptions
-from proxy.rules import Rules
+from proxy.workers.dialogue import Address
 
 CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
 UPSTREAM_VARIABLE = "SHOAL_UPSTREAM_AUTH"

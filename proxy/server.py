@@ -19,27 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, every
 from node.tls.transport import HANDSHAKE_SECONDS
-from proxy.client import Client
 from proxy.config import ProxyConfig
-from proxy.dialogue import Login
-from proxy.draining import drain
-from proxy.handover import Arrival, Legacy
-from proxy.listening import listen_unix, open_listeners
-from proxy.local_commands import ClientFacts
-from proxy.place import Place, adopt
+from proxy.core.client import Client
+from proxy.core.reactor import Reactor
+from proxy.core.routes import RouteTable
+from proxy.core.secrecy import Secrecy
+from proxy.core.tallies import Tallies
+from proxy.local.local_commands import ClientFacts
+from proxy.processes.draining import drain
+from proxy.processes.handover import Arrival, Legacy
+from proxy.processes.listening import listen_unix, open_listeners
+from proxy.processes.place import Place, adopt
+from proxy.processes.siblings import Siblings
+from proxy.processes.trimming import trim
 from proxy.protection import Protection
-from proxy.reactor import Reactor
-from proxy.routes import RouteTable
-from proxy.routing import may_read_replica, raw_routes, steady_reads
-from proxy.secrecy import Secrecy
-from proxy.service import Service
-from proxy.siblings import Siblings
-from proxy.tallies import Tallies
-from proxy.topology import Topology
-from proxy.trimming import trim
+from proxy.requests.routing import may_read_replica, raw_routes, steady_reads
+from proxy.workers.dialogue import Login
+from proxy.workers.service import Service
+from proxy.workers.topology import Topology
 
 if TYPE_CHECKING:
-    from proxy.metrics import MetricsListener
+    from proxy.local.metrics import MetricsListener
 
 log = logging.getLogger("shoal.proxy")
 
@@ -92,7 +92,7 @@ class ProxyServer:
         self.commands = commands = self.service.commands
         commands.port, commands.max_clients = self.port, max_clients
         if config.auth_by_workers:
-            from proxy.users import Users  # takes memory that others need not give
+            from proxy.sessions.users import Users  # takes memory that others need not give
 
             def service_for(credentials: tuple[bytes, ...]) -> Service:
                 as_user = Login(credentials, login.tls)
@@ -109,7 +109,7 @@ class ProxyServer:
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if config.metrics_port:
-            from proxy.metrics import MetricsListener  # takes memory that others need not give
+            from proxy.local.metrics import MetricsListener  # takes memory that others need not give
 
             self.metrics = MetricsListener(self.commands)
             await self.metrics.start(config.bind, config.metrics_port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from node.commands import find
-from proxy.splitter import SPLIT
+from proxy.requests.splitter import SPLIT
 
 
 def is_split(argv: Sequence[bytes]) -> bool:

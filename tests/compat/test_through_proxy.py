@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from node.commands import find
-from proxy.cross_slot import is_possible
+from proxy.requests.cross_slot import is_possible
 from tests.compat import (
     test_bitmaps,
     test_blocking,

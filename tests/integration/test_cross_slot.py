@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from node.core.key_slot import key_slot
-from proxy.cross_slot import SCRIPT
+from proxy.requests.cross_slot import SCRIPT
 from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy

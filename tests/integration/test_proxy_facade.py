@@ -12,7 +12,7 @@ import redis
 import redis.asyncio
 from redis.crc import key_slot
 
-from proxy.facade import shares
+from proxy.local.facade import shares
 from tests.harness.clusters import NodeLine, RunningCluster, cluster_of
 from tests.harness.commands import redis_cli, run_program
 from tests.harness.ports import lease_ports

@@ -9,7 +9,7 @@ import pytest
 
 from node.commands import find
 from proxy.config import parse
-from proxy.rules import Rules
+from proxy.local.rules import Rules
 from tests.harness.clusters import cluster_of
 from tests.harness.proxies import ShoalProxy
 from tests.harness.resp import NULL_BULK, Error, Resp, Simple, encode

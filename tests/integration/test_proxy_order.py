@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from proxy.frames import RequestScanner
+from proxy.core.frames import RequestScanner
 from tests.harness.proxies import ShoalProxy
 from tests.harness.resp import Error, Simple, encode
 from tests.harness.wait import eventually

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from proxy.place import ID_BITS
+from proxy.processes.place import ID_BITS
 from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy, resident_bytes

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from node.commands import TABLE
-from proxy.blocking import shortened, timeout_of
-from proxy.redirection import Redirection, destination
+from proxy.sessions.blocking import shortened, timeout_of
+from proxy.workers.redirection import Redirection, destination
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.codec import encode_request
-from proxy.frames import ProtocolError, ReplyScanner, RequestScanner, reply_elements
+from proxy.core.frames import ProtocolError, ReplyScanner, RequestScanner, reply_elements
+from proxy.requests.codec import encode_request
 from tests.harness.resp import encode
 
 REQUESTS = [

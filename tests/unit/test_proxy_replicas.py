@@ -9,9 +9,9 @@ import pytest
 
 from node.commands import TABLE, find
 from proxy.config import ProxyConfig
-from proxy.replica_reads import ReplicaReads, Seen
-from proxy.routes import RouteTable, SlotMap
-from proxy.routing import may_read_replica, raw_routes
+from proxy.core.routes import RouteTable, SlotMap
+from proxy.requests.routing import may_read_replica, raw_routes
+from proxy.workers.replica_reads import ReplicaReads, Seen
 
 PRIMARY, NEAR, FAR = ("p", 1), ("near", 1), ("far", 1)
 

@@ -8,9 +8,9 @@ import pytest
 
 from node.errors import ReplyError
 from node.replies import Verbatim
-from proxy import reports, worker_info
-from proxy.codec import decode_reply, encode_reply
-from proxy.commands import reporting
+from proxy.requests import reports, worker_info
+from proxy.requests.codec import decode_reply, encode_reply
+from proxy.requests.commands import reporting
 
 
 def test_replies_as_values() -> None:

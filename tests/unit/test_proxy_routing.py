@@ -8,13 +8,13 @@ from node.commands import TABLE, Command, every, find
 from node.core.key_slot import key_slot
 from node.errors import ReplyError
 from node.replies import Verbatim
-from proxy import commands as _commands  # noqa: F401  registers all that is answered here
-from proxy import merger, splitter
-from proxy.codec import bulk_of, encode_reply, encode_request, integer_of
-from proxy.cross_slot import is_possible
-from proxy.local_commands import LOCAL_COMMANDS
-from proxy.routes import RouteTable, SlotMap
-from proxy.routing import Way, raw_routes, route_of, takes_node, way_of, would_block
+from proxy.core.routes import RouteTable, SlotMap
+from proxy.local.local_commands import LOCAL_COMMANDS
+from proxy.requests import commands as _commands  # noqa: F401  registers all that is answered here
+from proxy.requests import merger, splitter
+from proxy.requests.codec import bulk_of, encode_reply, encode_request, integer_of
+from proxy.requests.cross_slot import is_possible
+from proxy.requests.routing import Way, raw_routes, route_of, takes_node, way_of, would_block
 
 
 def way(*argv: str) -> Way:

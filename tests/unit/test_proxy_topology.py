@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.topology import Layout, parse_nodes
+from proxy.workers.topology import Layout, parse_nodes
 
 A = "a" * 40
 B = "b" * 40

@@ -1,0 +1,355 @@
+"""A worker's connection: requests out, replies back to whoever asked, redirections followed.
+
+`outgoing` is queue and memory in one: bytes stay in it until their request is answered. The part that is sent
+but not answered is what a MOVED or ASK needs to send the request again elsewhere, so no other copy is kept.
+The ring beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next
+reply.
+
+While there is no connection requests queue up, up to `queue_max` bytes (or one longer request).
+
+An upstream never decides where a request goes, when to connect, or what becomes of requests when a connection
+is lost; that is the pool's (upstreams.py). Each request gets one reply, if need be an error.
+"""
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
+
+from node.core.timing cimport distribution, forget, monotonic_ns, note
+from proxy.core.buffers cimport append, consume, release, size
+from proxy.core.frames cimport BROKEN, NEED_MORE, scan_reply
+from proxy.core.secrecy cimport Secrecy
+
+cdef enum:
+    RING_START = 64
+    MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
+
+cdef Py_ssize_t UNBOUNDED = 9223372036854775807
+
+FINAL = MAX_REDIRECTS       # as `redirects` of a request: whoever sends it follows redirections itself
+
+cdef bytes QUEUE_FULL = b"-CLUSTERDOWN too many requests wait for a worker\r\n"
+cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
+
+
+cdef class Upstream(Connection):
+
+    def __init__(
+        self, reactor, pool, str host, int port, int version, Py_ssize_t queue_max=UNBOUNDED
+    ):
+        self.reactor = reactor
+        self.pool = pool
+        self.host = host
+        self.port = port
+        self.version = version
+        self.state = IDLE
+        self.refusal = b""
+        self.queue_max = queue_max
+
+    def __dealloc__(self):
+        while self.head != self.tail:
+            entry = &self.ring[self.head & (self.ring_size - 1)]
+            if entry.sink != NULL:
+                Py_DECREF(<object>entry.sink)
+            self.head += 1
+        free(self.ring)
+        forget(&self.timing)
+
+    def __repr__(self):
+        return f"{self.host}:{self.port}"
+
+    # What the pool calls
+
+    @property
+    def state_name(self) -> str:
+        return ("idle", "connecting", "up", "waiting", "down")[<int>self.state]
+
+    @property
+    def in_flight(self) -> int:
+        return self.tail - self.head
+
+    @property
+    def awaits_replies(self) -> bool:
+        """Has anything been sent that is not answered?"""
+        return size(&self.outgoing) > self.unsent
+
+    @property
+    def latencies(self) -> tuple:
+        """(ns in all, [(longest time in ns, requests)], ascending)."""
+        return self.timing.nanoseconds, distribution(&self.timing)
+
+    @property
+    def bytes_in_flight(self) -> int:
+        return size(&self.outgoing)
+
+    def send(
+        self, bytes request not None, ReplySink sink=None, uint64_t tag=0, int redirects=0, bint asking=False
+    ):
+        """Send one encoded request; its reply goes to `sink`, or nowhere. `asking` sends ASKING before it."""
+        cdef int64_t started = 0 if sink is None else sink.began(tag)
+        self.reactor.tallies.now = monotonic_ns()
+        if started == 0:
+            started = self.reactor.tallies.now
+        if asking and self.state != DOWN:
+            self.request(ASKING, len(ASKING), None, 0, 0, started)
+        self.request(request, len(request), sink, tag, redirects, started)
+
+    def connecting(self) -> None:
+        """From now on requests queue up until `connected` or `refuse`."""
+        self.state = CONNECTING
+
+    def connected(self, int descriptor, Secrecy secrecy=None) -> None:
+        """Take over a socket on which the handshake is done."""
+        self.worker = None
+        memset(&self.scan, 0, sizeof(self.scan))
+        self.secrecy = secrecy
+        self.attach(descriptor)
+        if self.pool.keeps_requests:  # not all of the queue at once: the worker may not serve yet
+            self.state = WAITING
+            self.send_probe()
+            return
+        self.state = UP
+        if self.unsent and not self.flush_wanted:
+            self.reactor.wants_flush(self)
+
+    def wait(self) -> None:
+        """Send nothing more; `pool.quiet` is called when all that was sent is answered."""
+        if self.state == UP:
+            self.state = WAITING
+            self.probe = 0
+
+    def try_again(self, list first not None) -> None:
+        """During a wait, when all that was sent is answered: queue the requests `first` (as those of `take_all`)
+        before the others, and send one. `pool.carried_out` is called when the worker has obeyed."""
+        cdef list later
+        if self.state != WAITING:
+            return
+        later = self.take_all()
+        for request, sink, tag, redirects, _ in first + later:
+            self.send(request, sink, tag, redirects)
+        self.send_probe()
+
+    cdef int send_probe(self) except -1:
+        if self.head == self.tail:
+            self.state = UP
+            return 0
+        self.probe = self.ring[self.head & (self.ring_size - 1)].length
+        if not self.flush_wanted:
+            self.reactor.wants_flush(self)
+        return 0
+
+    def go_on(self) -> None:
+        """End a wait: the worker serves."""
+        if self.state == WAITING:
+            self.state = UP
+            if self.unsent and not self.flush_wanted:
+                self.reactor.wants_flush(self)
+
+    def take_all(self) -> list:
+        """Take away all requests that somebody waits for, the oldest first, as (bytes, sink, tag, redirects,
+        whether any of it was sent)."""
+        cdef InFlight entry
+        cdef list taken = []
+        cdef bytes request
+        cdef bint sent
+        while self.head != self.tail:
+            entry = self.ring[self.head & (self.ring_size - 1)]
+            sent = size(&self.outgoing) > self.unsent
+            request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
+            consume(&self.outgoing, entry.length)
+            self.head += 1
+            if entry.sink != NULL:
+                sink = <ReplySink>entry.sink
+                Py_DECREF(sink)
+                taken.append((request, sink, entry.tag, entry.redirects, sent))
+        self.unsent = 0
+        return taken
+
+    def refuse(self, bytes error not None) -> None:
+        """Answer all requests with `error` (a whole error reply): those queued now, and new ones at once."""
+        cdef InFlight entry
+        self.state = DOWN
+        self.refusal = error
+        self.worker = None
+        if self.descriptor >= 0:
+            Connection.close(self)
+        release(&self.outgoing)
+        self.unsent = 0
+        while self.head != self.tail:
+            entry = self.ring[self.head & (self.ring_size - 1)]
+            self.head += 1
+            if entry.sink != NULL:
+                sink = <ReplySink>entry.sink
+                Py_DECREF(sink)
+                sink.on_reply(entry.tag, error, len(error))
+
+    cpdef close(self):
+        """The connection is lost. A pool that keeps requests gets them; others want them answered with an
+        error."""
+        cdef list taken
+        if self.descriptor < 0:
+            return
+        if self.pool.keeps_requests:
+            taken = self.take_all()
+            Connection.close(self)
+            self.state = CONNECTING
+            self.worker = None
+            self.pool.lost(self, taken)
+        else:
+            self.refuse(self.lost_error)
+            self.pool.lost(self)
+
+    @property
+    def lost_error(self) -> bytes:
+        return b"-ERR upstream connection lost: %s:%d\r\n" % (self.host.encode(), self.port)
+
+    # Requests
+
+    cdef int request(
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
+    ) except -1:
+        """Queue the bytes of one request. They are copied; the reply goes to `sink` (None: dropped)."""
+        if self.state != UP:
+            if self.state == DOWN:
+                if sink is not None:
+                    sink.on_reply(tag, self.refusal, len(self.refusal))
+                return 0
+            if self.head != self.tail and size(&self.outgoing) + length > self.queue_max:
+                if sink is not None:
+                    sink.on_reply(tag, QUEUE_FULL, len(QUEUE_FULL))
+                return 0
+            if self.state == IDLE:
+                self.state = CONNECTING
+                self.pool.connect(self)
+        return self._push(request, length, sink, tag, redirects, started)
+
+    cdef int _push(
+        self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
+        int64_t started
+    ) except -1:
+        cdef InFlight* entry
+        if self.tail - self.head == self.ring_size:
+            grow_ring(self)
+        append(&self.outgoing, request, length)
+        self.unsent += length
+        entry = &self.ring[self.tail & (self.ring_size - 1)]
+        entry.sink = NULL
+        if sink is not None:
+            Py_INCREF(sink)
+            entry.sink = <void*>sink
+        entry.tag = tag
+        entry.length = length
+        entry.redirects = redirects
+        entry.started = started
+        self.tail += 1
+        self.requests += 1
+        if not self.flush_wanted and self.state == UP:
+            self.reactor.wants_flush(self)
+        return 0
+
+    cdef int flush(self) except -1:
+        cdef Py_ssize_t sent
+        cdef Py_ssize_t allowed = self.unsent if self.state == UP else self.probe
+        if allowed == 0:
+            return 0
+        sent = self.send_now(self.outgoing.data + self.outgoing.end - self.unsent, allowed)
+        if sent < 0:
+            self.close()
+            return 0
+        self.unsent -= sent
+        if self.state != UP:
+            self.probe -= sent
+        if sent < allowed:
+            self.interest(True, True)
+        return 0
+
+    # Replies
+
+    cdef int on_readable(self) except -1:
+        cdef char* data
+        cdef Py_ssize_t used = 0
+        cdef Py_ssize_t available = self.receive(&data)
+        cdef int result
+        if available < 0:
+            self.close()
+            return 0
+        while used < available:
+            result = scan_reply(data + used, available - used, &self.scan)
+            if result == NEED_MORE:
+                break
+            if result == BROKEN:
+                raise ConnectionError(f"{self!r} does not speak RESP")
+            self._answer(data + used, self.scan.at)
+            if self.descriptor < 0:
+                return 0
+            used += self.scan.at
+            self.scan.at = 0
+            self.scan.begun = False
+        self.keep(data, available, used)
+        if self.state == WAITING and self.probe == 0 and size(&self.outgoing) == self.unsent:
+            self.pool.quiet(self)
+        return 0
+
+    cdef int _answer(self, const char* reply, Py_ssize_t length) except -1:
+        """Hand one reply to whom it belongs."""
+        cdef InFlight entry
+        cdef bytes request
+        cdef int64_t took
+        if reply[0] == c">":
+            return 0  # out of band, and nobody subscribes on these connections (listener.pyx is for that)
+        if self.head == self.tail:
+            raise ConnectionError(f"{self!r} answers without being asked")
+        entry = self.ring[self.head & (self.ring_size - 1)]
+        if size(&self.outgoing) - entry.length < self.unsent:
+            raise ConnectionError(f"{self!r} answers what it has not read: {reply[:min(length, 200)]!r}")
+        self.head += 1
+        took = self.reactor.tallies.now - entry.started
+        note(&self.timing, took, 1, True)
+        if entry.sink == NULL:
+            consume(&self.outgoing, entry.length)
+            return 0
+        sink = <ReplySink>entry.sink
+        Py_DECREF(sink)
+        if reply[0] == c"-" and entry.redirects < MAX_REDIRECTS and is_redirection(reply, length):
+            request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
+            consume(&self.outgoing, entry.length)
+            self.pool.redirect(self, reply[:length - 2], request, sink, entry.tag, entry.redirects + 1)
+            return 0
+        if took > self.reactor.tallies.slow_after:
+            request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
+            self.reactor.tallies.slow(self, sink, request, took)
+        self.errors += reply[0] == c"-"
+        consume(&self.outgoing, entry.length)
+        if self.state == WAITING:
+            self.pool.carried_out(self, sink)
+        return sink.on_reply(entry.tag, reply, length)
+
+
+cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
+    """Does this error say that nothing was done, and a later or another try may succeed?"""
+    if length < 10:
+        return False
+    return (
+        memcmp(reply, b"-MOVED ", 7) == 0
+        or memcmp(reply, b"-ASK ", 5) == 0
+        or memcmp(reply, b"-TRYAGAIN ", 10) == 0
+        or memcmp(reply, b"-LOADING ", 9) == 0
+        or memcmp(reply, b"-READONLY ", 10) == 0
+        or (length > 13 and memcmp(reply, b"-CLUSTERDOWN ", 13) == 0)
+        or (length > 13 and memcmp(reply, b"-MASTERDOWN ", 12) == 0)
+    )
+
+
+cdef int grow_ring(Upstream upstream) except -1:
+    cdef size_t fresh_size = upstream.ring_size * 2 or RING_START
+    cdef size_t i
+    cdef InFlight* fresh = <InFlight*>malloc(fresh_size * sizeof(InFlight))
+    if fresh == NULL:
+        raise MemoryError()
+    for i in range(upstream.head, upstream.tail):
+        fresh[i & (fresh_size - 1)] = upstream.ring[i & (upstream.ring_size - 1)]
+    free(upstream.ring)
+    upstream.ring = fresh
+    upstream.ring_size = fresh_size
+    return 0

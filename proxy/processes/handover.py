@@ -1,0 +1,159 @@
+"""A client moves from a process that ends to its heir, without noticing.
+
+Its socket is passed on, with what the proxy knows of the client and what it has sent that is not carried out
+yet. Nothing is lost and nothing done twice, because a client moves only when all that was carried out is
+answered; requests that arrive meanwhile wait in its socket.
+
+Who is in the middle of something that only this process knows (a transaction, WATCH, a blocking command,
+subscriptions, MONITOR) does not move.
+
+On the line, a socket of messages: one message with the client's facts as JSON and the descriptor, then what
+it had sent, in pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from proxy.local.local_commands import ClientFacts
+
+if TYPE_CHECKING:
+    from proxy.core.client import Client
+
+log = logging.getLogger("shoal.proxy")
+
+PIECE = 65536
+"""Bytes of one message; the kernel takes some more."""
+CROWDED_PAUSE = 0.005
+"""Seconds until descriptors on their way have arrived, of which there may be only so many"""
+
+
+def movable(client: Client) -> bool:
+    session = client.session
+    return client.moves and (session is None or session.is_empty)
+
+
+async def hand_over(client: Client, line: socket.socket) -> None:
+    """`client` is at rest and frozen. Raises OSError if there is no heir any more; then it still is ours."""
+    facts = {
+        "id": client.id,
+        "resp": client.resp,
+        "authenticated": client.authenticated,
+        "replies_off": client.replies_off,
+        "skip_next": client.skip_next,
+        "facts": asdict(client.facts),
+        "login": client.service.users.credentials_of(client) if client.service.users else (),
+        "unread": client.buffered[0],
+    }
+    await _send(line, json.dumps(facts, default=_as_text).encode(), client.descriptor_number)
+    descriptor, unread = client.give_away()
+    os.close(descriptor)
+    for start in range(0, len(unread), PIECE):
+        await _send(line, unread[start : start + PIECE])
+
+
+async def _send(line: socket.socket, message: bytes, *descriptors: int) -> None:
+    while True:
+        try:
+            socket.send_fds(line, [message], list(descriptors))
+            return
+        except BlockingIOError:
+            await _writable(line)
+        except OSError as error:
+            if error.errno != errno.ETOOMANYREFS:
+                raise
+            await asyncio.sleep(CROWDED_PAUSE)
+
+
+async def _writable(line: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+    loop.add_writer(line, event.set)
+    try:
+        await event.wait()
+    finally:
+        loop.remove_writer(line)
+
+
+@dataclass
+class Arrival:
+    """What a client brings along."""
+
+    descriptor: int
+    id: int
+    resp: int
+    authenticated: bool
+    replies_off: bool
+    skip_next: bool
+    facts: ClientFacts
+    login: tuple[bytes, ...]
+    """As which user it is served, if workers decide that"""
+    unread: bytearray
+    missing: int
+    """Bytes of `unread` that must still come"""
+
+
+class Legacy:
+    """The heir's end of a line: calls `arrived` for each client, until the other end is closed."""
+
+    def __init__(self, line: socket.socket, arrived: Callable[[Arrival], None]) -> None:
+        self.line = line
+        self.arrived = arrived
+        self._coming: Arrival | None = None
+        asyncio.get_running_loop().add_reader(line, self._readable)
+
+    def close(self) -> None:
+        if self.line.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self.line)
+            self.line.close()
+
+    def _readable(self) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.line, 2 * PIECE, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        if not message:
+            self.close()
+            return
+        if self._coming is None:
+            self._coming = _arrival(json.loads(message), descriptors[0])
+        else:
+            self._coming.unread += message
+            self._coming.missing -= len(message)
+        if not self._coming.missing:
+            arrival, self._coming = self._coming, None
+            self.arrived(arrival)
+
+
+def _arrival(fields: dict[str, Any], descriptor: int) -> Arrival:
+    facts = fields["facts"]
+    for name in ("name", "library", "library_version", "user"):
+        facts[name] = facts[name].encode("latin-1")
+    return Arrival(
+        descriptor,
+        fields["id"],
+        fields["resp"],
+        fields["authenticated"],
+        fields["replies_off"],
+        fields["skip_next"],
+        ClientFacts(**facts),
+        tuple(word.encode("latin-1") for word in fields["login"]),
+        bytearray(),
+        fields["unread"],
+    )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    raise TypeError(f"{value!r} cannot be handed over")

@@ -1,0 +1,362 @@
+"""MULTI … EXEC, and WATCH.
+
+The proxy keeps the queue itself. It checks each command as a worker would (is there such a command, are the
+arguments as many as it takes), answers QUEUED, and at EXEC sends MULTI, all commands and EXEC in one piece to
+the worker of their slot, over the connection that all share: between the three nothing else can come. So an
+open transaction costs no connection, a slot may move or a worker fail while it is being queued, and what a
+worker refuses (MOVED, ASK) was not begun, and is sent again to the right one.
+
+What is known only to the worker, like a lack of memory, the client therefore learns from EXEC, which says
+EXECABORT with the reason.
+
+All keys must be of one slot; the first decides, and a command with another's is refused with CROSSSLOT while
+queueing, which spoils the transaction as any such error does. Commands that the proxy answers itself (PING,
+TIME, CLIENT ID) are carried out when the worker's results are there, and put among them. Commands about all
+shards are refused: a part of FLUSHALL would be done, and it would look like all.
+
+WATCH does need a memory in the worker, so it borrows a dedicated connection, until EXEC, DISCARD, UNWATCH or
+the end of the client. Over that the transaction is sent. Should the connection be lost, or the slot move
+away, before EXEC, then nobody has watched: EXEC answers null, as if a key had changed, and the client begins
+again, which it must be prepared for anyhow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from node.commands import Command
+from node.core.key_slot import key_slot
+from node.errors import (
+    CLUSTERDOWN_UNBOUND,
+    CROSSSLOT,
+    DISCARD_WITHOUT_MULTI,
+    EXEC_WITHOUT_MULTI,
+    EXECABORT,
+    NESTED_MULTI,
+    NO_MULTI,
+    WATCH_INSIDE_MULTI,
+    ReplyError,
+)
+from node.replies import OK
+from proxy.core.frames import reply_elements
+from proxy.core.upstream import FINAL
+from proxy.local.local_commands import local_function
+from proxy.requests import codec
+from proxy.requests.jobs import UNBOUND, ClientJob
+from proxy.requests.routing import Way, way_of
+from proxy.sessions.session import LATER, session_of
+from proxy.workers.failover import REFUSALS
+from proxy.workers.redirection import KINDS, destination
+
+if TYPE_CHECKING:
+    from proxy.core.client import Client
+    from proxy.core.upstream import Upstream
+    from proxy.sessions.sessions import Sessions
+
+QUEUE_MAX = 268435456
+"""Bytes of one transaction, beyond which it is refused."""
+TRIES = 20
+"""Redirections of one transaction"""
+RETRY_DELAY, LEAST_WAIT = 0.1, 2.0
+"""Seconds, after TRYAGAIN and where a worker cannot serve now (failover.py says for how long)"""
+MULTI, EXEC, UNWATCH = (codec.encode_request([name]) for name in (b"MULTI", b"EXEC", b"UNWATCH"))
+TOO_LONG = ReplyError("ERR the transaction is too long")
+OF_THE_SESSION = frozenset(("hello", "client|reply", "client|tracking", "client|caching"))
+"""Answered by the proxy, but not possible in the middle of a reply."""
+
+
+@dataclass
+class Watch:
+    connection: Upstream
+    slot: int
+    asking: bool = False
+    """The slot was on its way to this worker."""
+    lost: bool = False
+
+
+@dataclass
+class Queued:
+    command: Command
+    argv: list[bytes]
+    """Only of what is carried out here."""
+    request: bytes
+    local: bool
+
+
+@dataclass
+class Transaction:
+    queue: list[Queued] = field(default_factory=list)
+    slot: int | None = None
+    size: int = 0
+    broken: bool = False
+
+    def add(self, command: Command, argv: list[bytes], request: bytes) -> None:
+        """Raises ReplyError for what cannot be part of it."""
+        way = way_of(command)
+        local = way is Way.LOCAL
+        slots = {key_slot(argv[position]) for position in command.key_positions(argv)}
+        if "no_multi" in command.flags or command.name in OF_THE_SESSION:
+            raise NO_MULTI
+        if way is Way.SESSION or (not slots and way not in (Way.LOCAL, Way.ANY, Way.FORWARD)):
+            shown = command.name.replace("|", " ").upper()
+            raise ReplyError(f"ERR {shown} is not supported inside a transaction through the proxy")
+        if len(slots) > 1 or (slots and self.slot is not None and self.slot not in slots):
+            raise CROSSSLOT
+        if self.size + len(request) > QUEUE_MAX:
+            raise TOO_LONG
+        if slots:
+            self.slot = slots.pop()
+        self.size += len(request)
+        self.queue.append(Queued(command, argv if local else [], request, local))
+
+
+class Execution(ClientJob):
+    """EXEC: the whole transaction to one worker, and what it says to the client."""
+
+    def __init__(
+        self, sessions: Sessions, client: Client, tag: int, transaction: Transaction, watch: Watch | None
+    ) -> None:
+        super().__init__(client, tag)
+        self.sessions = sessions
+        self.resp = client.resp
+        self.transaction = transaction
+        self.watch = watch
+        self.sent = [queued for queued in transaction.queue if not queued.local]
+        self.replies: list[bytes] = []
+        self.tries = 0
+        self.begun = time.monotonic()
+
+    def start(self) -> None:
+        """Raises ReplyError if nobody can carry it out."""
+        watch = self.watch
+        if watch is not None:
+            self._send(watch.connection, watch.asking)
+        elif not self.sent:
+            self.answer(self._joined([]))
+        else:
+            self._send(self._owner())
+
+    def _owner(self) -> Upstream:
+        slot = self.transaction.slot
+        upstream = (
+            self.sessions.anyone(self.resp) if slot is None else self.sessions.slots.find(slot, self.resp)
+        )
+        if upstream is None:
+            raise CLUSTERDOWN_UNBOUND
+        return upstream
+
+    def _send(self, upstream: Upstream, asking: bool = False) -> None:
+        self.tries += 1
+        self.replies = []
+        upstream.send(MULTI, self, 0, FINAL, asking)
+        for queued in self.sent:
+            upstream.send(queued.request, self, 0, FINAL)
+        self.asked = upstream
+        upstream.send(EXEC, self, 1, FINAL)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if tag == 0:
+            self.replies.append(reply)
+            return
+        if self.watch is not None:
+            self.sessions.dedicated.give_back(self.watch.connection)
+        if reply[:1] == b"-":
+            self._refused(reply)
+        elif (
+            reply[:1] == b"*"
+            and not reply.startswith(b"*-1")
+            and len(self.sent) < len(self.transaction.queue)
+        ):
+            self.answer(self._joined(reply_elements(reply)))
+        else:
+            self.answer(reply)
+
+    def _refused(self, reply: bytes) -> None:
+        """Nothing was executed, unless the connection was lost."""
+        reason = next((each for each in self.replies if each[:1] == b"-"), reply)
+        if not reason.startswith((*KINDS, *REFUSALS)):
+            if reply.startswith(b"-EXECABORT") and reason is not reply:
+                words = reason[1:].removeprefix(b"ERR ")
+                reply = b"-EXECABORT Transaction discarded because of: " + words
+            self.answer(reply)
+        elif self.watch is not None:
+            self.answer(null_array(self.resp))
+        elif not self._goes_on(reason):
+            self.answer(reason)
+
+    def _goes_on(self, error: bytes) -> bool:
+        where = destination(error[:-2], (self.asked.host, self.asked.port))
+        if where is not None and self.tries < TRIES:
+            if not where.asking:
+                self.sessions.topology.moved(where.slot, where.address)
+            upstream = self.sessions.pool.get(where.address, self.resp)
+            self._send(upstream, where.asking)
+            return True
+        waited = time.monotonic() - self.begun
+        if waited > max(self.sessions.pool.failover.seconds, LEAST_WAIT) or not self.client.hold_behind(
+            self.tag
+        ):
+            return False  # if others have followed, it would take effect after them
+        self.sessions.topology.refresh_soon()
+        asyncio.get_running_loop().call_later(RETRY_DELAY, self._again)
+        return True
+
+    def _again(self) -> None:
+        try:
+            self._send(self._owner())
+        except ReplyError:
+            self.answer(UNBOUND)
+
+    def _joined(self, results: list[bytes]) -> bytes:
+        """The results of the worker and of the commands that are carried out here, in order of the queue."""
+        rest = iter(results)
+        elements = [self._carried_out(each) if each.local else next(rest) for each in self.transaction.queue]
+        return codec.join_elements(b"*", elements)
+
+    def _carried_out(self, queued: Queued) -> bytes:
+        function = local_function(queued.command.name)
+        assert function is not None
+        try:
+            value = function(self.client, queued.argv, self.sessions.commands)
+        except ReplyError as error:
+            value = error.with_traceback(None)
+        return codec.encode_reply(value, self.resp)
+
+
+class Watching(ClientJob):
+    """WATCH on the worker of the keys' slot."""
+
+    def __init__(self, sessions: Sessions, client: Client, tag: int, request: bytes, fresh: bool) -> None:
+        super().__init__(client, tag)
+        self.sessions = sessions
+        self.request = request
+        self.watch: Watch = client.session.watch
+        self.fresh = fresh
+        """Nothing was watched before, so it may begin at another worker."""
+        self.tries = 0
+
+    def start(self) -> None:
+        self.tries += 1
+        self.watch.connection.send(self.request, self, 0, FINAL, self.watch.asking)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if self.client.session.watch is not self.watch:
+            return  # the client is gone
+        if reply.startswith(KINDS):
+            self._moved(reply)
+            return
+        if reply[:1] == b"-":
+            self.watch.lost = True
+            if self.fresh:
+                self.sessions.stop_watching(self.client)
+        self.answer(reply)
+
+    def _moved(self, reply: bytes) -> None:
+        watch = self.watch
+        where = destination(reply[:-2], (watch.connection.host, watch.connection.port))
+        if not self.fresh or where is None or self.tries >= TRIES:
+            watch.lost = True
+            self.answer(b"+OK\r\n")
+            return
+        if not where.asking:
+            self.sessions.topology.moved(where.slot, where.address)
+        self.sessions.stop_watching(self.client)
+        try:
+            self.sessions.start_watching(self.client, watch.slot, where.address, where.asking)
+        except ReplyError as error:
+            self.answer(codec.encode_reply(error.with_traceback(None), self.client.resp))
+        else:
+            self.watch = self.client.session.watch
+            self.start()
+
+
+def null_array(resp: int) -> bytes:
+    return b"_\r\n" if resp == 3 else b"*-1\r\n"
+
+
+def multi(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = session_of(client)
+    if session.transaction is not None:
+        return NESTED_MULTI  # returned, not raised: it does not spoil the transaction
+    session.transaction = Transaction(slot=session.watch.slot if session.watch else None)
+    sessions.settle(client)
+    return OK
+
+
+def exec_(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = client.session
+    if session is None or session.transaction is None:
+        raise EXEC_WITHOUT_MULTI
+    transaction, watch = session.transaction, session.watch
+    if watch is not None and client.postpone(tag):
+        return LATER
+    _close(sessions, client)
+    if transaction.broken:
+        sessions.stop_watching(client)
+        raise EXECABORT
+    if watch is not None:
+        if watch.lost or watch.connection.state_name == "down":
+            sessions.stop_watching(client)
+            client.complete(tag, null_array(client.resp))
+            return LATER
+        session.watch = None  # the job gives the connection back
+        sessions.settle(client)
+    Execution(sessions, client, tag, transaction, watch).start()
+    if watch is not None:
+        client.hold()
+    return LATER
+
+
+def discard(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.session is None or client.session.transaction is None:
+        raise DISCARD_WITHOUT_MULTI
+    _close(sessions, client)
+    sessions.stop_watching(client)
+    return OK
+
+
+def _close(sessions: Sessions, client: Client) -> None:
+    client.session.transaction = None
+    sessions.settle(client)
+
+
+def watch(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    session = session_of(client)
+    if session.transaction is not None:
+        return WATCH_INSIDE_MULTI  # as with MULTI
+    slots = {key_slot(key) for key in argv[1:]}
+    if session.watch is not None:
+        slots.add(session.watch.slot)
+    if len(slots) > 1:
+        raise CROSSSLOT
+    if client.postpone(tag):
+        return LATER
+    fresh = session.watch is None
+    if fresh:
+        slot = slots.pop()
+        owner = sessions.slots.find(slot, client.resp)
+        if owner is None:
+            raise CLUSTERDOWN_UNBOUND
+        sessions.start_watching(client, slot, (owner.host, owner.port))
+    client.hold()
+    Watching(sessions, client, tag, request, fresh).start()
+    return LATER
+
+
+def unwatch(
+    sessions: Sessions, client: Client, tag: int, command: Command, argv: list[bytes], request: bytes
+) -> Any:
+    if client.session is not None:
+        sessions.stop_watching(client)
+    return OK
