@@ -73,6 +73,32 @@ class PairedCluster(RunningCluster):
         for pair in self.pairs:
             eventually(pair.is_synchronized, lambda pair=pair: both_logs(pair), timeout=20)
 
+    def kill(self, node: Server) -> None:
+        """SIGKILL. Valkey 9.1 gets a new nodes.conf, of what we know.
+
+        For an address it takes a secret that members of Redis 8 send, and saves it with whatever is behind it
+        in memory: lines of a former nodes.conf, even. An operator, too, would have to write it anew.
+        """
+        known = self._known_by_us(node)
+        node.kill()
+        if node.kind == "valkey":
+            (node.directory / "nodes.conf").write_text(known)
+
+    def _known_by_us(self, reader: Server) -> str:
+        teller = next(node for node in self.running if node.kind == "shoal")
+        lines = []
+        for line in teller.run("CLUSTER", "NODES").decode().splitlines():
+            node_id, address, flags, *rest = line.split()
+            shard = int(node_id[:-2], 16)
+            names = [name for name in flags.split(",") if name in ("master", "slave")]
+            if node_id == self.id_of(reader):
+                names.insert(0, "myself")
+            known = f"{address.split(',')[0]},,tls-port=0,shard-id={shard:040x}"
+            lines.append(" ".join((node_id, known, ",".join(names), *rest)))
+        epoch = max(line.epoch for line in self.view(teller).values())
+        lines.append(f"vars currentEpoch {epoch} lastVoteEpoch {epoch}")
+        return "\n".join(lines) + "\n"
+
 
 def both_logs(pair: Pair) -> str:
     return "\n".join(f"{each!r}:\n{each.log[-2000:]}" for each in pair.servers)

@@ -69,7 +69,9 @@ def worker() -> Iterator[ScriptedWorker]:
 
 @pytest.fixture
 def proxy(worker: ScriptedWorker) -> Iterator[ShoalProxy]:
-    with ShoalProxy([f"127.0.0.1:{worker.port}"], "--failover-wait", "1000") as running:
+    with ShoalProxy(
+        [f"127.0.0.1:{worker.port}"], "--failover-wait", "1000", "--no-worker-sockets"
+    ) as running:
         yield running
 
 
