@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,30 +25,25 @@ from node.errors import (
     unknown_subcommand,
     wrong_arity,
 )
-from node.replies import Verbatim
 from proxy.local import catalogue as _catalogue  # noqa: F401  registers what answers COMMAND
-from proxy.local import hot_keys, own, settings
-from proxy.local.facade import Facade, slot_asked_about
-from proxy.local.info import Figures, asks_workers, figures_text, info_text, merging
+from proxy.local import own
+from proxy.local.facade import Facade
 from proxy.local.local_commands import client_reply, local_function, refuse_unauthenticated
 from proxy.local.pause import Pause
 from proxy.local.slow_requests import SlowRequests
 from proxy.processes.siblings import MERGED, Siblings
 from proxy.requests import codec, jobs
 from proxy.requests.aside import ask_aside
-from proxy.requests.merger import Merge, all_succeeded, fitting
-from proxy.requests.questions import ask_all
-from proxy.requests.reports import REPORTS, Report
+from proxy.requests.merger import Merge, fitting
+from proxy.requests.own_ways import OWN_WAYS
+from proxy.requests.reports import reporting
 from proxy.requests.routing import (
-    DEBUG_EVERYWHERE,
-    DEBUG_WITH_KEY,
     Route,
     Way,
     may_read_replica,
     route_of,
     takes_node,
 )
-from proxy.requests.scanning import Scan
 from proxy.requests.splitter import SPLIT
 from proxy.sessions.session import LATER, PASS
 
@@ -205,7 +200,7 @@ class Commands:
             case Way.BROADCAST:
                 self._broadcast(client, tag, route, argv, request)
             case Way.OWN:
-                return _OWN_WAYS[command.name](self, client, tag, argv, request)
+                return OWN_WAYS[command.name](self, client, tag, argv, request)
             case Way.ANY:
                 self._send_anywhere(client, tag, request)
             case Way.REFUSED:
@@ -255,7 +250,7 @@ class Commands:
 
     def _broadcast(self, client: Client, tag: int, route: Route, argv: list[bytes], request: bytes) -> None:
         merge = reporting(route.report, argv, client.resp) if route.report else route.merge
-        targets = self.pool.nodes(client.resp) if route.replicas else self._primaries(client)
+        targets = self.pool.nodes(client.resp) if route.replicas else self.primaries(client)
         if route.aside:
             self.begin(self._ask_aside(client, tag, targets, argv, merge))
         else:
@@ -295,99 +290,9 @@ class Commands:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # Commands with a way of their own
-
-    def _random_key(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        dbsize = codec.encode_request([b"DBSIZE"])
-        jobs.RandomKey(client, tag, request).start(dbsize, self._primaries(client))
-        return LATER
-
-    def _scan(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        client.hold()
-        self.begin(self.answer(client, tag, Scan(self, client, argv).run()))
-        return LATER
-
-    def _info(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        if client.facts.sibling:
-            return figures_text(self).encode()
-        if self.siblings is None:
-            self._info_with(client, tag, argv, request, [])
-        else:
-            self.begin(self._info_of_all(client, tag, argv, request, self.siblings))
-        return LATER
-
-    async def _info_of_all(
-        self, client: Client, tag: int, argv: list[bytes], request: bytes, siblings: Siblings
-    ) -> None:
-        self._info_with(client, tag, argv, request, await siblings.figures())
-
-    def _info_with(
-        self, client: Client, tag: int, argv: list[bytes], request: bytes, others: Sequence[Figures]
-    ) -> None:
-        wanted = [section.decode("latin-1").lower() for section in argv[1:]]
-        targets = [upstream for upstream in self._primaries(client) if upstream.state_name in ("up", "idle")]
-        if targets and asks_workers(wanted):
-            merge = merging(self, wanted, client.resp, others)
-            jobs.Broadcast(client, tag, merge).start(request, targets)
-        else:
-            text = Verbatim(info_text(self, wanted, {}, others))
-            client.complete(tag, codec.encode_reply(text, client.resp))
-
-    def _config_get(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        merge = settings.showing(self, argv[2:], client.resp)
-        jobs.Broadcast(client, tag, merge).start(request, self._primaries(client))
-        return LATER
-
-    def _config_set(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        if len(argv) % 2:
-            raise wrong_arity("config|set")
-        if done := settings.set_own(self, argv):
-            return done
-        jobs.Broadcast(client, tag, all_succeeded).start(request, self.pool.nodes(client.resp))
-        return LATER
-
-    def _keys_in_slot(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        self._owner(client, slot_asked_about(self, argv)).send(request, client, tag)
-        return LATER
-
-    def _hotkeys_start(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        shares = hot_keys.dealt_out(argv, self.topology.owners)
-        if shares is None:
-            requests = [(upstream, request) for upstream in self._primaries(client)]
-        else:
-            requests = [(self.pool.get(owner, client.resp), share) for owner, share in shares.items()]
-        jobs.Broadcast(client, tag, all_succeeded).start_each(requests)
-        return LATER
-
-    def _debug(self, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
-        what = argv[1].lower()
-        if what == b"digest-value":
-            self.begin(self.answer(client, tag, self._digest_values(client, argv)))
-        elif what == b"digest":
-            merge = reporting(REPORTS["debug"], argv, client.resp)
-            jobs.Broadcast(client, tag, merge).start(request, self._primaries(client))
-        elif what in DEBUG_WITH_KEY and len(argv) > 2:
-            self._owner(client, key_slot(argv[2])).send(request, client, tag)
-        elif what in DEBUG_EVERYWHERE:
-            jobs.Broadcast(client, tag, all_succeeded).start(request, self._primaries(client))
-        else:
-            raise ReplyError("ERR the proxy does not know whom to ask: say DEBUG NODE host:port ...")
-        return LATER
-
-    async def _digest_values(self, client: Client, argv: list[bytes]) -> list[Any]:
-        digests = []
-        for key in argv[2:]:
-            question = codec.encode_request([*argv[:2], key])
-            (reply,) = await ask_all(self._owner(client, key_slot(key)), [question])
-            value = codec.decode_reply(reply)
-            if isinstance(value, ReplyError):
-                raise value
-            digests += value
-        return digests
-
     # Whom to send to
 
-    def _owner(self, client: Client, slot: int) -> Upstream:
+    def owner(self, client: Client, slot: int) -> Upstream:
         upstream = self.slots.find(slot, client.resp)
         if upstream is None:
             raise CLUSTERDOWN_UNBOUND
@@ -399,9 +304,9 @@ class Commands:
             reader = self.slots.find_reader(slot, client.resp, client.id)
             if reader is not None:
                 return reader
-        return self._owner(client, slot)
+        return self.owner(client, slot)
 
-    def _primaries(self, client: Client) -> list[Upstream]:
+    def primaries(self, client: Client) -> list[Upstream]:
         return [upstream for _, upstream in self.pool.shards(client.resp)]
 
     def _node(self, client: Client, name: str) -> Upstream:
@@ -412,7 +317,7 @@ class Commands:
 
     def _send_anywhere(self, client: Client, tag: int, request: bytes) -> None:
         """To a worker that is connected, if there is one."""
-        candidates = self._primaries(client)
+        candidates = self.primaries(client)
         if not candidates:
             raise CLUSTERDOWN_UNBOUND
         connected = [upstream for upstream in candidates if upstream.state_name == "up"]
@@ -425,29 +330,6 @@ def _go_on(client: Client, tag: int, command: Command, argv: list[bytes], reques
 
 def _facade(config: ProxyConfig) -> Facade | None:
     return Facade(config.members, config.announced) if config.as_cluster else None
-
-
-_OWN_WAYS: dict[str, Callable[[Commands, Client, int, list[bytes], bytes], Any]] = {
-    "scan": Commands._scan,
-    "randomkey": Commands._random_key,
-    "info": Commands._info,
-    "config|get": Commands._config_get,
-    "config|set": Commands._config_set,
-    "debug": Commands._debug,
-    "hotkeys|start": Commands._hotkeys_start,
-    "cluster|countkeysinslot": Commands._keys_in_slot,
-    "cluster|getkeysinslot": Commands._keys_in_slot,
-}
-
-
-def reporting(report: Report, argv: Sequence[bytes], resp: int) -> Merge:
-    """`report` for raw replies: of those who answered without an error; if there is none, the error."""
-
-    def merge(replies: Sequence[bytes]) -> bytes:
-        answers = [codec.decode_reply(reply) for reply in replies if not codec.is_error(reply)]
-        return codec.encode_reply(report(argv, answers), resp) if answers else replies[0]
-
-    return merge
 
 
 def _named_node(argv: list[bytes]) -> tuple[str, list[bytes]]:

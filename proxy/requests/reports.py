@@ -16,7 +16,9 @@ from typing import Any
 
 from node.replies import Verbatim
 from proxy.local import hot_keys
+from proxy.requests import codec
 from proxy.requests.codec import pairs_of
+from proxy.requests.merger import Merge
 
 Report = Callable[[Sequence[bytes], Sequence[Any]], Any]
 
@@ -163,3 +165,13 @@ REPORTS: dict[str, Report] = {
     "pubsub|numsub": subscribers,
     "pubsub|shardnumsub": subscribers,
 }
+
+
+def reporting(report: Report, argv: Sequence[bytes], resp: int) -> Merge:
+    """`report` for raw replies: of those who answered without an error; if there is none, the error."""
+
+    def merge(replies: Sequence[bytes]) -> bytes:
+        answers = [codec.decode_reply(reply) for reply in replies if not codec.is_error(reply)]
+        return codec.encode_reply(report(argv, answers), resp) if answers else replies[0]
+
+    return merge

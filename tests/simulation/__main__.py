@@ -83,7 +83,9 @@ def main() -> None:
             )
             runs = list(pool.map(run, range(1, options.seeds + 1)))
             results[size] = [asdict(run) for run in runs]
-            table.add_row(*_row(size, runs))
+            row = _row(size, runs)
+            Console(stderr=True).print(" · ".join(row), style="dim")  # the next size may take long
+            table.add_row(*row)
     Console().print(table)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
