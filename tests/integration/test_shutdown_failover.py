@@ -33,9 +33,16 @@ def threes() -> Iterator[Callable[[str, str], RunningCluster]]:
 
 
 def primary_and_replica(cluster: RunningCluster) -> tuple[Server, Server]:
-    """Of a shard that is still whole."""
-    pairs = ((primary, cluster.replicas_of(primary)) for primary in cluster.primaries)
-    return next((primary, replicas[0]) for primary, replicas in pairs if replicas)
+    """Of a shard that is still whole, and whose stream flows: real servers may let it wait for a second."""
+
+    def found() -> tuple[Server, Server]:
+        pairs = ((primary, cluster.replicas_of(primary)) for primary in cluster.primaries)
+        return next((primary, replicas[0]) for primary, replicas in pairs if replicas)
+
+    primary, replica = eventually(found)  # those that were shut down before may be ending yet
+    assert primary.run("SET", key_of(cluster, primary), "flows") == OK
+    assert primary.run("WAIT", 1, 10_000) == 1
+    return primary, replica
 
 
 def key_of(cluster: RunningCluster, primary: Server) -> str:

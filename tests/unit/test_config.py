@@ -415,7 +415,7 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
 
 
 # Files that name directives, to declare or show them.
-NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "info.py", "errors.py")
+NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "errors.py")
 
 
 def test_encoding_thresholds_follow_the_settings() -> None:
