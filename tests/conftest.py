@@ -18,8 +18,8 @@ settings.load_profile("shoal")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: three for each CPU, because most tests wait for servers half of their time."""
-    return 3 * (os.cpu_count() or 1)
+    """`-n auto`: five for two CPUs, because most tests wait for servers half of their time."""
+    return 5 * (os.cpu_count() or 1) // 2
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -110,7 +110,8 @@ def test_activity_is_counted(shoal_node: ShoalNode) -> None:
     assert int(stats["total_reads_processed"]) >= 51
     assert int(stats["total_writes_processed"]) >= 51
     assert int(stats["eventloop_cycles"]) >= int(stats["total_reads_processed"])
-    assert int(stats["eventloop_duration_sum"]) > int(stats["eventloop_duration_cmd_sum"]) > 0
+    assert int(stats["eventloop_duration_sum"]) > 0
+    assert int(stats["eventloop_duration_cmd_sum"]) > 0
     eventually(
         lambda: int(sections(shoal_node, "stats")["Stats"]["instantaneous_eventloop_cycles_per_sec"]) > 0,
         "the pace is known",

@@ -14,7 +14,6 @@ from functools import partial
 import pytest
 from redis.crc import key_slot
 
-from tests.chaos.scale import FULL
 from tests.harness.certificates import Authority, Identity, protect
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.commands import redis_cli
@@ -189,7 +188,6 @@ def test_who_is_not_let_in(
         eventually(lambda: b"addr=127.0.0.1:%d" % silent.getsockname()[1] in proxy.run("CLIENT", "LIST"))
 
 
-@pytest.mark.skipif(not FULL, reason="SHOAL_FULL=1: a restart takes seconds")
 def test_a_worker_that_restarts_is_found_again(proxy: ShoalProxy, cluster: RunningCluster) -> None:
     owner = cluster.owner_of("again")
     with proxy.resp(timeout=20) as client:
@@ -216,7 +214,6 @@ def test_new_certificates_are_loaded(proxy: ShoalProxy, authority: Authority, re
         assert before.command("PING") == Simple("PONG")
 
 
-@pytest.mark.skipif(not FULL, reason="SHOAL_FULL=1: a cluster that forms by itself takes seconds")
 def test_a_cluster_forms_by_itself(authority: Authority, identity: Identity) -> None:
     with ExitStack() as stack:
         nodes = [ShoalNode(cluster_enabled="yes", cluster_expected_size=3) for _ in range(3)]
