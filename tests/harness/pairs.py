@@ -79,9 +79,9 @@ class PairedCluster(RunningCluster):
         For an address it takes a secret that members of Redis 8 send, and saves it with whatever is behind it
         in memory: lines of a former nodes.conf, even. An operator, too, would have to write it anew.
         """
-        known = self._known_by_us(node)
+        known = self._known_by_us(node) if node.kind == "valkey" else None
         node.kill()
-        if node.kind == "valkey":
+        if known is not None:
             (node.directory / "nodes.conf").write_text(known)
 
     def _known_by_us(self, reader: Server) -> str:
