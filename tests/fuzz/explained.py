@@ -86,6 +86,7 @@ REPLIES = (
         "Redis finds no such key",
     ),
     Replies("valkey", rb"eval.*xinfo ", b".*lag", b"(?!.*lag)", "it knows the lag more rarely"),
+    Replies("valkey", rb"(eval.*)?bitcount", b".*-ERR value", b".*-ERR syntax", "it looks at the unit first"),
 )
 
 
