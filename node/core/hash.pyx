@@ -45,7 +45,7 @@ from node.core.field_table cimport (
 )
 from node.core.listpack cimport PACK_LARGEST, pack_copy, pack_delete, pack_new
 from node.core.listpack_walk cimport element_as_bytes, element_text, pack_bytes, pack_check, pack_count, pack_first
-from node.core.member_table cimport Member, members_random, members_shed, random_number
+from node.core.member_table cimport Member, members_lay_out, members_random, members_shed, random_number
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
 
@@ -105,6 +105,7 @@ cdef class Hash:
                 raise MemoryError
             return made
         enlarge(made)
+        members_lay_out(&made.table.members, self.table.members.used)
         for field, value, due in self.walk():
             put(made, field, value, False)
             if due:

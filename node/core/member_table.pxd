@@ -42,6 +42,8 @@ cdef Member* member_new(
 cdef void members_init(MemberTable* table, uint32_t extra) noexcept nogil
 cdef Member* members_find(MemberTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
 cdef int members_add(MemberTable* table, Member* member) except -1
+cdef int members_lay_out(MemberTable* table, uint64_t count) except -1
+cdef bint members_roomy(MemberTable* table) noexcept nogil
 cdef Member* members_remove(MemberTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
 cdef void members_repoint(MemberTable* table, uint32_t hash, Member* was, Member* now) noexcept nogil
 cdef void members_clear(MemberTable* table) noexcept nogil

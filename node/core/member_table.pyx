@@ -46,7 +46,7 @@ cdef enum:
     MOST_CELLS = 2048     # a segment of so many is split rather than made larger
     FEW_ENTRIES = 400     # two neighbours with no more between them are merged
     DEEPEST = 16          # so that a tag is always 16 bits of the hash; beyond, segments grow after all
-    AHEAD = 8             # cells that are looked at beforehand while entries are released
+    AHEAD = 8             # cells whose entries are fetched beforehand while a segment is walked
     MANY = 1 << 20
     TRIES = 200           # of drawing fairly, each of which fails about every other time
 
@@ -385,6 +385,61 @@ cdef Member* members_remove(MemberTable* table, uint32_t hash, const char* key, 
     return member
 
 
+cdef int members_lay_out(MemberTable* table, uint64_t count) except -1:
+    """Give the table the shape that suits `count` entries, or those it has, if these are more. After MemoryError it is
+    as it was.
+
+    Who is about to add the entries of another table, in that one's order, which is that of the hashes, must do this
+    before: a table that still has to grow would get them all at one end, and search long for a free cell each time.
+    """
+    cdef MemberTable laid
+    cdef MemberPlace place
+    cdef Member* member
+    cdef uint32_t i
+    cdef uint32_t size
+    count = max(count, table.used)
+    if count == 0:
+        return 0
+    members_init(&laid, table.extra)
+    while laid.depth < DEEPEST and roomy(count >> laid.depth) > MOST_CELLS:
+        laid.depth += 1
+    size = roomy(count >> laid.depth)
+    laid.directory = <Segment**>take_zeroed(1U << laid.depth, sizeof(Segment*))
+    if laid.directory == NULL:
+        raise MemoryError
+    for i in range(1U << laid.depth):
+        laid.directory[i] = new_segment(size, laid.depth)
+        if laid.directory[i] == NULL:
+            drop_directory(&laid)
+            raise MemoryError
+    laid.deepest = 1U << laid.depth
+    memset(&place, 0, sizeof(MemberPlace))
+    try:
+        while (member := members_next(table, &place)) != NULL:
+            members_add(&laid, member)
+    except MemoryError:
+        close_directory(&laid)
+        raise
+    close_directory(table)
+    table[0] = laid
+    return 0
+
+
+cdef bint members_roomy(MemberTable* table) noexcept nogil:
+    """Whether it was laid out for twice as many as it has, or more."""
+    return table.directory != NULL and (
+        (<uint64_t>table.directory[0].size << table.depth) > 2 * <uint64_t>roomy(table.used)
+    )
+
+
+cdef void drop_directory(MemberTable* table) noexcept nogil:
+    """Release a directory of one depth in which the last segments are missing."""
+    cdef uint32_t i
+    for i in range(1U << table.depth):
+        release(table.directory[i])
+    release(table.directory)
+
+
 cdef void members_repoint(MemberTable* table, uint32_t hash, Member* was, Member* now) noexcept nogil:
     """The cell that held the address `was` shall hold `now`, an entry of the same key."""
     cdef Segment* segment = segment_of(table, hash)
@@ -496,6 +551,8 @@ cdef Member* members_next(MemberTable* table, MemberPlace* place) noexcept nogil
         segment = table.directory[place.index]
         while place.cell < segment.size:
             cell = cells_of(segment)[place.cell]
+            if place.cell + AHEAD < segment.size:
+                prefetch(member_of(cells_of(segment)[place.cell + AHEAD]))
             place.cell += 1
             if cell != 0:
                 return member_of(cell)

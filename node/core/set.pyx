@@ -49,6 +49,7 @@ from node.core.member_table cimport (
     members_clear,
     members_find,
     members_init,
+    members_lay_out,
     members_next,
     members_random,
     members_remove,
@@ -438,6 +439,7 @@ cdef class Set:
         if self.kind != HASHTABLE:
             return packed(<uint8_t*>self.body, packed_size(self), self.kind)
         made = new_set(HASHTABLE)
+        members_lay_out(table_of(made), table_of(self).used)
         walk_begin(&walk, self)
         while walk_next(&walk, self):
             put_new(made, &walk)

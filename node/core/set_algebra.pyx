@@ -2,11 +2,17 @@
 
 All take a list of sets in which None stands for a key that is not there. Which of them is walked, and into what
 form the members of a result are put, is as in Redis, so that the result has Redis' encoding.
+
+Tables are walked in the order of hashes, so one that is filled from another is laid out for all that may come as
+soon as the result is a table (`add`), and, if that was too much, anew at the end (`fit`).
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint64_t
 
+from node.core.member_table cimport MemberTable, members_lay_out, members_roomy
 from node.core.set cimport (
+    HASHTABLE,
     INTSET,
     LISTPACK,
     Set,
@@ -23,6 +29,9 @@ from node.core.set cimport (
 
 from node.datatypes.limits import limits
 
+cdef enum:
+    FEW = 8    # a set of less than this part of another can be added to it without preparation
+
 
 def union(list sets not None) -> Set:
     """The members of any of the sets, as a set of its own."""
@@ -31,14 +40,34 @@ def union(list sets not None) -> Set:
     for each in sets:
         if each is not None:
             add_all(joined, each)
+    fit(joined)
     return joined
 
 
 cdef int add_all(Set joined, Set source) except -1:
     cdef Walk walk
+    cdef uint64_t most = set_count(joined) + set_count(source)
+    if joined.kind == HASHTABLE and set_count(source) > set_count(joined) // FEW:
+        members_lay_out(<MemberTable*>joined.body, most)
     walk_begin(&walk, source)
     while walk_next(&walk, source):
-        walk_add_to(&walk, joined)
+        add(joined, &walk, most)
+    return 0
+
+
+cdef inline int add(Set joined, Walk* walk, uint64_t most) except -1:
+    """Add the member that a walk has come to, to a result that gets up to `most`."""
+    cdef bint was_table = joined.kind == HASHTABLE
+    walk_add_to(walk, joined)
+    if joined.kind == HASHTABLE and not was_table:
+        members_lay_out(<MemberTable*>joined.body, most)
+    return 0
+
+
+cdef int fit(Set joined) except -1:
+    """The result is complete: give back what was taken for many more."""
+    if joined.kind == HASHTABLE and members_roomy(<MemberTable*>joined.body):
+        members_lay_out(<MemberTable*>joined.body, 0)
     return 0
 
 
@@ -82,12 +111,11 @@ def inter_set(list sets not None) -> Set:
     walk_begin(&walk, ordered[0])
     while next_common(&walk, ordered):
         only_numbers = only_numbers and walk.is_number
-        walk_add_to(&walk, found)
+        add(found, &walk, set_count(ordered[0]))
+    fit(found)
     if only_numbers and set_count(found) <= <size_t>limits.set_max_intset_entries:
         set_convert(found, INTSET)
     return found
-
-
 
 
 cdef list smallest_first(list sets):
@@ -121,12 +149,13 @@ def diff(list sets not None) -> Set:
         add_all(left, first)
         for other in others:
             remove_all(left, other)
-        return left
+        return left    # and has shrunk with each that went
     others.sort(key=len, reverse=True)
     walk_begin(&walk, first)
     while walk_next(&walk, first):
         if not in_any(&walk, others):
-            walk_add_to(&walk, left)
+            add(left, &walk, set_count(first))
+    fit(left)
     return left
 
 
