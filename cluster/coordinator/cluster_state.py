@@ -14,27 +14,25 @@ from __future__ import annotations
 
 from cluster.coordinator.effects import ClusterStateChanged
 from cluster.coordinator.state import State
-from cluster.slots import ALL_SLOTS, NO_SLOTS
+from cluster.slots import ALL_SLOTS
+from cluster.topology import flags as flag
 
 WRITABLE_DELAY = 2000
 MIN_REJOIN_DELAY = 500
 MAX_REJOIN_DELAY = 5000
 SUCCESSION_GRACE = 1000
+SILENT = flag.PFAIL | flag.FAIL
 
 
 def judge(state: State) -> None:
     """Work out the number of voters and whether the cluster is ok; announce a change."""
     if not state.judged_first_at:
         state.judged_first_at = state.now
-    primaries = [node for node in state.topology.owners() if node.is_primary]
-    reachable = sum(1 for node in primaries if not (node.failed or node.timed_out))
-    state.size = len(primaries)
+    state.size, reachable, covered = _count(state)
     am_primary = state.myself.is_primary
     if am_primary and not state.ok and state.now - state.judged_first_at < WRITABLE_DELAY:
         return
-    ok = True
-    if state.settings.require_full_coverage:
-        ok = state.topology.covered_slots() | _being_inherited(state) == ALL_SLOTS
+    ok = covered == ALL_SLOTS or not state.settings.require_full_coverage
     ok = ok and state.comeback is None
     if reachable < state.quorum:
         ok = False
@@ -49,11 +47,20 @@ def judge(state: State) -> None:
     state.emit(ClusterStateChanged(ok))
 
 
-def _being_inherited(state: State) -> int:
-    """Slots of those who died before a witness, just now."""
-    slots = NO_SLOTS
+def _count(state: State) -> tuple[int, int, int]:
+    """Primaries with slots, how many of them are reachable, and the slots that count as covered: whose owner
+    is not FAIL, or died before a witness just now. In one pass: while a large cluster forms, each member is
+    cause to judge again."""
+    primaries = reachable = 0
+    covered = state.topology.owned
     for node in state.topology.owners():
-        if node.witnessed and state.now - node.fail_time < SUCCESSION_GRACE:
-            slots |= node.slots
-            state.judge_again_at = node.fail_time + SUCCESSION_GRACE
-    return slots
+        flags = node.flags
+        if flags & flag.PRIMARY:
+            primaries += 1
+            reachable += not flags & SILENT
+        if flags & flag.FAIL:
+            if node.witnessed and state.now - node.fail_time < SUCCESSION_GRACE:
+                state.judge_again_at = node.fail_time + SUCCESSION_GRACE
+            else:
+                covered ^= node.slots
+    return primaries, reachable, covered

@@ -104,21 +104,34 @@ def _follow_partners(state: State, claimer: Node, epoch: int) -> None:
                 state.save_later()
 
 
+def newer_owners(state: State, claimer: Node, claim: Header) -> list[Node]:
+    """Who owns any of the slots that `claimer` claims, with a greater epoch than its own.
+
+    Asked with every heartbeat. Most claim what we hold for theirs already, and that is seen without a look at
+    the other owners.
+    """
+    contested = claim.slots & ~state.topology.unclaimed
+    if claimer.owner.config_epoch <= claim.config_epoch:
+        contested &= ~claimer.owner.slots
+    if not contested:
+        return []
+    epoch = claim.config_epoch
+    return [o for o in state.topology.owners() if o.config_epoch > epoch and o.slots & contested]
+
+
 def correct_stale_claims(state: State, sender: Node, header: Header) -> None:
     """Tell the sender about every owner that holds slots of its claim under a greater epoch."""
     if sender.link is None:
         return
-    unclaimed = state.topology.unclaimed
-    for owner in list(state.topology.owners()):
-        if owner is sender or owner.config_epoch <= header.config_epoch:
+    for owner in newer_owners(state, sender, header):
+        if owner is sender:
             continue
-        if header.slots & owner.slots & ~unclaimed:
-            state.log(
-                "verbose",
-                f"Node {sender.id} has old slots configuration, sending an UPDATE message about {owner.id}",
-            )
-            update = Update(build_header(state), owner.config_epoch, owner.id, owner.slots & ~unclaimed)
-            state.send(update, sender.link)
+        state.log(
+            "verbose",
+            f"Node {sender.id} has old slots configuration, sending an UPDATE message about {owner.id}",
+        )
+        slots = owner.slots & ~state.topology.unclaimed
+        state.send(Update(build_header(state), owner.config_epoch, owner.id, slots), sender.link)
 
 
 def take_update(state: State, update: Update) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from cluster.coordinator.announce import build_header
 from cluster.coordinator.messages import FORCE_ACK, OUSTED, FailoverAuthAck, Header
+from cluster.coordinator.slot_claims import newer_owners
 from cluster.coordinator.state import State
 from cluster.slots import members
 from cluster.topology.node import Node
@@ -80,7 +81,7 @@ def assure(state: State, asker: Node | None, ping: Header) -> int:
 def _doubts(state: State, asker: Node | None, ping: Header) -> int:
     if asker is None or not asker.is_primary:
         return 0
-    if _newer_owner(state, ping):
+    if newer_owners(state, asker, ping):
         return OUSTED
     if not any(not heir.failed for heir in asker.heirs):
         return 0
@@ -106,17 +107,7 @@ def _objection(state: State, node: Node, request: Header) -> str:
     pause -= state.now - primary.voted_at
     if pause > 0 and primary.voted_for != node.id:
         return f"can't vote about this master before {pause} milliseconds"
-    newer = _newer_owner(state, request)
-    if newer is not None:
+    for newer in newer_owners(state, node, request):
         slot = next(members(newer.slots & request.slots & ~topology.unclaimed))
         return f"slot {slot} epoch ({newer.config_epoch}) > reqEpoch ({request.config_epoch})"
     return ""
-
-
-def _newer_owner(state: State, claim: Header) -> Node | None:
-    """Who owns any of the slots that a node claims, with a greater epoch than its own."""
-    claimed = claim.slots & ~state.topology.unclaimed
-    for owner in state.topology.owners():
-        if owner.slots & claimed and owner.config_epoch > claim.config_epoch:
-            return owner
-    return None

@@ -11,8 +11,6 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cluster.slots import ALL_SLOTS, NO_SLOTS, SLOT_COUNT, members
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
@@ -39,6 +37,7 @@ class Topology:
         """The last epoch in which this node voted. On disk before the vote leaves."""
         self.touched = NO_SLOTS
         self._members: tuple[Node, ...] | None = None
+        self._owners: tuple[Node, ...] | None = None
 
     # --- nodes
 
@@ -108,9 +107,11 @@ class Topology:
         """All nodes of `node`'s shard, itself included."""
         return [other for other in self.nodes.values() if other.shard_id == node.shard_id]
 
-    def owners(self) -> Iterator[Node]:
-        """Nodes that own at least one slot."""
-        return (node for node in self.nodes.values() if node.slots)
+    def owners(self) -> tuple[Node, ...]:
+        """Nodes that own at least one slot; cached, for they are asked for with every message."""
+        if self._owners is None:
+            self._owners = tuple(node for node in self.nodes.values() if node.slots)
+        return self._owners
 
     @property
     def greatest_epoch(self) -> int:
@@ -130,6 +131,7 @@ class Topology:
                 node.flags |= flag.MIGRATE_TO
             node.slots |= gained
             self.owned |= gained
+            self._owners = None
             for slot in members(gained):
                 self.slots[slot] = node
             self.touched |= gained
@@ -147,6 +149,7 @@ class Topology:
                 node.slots ^= lost
                 for slot in members(lost):
                     self.slots[slot] = None
+        self._owners = None
         self.touched |= left
         self.unclaimed &= ~slots
 
@@ -156,14 +159,6 @@ class Topology:
             self.touched |= 1 << slot
         self.migrating.clear()
         self.importing.clear()
-
-    def covered_slots(self) -> int:
-        """Slots whose owner is not FAIL."""
-        covered = self.owned
-        for node in self.nodes.values():
-            if node.failed and node.slots:
-                covered ^= node.slots
-        return covered
 
     def touch_all(self) -> None:
         """Our own role changed: every slot is to be looked at again."""

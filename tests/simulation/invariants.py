@@ -178,7 +178,7 @@ class Agreement:
     def _common_problem(members: Sequence[SimulatedMember]) -> str:
         """What they agree on must also be right."""
         coordinator: Coordinator = members[0].coordinator
-        owners = list(coordinator.topology.owners())
+        owners = coordinator.topology.owners()
         covered = 0
         for owner in owners:
             assert not covered & owner.slots
