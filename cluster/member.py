@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster import redirection
@@ -26,6 +26,7 @@ from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
 from cluster.coordinator.messages import Message
+from cluster.figures import figures
 from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
 from cluster.meanwhile import Meanwhile
 from cluster.migration.migrations import Migrations
@@ -39,6 +40,7 @@ from node.core.steady_clock import steady_ms
 from node.errors import ReplyError, one_line
 from node.keyspace import events
 from node.listeners import ListenError, open_tcp
+from node.metrics.figures import Figure
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -172,6 +174,9 @@ class Member:
 
     def info(self) -> dict[str, Any]:
         return {"cluster_enabled": 1}
+
+    def figures(self) -> Iterable[Figure]:
+        return figures(self, self._worker)
 
     @property
     def node_id(self) -> str:

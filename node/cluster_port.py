@@ -8,7 +8,10 @@ and comes here only for the others.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
+
+from node.metrics.figures import Figure
 
 SLOT_SERVED = 0
 """Requests for this slot are executed here, without asking."""
@@ -63,6 +66,9 @@ class ClusterPort(Protocol):
     def info(self) -> dict[str, Any]:
         """Fields of INFO's Cluster section."""
 
+    def figures(self) -> Iterable[Figure]:
+        """What Prometheus is told of the cluster."""
+
     async def start(self) -> None:
         """Begin to listen on the bus and to take part in the cluster. Called once, after loading."""
 
@@ -105,6 +111,9 @@ class Standalone:
 
     def info(self) -> dict[str, Any]:
         return {"cluster_enabled": 0}
+
+    def figures(self) -> Iterable[Figure]:
+        return ()
 
     async def start(self) -> None:
         return

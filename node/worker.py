@@ -63,6 +63,7 @@ MAX_ERROR_PREFIXES = 128
 """Scripts can make up prefixes; those beyond these are not counted."""
 
 if TYPE_CHECKING:
+    from node.metrics.web import WebServer
     from node.storage.tier import DiskTier
 
 MakeCluster = Callable[["Worker"], ClusterPort]
@@ -118,6 +119,7 @@ class Worker:
         self.doorway = Doorway(self)
         self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
+        self._figures: WebServer | None = None
         self.field_expiry = FieldExpiry(self)
         self.expiry = [ActiveExpiry(db) for db in self.databases]
 
@@ -167,6 +169,7 @@ class Worker:
         self.engine.gate |= GATE_LOADING
         for sock, make in sockets.items():
             await self._serve_on(sock, make)
+        await self._tell_figures()
         await self.durability.load()
         self.engine.tick()
         await self.cluster.start()
@@ -187,6 +190,8 @@ class Worker:
         for server in self._servers:
             server.close()
         self.listeners.clear()
+        if self._figures is not None:
+            self._figures.close()
         await self.cluster.stop()
         await self.replication.stop()
         self.durability.close()
@@ -205,6 +210,12 @@ class Worker:
         self.log.warning(reason)
         if not self.stopping.done():
             self.stopping.set_result(1)
+
+    async def _tell_figures(self) -> None:
+        if self.config.metrics_port:
+            from node.metrics.worker_series import serve  # and with it what others need not load
+
+            self._figures = await serve(self)
 
     def _open_sockets(self) -> dict[socket.socket, Callable[[], Any]]:
         config = self.config

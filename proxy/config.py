@@ -98,7 +98,9 @@ class ProxyConfig:
     slow_after: int = 10_000
     """Microseconds from which on a request is in the slow log of the proxy; -1: never"""
     metrics_port: int = 0
-    """Where Prometheus finds the proxy's figures; 0: nowhere"""
+    """Where Prometheus finds the proxy's figures; 0: nowhere. Those of another process are a port higher."""
+    metrics_bind: Sequence[str] = ()
+    """None: as `bind`"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
@@ -194,8 +196,11 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
                         help="watch connections through the event loop instead of an epoll set")  # fmt: skip
     parser.add_argument(
         "--metrics-port", type=_port, default=0, metavar="PORT",
-        help="tell Prometheus of the proxy, at /metrics; 0: do not",
+        help="tell Prometheus of the proxy, at /metrics; 0: do not; of several processes each has its own"
+             " port, from this one on",
     )  # fmt: skip
+    parser.add_argument("--metrics-bind", action="append", nargs="+", metavar="ADDRESS",
+                        help="default: as --bind")  # fmt: skip
     limit_options.add_options(parser)
     protection.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
@@ -211,8 +216,6 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         limits, rules = limit_options.limits_of(given), limit_options.rules_of(given)
     except (ValueError, argparse.ArgumentTypeError) as error:
         parser.error(str(error))
-    if given.metrics_port and given.processes:
-        parser.error("--metrics-port is for a proxy of one process: each counts for itself")
     members = given.as_cluster or []
     password = _secret(parser, given.password_file) or given.auth
     if given.auth_by_workers and password:
@@ -255,6 +258,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         max_lag_bytes=given.max_lag_bytes,
         max_lag_seconds=given.max_lag_seconds,
         metrics_port=given.metrics_port,
+        metrics_bind=[address for group in given.metrics_bind or [] for address in group],
         slow_after=given.slowlog_log_slower_than,
         own_poller=not given.loop_poller,
     )

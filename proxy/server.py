@@ -28,7 +28,7 @@ from proxy.core.tallies import Tallies
 from proxy.local.local_commands import ClientFacts
 from proxy.processes.draining import drain
 from proxy.processes.handover import Arrival, Legacy
-from proxy.processes.listening import listen_unix, open_listeners
+from proxy.processes.listening import listen_tcp, listen_unix, open_listeners
 from proxy.processes.place import Place, adopt
 from proxy.processes.siblings import Siblings
 from proxy.processes.trimming import trim
@@ -39,7 +39,7 @@ from proxy.workers.service import Service
 from proxy.workers.topology import Topology
 
 if TYPE_CHECKING:
-    from proxy.local.metrics import MetricsListener
+    from node.metrics.web import WebServer
 
 log = logging.getLogger("shoal.proxy")
 
@@ -66,7 +66,7 @@ class ProxyServer:
         self._background: list[asyncio.Task[None]] = []
         self._siblings_listener: socket.socket | None = None
         self._legacies: list[Legacy] = []
-        self.metrics: MetricsListener | None = None
+        self.metrics: WebServer | None = None
 
     async def start(self) -> None:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
@@ -109,14 +109,24 @@ class ProxyServer:
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
         if config.metrics_port:
-            from proxy.local.metrics import MetricsListener  # takes memory that others need not give
-
-            self.metrics = MetricsListener(self.commands)
-            await self.metrics.start(config.bind, config.metrics_port)
+            self.metrics = await self._tell_figures(config)
         if self.place is not None:
             await self._join(self.place)
         for listener in self._listeners:
             self.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def _tell_figures(self, config: ProxyConfig) -> WebServer:
+        from node.metrics.exposition import page_of  # takes memory that others need not give
+        from node.metrics.web import WebServer
+        from proxy.local.metrics import ProxyCollector
+
+        server = WebServer({"/metrics": page_of(ProxyCollector(self.commands).collect)})
+        which = self.place.index if self.place else 0
+        shared = self.place is not None  # with the process that this one replaces
+        port = config.metrics_port + which
+        addresses = config.metrics_bind or config.bind
+        await server.start([listen_tcp(each, port, config.backlog, shared) for each in addresses])
+        return server
 
     async def _join(self, place: Place) -> None:
         """Become one of several processes. Clients of a process that this one replaces shall be served as
@@ -134,6 +144,8 @@ class ProxyServer:
 
     async def drain(self, heir: socket.socket | None = None) -> None:
         """Accept nobody any more, and part with those that are there; `heir`: a line to their new process."""
+        if self.metrics is not None:
+            self.metrics.close()
         for listener in self._listeners:
             if listener is not self._siblings_listener:
                 self.loop.remove_reader(listener.fileno())

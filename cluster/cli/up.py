@@ -57,6 +57,14 @@ def up(
     announce: Annotated[
         str | None, typer.Option("--announce", help="Address at which clients elsewhere find the workers.")
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", help="Port of the first worker's figures for Prometheus."),
+    ] = None,
+    proxy_metrics_port: Annotated[
+        int | None,
+        typer.Option("--proxy-metrics-port", help="The same of the first proxy."),
+    ] = None,
     directory: Annotated[Path, typer.Option("--dir", help="Where the cluster lives.")] = Path("shoal-data"),
     worker_program: Annotated[
         str | None, typer.Option("--worker-program", help="Run this server for workers, e.g. valkey-server.")
@@ -104,10 +112,14 @@ def up(
         "proxy_port": proxy_port,
         "bind": bind,
         "announce": announce,
+        "metrics_port": metrics_port,
+        "proxy_metrics_port": proxy_metrics_port,
     }
     workspace = Workspace(directory)
     try:
         program = [require_program(worker_program)] if worker_program else []
+        if program and metrics_port:
+            raise SetupError("--metrics-port is for shoal's own workers, not for a --worker-program")
         workspace.acquire()
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)

@@ -13,7 +13,7 @@ differ, they ping. Commands raise `ReplyError` with Redis' words, and then have 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.coordinator import node_commands, slot_commands, witness
@@ -122,6 +122,11 @@ class Coordinator:
     def may_feed_replicas(self) -> bool:
         """Replicas lose nothing by copying what this node has."""
         return self._state.comeback is None
+
+    @property
+    def history(self) -> Mapping[str, int]:
+        """How often what has happened, in the words of `State`."""
+        return self._state.history
 
     def info(self) -> dict[str, int | str]:
         """The fields of CLUSTER INFO, in order."""

@@ -182,6 +182,7 @@ def _request_votes(state: State) -> None:
     election.epoch = topology.current_epoch
     election.requested = True
     election.asks_again_at = 0
+    state.history["elections"] += 1
     state.log("notice", f"Starting a failover election for epoch {election.epoch}.")
     primary = state.myself.primary
     if primary is not None and primary.witnessed:
@@ -212,6 +213,7 @@ def take_vote(state: State, sender: Node, header: Header) -> None:
 
 def _win(state: State) -> None:
     myself, epoch = state.myself, state.election.epoch
+    state.history["elections_won"] += 1
     state.log("notice", "Failover election won: I'm the new master.")
     if myself.config_epoch < epoch:
         myself.config_epoch = epoch
@@ -224,6 +226,7 @@ def replace_primary(state: State) -> None:
     old = state.myself.primary
     if old is None or not state.myself.is_replica:
         return
+    state.history["failovers"] += 1
     become_primary(state)
     state.topology.assign_slots(state.myself, old.slots)
     reset_manual_failover(state)

@@ -108,6 +108,7 @@ def _set_witnessed(state: State, node: Node) -> None:
 def _set_failed(state: State, node: Node) -> None:
     node.flags = node.flags & ~flag.PFAIL | flag.FAIL
     node.fail_time = state.now
+    state.history["failures_seen"] += 1
     state.save_later()
     state.todo.update_state = True
 

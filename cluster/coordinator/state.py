@@ -113,6 +113,10 @@ class Todo:
     manual_failover: bool = False
 
 
+HISTORY = ("failures_seen", "elections", "elections_won", "failovers", "votes")
+"""What is counted. An election that was repeated counts again; a failover is also one without a vote."""
+
+
 @dataclass(slots=True)
 class State:
     settings: Settings
@@ -160,6 +164,7 @@ class State:
     """Nodes that were PFAIL at the last tick, or have become so since: all heartbeats tell of them."""
     sent: list[int] = field(default_factory=lambda: [0] * len(MessageType))
     received: list[int] = field(default_factory=lambda: [0] * len(MessageType))
+    history: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HISTORY, 0))
     is_interrupted: bool = False
     """This worker is in the middle of a command that runs long."""
     ticks: int = 0

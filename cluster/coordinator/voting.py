@@ -48,6 +48,7 @@ def take_vote_request(state: State, node: Node, request: Header) -> None:
     if node.primary is not None:
         node.primary.voted_at = state.now
         node.primary.voted_for = node.id
+    state.history["votes"] += 1
     state.save_later(sync=True)
     state.send(FailoverAuthAck(build_header(state)), node.link)
     state.log("notice", f"Failover auth granted to {node.named()} for epoch {topology.current_epoch}")

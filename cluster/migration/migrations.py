@@ -10,6 +10,7 @@ Jobs that have ended stay in the list, as many as `cluster-slot-migration-log-ma
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ class Migrations:
         self._member = member
         self._worker = worker
         self.jobs: list[Job] = []
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """How many have ended, by (operation, last state)."""
         """The latest first."""
         self._ends: dict[Job, Exporter | Importer] = {}
         self.invitations = Invitations(worker)
@@ -276,8 +279,8 @@ class Migrations:
                     end = self._ends.get(job)
                     if end is not None:
                         end.perform(effect)
-        if not job.in_progress:
-            self._ends.pop(job, None)
+        if not job.in_progress and self._ends.pop(job, None) is not None:
+            self.outcomes[job.operation.lower(), str(job.state)] += 1
 
     def _dismiss(self, job: ExportJob | ImportJob, then: list[Effect]) -> None:
         """What follows is told behind the last key that goes, which may be some turns of the loop later."""

@@ -16,6 +16,8 @@ def require_free_ports(settings: Settings) -> None:
         require_free_port(settings.bind, port)
     if settings.proxies:
         _require_free(settings.bind, settings.proxy_port, "proxy", "--proxy-port")
+    for port in settings.metrics_ports:
+        _require_free(settings.bind, port, "figures", "--metrics-port or --proxy-metrics-port")
 
 
 def require_free_port(bind: str, port: int) -> None:

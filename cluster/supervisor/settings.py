@@ -37,6 +37,10 @@ class Settings:
     bind: str = LOOPBACK
     announce: str = ""
     """the address under which workers tell clients to find them; empty for `bind`"""
+    metrics_port: int = 0
+    """where Prometheus finds the first worker's figures; those of the others are as far apart as `port`"""
+    proxy_metrics_port: int = 0
+    """the same of the first proxy; 0: none"""
     ports: tuple[int, ...] = ()
     """of all workers, once they are not one row any more"""
     newcomers: tuple[int, ...] = ()
@@ -65,6 +69,17 @@ class Settings:
     def without_worker(self, port: int) -> Settings:
         ports = tuple(each for each in self.worker_ports if each != port)
         return replace(self, workers=len(ports), ports=ports).without_newcomers({port})
+
+    def metrics_port_of(self, port: int) -> int:
+        """Where the worker at `port` tells its figures; 0: nowhere."""
+        return self.metrics_port + port - self.port if self.metrics_port else 0
+
+    @property
+    def metrics_ports(self) -> list[int]:
+        """Of workers and proxies."""
+        workers = [self.metrics_port_of(port) for port in self.worker_ports] if self.metrics_port else []
+        first = self.proxy_metrics_port
+        return workers + (list(range(first, first + self.proxies)) if first else [])
 
     @property
     def host(self) -> str:
@@ -153,6 +168,7 @@ def _require_possible(settings: Settings) -> None:
         )
     if settings.proxies:
         _require_free_of_workers(settings)
+    _require_no_port_twice(settings)
 
 
 def _require_free_of_workers(settings: Settings) -> None:
@@ -161,3 +177,18 @@ def _require_free_of_workers(settings: Settings) -> None:
         raise SetupError(f"--proxy-port {port} is not between 1 and {HIGHEST_PORT}")
     if port in settings.worker_ports or port - BUS_OFFSET in settings.worker_ports:
         raise SetupError(f"--proxy-port {port} is also a port of a worker; choose another")
+
+
+def _require_no_port_twice(settings: Settings) -> None:
+    """Among those for figures, and between them and the others."""
+    ports = settings.metrics_ports
+    taken = {*settings.worker_ports, *(port + BUS_OFFSET for port in settings.worker_ports)}
+    if settings.proxies:
+        taken.add(settings.proxy_port)
+    for port in ports:
+        if not 0 < port <= HIGHEST_PORT or port in taken:
+            raise SetupError(
+                f"port {port}, for figures, is {'taken' if port in taken else 'impossible'}: choose another"
+                " --metrics-port or --proxy-metrics-port"
+            )
+        taken.add(port)

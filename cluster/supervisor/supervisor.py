@@ -172,6 +172,9 @@ class Supervisor:
         }
         if settings.announce:
             flags["--cluster-announce-ip"] = [settings.announce]
+        if settings.metrics_port:
+            flags["--metrics-port"] = [str(settings.metrics_port_of(port))]
+            flags["--metrics-bind"] = [settings.bind]
         args = [word for name, values in flags.items() for word in (name, *values)]
         args += [*self._login.more_settings, *self._worker_settings]
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
@@ -197,6 +200,8 @@ class Supervisor:
         args = [*seeds, "--bind", settings.bind, "--port", str(settings.proxy_port)]
         if settings.proxies > 1:
             args += ["--processes", str(settings.proxies)]
+        if settings.proxy_metrics_port:
+            args += ["--metrics-port", str(settings.proxy_metrics_port)]
         environment = self._login.proxy_environment
         return self._child("proxy", "proxy", proxy_command(args), environment=environment)
 

@@ -324,6 +324,11 @@ _add("cluster-seeds", Text(checks.addresses), "", "immutable", "hidden")
 _add("cluster-expected-size", COUNT, 0, "immutable", "hidden")
 _add("cluster-expected-replicas", COUNT, 0, "immutable", "hidden")
 
+# Ours: where Prometheus finds this worker's figures, and how many of its slots are told one by one
+_add("metrics-port", PORT, 0, "immutable", "hidden")
+_add("metrics-bind", Addresses(), ["127.0.0.1"], "immutable", "hidden")
+_add("metrics-slots", Integer(0, 1024), 0, "hidden")
+
 # Slow log and latency
 _add(
     "slowlog-log-slower-than",

@@ -44,6 +44,11 @@ class Synchrony:
         self._wanted = wanted
 
     @property
+    def wanted(self) -> int:
+        """How many replicas must have what is told; 0 on a replica."""
+        return self._wanted
+
+    @property
     def lacks_replicas(self) -> bool:
         """Whether a write could not be acknowledged now."""
         return len(self._primary.online()) < self._wanted

@@ -20,6 +20,7 @@ from proxy.local import limit_options, settings
 from proxy.local.info import info_text
 
 if TYPE_CHECKING:
+    from proxy.core.tallies import Tallies
     from proxy.requests.commands import Commands
 
 NAME = "PROXY"
@@ -44,17 +45,24 @@ def _info(commands: Commands, argv: list[bytes]) -> Any:
 def counts(commands: Commands) -> dict[str, dict[str, str]]:
     """The sections of INFO about requests, as the proxy has seen them."""
     tallies = commands.tallies
-    stats = {
+    return {
+        "Stats": {},
+        "Commandstats": request_stats.command_lines(command_stats(tallies)),
+        "Errorstats": request_stats.error_lines(error_counts(tallies)),
+        "Latencystats": request_stats.latency_lines(tallies.latencies(), PERCENTILES),
+    }
+
+
+def command_stats(tallies: Tallies) -> dict[str, tuple[int, int, int, int]]:
+    """name -> (calls, rejected, failed, ns), as a worker's engine has them."""
+    return {
         name: (calls, rejected, failed, spent)
         for name, (calls, spent, rejected, failed) in tallies.commands().items()
     }
-    errors = {kind.decode("latin-1"): count for kind, count in tallies.errors.items()}
-    return {
-        "Stats": {},
-        "Commandstats": request_stats.command_lines(stats),
-        "Errorstats": request_stats.error_lines(errors),
-        "Latencystats": request_stats.latency_lines(tallies.latencies(), PERCENTILES),
-    }
+
+
+def error_counts(tallies: Tallies) -> dict[str, int]:
+    return {kind.decode("latin-1"): count for kind, count in tallies.errors.items()}
 
 
 def _histogram(commands: Commands, argv: list[bytes]) -> Any:

@@ -179,6 +179,7 @@ class Keeper:
                 theirs.fileno(),
                 self.directory,
                 tuple(each.fileno() for each in legacies),
+                index,
             )
             process = await asyncio.create_subprocess_exec(
                 *proxy_command(self.argv),

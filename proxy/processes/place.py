@@ -1,6 +1,7 @@
 """What a process gets from the one that started and watches it (keeper.py).
 
-* Its number, which no process of this keeper had before: ids of clients begin with it.
+* Its number, which no process of this keeper had before: ids of clients begin with it; and its index among
+  those that serve at a time.
 * Listening sockets, open already; and a directory for the sockets by which the processes reach each other
   (siblings.py).
 * A line to the keeper. The process says when it serves; the keeper says when to end, and sends along a
@@ -34,6 +35,7 @@ class Place:
     directory: str
     legacies: tuple[int, ...] = ()
     """Lines from predecessors"""
+    index: int = 0
 
     @property
     def first_id(self) -> int:
@@ -59,6 +61,7 @@ def own_place() -> Place | None:
         fields["control"],
         fields["directory"],
         tuple(fields["legacies"]),
+        fields["index"],
     )
 
 

@@ -428,8 +428,9 @@ class TestErrors:
 def test_node_and_proxy_are_dispatched_without_the_operators_libraries() -> None:
     """What `shoal node` imports stays in every worker's memory."""
     program = (
-        "import sys; import cluster.cli.main;"
-        "print([name for name in ('typer', 'rich', 'redis', 'click') if name in sys.modules])"
+        "import sys; import cluster.cli.main; import cluster.node_process;"
+        "names = 'typer', 'rich', 'redis', 'click', 'prometheus_client';"
+        "print([name for name in names if name in sys.modules])"
     )
     done = subprocess.run(
         [COMMAND[0], "-c", program], capture_output=True, text=True, env=source_environment()
