@@ -1,11 +1,8 @@
-"""The log, in Redis' format, because scripts and people read it and wait for its lines.
+"""A worker's log. Unless set otherwise its lines are Redis', because scripts and people read them and wait
+for some of them word for word (log_lines.py has the formats).
 
-    6875:M 22 Nov 2026 17:36:41.240 * Ready to accept connections tcp
-    pid:role day month year time.ms level message
-
-The role is M for a primary, S for a replica, C for a process that is still starting or a saving child. The
-level is `.` debug, `-` verbose, `*` notice, `#` warning. Lines go to standard output or are appended to
-`logfile`, which is opened for each line, so that a rotated file is simply replaced by a new one.
+Lines go to standard output or are appended to `logfile`, which is opened for each line, so that a rotated
+file is simply replaced by a new one.
 """
 
 from __future__ import annotations
@@ -17,14 +14,10 @@ from collections.abc import Callable
 from typing import Final
 
 from node.config import Config
+from node.log_lines import LineFormat
 from node.version import REDIS_VERSION, SHOAL_VERSION
 
 LEVELS: Final = ("debug", "verbose", "notice", "warning", "nothing")
-MARKS: Final = ".-*#"
-MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-MAX_LINE: Final = 1024
-"""Bytes of a message; longer ones are cut, so that no client can fill the disk with one."""
-
 STDOUT: Final = 1
 
 # Lines that scripts wait for, word for word.
@@ -38,20 +31,37 @@ SIGINT_RECEIVED: Final = "Received SIGINT scheduling shutdown..."
 BYE: Final = "Redis is now ready to exit, bye bye..."
 
 
+PLAIN: Final = LineFormat()
+
+
 class Log:
     """Where a worker writes its log. `role` is changed by whoever changes the worker's role."""
 
-    def __init__(self, level: str = "notice", path: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        level: str = "notice",
+        path: str = "",
+        clock: Callable[[], float] = time.time,
+        form: LineFormat = PLAIN,
+    ) -> None:
         self.role = "C"
+        self.form = form
         self._path = path
         self._clock = clock
         self.set_level(level)
 
     @classmethod
     def from_config(cls, config: Config) -> Log:
-        """A log as `loglevel` and `logfile` say; it follows later changes of `loglevel`."""
+        """A log as `loglevel`, `logfile` and the formats say; it follows their later changes."""
         log = cls(config.loglevel, config.path(config.logfile) if config.logfile else "")
+
+        def follow_formats(_: str = "") -> None:
+            log.form = LineFormat(config.log_format, config.log_timestamp_format)
+
         config.on_change("loglevel", log.set_level)
+        for name in ("log-format", "log-timestamp-format"):
+            config.on_change(name, follow_formats)
+        follow_formats()
         return log
 
     def set_level(self, level: str) -> None:
@@ -90,7 +100,8 @@ class Log:
     def _write(self, level: int, message: str) -> None:
         if level < self._threshold:
             return
-        line = self._line(level, message)
+        text = self.form.line(os.getpid(), self.role, level, self._clock(), message)
+        line = f"{text}\n".encode("utf-8", "surrogateescape")
         # A full disk or a closed pipe must not stop a server that could otherwise go on.
         with contextlib.suppress(OSError):
             if not self._path:
@@ -101,12 +112,3 @@ class Log:
                 os.write(descriptor, line)
             finally:
                 os.close(descriptor)
-
-    def _line(self, level: int, message: str) -> bytes:
-        now = self._clock()
-        at = time.localtime(now)
-        date = f"{at.tm_mday:02} {MONTHS[at.tm_mon - 1]} {at.tm_year}"
-        clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{int(now * 1000) % 1000:03}"
-        text = message.replace("\n", "\\n")[:MAX_LINE]
-        line = f"{os.getpid()}:{self.role} {date} {clock} {MARKS[level]} {text}\n"
-        return line.encode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from node.log_lines import LineFormat
 from proxy.config import ProxyConfig, parse
 from proxy.processes.place import END, READY, Place, adopt, own_place
 
@@ -27,18 +28,31 @@ LOG_LEVELS = {
     "notice": logging.INFO,
     "warning": logging.WARNING,
 }
+WARNING = 3
+MARKS_OF = {logging.DEBUG: 0, logging.INFO: 2}
+"""Level of a record -> level of its line"""
+LONGEST_LINE = 16384
+"""Characters: the story of a bug is to be told to its end, and no client has any other part in a line."""
+
+
+class Lines(logging.Formatter):
+    def __init__(self, form: LineFormat) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = MARKS_OF.get(record.levelno, WARNING)
+        text = super().format(record)
+        return self._form.line(os.getpid(), "P", level, record.created, text, LONGEST_LINE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     config = parse(words)
     place = own_place()
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=LOG_LEVELS[config.log_level],
-        format=f"{os.getpid()}:P %(asctime)s.%(msecs)03d %(levelname).1s %(message)s",
-        datefmt="%d %b %Y %H:%M:%S",
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Lines(LineFormat(config.log_format, config.log_timestamps)))
+    logging.basicConfig(handlers=[handler], level=LOG_LEVELS[config.log_level])
     if config.processes and place is None:
         from proxy.processes.keeper import Keeper
 

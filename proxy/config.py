@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 
+from node.log_lines import FORMATS, TIMESTAMPS
 from proxy import protection
 from proxy.core.limits import Limits
 from proxy.local import limit_options
@@ -63,6 +64,8 @@ class ProxyConfig:
     """Keys remembered for clients that track what they read; 0: any number"""
     backlog: int = 511
     log_level: str = "notice"
+    log_format: str = "legacy"
+    log_timestamps: str = "legacy"
     failover_wait: float = 10.0
     """Seconds that requests wait for a worker that cannot serve, before they are refused"""
     failover_queue: int = 64 << 20
@@ -147,6 +150,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
                         help="keys remembered for CLIENT TRACKING; 0: any number")  # fmt: skip
     parser.add_argument("--tcp-backlog", type=int, default=511)
     parser.add_argument("--loglevel", choices=("debug", "verbose", "notice", "warning"), default="notice")
+    parser.add_argument("--log-format", choices=FORMATS, default="legacy")
+    parser.add_argument("--log-timestamp-format", choices=TIMESTAMPS, default="legacy")
     parser.add_argument(
         "--failover-wait", type=int, default=10000, metavar="MS",
         help="how long requests wait for a worker that failed; 0: they are refused at once",
@@ -240,6 +245,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         tracking_keys=given.tracking_table_max_keys,
         backlog=given.tcp_backlog,
         log_level=given.loglevel,
+        log_format=given.log_format,
+        log_timestamps=given.log_timestamp_format,
         failover_wait=given.failover_wait / 1000,
         failover_queue=given.failover_queue,
         resend_writes=given.resend == "all",

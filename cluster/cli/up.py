@@ -93,6 +93,9 @@ def up(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the workers' logs from the first line.")
     ] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json-lines", help="Write all logs as lines of JSON.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the addresses as one line of JSON, all else on stderr.")
     ] = False,
@@ -124,7 +127,7 @@ def up(
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)
         policy = Policy(add_replicas=add_replicas, replace_lost=replace_lost, rebalance=rebalance)
-        _run(settings, workspace, program, worker_settings or [], verbose, witness, policy, json)
+        _run(settings, workspace, program, worker_settings or [], verbose, witness, policy, json, json_lines)
     except SetupError as error:
         raise UsageProblem(str(error)) from error
     finally:
@@ -140,10 +143,13 @@ def _run(
     witness: bool,
     policy: Policy,
     json: bool,
+    json_lines: bool,
 ) -> None:
     async def live() -> None:
         write, show = (_write_aside, _show_json) if json else (_write, _show)
-        up = Supervisor(settings, workspace, write, show, program, worker_settings, verbose, witness, policy)
+        up = Supervisor(
+            settings, workspace, write, show, program, worker_settings, verbose, witness, policy, json_lines
+        )
         await up.run()
 
     try:

@@ -9,10 +9,12 @@ who, the level's mark and the words. Anything else is shown as it is, behind the
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 LONGEST_LINE = 4096
 """A child that never ends its line must not fill our memory; what is longer is shown in pieces."""
@@ -68,6 +70,37 @@ class Speaker:
             self._write(shorten(line, self._prefix))
 
 
+class JsonSpeaker(Speaker):
+    """The same for programs: each line an object, that of the child with its name as `process`; what is none
+    (the words of Python before its end) becomes the message of one."""
+
+    def __init__(self, name: str, write: Callable[[str], None], loud: Callable[[], bool]) -> None:
+        super().__init__(name, 0, 0, write, loud)
+        self._name = name
+
+    def say(self, line: str) -> None:
+        if not line.strip():
+            return
+        self.last.append(message_of(line))
+        if self._loud():
+            fields = _fields(line) or {"level": "warning", "message": line}
+            self._write(json.dumps({"process": self._name, **fields}))
+
+
+def message_of(line: str) -> str:
+    """The words of a line of JSON; of any other, all of it."""
+    fields = _fields(line)
+    return str(fields.get("message", line)) if fields else line
+
+
+def _fields(line: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(line) if line.startswith("{") else {}
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def shorten(line: str, prefix: str) -> str:
     match = _REDIS_LINE.match(line)
     if match is None:
@@ -80,7 +113,7 @@ def cause_of_end(lines: deque[str]) -> str:
     """The words of the last line that looks like a reason; empty when there is none."""
     for line in reversed(lines):
         match = _REDIS_LINE.match(line)
-        words = match.group(3) if match else line
+        words = match.group(3) if match else message_of(line)
         if words.strip():
             return words.strip()
     return ""

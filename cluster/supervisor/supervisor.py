@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,12 +31,13 @@ from cluster.supervisor.caretaker import Caretaker
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
 from cluster.supervisor.login import login_from
-from cluster.supervisor.logs import Speaker, cause_of_end
+from cluster.supervisor.logs import JsonSpeaker, Speaker, cause_of_end
 from cluster.supervisor.programs import proxy_command, source_environment, worker_command
 from cluster.supervisor.settings import Settings, SetupError, to_remember
 from cluster.supervisor.succession import hand_over
 from cluster.supervisor.witness import Witness
 from cluster.supervisor.workspace import Workspace
+from node.log_lines import LineFormat
 
 START_SECONDS = 30.0
 """for a worker to answer; longer while it says that it loads its data"""
@@ -54,6 +56,8 @@ _NO_LOGIN = (
     "{0} lets nobody in ({1}): say as whom with --masteruser and --masterauth among the workers' settings"
 )
 _POLL = 0.05
+_JSON_LINES = {"--log-format": ["json"], "--log-timestamp-format": ["iso8601"]}
+NOTICE = 2
 AS_USUAL = Policy()
 T = TypeVar("T")
 
@@ -66,6 +70,7 @@ class Supervisor:
     """`write` gets every line to print, `show` the table and how many slots are served. `run` does it all and
     returns when stopped.
 
+    With `json_lines` all lines are objects.
     The children's lines are printed from the table on; with `verbose` from the beginning. With `witness` the
     cluster is told which workers have died or are only busy. `policy` says how the cluster is looked after;
     its numbers are those of `settings`.
@@ -82,6 +87,7 @@ class Supervisor:
         verbose: bool = False,
         witness: bool = True,
         policy: Policy = AS_USUAL,
+        json_lines: bool = False,
     ) -> None:
         self.settings = settings
         self.workspace = workspace
@@ -92,6 +98,7 @@ class Supervisor:
         self._login = login_from(worker_settings)
         self._loud = verbose
         self._tells = witness
+        self._json_lines = json_lines
         self._policy = replace(policy, replicas=settings.replicas)
         self._witness: Witness | None = None
         self._caretaker: Caretaker | None = None
@@ -127,7 +134,11 @@ class Supervisor:
 
     def note(self, text: str) -> None:
         """A line of the supervisor's own."""
-        self._write(f"{time.strftime('%H:%M:%S')} {'shoal'.ljust(self._width)} │ {text}")
+        if self._json_lines:
+            line = LineFormat("json", "iso8601").line(os.getpid(), "U", NOTICE, time.time(), text)
+            self._write(line.replace("{", '{"process": "shoal", ', 1))
+        else:
+            self._write(f"{time.strftime('%H:%M:%S')} {'shoal'.ljust(self._width)} │ {text}")
 
     # --- starting
 
@@ -175,6 +186,8 @@ class Supervisor:
         if settings.metrics_port:
             flags["--metrics-port"] = [str(settings.metrics_port_of(port))]
             flags["--metrics-bind"] = [settings.bind]
+        if self._json_lines and not self._worker_program:
+            flags |= _JSON_LINES
         args = [word for name, values in flags.items() for word in (name, *values)]
         args += [*self._login.more_settings, *self._worker_settings]
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
@@ -202,6 +215,8 @@ class Supervisor:
             args += ["--processes", str(settings.proxies)]
         if settings.proxy_metrics_port:
             args += ["--metrics-port", str(settings.proxy_metrics_port)]
+        if self._json_lines:
+            args += [word for name, values in _JSON_LINES.items() for word in (name, *values)]
         environment = self._login.proxy_environment
         return self._child("proxy", "proxy", proxy_command(args), environment=environment)
 
@@ -214,7 +229,11 @@ class Supervisor:
         environment: Mapping[str, str] = {},
     ) -> Child:
         number = len(self._workers) + len(self._proxies)
-        speaker = Speaker(short_name, self._width, number, self._write, lambda: self._loud)
+        speaker: Speaker
+        if self._json_lines:
+            speaker = JsonSpeaker(short_name, self._write, lambda: self._loud)
+        else:
+            speaker = Speaker(short_name, self._width, number, self._write, lambda: self._loud)
         directory, variables = self.workspace.directory, source_environment() | dict(environment)
         return Child(name, command, directory, variables, speaker, self.note, before_restart)
 

@@ -9,6 +9,7 @@ load and tools see what they expect. Rules:
   `enable-protected-configs`.
 - volatile: names a file. Set again, even to the same name, it is read again.
 - hidden: found by its exact name, never by a pattern. Settings for debugging, and those only Valkey has.
+- secret: its value is in no log, and in nothing else that shows commands.
 - inert: accepted, kept and shown, but nothing acts on it, because it tunes a part that this server does not
   have: jemalloc, I/O threads, or what is still to come. A worker names in its log those that were set.
   A test holds this flag to the sources, both ways.
@@ -61,6 +62,7 @@ class Directive:
     protected: bool = False
     volatile: bool = False
     hidden: bool = False
+    secret: bool = False
     inert: bool = False
 
     @property
@@ -147,7 +149,7 @@ _add("hide-user-data-from-log", BOOL, False, "inert")
 _add("ignore-warnings", TEXT, "", "inert")
 
 # Security
-_add("requirepass", TEXT, "")
+_add("requirepass", TEXT, "", "secret")
 _add("aclfile", TEXT, "", "immutable")
 _add("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels")
 _add("acllog-max-len", LONG, 128)
@@ -269,8 +271,8 @@ _add("storage-dir", Text(checks.base_name("storage-dir", "dirname")), "store", "
 
 # Replication
 _add("replicaof", PrimaryAddress(), None, "immutable", also="slaveof")
-_add("masteruser", TEXT, "", valkey="primaryuser")
-_add("masterauth", TEXT, "", valkey="primaryauth")
+_add("masteruser", TEXT, "", "secret", valkey="primaryuser")
+_add("masterauth", TEXT, "", "secret", valkey="primaryauth")
 _add("replica-serve-stale-data", BOOL, True, also="slave-serve-stale-data")
 _add("replica-read-only", BOOL, True, also="slave-read-only")
 _add("replica-ignore-maxmemory", BOOL, True, also="slave-ignore-maxmemory")
@@ -354,10 +356,10 @@ _add("tls-session-cache-size", COUNT, 20480, "inert")
 _add("tls-session-cache-timeout", COUNT, 300, "inert")
 _add("tls-cert-file", TEXT, "", "volatile")
 _add("tls-key-file", TEXT, "", "volatile")
-_add("tls-key-file-pass", TEXT, "")
+_add("tls-key-file-pass", TEXT, "", "secret")
 _add("tls-client-cert-file", TEXT, "", "volatile")
 _add("tls-client-key-file", TEXT, "", "volatile")
-_add("tls-client-key-file-pass", TEXT, "")
+_add("tls-client-key-file-pass", TEXT, "", "secret")
 _add("tls-dh-params-file", TEXT, "", "volatile")
 _add("tls-ca-cert-file", TEXT, "", "volatile")
 _add("tls-ca-cert-dir", TEXT, "", "volatile")
@@ -391,8 +393,8 @@ _add("slot-migration-max-staging-bytes", MEMORY, 0, "hidden")  # of all imports;
 _add("active-defrag-cycle-us", Integer(0, 100_000), 500, "hidden", "inert")
 _add("hash-seed", TEXT, "", "immutable", "hidden", "inert")
 _add("import-mode", BOOL, False, "hidden")
-_add("log-format", Choice("legacy", "logfmt"), "legacy", "hidden", "inert")
-_add("log-timestamp-format", Choice("legacy", "iso8601", "milliseconds"), "legacy", "hidden", "inert")
+_add("log-format", Choice("legacy", "logfmt", "json"), "legacy", "hidden")  # json: ours alone
+_add("log-timestamp-format", Choice("legacy", "iso8601", "milliseconds"), "legacy", "hidden")
 _add("rdb-version-check", Choice("strict", "relaxed"), "strict", "hidden", "inert")
 _add("mptcp", BOOL, False, "immutable", "hidden", "inert")
 _add("repl-mptcp", BOOL, False, "hidden", "inert")

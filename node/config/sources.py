@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from node.config.directives import BY_NAME
 from node.config.text import to_bytes
 from node.version import REDIS_VERSION
 from node.words import quote, split_words
@@ -42,9 +43,17 @@ def fatal(reason: str, number: int = 0, line: bytes = b"") -> ConfigError:
     """The error Redis prints for a bad line; without a line, for settings that do not fit together."""
     where = ""
     if number:
-        shown = line.decode("utf-8", "replace")
+        shown = _without_secrets(line).decode("utf-8", "replace")
         where = f"Reading the configuration file, at line {number}\n>>> '{shown}'\n"
     return ConfigError(f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n{where}{reason}")
+
+
+def _without_secrets(line: bytes) -> bytes:
+    name, _, value = line.partition(b" ")
+    word = name.lower()
+    directive = BY_NAME.get(word.decode("latin-1"))
+    is_secret = word == b"user" or (directive is not None and directive.secret)
+    return name + b" (redacted)" if is_secret and value else line
 
 
 def parse_command_line(argv: list[str]) -> CommandLine:

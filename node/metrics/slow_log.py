@@ -15,7 +15,11 @@ MOST_ARGUMENTS = 32
 LONGEST_ARGUMENT = 128
 REDACTED = b"(redacted)"
 
-_SECRET_SETTINGS = frozenset((b"requirepass", b"masterauth", b"masteruser", b"tls-key-file-pass"))
+SECRET_SETTINGS = frozenset(
+    b"requirepass masterauth primaryauth masteruser primaryuser"
+    b" tls-key-file-pass tls-client-key-file-pass".split()
+)
+"""The directives that are secret, by all their names: proxies use this, and not the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def redacted(command: str, argv: list[bytes]) -> list[bytes]:
     elif command == "acl|setuser":
         hidden.update(range(2, len(argv)))
     elif command == "config|set":
-        hidden.update(i + 1 for i in range(2, len(argv), 2) if argv[i].lower() in _SECRET_SETTINGS)
+        hidden.update(i + 1 for i in range(2, len(argv), 2) if argv[i].lower() in SECRET_SETTINGS)
     elif command == "hello":
         hidden.update(_after_word(argv, 2, {b"auth": 2}))
     elif command == "migrate":

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from node.config import Config
-from node.log import MAX_LINE, Log
+from node.config import Config, ConfigError
+from node.config.directives import BY_NAME
+from node.log import Log
+from node.log_lines import MAX_LINE, LineFormat
+from node.metrics.slow_log import SECRET_SETTINGS
 
 AT = time.mktime((2026, 11, 2, 7, 8, 9, 0, 0, -1)) + 0.042
 
@@ -72,3 +76,59 @@ def test_start_names_settings_without_effect(tmp_path: Path) -> None:
     config = Config.from_args(["--dir", str(tmp_path), "--logfile", "log", "--io-threads", "4"])
     Log.from_config(config).starting(config)
     assert "without effect in this server: io-threads" in (tmp_path / "log").read_text()
+
+
+def test_logfmt_is_that_of_valkey() -> None:
+    line = LineFormat("logfmt").line(7, "S", 1, AT, 'a "b"\nc')
+    assert line == 'pid=7 role=replica timestamp="02 Nov 2026 07:08:09.042" level=info message="a \'b\' c"'
+
+
+def test_json_has_the_same_fields() -> None:
+    fields = json.loads(LineFormat("json", "milliseconds").line(7, "M", 3, 1.5, 'a "b"\nc\udcff'))
+    assert fields == {
+        "pid": 7,
+        "role": "primary",
+        "timestamp": "1500",
+        "level": "warning",
+        "message": 'a "b"\nc\udcff',
+    }
+
+
+def test_timestamps_with_the_offset_of_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = LineFormat("legacy", "iso8601")
+    try:
+        for zone, shown in (("UTC", "+00:00"), ("XXX+3:30", "-03:30"), ("XXX-5:45", "+05:45")):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            at = time.mktime((2026, 11, 2, 7, 8, 9, 0, 0, -1)) + 0.042
+            assert form.line(7, "M", 2, at, "x") == f"7:M 2026-11-02T07:08:09.042{shown} * x"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_format_follows_the_settings(tmp_path: Path) -> None:
+    config = Config.from_args(["--dir", str(tmp_path), "--logfile", "log", "--log-format", "logfmt"])
+    log = Log.from_config(config)
+    log.notice("one")
+    config.set({"log-format": "json", "log-timestamp-format": "milliseconds"})
+    log.notice("two")
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert first.endswith('message="one"')
+    assert json.loads(second)["message"] == "two"
+
+
+def test_secret_settings_are_known_by_all_their_names() -> None:
+    assert {name.decode() for name in SECRET_SETTINGS} == {
+        name for name, directive in BY_NAME.items() if directive.secret
+    }
+
+
+@pytest.mark.parametrize("line", ["requirepass s3cret more", "user ann >s3cret", "primaryauth s3cret x"])
+def test_a_bad_line_with_a_secret_is_not_shown(line: str) -> None:
+    name, *words = line.split()
+    with pytest.raises(ConfigError) as refused:
+        Config.from_args(
+            [f"--{name}", *words, "--port", "nonsense"] if name == "user" else [f"--{name}", *words]
+        )
+    assert "s3cret" not in str(refused.value)

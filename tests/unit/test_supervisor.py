@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.supervisor.child import describe_end
-from cluster.supervisor.logs import LONGEST_LINE, LineSplitter, cause_of_end, shorten
+from cluster.supervisor.logs import LONGEST_LINE, JsonSpeaker, LineSplitter, cause_of_end, shorten
 from cluster.supervisor.settings import SetupError, settle, to_remember
 from cluster.supervisor.workspace import Workspace
 
@@ -63,6 +63,19 @@ class TestLogs:
         lines = deque(["starting", "1:M 22 Nov 2026 17:38:38.914 # Failed listening on port 7001", " "])
         assert cause_of_end(lines) == "Failed listening on port 7001"
         assert cause_of_end(deque()) == ""
+
+    def test_lines_of_json_get_a_name(self) -> None:
+        written: list[str] = []
+        speaker = JsonSpeaker("7001", written.append, lambda: True)
+        speaker.say('{"pid": 7, "level": "notice", "message": "hello"}')
+        speaker.say("Traceback (most recent call last):")
+        speaker.say("{no json")
+        assert [json.loads(line) for line in written] == [
+            {"process": "7001", "pid": 7, "level": "notice", "message": "hello"},
+            {"process": "7001", "level": "warning", "message": "Traceback (most recent call last):"},
+            {"process": "7001", "level": "warning", "message": "{no json"},
+        ]
+        assert cause_of_end(deque(['{"level": "warning", "message": "no more"}'])) == "no more"
 
     def test_how_a_process_ended(self) -> None:
         assert describe_end(1) == "ended with code 1"
