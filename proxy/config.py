@@ -20,6 +20,8 @@ from proxy import protection
 from proxy.core.limits import Limits
 from proxy.local import limit_options
 from proxy.local.rules import Rules
+from proxy.mirror import options as mirror_options
+from proxy.mirror.options import MirrorOptions
 from proxy.protection import TlsOptions
 from proxy.workers.dialogue import Address
 
@@ -87,6 +89,7 @@ class ProxyConfig:
     cross_slot_memory: int = 64 << 20
     """Bytes of keys that may be on their way for them"""
     tls: TlsOptions = field(default_factory=TlsOptions)
+    mirror: MirrorOptions = field(default_factory=MirrorOptions)
     limits: Limits = field(default_factory=Limits)
     """Of each client"""
     rules: Rules = field(default_factory=Rules)
@@ -207,6 +210,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--metrics-bind", action="append", nargs="+", metavar="ADDRESS",
                         help="default: as --bind")  # fmt: skip
     limit_options.add_options(parser)
+    mirror_options.add_options(parser, _address)
     protection.add_options(parser)
     given = parser.parse_args(_with_file(argv, parser))
     if (given.read_from == "same-zone") != bool(given.zone):
@@ -225,6 +229,12 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     password = _secret(parser, given.password_file) or given.auth
     if given.auth_by_workers and password:
         parser.error("--auth-by-workers leaves passwords of clients to the workers")
+    at_workers = _credentials(
+        parser, given.upstream_auth, given.worker_user, given.worker_password_file, "workers"
+    )
+    at_mirror = _credentials(
+        parser, given.mirror_auth, given.mirror_user, given.mirror_password_file, "mirror"
+    )
     return ProxyConfig(
         seeds=given.seed,
         port=given.port,
@@ -236,7 +246,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         user=given.user.encode(),
         password=password.encode(),
         auth_by_workers=given.auth_by_workers,
-        credentials=_credentials(parser, given),
+        credentials=at_workers,
         max_clients=given.maxclients,
         hot_reads=given.hot_reads,
         hot_rate=given.hot_reads_rate,
@@ -258,6 +268,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         cross_slot=given.cross_slot,
         cross_slot_memory=given.cross_slot_memory,
         tls=protection.options_of(given),
+        mirror=mirror_options.options_of(given, at_mirror),
         limits=limits,
         rules=rules,
         read_from=given.read_from,
@@ -283,15 +294,17 @@ def _among(
     return fitting[0]
 
 
-def _credentials(parser: argparse.ArgumentParser, given: argparse.Namespace) -> tuple[bytes, ...]:
-    """What AUTH takes at the workers."""
-    user, colon, password = given.upstream_auth.partition(":")
+def _credentials(
+    parser: argparse.ArgumentParser, both: str, user: str, path: str | None, where: str
+) -> tuple[bytes, ...]:
+    """What AUTH takes there. `both`: [USER:]PASSWORD; `user` and the file at `path` take precedence."""
+    named, colon, password = both.partition(":")
     if not colon:
-        user, password = "", user
-    password = _secret(parser, given.worker_password_file) or password
-    user = given.worker_user or user
+        named, password = "", named
+    password = _secret(parser, path) or password
+    user = user or named
     if user and not password:
-        parser.error("there is no password for the user at the workers")
+        parser.error(f"there is no password for the user at the {where}")
     return tuple(word.encode() for word in (user, password) if word)
 
 

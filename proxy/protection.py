@@ -31,6 +31,7 @@ class TlsOptions:
 
     tls_port: int = 0
     to_workers: bool = False
+    to_mirror: bool = False
     tls_cert_file: str = ""
     tls_key_file: str = ""
     tls_key_file_pass: str = field(default="", repr=False)
@@ -69,6 +70,7 @@ class Protection:
         return self._clients
 
     def to_workers(self) -> ssl.SSLContext:
+        """And to the mirror."""
         assert self._workers is not None
         return self._workers
 
@@ -93,7 +95,7 @@ class Protection:
     def _load(self) -> None:
         options, seen = self._options, stamp(self._options)
         clients = serving(options) if options.tls_port else None
-        workers = outgoing(options) if options.to_workers else None
+        workers = outgoing(options) if options.to_workers or options.to_mirror else None
         self._clients, self._workers, self._stamp = clients, workers, seen
 
 
@@ -126,6 +128,7 @@ def options_of(given: argparse.Namespace) -> TlsOptions:
     return TlsOptions(
         tls_port=given.tls_port,
         to_workers=given.tls,
+        to_mirror=given.mirror_tls,
         tls_cert_file=given.tls_cert_file,
         tls_key_file=given.tls_key_file,
         tls_key_file_pass=given.tls_key_file_pass,

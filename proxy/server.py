@@ -40,6 +40,7 @@ from proxy.workers.topology import Topology
 
 if TYPE_CHECKING:
     from node.metrics.web import WebServer
+    from proxy.requests.commands import Commands
 
 log = logging.getLogger("shoal.proxy")
 
@@ -91,6 +92,8 @@ class ProxyServer:
         self.service = Service(config, self.reactor, self.topology, login, dedicated)
         self.commands = commands = self.service.commands
         commands.port, commands.max_clients = self.port, max_clients
+        if config.mirror.seeds:
+            self._begin_mirroring(commands)
         if config.auth_by_workers:
             from proxy.sessions.users import Users  # takes memory that others need not give
 
@@ -104,7 +107,7 @@ class ProxyServer:
         self._background += [self.loop.create_task(each) for each in work]
         if commands.replica_reads is not None:
             self._background.append(self.loop.create_task(commands.replica_reads.run()))
-        if config.tls.tls_port or config.tls.to_workers:
+        if config.tls.tls_port or config.tls.to_workers or config.tls.to_mirror:
             self._background.append(self.loop.create_task(protection.watch()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
@@ -127,6 +130,15 @@ class ProxyServer:
         addresses = config.metrics_bind or config.bind
         await server.start([listen_tcp(each, port, config.backlog, shared) for each in addresses])
         return server
+
+    def _begin_mirroring(self, commands: Commands) -> None:
+        from proxy.mirror.mirroring import Mirroring  # takes memory that others need not give
+
+        options = self.config.mirror
+        login = Login(options.credentials, self.protection.to_workers if options.tls else None)
+        commands.mirroring = Mirroring(options, self.reactor, login, self.config.resend_writes)
+        self._background.append(self.loop.create_task(commands.mirroring.run()))
+        self.service.mirror(commands.mirroring)
 
     async def _join(self, place: Place) -> None:
         """Become one of several processes. Clients of a process that this one replaces shall be served as
@@ -152,6 +164,8 @@ class ProxyServer:
                 self._accept(listener)  # who has waited
                 listener.close()
         await drain(self.commands, self.config.drain_timeout, heir)
+        if self.commands.mirroring is not None:
+            await self.commands.mirroring.finish(self.config.drain_timeout)
 
     async def stop(self) -> None:
         """Close everything. Requests in flight are not waited for."""
@@ -173,6 +187,8 @@ class ProxyServer:
         if self.commands.users is not None:
             self.commands.users.close()
         self.service.close()
+        if self.commands.mirroring is not None:
+            self.commands.mirroring.close()
         self.reactor.close()
 
     @property

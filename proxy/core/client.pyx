@@ -32,7 +32,7 @@ from proxy.core.buffers cimport append, consume, release, size
 from proxy.core.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
 from proxy.core.reactor cimport Reactor
 from proxy.core.hot_reads cimport NOT_TAKEN, TAKEN_BEHIND, Taken
-from proxy.core.routes cimport Route
+from proxy.core.routes cimport Route, fits
 from proxy.core.secrecy cimport Secrecy
 from proxy.core.upstream cimport Upstream
 
@@ -588,11 +588,6 @@ cdef class Client(Connection):
         if self.over_since[kind] == 0:
             self.over_since[kind] = now
         return now - self.over_since[kind] > limit.patience
-
-
-cdef inline bint fits(Route* route, long long argc) noexcept:
-    """Has a request of `argc` arguments the one key that the route speaks of?"""
-    return argc == route.argc if route.argc else argc > route.first_key
 
 
 cdef int grow_ring(Client client) except -1:

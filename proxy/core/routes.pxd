@@ -16,6 +16,10 @@ cdef struct Route:
     long long argc          # forwarded raw if it has exactly so many arguments; 0: any number
     bint steady             # changes nothing, and answers alike until its key changes
 
+cdef inline bint fits(Route* route, long long argc) noexcept:
+    """Has a request of `argc` arguments the one key that the route speaks of?"""
+    return argc == route.argc if route.argc else argc > route.first_key
+
 cdef class RouteTable:
     """Command name -> Route, open addressing. Commands that are not in it take the way through Python."""
 

@@ -13,3 +13,13 @@ cdef class ReplySink:
 
     # When the request arrived, ns; 0: not known, so it counts from when it is sent.
     cdef int64_t began(self, uint64_t tag) noexcept
+
+cdef class Tap(ReplySink):
+    """Hears what workers have carried out: of each worker in the order in which it did.
+
+    Called with request and reply before the reply goes to `sink`; the bytes belong to the caller.
+    """
+
+    cdef int answered(
+        self, ReplySink sink, const char* request, Py_ssize_t length, const char* reply, Py_ssize_t reply_length
+    ) except -1

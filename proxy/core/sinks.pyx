@@ -18,6 +18,14 @@ cdef class ReplySink:
         self.on_reply(tag, reply, len(reply))
 
 
+cdef class Tap(ReplySink):
+
+    cdef int answered(
+        self, ReplySink sink, const char* request, Py_ssize_t length, const char* reply, Py_ssize_t reply_length
+    ) except -1:
+        raise NotImplementedError
+
+
 cdef class Job(ReplySink):
     """Work that sends requests of its own and takes the replies. Subclasses override `replied`."""
 

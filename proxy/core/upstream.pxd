@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 from node.core.timing cimport Timing
 from proxy.core.frames cimport ReplyScan
 from proxy.core.reactor cimport Connection
-from proxy.core.sinks cimport ReplySink
+from proxy.core.sinks cimport ReplySink, Tap
 
 cdef enum UpstreamState:
     IDLE            # never needed so far: the first request makes it connect
@@ -39,6 +39,8 @@ cdef class Upstream(Connection):
     cdef readonly uint64_t requests     # sent since the start, for INFO
     cdef readonly uint64_t errors       # error replies, redirections not among them
     cdef Timing timing                  # until replies are there
+    cdef readonly uint64_t connects     # how often it was connected
+    cdef public Tap tap                 # hears of all that is answered; None
     cdef public object worker           # what is known of the process at the other end; None with each connect
 
     cdef int request(

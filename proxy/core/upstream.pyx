@@ -101,6 +101,7 @@ cdef class Upstream(Connection):
     def connected(self, int descriptor, Secrecy secrecy=None) -> None:
         """Take over a socket on which the handshake is done."""
         self.worker = None
+        self.connects += 1
         memset(&self.scan, 0, sizeof(self.scan))
         self.secrecy = secrecy
         self.attach(descriptor)
@@ -320,6 +321,8 @@ cdef class Upstream(Connection):
             request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
             self.reactor.tallies.slow(self, sink, request, took)
         self.errors += reply[0] == c"-"
+        if self.tap is not None:
+            self.tap.answered(sink, self.outgoing.data + self.outgoing.start, entry.length, reply, length)
         consume(&self.outgoing, entry.length)
         if self.state == WAITING:
             self.pool.carried_out(self, sink)

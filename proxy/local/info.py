@@ -74,6 +74,8 @@ def figures(commands: Commands) -> dict[str, str]:
         "dedicated_connections": commands.sessions.dedicated.lent,
         "dedicated_connections_idle": commands.sessions.dedicated.idle,
     }
+    if commands.mirroring is not None:
+        counts |= commands.mirroring.counts()
     return {name: str(value) for name, value in (counts | _stats(commands) | _cpu()).items()}
 
 
@@ -188,6 +190,8 @@ def _proxy(commands: Commands) -> dict[str, Any]:
     }
     if commands.replica_reads is not None:
         fields.update(commands.replica_reads.facts())
+    if commands.mirroring is not None:
+        fields |= commands.mirroring.counts() | commands.mirroring.facts()
     fields |= _hot_reads(commands)
     for number, upstream in enumerate(commands.pool.upstreams()):
         fields[f"upstream{number}"] = (

@@ -18,6 +18,7 @@ from proxy.local.info import figures
 from proxy.local.own import command_stats, error_counts
 
 if TYPE_CHECKING:
+    from proxy.mirror.mirroring import Mirroring
     from proxy.requests.commands import Commands
 
 
@@ -32,6 +33,8 @@ class ProxyCollector:
         yield from of_requests(stats, errors, tallies.latencies(), "From arrival to reply")
         yield from families(self._workers())
         yield self._ways()
+        if self.commands.mirroring is not None:
+            yield from families(_mirror(self.commands.mirroring))
 
     def _server(self) -> Iterator[Figure]:
         commands = self.commands
@@ -52,7 +55,8 @@ class ProxyCollector:
         yield gauge("shoal_proxy_dedicated_connections", "For what blocks, in use", dedicated.lent)
 
     def _workers(self) -> Iterator[Figure]:
-        for upstream in self.commands.pool.upstreams():
+        pool = self.commands.pool
+        for upstream in pool.upstreams():
             who = {"worker": repr(upstream), "resp": str(upstream.version)}
             up = upstream.state_name == "up"
             yield gauge("shoal_proxy_upstream_up", "Connected", up, **who)
@@ -62,6 +66,9 @@ class ProxyCollector:
             )
             yield counter("shoal_proxy_upstream_requests", "Requests sent", upstream.requests, **who)
             yield counter("shoal_proxy_upstream_errors", "Error replies", upstream.errors, **who)
+            yield counter("shoal_proxy_upstream_connects", "Times connected", upstream.connects, **who)
+            waits = pool.failover.waits.get(repr(upstream), 0)
+            yield counter("shoal_proxy_upstream_waits", "Failures waited through", waits, **who)
 
     def _ways(self) -> Metric:
         text = "From a request's arrival to the reply"
@@ -71,3 +78,13 @@ class ProxyCollector:
             who = [repr(upstream), str(upstream.version)]
             times.add_metric(who, buckets(distribution, NS), nanoseconds / NS)
         return times
+
+
+def _mirror(mirroring: Mirroring) -> Iterator[Figure]:
+    core = mirroring.core
+    yield counter("shoal_proxy_mirror_requests", "Requests sent to the mirror", core.sent)
+    yield counter("shoal_proxy_mirror_dropped", "Left out, for want of room", core.dropped)
+    yield counter("shoal_proxy_mirror_errors", "Error replies of the mirror, not ours", core.failed)
+    yield counter("shoal_proxy_mirror_compared", "Replies compared with ours", core.compared)
+    yield counter("shoal_proxy_mirror_differing", "... that differed", core.differing)
+    yield gauge("shoal_proxy_mirror_waiting_bytes", "Of requests it has not answered", core.held)

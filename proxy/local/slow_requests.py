@@ -51,8 +51,8 @@ class SlowRequests:
 
     def note(self, upstream: Upstream, sink: Any, request: bytes, took: int) -> None:
         """`sink` has its reply to `request` after so many ns. Called by the upstream."""
-        if not upstream.pool.keeps_requests:
-            return  # a connection of its own, for what blocks
+        if not upstream.pool.is_timed:
+            return
         argv = request_arguments(request)
         row = find(argv)
         client = getattr(sink, "client", sink)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from proxy.core.hot_reads import HotReads
     from proxy.core.routes import SlotMap
     from proxy.core.upstream import Upstream
+    from proxy.mirror.mirroring import Mirroring
     from proxy.requests.cross_slot import CrossSlot
     from proxy.sessions.sessions import Sessions
     from proxy.sessions.users import Users
@@ -105,6 +106,8 @@ class Commands:
         """Set by the server if it is allowed at all."""
         self.replica_reads: ReplicaReads | None = None
         """Likewise"""
+        self.mirroring: Mirroring | None = front.mirroring if front else None
+        """Set by the server if there is a mirror."""
         self.clients: dict[int, Client] = front.clients if front else {}
         self.connections_received = 0
         self.connections_rejected = 0
@@ -199,6 +202,8 @@ class Commands:
                 self._split(client, tag, command, argv)
             case Way.BROADCAST:
                 self._broadcast(client, tag, route, argv, request)
+                if self.mirroring is not None and self.mirroring.concerns_all(command):
+                    client.hold()
             case Way.OWN:
                 return OWN_WAYS[command.name](self, client, tag, argv, request)
             case Way.ANY:

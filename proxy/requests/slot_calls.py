@@ -91,7 +91,11 @@ class Search:
 class Watched:
     """A key that is watched, and what was read of it meanwhile."""
 
-    def __init__(self, connection: Upstream, values: list[Any], asking: bool) -> None:
+    def __init__(
+        self, calls: SlotCalls, slot: int, connection: Upstream, values: list[Any], asking: bool
+    ) -> None:
+        self._calls = calls
+        self._slot = slot
         self.connection = connection
         self.values = values
         self._asking = asking
@@ -107,6 +111,10 @@ class Watched:
         value = codec.decode_reply(error or replies[-1])
         if isinstance(value, ReplyError):
             raise value
+        mirroring = self._calls.commands.mirroring
+        if value is not None and mirroring is not None:
+            done = zip(requests[1:-1], reply_elements(replies[-1]), strict=True)
+            mirroring.transaction(self._slot, list(done))
         return value  # type: ignore[no-any-return]
 
 
@@ -155,7 +163,8 @@ class SlotCalls:
         """Watch `key`, and read (values as codec.decode_reply gives them for RESP2). Raises ReplyError."""
         dedicated = self.commands.sessions.dedicated
         requests = [codec.encode_request(argv) for argv in ([b"WATCH", key], *reads)]
-        search = Search(self, key_slot(key), 2)
+        slot = key_slot(key)
+        search = Search(self, slot, 2)
         while True:
             connection = dedicated.take(search.owner, 2)
             replies = await ask_all(connection, requests, len(requests) if search.asking else 0)
@@ -164,7 +173,8 @@ class SlotCalls:
                 break
             self._release(connection, watching=True)
             await search.goes_on(error)
-        watched = Watched(connection, [codec.decode_reply(reply) for reply in replies[1:]], search.asking)
+        values = [codec.decode_reply(reply) for reply in replies[1:]]
+        watched = Watched(self, slot, connection, values, search.asking)
         try:
             yield watched
         finally:

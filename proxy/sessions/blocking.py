@@ -147,6 +147,10 @@ class Blocked(ClientJob):
         self.sessions.dedicated.give_back(connection)
         if reply[:1] == b"-" and self._goes_on(connection, reply):
             return
+        if self.sessions.commands.mirroring is not None:
+            shared = self.sessions.pool.get((connection.host, connection.port), connection.version)
+            request = codec.encode_request(self.argv)
+            self.sessions.commands.mirroring.unblocked(shared, self.slot, self.command, request, reply)
         self._finish(reply)
 
     def _goes_on(self, asked: Upstream, error: bytes) -> bool:

@@ -36,6 +36,7 @@ CLOSED = b"-ERR connection closed\r\n"
 
 class DedicatedPool:
     keeps_requests = False
+    is_timed = False  # what blocks is not slow
 
     def __init__(self, reactor: Reactor, login: Login, limit: int, topology: Topology) -> None:
         self.reactor = reactor

@@ -165,14 +165,18 @@ class Execution(ClientJob):
             self.sessions.dedicated.give_back(self.watch.connection)
         if reply[:1] == b"-":
             self._refused(reply)
-        elif (
-            reply[:1] == b"*"
-            and not reply.startswith(b"*-1")
-            and len(self.sent) < len(self.transaction.queue)
-        ):
-            self.answer(self._joined(reply_elements(reply)))
+        elif reply[:1] == b"*" and not reply.startswith(b"*-1"):
+            self._carried_out_by_worker(reply)
         else:
             self.answer(reply)
+
+    def _carried_out_by_worker(self, reply: bytes) -> None:
+        if self.sessions.commands.mirroring is not None:
+            done = zip((queued.request for queued in self.sent), reply_elements(reply), strict=True)
+            self.sessions.commands.mirroring.transaction(self.transaction.slot, list(done))
+        if len(self.sent) < len(self.transaction.queue):
+            reply = self._joined(reply_elements(reply))
+        self.answer(reply)
 
     def _refused(self, reply: bytes) -> None:
         """Nothing was executed, unless the connection was lost."""

@@ -23,6 +23,7 @@ together (a transaction) are never sent again: see FINAL. Nor is one that has lo
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,15 +70,18 @@ class FailoverWait:
         """When the trouble of a worker began, and its last sign"""
         self._refused: dict[Upstream, list[_Refused]] = {}
         """What a worker that waits has refused, oldest first"""
+        self.waits: Counter[str] = Counter()
+        """Name of a worker -> troubles that requests have waited through, so far"""
         self._pauses: dict[Upstream, float] = {}
         self._timers: dict[Upstream, asyncio.TimerHandle] = {}
 
     def may_wait(self, upstream: Upstream) -> bool:
         """This is a sign of trouble: may requests for this worker still wait?"""
         now = asyncio.get_running_loop().time()
-        began, last = self._trouble.get(upstream, (now, now))
+        began, last = self._trouble.get(upstream, (now, now - 2 * CALM))
         if now - last > CALM:
             began = now
+            self.waits[repr(upstream)] += self.seconds > 0
             self._pauses.pop(upstream, None)
         self._trouble[upstream] = began, now
         return now - began < self.seconds

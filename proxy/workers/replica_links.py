@@ -34,6 +34,7 @@ log = logging.getLogger("shoal.proxy")
 
 class ReplicaLinks:
     keeps_requests = True
+    is_timed = True
 
     def __init__(
         self,

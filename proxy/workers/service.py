@@ -26,6 +26,7 @@ from proxy.workers.upstreams import UpstreamPool
 if TYPE_CHECKING:
     from proxy.config import ProxyConfig
     from proxy.core.reactor import Reactor
+    from proxy.mirror.mirroring import Mirroring
     from proxy.workers.dialogue import Login
     from proxy.workers.replica_links import ReplicaLinks
     from proxy.workers.topology import Topology
@@ -67,6 +68,8 @@ class Service:
         if config.hot_reads != "no":
             self._look_for_hot_keys(config)
         topology.keep(self.slots, self.pool)
+        if front is not None and front.mirroring is not None:
+            self.mirror(front.mirroring)
         self._read_from_replicas(config, reactor, front)
 
     def _read_from_replicas(self, config: ProxyConfig, reactor: Reactor, front: Commands | None) -> None:
@@ -86,6 +89,10 @@ class Service:
         self.commands.hot_reads = HotReads(self.slots, asyncio.get_running_loop(), config.hot_rate)
         if config.hot_reads == "cache":
             self.commands.hot_reads.cache(self.invalidations, config.cache_age, config.cache_size)
+
+    def mirror(self, mirroring: Mirroring) -> None:
+        """From now on new connections to workers tell it what these carry out."""
+        self.pool.tap = mirroring.core
 
     def log_in_as(self, credentials: tuple[bytes, ...]) -> None:
         """From now on new connections do."""

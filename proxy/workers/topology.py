@@ -222,10 +222,15 @@ class Topology:
                 text = await ask(address, self.login, b"CLUSTER", b"NODES")
             return parse_nodes(text.decode(), address)
         except RemoteError as error:
-            if self._answered:
-                log.warning("%s:%d does not tell of its cluster: %s", *address, error)
+            return self._refused(address, error)
         except (OSError, TimeoutError, EOFError, ValueError) as error:
             log.debug("%s:%d was asked for the cluster's nodes: %r", *address, error)
+        return None
+
+    def _refused(self, address: Address, error: RemoteError) -> list[NodeView] | None:
+        """A server has answered CLUSTER NODES with an error: what that tells."""
+        if self._answered:
+            log.warning("%s:%d does not tell of its cluster: %s", *address, error)
         return None
 
     def _apply(self, layout: Layout) -> None:

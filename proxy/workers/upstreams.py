@@ -25,7 +25,7 @@ from proxy.workers.redirection import destination
 
 if TYPE_CHECKING:
     from proxy.core.reactor import Reactor
-    from proxy.core.sinks import ReplySink
+    from proxy.core.sinks import ReplySink, Tap
     from proxy.workers.topology import Topology
 
 log = logging.getLogger("shoal.proxy")
@@ -43,6 +43,8 @@ class UpstreamPool:
     topology: Topology
     """Set by the server once both exist."""
     keeps_requests = True
+    is_timed = True
+    """What takes long here is slow (slow_requests.py)."""
 
     def __init__(self, reactor: Reactor, login: Login, failover: FailoverWait, queue_max: int) -> None:
         self.reactor = reactor
@@ -52,6 +54,8 @@ class UpstreamPool:
         self.redirections = 0
         self.told_of_nodes: list[Callable[[frozenset[Address], frozenset[Address]], None]] = []
         """Called after each refresh with all nodes and those that failed."""
+        self.tap: Tap | None = None
+        """Hears of all that is answered."""
         self.told_of_ask: Callable[[int], None] = lambda slot: None
         """Called with a slot of which a key is with its next owner already."""
         self._upstreams: dict[tuple[Address, int], Upstream] = {}
@@ -67,6 +71,7 @@ class UpstreamPool:
         upstream = self._upstreams.get((address, version))
         if upstream is None:
             upstream = Upstream(self.reactor, self, *address, version, self.queue_max)
+            upstream.tap = self.tap
             self._upstreams[address, version] = upstream
         return upstream
 

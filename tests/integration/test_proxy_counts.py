@@ -164,5 +164,7 @@ def test_prometheus(client: Resp, metrics_port: int, cluster: RunningCluster) ->
     for address in cluster.addresses:
         assert ("shoal_proxy_upstream_up", address) in values
         assert ("shoal_proxy_upstream_latency_seconds_count", address) in values
+        assert ("shoal_proxy_upstream_connects_total", address) in values
+        assert ("shoal_proxy_upstream_waits_total", address) in values
     with pytest.raises(urllib.error.HTTPError, match="404"):
         page(metrics_port, "/")
