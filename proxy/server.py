@@ -31,6 +31,7 @@ from proxy.processes.handover import Arrival, Legacy
 from proxy.processes.listening import listen_tcp, listen_unix, open_listeners
 from proxy.processes.place import Place, adopt
 from proxy.processes.siblings import Siblings
+from proxy.processes.subscribers import listen_again
 from proxy.processes.trimming import trim
 from proxy.protection import Protection
 from proxy.requests.routing import may_read_replica, raw_routes, steady_reads
@@ -152,7 +153,9 @@ class ProxyServer:
                 await self._map_known.wait()
         except TimeoutError:
             log.warning("nobody has told the cluster's map yet")
-        self._legacies = [Legacy(adopt(line), self._inherit) for line in place.legacies]
+        self._legacies = [
+            Legacy(adopt(line), self._inherit, self.commands.sessions.hub) for line in place.legacies
+        ]
 
     async def drain(self, heir: socket.socket | None = None) -> None:
         """Accept nobody any more, and part with those that are there; `heir`: a line to their new process."""
@@ -290,6 +293,8 @@ class ProxyServer:
             if self.commands.users is not None and arrival.login:
                 self.commands.users.become(client, arrival.facts.user, arrival.login)
             client.open(arrival.descriptor, arrival.authenticated or not self._wants_login)
+            if arrival.topics:
+                listen_again(client.service.sessions, client, arrival.topics)
             client.resume(arrival.unread)
         except Exception:
             log.exception("a client could not be taken over")

@@ -16,7 +16,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from proxy.processes.handover import hand_over, movable
+from proxy.processes.handover import announce, hand_over, movable
 
 if TYPE_CHECKING:
     from proxy.core.client import Client
@@ -32,6 +32,8 @@ async def drain(commands: Commands, seconds: float, heir: socket.socket | None =
     """Part with all clients within so many seconds, except those that will not come to an end."""
     started = time.monotonic()
     frozen: set[Client] = set()
+    if heir is not None:
+        heir = await _prepared(commands, heir)
     while commands.clients and time.monotonic() - started < seconds:
         late = time.monotonic() - started > seconds / 2
         for client in list(commands.clients.values()):
@@ -51,6 +53,18 @@ async def drain(commands: Commands, seconds: float, heir: socket.socket | None =
                     frozen.clear()
                     break
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _prepared(commands: Commands, heir: socket.socket) -> socket.socket | None:
+    """The heir, ready for our subscribers; None if it is gone."""
+    try:
+        await announce(commands.sessions.hub.topics, heir)
+    except TimeoutError:
+        log.warning("the heir is late to subscribe to what our clients listen to")
+    except OSError as error:
+        log.warning("the heir is gone: %s", error.strerror)
+        return None
+    return heir
 
 
 def _close_if_done(client: Client, late: bool) -> None:

@@ -5,40 +5,63 @@ yet. Nothing is lost and nothing done twice, because a client moves only when al
 answered; requests that arrive meanwhile wait in its socket.
 
 Who is in the middle of something that only this process knows (a transaction, WATCH, a blocking command,
-subscriptions, MONITOR) does not move.
+MONITOR, CLIENT TRACKING) does not move, nor does who came by TLS, whose keys only this process has.
 
-On the line, a socket of messages: one message with the client's facts as JSON and the descriptor, then what
-it had sent, in pieces.
+On the line, a socket of messages: first the topics that subscribers will bring, and one back when the heir is
+ready for these (subscribers.py). Then for each client the topics it listens to, one message with its facts as
+JSON and the descriptor, and what it had sent, in pieces.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from proxy.local.local_commands import ClientFacts
+from proxy.processes.subscribers import (
+    PLACING_SECONDS,
+    Expected,
+    Topic,
+    fit,
+    from_piece,
+    in_pieces,
+    topics_of,
+)
 
 if TYPE_CHECKING:
     from proxy.core.client import Client
+    from proxy.sessions.hub import Hub
 
 log = logging.getLogger("shoal.proxy")
 
 PIECE = 65536
 """Bytes of one message; the kernel takes some more."""
+READY_SECONDS = 2 * PLACING_SECONDS
+READY = b"R"
 CROWDED_PAUSE = 0.005
 """Seconds until descriptors on their way have arrived, of which there may be only so many"""
 
 
 def movable(client: Client) -> bool:
     session = client.session
-    return client.moves and (session is None or session.is_empty)
+    return client.moves and (session is None or (session.moves and fit(topics_of(client))))
+
+
+async def announce(topics: Iterable[Topic], line: socket.socket) -> None:
+    """Let the heir subscribe to these; returns when it has. Raises OSError if there is no heir any more."""
+    for piece in in_pieces(topics):
+        await _send(line, json.dumps({"expected": piece}).encode())
+    await _send(line, json.dumps({"expected": []}).encode())
+    async with asyncio.timeout(READY_SECONDS):
+        await asyncio.get_running_loop().sock_recv(line, 1)
 
 
 async def hand_over(client: Client, line: socket.socket) -> None:
@@ -53,6 +76,8 @@ async def hand_over(client: Client, line: socket.socket) -> None:
         "login": client.service.users.credentials_of(client) if client.service.users else (),
         "unread": client.buffered[0],
     }
+    for piece in in_pieces(topics_of(client)):
+        await _send(line, json.dumps({"listens": piece}).encode())
     await _send(line, json.dumps(facts, default=_as_text).encode(), client.descriptor_number)
     descriptor, unread = client.give_away()
     os.close(descriptor)
@@ -99,21 +124,27 @@ class Arrival:
     unread: bytearray
     missing: int
     """Bytes of `unread` that must still come"""
+    topics: list[Topic] = field(default_factory=list)
+    """It listens to"""
 
 
 class Legacy:
     """The heir's end of a line: calls `arrived` for each client, until the other end is closed."""
 
-    def __init__(self, line: socket.socket, arrived: Callable[[Arrival], None]) -> None:
+    def __init__(self, line: socket.socket, arrived: Callable[[Arrival], None], hub: Hub) -> None:
         self.line = line
         self.arrived = arrived
         self._coming: Arrival | None = None
+        self._expected = Expected(hub)
+        self._topics: list[Topic] = []
+        self._placing: asyncio.Task[None] | None = None
         asyncio.get_running_loop().add_reader(line, self._readable)
 
     def close(self) -> None:
         if self.line.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self.line)
             self.line.close()
+            self._expected.leave()
 
     def _readable(self) -> None:
         try:
@@ -125,17 +156,35 @@ class Legacy:
         if not message:
             self.close()
             return
-        if self._coming is None:
-            self._coming = _arrival(json.loads(message), descriptors[0])
-        else:
+        if self._coming is not None:
             self._coming.unread += message
             self._coming.missing -= len(message)
+        else:
+            fields = json.loads(message)
+            if not descriptors:
+                self._hear_of_topics(fields)
+                return
+            self._coming = _arrival(fields, descriptors[0], self._topics)
+            self._topics = []
         if not self._coming.missing:
             arrival, self._coming = self._coming, None
             self.arrived(arrival)
 
+    def _hear_of_topics(self, fields: dict[str, Any]) -> None:
+        piece = fields.get("expected")
+        if piece is None or piece:
+            self._topics += from_piece(piece or fields["listens"])
+        else:
+            topics, self._topics = self._topics, []
+            self._placing = asyncio.get_running_loop().create_task(self._place(topics))
 
-def _arrival(fields: dict[str, Any], descriptor: int) -> Arrival:
+    async def _place(self, topics: Sequence[Topic]) -> None:
+        await self._expected.place(topics)
+        with contextlib.suppress(OSError):  # who has asked is gone
+            await _send(self.line, READY)
+
+
+def _arrival(fields: dict[str, Any], descriptor: int, topics: list[Topic]) -> Arrival:
     facts = fields["facts"]
     for name in ("name", "library", "library_version", "user"):
         facts[name] = facts[name].encode("latin-1")
@@ -150,6 +199,7 @@ def _arrival(fields: dict[str, Any], descriptor: int) -> Arrival:
         tuple(word.encode("latin-1") for word in fields["login"]),
         bytearray(),
         fields["unread"],
+        topics,
     )
 
 

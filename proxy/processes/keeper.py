@@ -19,17 +19,16 @@ import contextlib
 import itertools
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cluster.supervisor.programs import proxy_command, source_environment
 from proxy.config import ProxyConfig, parse
+from proxy.processes.directory import Directory
 from proxy.processes.listening import listen_tcp, listen_unix
 from proxy.processes.place import END, Place
 
@@ -89,7 +88,7 @@ class Keeper:
     def __init__(self, argv: Sequence[str], config: ProxyConfig) -> None:
         self.argv = list(argv)
         self.config = config
-        self.directory = tempfile.mkdtemp(prefix="shoal-proxy-")
+        self.directory = Directory()
         self._sockets: dict[Where, socket.socket] = {}
         self._runners: list[Runner] = []
         self._numbers = itertools.count()
@@ -177,7 +176,7 @@ class Keeper:
                 next(self._numbers),
                 self._share(index, config),
                 theirs.fileno(),
-                self.directory,
+                self.directory.path,
                 tuple(each.fileno() for each in legacies),
                 index,
             )
@@ -227,7 +226,7 @@ class Keeper:
             code = await runner.process.wait()
             runner.control.close()
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.directory, str(runner.place.number)))
+                os.unlink(os.path.join(self.directory.path, str(runner.place.number)))
             if runner.leaving or self._stop.is_set():
                 return
             log.warning("process %d has ended with code %d; starting another", runner.process.pid, code)
@@ -286,7 +285,7 @@ class Keeper:
             if not port:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.remove()
 
 
 def _wanted(config: ProxyConfig) -> list[Where]:

@@ -39,7 +39,10 @@ class Siblings:
 
     async def ask(self, *question: bytes) -> list[Any]:
         """What the others reply; ReplyError objects among it."""
-        paths = sorted(path for path in os.listdir(self.directory) if path != str(self.number))
+        try:
+            paths = sorted(path for path in os.listdir(self.directory) if path != str(self.number))
+        except FileNotFoundError:
+            return []  # our keeper was killed, and we are about to end
         replies = await asyncio.gather(*(self._ask(path, question) for path in paths))
         return [decode_reply(reply) for reply in replies if reply]
 

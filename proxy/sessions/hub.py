@@ -23,7 +23,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from node.core.key_slot import key_slot
 from node.keyspace.glob import Glob
@@ -35,7 +35,6 @@ from proxy.workers.dialogue import Address, Login
 from proxy.workers.redirection import destination
 
 if TYPE_CHECKING:
-    from proxy.core.client import Client
     from proxy.core.reactor import Reactor
     from proxy.workers.topology import Topology
     from proxy.workers.upstreams import UpstreamPool
@@ -47,11 +46,19 @@ MESSAGES = {b"message": CHANNEL, b"pmessage": PATTERN, b"smessage": SHARD}
 UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
+class Hearer(Protocol):
+    """A client, or who stands for one."""
+
+    resp: int
+
+    def tell(self, frame: bytes) -> None: ...
+
+
 @dataclass(eq=False, slots=True)
 class Topic:
     kind: bytes
     name: bytes
-    listeners: dict[Client, None] = field(default_factory=dict)
+    listeners: dict[Hearer, None] = field(default_factory=dict)
     """In the order in which they came."""
     at: dict[Listener, bool] = field(default_factory=dict)
     """Lines on which it was asked for → has that been confirmed?"""
@@ -101,11 +108,11 @@ class Hub(Lines):
             if topic in placement.missing:
                 self._place(topic)
 
-    def join(self, client: Client, kind: bytes, name: bytes) -> None:
+    def join(self, client: Hearer, kind: bytes, name: bytes) -> None:
         """From now on `client` gets the messages of a topic that has just been placed for it."""
         self._topic(kind, name).listeners[client] = None
 
-    def leave(self, client: Client, kind: bytes, name: bytes) -> None:
+    def leave(self, client: Hearer, kind: bytes, name: bytes) -> None:
         topic = self.topics.get((kind, name))
         if topic is not None:
             topic.listeners.pop(client, None)

@@ -35,8 +35,9 @@ class Session:
         return not (self.transaction is None and self.watch is None and self.blocked is None)
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.unfinished or self.subscriptions or self.monitoring or self.tracking)
+    def moves(self) -> bool:
+        """May another process go on with it? It can subscribe again."""
+        return not (self.unfinished or self.monitoring or self.tracking)
 
 
 def session_of(client: Client) -> Session:

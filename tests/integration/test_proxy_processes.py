@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
+from proxy.processes.directory import Directory
 from proxy.processes.place import ID_BITS
 from tests.harness.busy import busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.proxies import ShoalProxy, resident_bytes
-from tests.harness.resp import Error, Resp, Simple, encode
+from tests.harness.resp import Error, Push, Resp, Simple, encode
 from tests.harness.servers import Server
 from tests.harness.wait import eventually
 
@@ -160,6 +164,51 @@ def reconnecting(proxy: ShoalProxy) -> None:
         for number in range(5):
             assert client.command("ECHO", number) == b"%d" % number
             client.command("INCR", "reconnecting")
+
+
+def test_subscribers_stay(proxy: ShoalProxy, cluster: RunningCluster) -> None:
+    with proxy.resp(timeout=20) as old, proxy.resp(timeout=20) as new, proxy.resp(timeout=20) as many:
+        assert old.command("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
+        assert old.command("PSUBSCRIBE", "n*") == [b"psubscribe", b"n*", 2]
+        new.command("HELLO", "3")
+        new.command("SSUBSCRIBE", "shard")
+        names = [f"{'long' * 200}{number}" for number in range(50)]
+        many.send(encode("SUBSCRIBE", *names))
+        assert [many.read()[2] for _ in names] == list(range(1, 51))
+        reload(proxy)
+        assert old.silent()
+        proxy.run("PUBLISH", "news", "one")
+        assert old.read() == [b"message", b"news", b"one"]
+        assert old.read() == [b"pmessage", b"n*", b"news", b"one"]
+        cluster.owner_of("shard").run("SPUBLISH", "shard", "two")
+        assert new.read() == Push([b"smessage", b"shard", b"two"])
+        for name in names:
+            proxy.run("PUBLISH", name, "three")
+            assert many.read() == [b"message", name.encode(), b"three"]
+        assert old.command("GET", "a").prefix == "ERR", "it is still confined to what subscribers may say"
+        assert old.command("UNSUBSCRIBE", "news") == [b"unsubscribe", b"news", 1]
+        assert new.command("SUNSUBSCRIBE", "shard") == Push([b"sunsubscribe", b"shard", 0])
+
+
+def test_what_a_killed_keeper_has_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old = time.time() - 3600
+    for name in ("shoal-proxy-left", "shoal-proxy-held", "shoal-proxy-fresh"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0").touch()
+        if not name.endswith("fresh"):
+            os.utime(tmp_path / name, (old, old))
+    held = os.open(tmp_path / "shoal-proxy-held", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    own = Directory()
+    try:
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "shoal-proxy-held", "shoal-proxy-fresh", Path(own.path).name,
+        }  # fmt: skip
+    finally:
+        own.remove()
+        os.close(held)
+    assert not Path(own.path).exists()
 
 
 def test_who_is_in_the_middle_of_something_ends_it_first(proxy: ShoalProxy) -> None:
