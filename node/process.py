@@ -20,6 +20,7 @@ import uvloop
 from node import log as log_lines
 from node.acl.file import AclFileError
 from node.config import Config, ConfigError
+from node.descriptors import fit_clients
 from node.ending import Wish
 from node.errors import ReplyError
 from node.listeners import ListenError
@@ -42,6 +43,7 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
         return 1
     log = Log.from_config(config)
     log.starting(config)
+    fit_clients(config, log)
     _write_pid_file(config, log)
     try:
         return uvloop.run(_life(config, log, make_cluster if config.cluster_enabled else None))

@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, every
+from node.descriptors import raise_limit
 from node.tls.transport import HANDSHAKE_SECONDS
 from proxy.config import ProxyConfig
 from proxy.core.client import Client
@@ -319,12 +319,7 @@ def _raise_descriptor_limit(max_clients: int) -> tuple[int, int]:
 
     Returns how many clients and how many dedicated connections it really can have: clients come first.
     """
-    wanted = 2 * max_clients + SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return max_clients, max_clients
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    reachable = raise_limit(2 * max_clients + SPARE_DESCRIPTORS)
     clients = min(max_clients, reachable - SPARE_DESCRIPTORS)
     if clients < max_clients:
         log.warning(

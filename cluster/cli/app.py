@@ -21,6 +21,7 @@ from cluster.cli import (
     check_rdb,
     create,
     del_node,
+    doctor,
     failover,
     fix,
     forget,
@@ -93,6 +94,7 @@ add("top", _LOOK, top.top)
 add("hotkeys", _LOOK, hotkeys.hotkeys)
 add("bigkeys", _LOOK, bigkeys.bigkeys)
 add("check", _LOOK, check.check)
+add("doctor", _LOOK, doctor.doctor)
 add("create", _CHANGE, create.create)
 add("reshard", _CHANGE, reshard.reshard)
 add("rebalance", _CHANGE, rebalance.rebalance)

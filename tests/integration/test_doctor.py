@@ -1,0 +1,81 @@
+"""`shoal doctor` before real servers: ours, Redis and Valkey, open and guarded, alone and as a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.certificates import Authority, protect
+from tests.harness.servers import ShoalNode, server
+from tests.harness.shoal_command import shoal
+
+PASSWORD = "correct horse battery staple"
+
+
+def findings(*args: str | Path, code: int = 1) -> dict[str, str]:
+    """kind -> severity"""
+    told: Any = shoal("doctor", *args, "--json", code=code).json
+    assert told["ok"] == (code == 0)
+    assert all(each["text"] and each["next_step"] for each in told["findings"])
+    return {each["kind"]: each["severity"] for each in told["findings"]}
+
+
+@pytest.mark.parametrize("kind", ["shoal", "redis", "valkey"])
+def test_open_and_forgetful(kind: str) -> None:
+    with server(kind, bind="0.0.0.0", protected_mode="no") as node:
+        found = findings(node.address)
+        assert found["open"] == found["no-persistence"] == "error"
+        assert found["maxmemory"] == found["enable-debug-command"] == "warning"
+        node.run("CONFIG", "SET", "protected-mode", "yes")
+        assert "open" not in findings(node.address)
+        text = shoal("doctor", node.address, code=1).out
+        assert (
+            "keeps nothing on disk and has no replica" in text and "next: CONFIG SET appendonly yes" in text
+        )
+
+
+def test_by_default_nobody_else_gets_in() -> None:
+    """As a worker starts when nobody says where to listen and who may come; and with fewer files than
+    clients."""
+    with Limited(bind="*", appendonly="yes", maxmemory="100mb", maxclients=500) as node:
+        told = shoal("doctor", node.address, "--json", code=None).json  # the machine may be unwise itself
+        kinds = {each["kind"] for each in told["findings"]}
+        assert {"open", "protected-mode", "no-persistence", "open-files"}.isdisjoint(kinds)
+        assert node.run("CONFIG", "GET", "maxclients")[1] == b"168"
+        assert "maxclients has been reduced to 168" in node.log
+
+
+class Limited(ShoalNode):
+    def command(self) -> list[str]:
+        return ["bash", "-c", 'ulimit -n 200; exec "$@"', "bash", *super().command()]
+
+
+def test_tls_password_unix_socket_and_directory(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    identity = authority.issue("node", days=20)
+    os.chmod(identity.key, 0o644)
+    socket = tmp_path / "s"
+    node = ShoalNode(requirepass=PASSWORD, masterauth=PASSWORD, unixsocket=str(socket), cluster_enabled="yes")
+    ours = ("--cacert", authority.own.certificate, "--cert", identity.certificate, "--cert-key", identity.key)
+    with protect(node, authority, identity):
+        found = findings(node.address, "--password", PASSWORD, *ours)
+        assert found["certificate"] == "warning" and found["key-file"] == "error"
+        assert found["uncovered"] == "error"
+        by_socket = findings(f"unix://{socket}", "--password", PASSWORD)
+        assert by_socket["uncovered"] == "error"
+        state = {"bind": "127.0.0.1", "port": node.port, "workers": 1}
+        (tmp_path / "shoal.json").write_text(json.dumps(state))
+        assert findings("--dir", tmp_path, "--password", PASSWORD, *ours) == found
+        refused = shoal("doctor", node.address, *ours, "--password", "wrong", code=1)
+        assert "invalid username-password pair" in refused.error_line
+
+
+def test_calls_that_make_no_sense(tmp_path: Path) -> None:
+    assert "no such file" in shoal("doctor", "--dir", tmp_path, code=2).error_line
+    (tmp_path / "shoal.json").write_text("{}")
+    assert "is damaged" in shoal("doctor", "--dir", tmp_path, code=2).error_line
+    assert "does not answer" in shoal("doctor", "127.0.0.1:1", code=2).error_line
