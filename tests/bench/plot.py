@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from tests.bench.runs import Result, Setting
+from tests.bench.results import Result, Setting
 
 LABEL_WIDTH = 130
 RATIO_WIDTH = 260
@@ -22,7 +22,11 @@ TEXT = "#808080"
 
 def draw(results: list[Result]) -> str:
     """The results in the usual setting, by rows."""
-    usual = [result for result in results if result.setting == Setting(pipeline=result.setting.pipeline)]
+    usual = [
+        result
+        for result in results
+        if result.part == "rows" and result.setting == Setting(pipeline=result.setting.pipeline)
+    ]
     depths = sorted({result.setting.pipeline for result in usual})
     names = list(dict.fromkeys(result.row.name for result in usual))
     line = len(depths) * BAR_HEIGHT + 7
@@ -42,7 +46,7 @@ def draw(results: list[Result]) -> str:
             9,
         )
     )
-    found = {(result.row.name, result.setting.pipeline): result.cpu_ratio for result in usual}
+    found = {(result.row.name, result.setting.pipeline): result.ratio("cpu") for result in usual}
     for number, name in enumerate(names):
         top = 32 + line * number
         parts.append(_text(0, top + line / 2 + 1, name, 10))

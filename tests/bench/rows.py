@@ -2,10 +2,11 @@
 
 A command is written as one would type it. `__rand_int__` is a random number of twelve digits below `--keys`,
 drawn anew for each request by redis-benchmark; VALUE is as many bytes as `--sizes` says. The first twenty
-rows are redis-benchmark's own, with its keys and arguments; the others are what applications use besides.
+rows are redis-benchmark's own, with its keys and arguments; the others are what applications use besides. All
+servers are in cluster mode, so several keys of one command have the same tag.
 
-What a row needs to be there is its `fill`: variadic commands of up to a hundred items, in which # is the
-number of the item.
+What a row needs to be there is its `fill`: commands of up to a hundred items, in which # is the number of the
+item.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Fill:
     head: str
     item: str
     count: int = KEYS
+    at_once: int = 100
+    """How many items one command has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,6 @@ class Row:
     name: str
     command: str
     fill: Fill | None = None
-    bar: float = 1.0
-    """Pipelined, the most CPU per operation we may use, as a ratio to the better oracle."""
     subscribers: int = 0
 
     @property
@@ -46,7 +47,8 @@ class Row:
         return tuple("x" * value_size if word == "VALUE" else word for word in words)
 
 
-STRINGS = Fill("MSET", "key:# VALUE")
+STRINGS = Fill("SET", "key:# VALUE", at_once=1)
+TAGGED = Fill("MSET", "key:{tag}:# VALUE")
 HASH = Fill("HSET myhash", "element:# VALUE")
 SET = Fill("SADD myset", "element:#")
 SORTED_SET = Fill("ZADD myzset", "# element:#")
@@ -57,9 +59,9 @@ ROWS = {
     for row in (
         Row("ping_inline", ""),
         Row("ping_mbulk", "PING"),
-        Row("set", "SET key:__rand_int__ VALUE", STRINGS, bar=0.6),
-        Row("get", "GET key:__rand_int__", STRINGS, bar=0.6),
-        Row("incr", "INCR counter:__rand_int__", Fill("MSET", "counter:# 0"), bar=0.6),
+        Row("set", "SET key:__rand_int__ VALUE", STRINGS),
+        Row("get", "GET key:__rand_int__", STRINGS),
+        Row("incr", "INCR counter:__rand_int__", Fill("SET", "counter:# 0", at_once=1)),
         Row("lpush", "LPUSH mylist VALUE"),
         Row("rpush", "RPUSH mylist VALUE"),
         Row("lpop", "LPOP mylist", Fill("RPUSH mylist", "VALUE", REQUESTS)),
@@ -73,12 +75,12 @@ ROWS = {
         Row("lrange_300", "LRANGE mylist 0 299", RANGE),
         Row("lrange_500", "LRANGE mylist 0 499", RANGE),
         Row("lrange_600", "LRANGE mylist 0 599", RANGE),
-        Row("mset", "MSET" + " key:__rand_int__ VALUE" * 10),
+        Row("mset", "MSET" + " key:{tag}:__rand_int__ VALUE" * 10),
         Row("xadd", "XADD mystream * myfield VALUE"),
-        Row("mget_10", "MGET" + " key:__rand_int__" * 10, STRINGS),
+        Row("mget_10", "MGET" + " key:{tag}:__rand_int__" * 10, TAGGED),
         Row("exists", "EXISTS key:__rand_int__", STRINGS),
         Row("expire", "EXPIRE key:__rand_int__ 1000", STRINGS),
-        Row("del", "DEL key:__rand_int__", Fill("MSET", "key:# VALUE", REQUESTS)),
+        Row("del", "DEL key:__rand_int__", Fill("SET", "key:# VALUE", REQUESTS, at_once=1)),
         Row("hget", "HGET myhash element:__rand_int__", HASH),
         Row("hgetall_10", "HGETALL myhash", Fill("HSET myhash", "element:# VALUE", 10)),
         Row("sismember", "SISMEMBER myset element:__rand_int__", SET),
@@ -88,36 +90,3 @@ ROWS = {
         Row("publish_10", "PUBLISH news VALUE", subscribers=10),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Keys of one type, to be weighed: each is made by one command of `items` items."""
-
-    name: str
-    head: str
-    item: str
-    items: int
-    keys: int
-
-
-_SMALL = 50_000
-_LARGE = 200
-
-SHAPES = {
-    shape.name: shape
-    for shape in (
-        Shape("string", "SET key:#", "VALUE", 1, 200_000),
-        Shape("list of 10", "RPUSH list:#", "VALUE", 10, _SMALL),
-        Shape("hash of 10", "HSET hash:#", "field:@ VALUE", 10, _SMALL),
-        Shape("set of 10", "SADD set:#", "member:@", 10, _SMALL),
-        Shape("set of 10 integers", "SADD integers:#", "@", 10, _SMALL),
-        Shape("sorted set of 10", "ZADD scores:#", "@ member:@", 10, _SMALL),
-        Shape("stream of 1", "XADD stream:# 1-1", "field VALUE", 1, _SMALL),
-        Shape("list of 1,000", "RPUSH list:#", "VALUE", 1000, _LARGE),
-        Shape("hash of 1,000", "HSET hash:#", "field:@ VALUE", 1000, _LARGE),
-        Shape("set of 1,000", "SADD set:#", "member:@", 1000, _LARGE),
-        Shape("sorted set of 1,000", "ZADD scores:#", "@ member:@", 1000, _LARGE),
-    )
-}
-"""In their commands # is the number of the key and @ that of the item."""

@@ -4,67 +4,35 @@ For each way a server is set up (append-only file, replica) all three kinds are 
 row begins with an empty database and its fill on each of them; then, setting by setting, the servers take
 turns. How many requests a run has is found by a short one before, so that each lasts about as long as was
 asked for: all servers get the same number, for what they hold has to stay the same.
+
+There are three parts. `rows`: redis-benchmark drives as hard as it can; CPU per operation, throughput, and
+the latencies of a server without a pause. `latency`: the same with our own generator (load.py) gives each
+server's throughput at saturation; then requests come at 70 % of it, of each its own, whether or not it keeps
+up: p50, p99, p99.9. `calls`: the system calls per request, of a closed loop, too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import selectors
-import socket
 import statistics
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from tests.bench.measure import Load, Sample, run_load, send_all
-from tests.bench.rows import KEYS, REQUESTS, Fill, Row
-from tests.harness.resp import Error, encode
-from tests.harness.servers import Server, server
+from tests.bench.filling import fill, subscribers
+from tests.bench.load import Request, Traffic, closed_loop, connections, open_loop
+from tests.bench.measure import Load, Sample, run_load
+from tests.bench.results import Calls, Result, Setting
+from tests.bench.rows import REQUESTS, Row
+from tests.bench.servers import side_by_side
+from tests.bench.system_calls import counting
+from tests.harness.servers import Server
 
-KINDS = ("shoal", "redis", "valkey")
-ITEMS_IN_COMMAND = 100
 FIRST_REQUESTS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """In what a row is measured besides its command."""
-
-    pipeline: int = 1
-    value_size: int = 64
-    clients: int = 50
-    aof: bool = False
-    replica: bool = False
-
-    @property
-    def server(self) -> tuple[bool, bool]:
-        return self.aof, self.replica
-
-
-@dataclass(slots=True)
-class Result:
-    row: Row
-    setting: Setting
-    samples: dict[str, list[Sample]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-
-    def median(self, kind: str, figure: str) -> float:
-        return statistics.median(getattr(sample, figure) for sample in self.samples[kind])
-
-    @property
-    def cpu_ratio(self) -> float:
-        """Ours to the better oracle's."""
-        return self.median("shoal", "cpu") / min(self.median(kind, "cpu") for kind in KINDS[1:])
-
-    @property
-    def throughput_ratio(self) -> float:
-        best = max(self.median(kind, "throughput") for kind in KINDS[1:])
-        return self.median("shoal", "throughput") / best
-
-    @property
-    def bar(self) -> float:
-        return self.row.bar if self.setting.pipeline > 1 else 1.0
+CALL_REQUESTS = 20_000
+SHARE_OF_SATURATION = 0.7
+ROOM = 1.2
+"""How much more is there to be taken away than an open loop is expected to ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,129 +42,136 @@ class Extent:
     keys: int
     rounds: int
     seconds: float
+    """Of one run as hard as it goes, about."""
+    open_seconds: float
+    """Of one run at a share of that."""
 
 
-def measure(
-    rows: Iterable[Row], settings: Iterable[Setting], extent: Extent, told: Callable[[Result], None]
-) -> list[Result]:
-    """All results, each told as soon as it is there."""
-    results = []
-    by_server = sorted(settings, key=lambda setting: setting.server)
-    for way, group in itertools.groupby(by_server, lambda setting: setting.server):
-        same_server = list(group)
-        with contextlib.ExitStack() as stack:
-            servers = {kind: stack.enter_context(started(kind, *way)) for kind in KINDS}
-            for row in rows:
-                for result in _measure_row(row, same_server, extent, servers):
-                    told(result)
-                    results.append(result)
-    return results
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One result to come."""
+
+    part: str
+    row: Row
+    setting: Setting
+
+    @property
+    def key(self) -> tuple[str, str, Setting]:
+        return self.part, self.row.name, self.setting
 
 
-@contextlib.contextmanager
-def started(kind: str, aof: bool, replica: bool) -> Iterator[Server]:
-    # A rewrite in the middle would be measured too.
-    settings: dict[str, Any] = {"appendonly": "yes" if aof else "no", "auto_aof_rewrite_percentage": "0"}
-    with contextlib.ExitStack() as stack:
-        primary = stack.enter_context(server(kind, save="", **settings))
-        if replica:
-            stack.enter_context(server(kind, save="", appendonly="no")).follow(primary)
-        yield primary
+def measure(tasks: Iterable[Task], extent: Extent, cpus: list[int]) -> Iterator[Result]:
+    """All results, in an order that starts and fills servers as rarely as may be; servers get the first of
+    `cpus`."""
+    rows: dict[str, int] = {}
+    for task in (tasks := list(tasks)):
+        rows.setdefault(task.row.name, len(rows))
+
+    def order(task: Task) -> tuple[object, ...]:
+        return task.setting.server, rows[task.row.name], task.setting.value_size
+
+    for (way, _), at_servers in itertools.groupby(
+        sorted(tasks, key=order), lambda task: (task.setting.server, 0)
+    ):
+        with side_by_side(aof=way[0], replica=way[1], cpus=cpus[:1]) as servers:
+            for (_, size), group in itertools.groupby(at_servers, lambda task: order(task)[1:]):
+                same_data = list(group)
+                _prepare(same_data[0].row, extent.keys, size, servers)
+                for task in same_data:
+                    with ExitStack() as stack:
+                        for each in servers.values():
+                            stack.enter_context(subscribers(each, task.row.subscribers))
+                        yield MEASURES[task.part](task, extent, servers)
 
 
-def _measure_row(
-    row: Row, settings: list[Setting], extent: Extent, servers: dict[str, Server]
-) -> Iterator[Result]:
-    sizes = sorted({setting.value_size for setting in settings})
-    if not row.is_sized:
-        # It is the same for all sizes: once, and not at all where the usual size is measured elsewhere.
-        settings = [
-            setting for setting in settings if setting.value_size == (64 if 64 in sizes else sizes[0])
-        ]
-    for size, group in itertools.groupby(sorted(settings, key=_size), _size):
-        for each in servers.values():
-            each.run("FLUSHALL", "SYNC")
-            if row.fill is not None and row.fill.count != REQUESTS:
-                fill(each, row.fill, extent.keys, size)
-        for setting in group:
-            yield _measure_setting(row, setting, extent, servers)
+def _prepare(row: Row, keys: int, value_size: int, servers: dict[str, Server]) -> None:
+    for each in servers.values():
+        each.run("FLUSHALL", "SYNC")
+        if row.fill is not None and row.fill.count != REQUESTS:
+            fill(each, row.fill, keys, value_size)
 
 
-def _size(setting: Setting) -> int:
-    return setting.value_size
+Run = Callable[[Server, int], Sample]
+"""So many requests to that server."""
 
 
-def _measure_setting(row: Row, setting: Setting, extent: Extent, servers: dict[str, Server]) -> Result:
-    result = Result(row, setting)
-    with contextlib.ExitStack() as stack:
-        for each in servers.values():
-            stack.enter_context(subscribers(each, row.subscribers))
-        first = max(FIRST_REQUESTS, 4 * setting.clients) * (5 if setting.pipeline > 1 else 1)
-        tries = [_run(row, setting, each, first, extent.keys) for each in servers.values()]
-        requests = max(first, int(extent.seconds * statistics.median(sample.throughput for sample in tries)))
-        for _ in range(extent.rounds):
-            for kind, each in servers.items():
-                result.samples[kind].append(_run(row, setting, each, requests, extent.keys))
+def _as_hard_as_it_goes(
+    task: Task, extent: Extent, servers: dict[str, Server], run: Run
+) -> dict[str, list[Sample]]:
+    """The samples of each kind, by runs of about the same time."""
+
+    def filled(each: Server, requests: int) -> Sample:
+        _refill(task, each, requests)
+        return run(each, requests)
+
+    first = max(FIRST_REQUESTS, 4 * task.setting.clients) * (5 if task.setting.pipeline > 1 else 1)
+    tries = [filled(each, first) for each in servers.values()]
+    requests = max(first, int(extent.seconds * statistics.median(sample.throughput for sample in tries)))
+    samples: dict[str, list[Sample]] = {kind: [] for kind in servers}
+    for _ in range(extent.rounds):
+        for kind, each in servers.items():
+            samples[kind].append(filled(each, requests))
+    return samples
+
+
+def _refill(task: Task, each: Server, requests: int) -> None:
+    """What so many requests will take away."""
+    if task.row.fill is not None and task.row.fill.count == REQUESTS:
+        fill(each, task.row.fill, requests, task.setting.value_size)
+
+
+def _measure_rows(task: Task, extent: Extent, servers: dict[str, Server]) -> Result:
+    row, setting = task.row, task.setting
+
+    def run(each: Server, requests: int) -> Sample:
+        load = Load(
+            row.name, setting.pipeline, requests, setting.clients, setting.value_size, extent.keys,
+            row.argv(setting.value_size),
+        )  # fmt: skip
+        return run_load(each.port, [each.pid], load)
+
+    return Result(row, setting, "rows", _as_hard_as_it_goes(task, extent, servers, run))
+
+
+def _traffic(task: Task, extent: Extent) -> Traffic:
+    request = Request.of(task.row.argv(task.setting.value_size))
+    return Traffic(request, task.setting.pipeline, task.setting.clients, extent.keys)
+
+
+def _measure_latency(task: Task, extent: Extent, servers: dict[str, Server]) -> Result:
+    traffic = _traffic(task, extent)
+
+    def run(each: Server, requests: int) -> Sample:
+        with connections(each.port, traffic.clients) as sockets:
+            return closed_loop(sockets, [each.pid], traffic, requests)
+
+    saturated = _as_hard_as_it_goes(task, extent, servers, run)
+    rates = {
+        kind: SHARE_OF_SATURATION * statistics.median(sample.throughput for sample in samples)
+        for kind, samples in saturated.items()
+    }
+    result = Result(task.row, task.setting, "latency")
+    for number in range(extent.rounds):
+        for kind, each in servers.items():
+            _refill(task, each, int(rates[kind] * (extent.open_seconds + 0.1) * ROOM))
+            with connections(each.port, traffic.clients) as sockets:
+                sample = open_loop(sockets, [each.pid], traffic, rates[kind], extent.open_seconds, number + 1)
+            result.samples[kind].append(sample)
     return result
 
 
-def _run(row: Row, setting: Setting, each: Server, requests: int, keys: int) -> Sample:
-    if row.fill is not None and row.fill.count == REQUESTS:
-        fill(each, row.fill, requests, setting.value_size)
-    load = Load(
-        row.name, setting.pipeline, requests, setting.clients, setting.value_size, keys,
-        row.argv(setting.value_size),
-    )  # fmt: skip
-    return run_load(each.port, [each.pid], load)
+def _measure_calls(task: Task, extent: Extent, servers: dict[str, Server]) -> Result:
+    traffic = _traffic(task, extent)
+    result = Result(task.row, task.setting, "calls")
+    for _ in range(extent.rounds):
+        for kind, each in servers.items():
+            _refill(task, each, CALL_REQUESTS)
+            # They are connected before the count begins.
+            with connections(each.port, traffic.clients) as sockets, counting(each.pid) as counter:
+                before = counter.read()
+                closed_loop(sockets, [each.pid], traffic, CALL_REQUESTS)
+                result.samples[kind].append(Calls((counter.read() - before) / CALL_REQUESTS))
+    return result
 
 
-def fill(each: Server, what: Fill, keys: int, value_size: int) -> None:
-    """Have the items there, those of numbers as redis-benchmark writes them."""
-    head = what.head.encode().split()
-    item = what.item.encode().replace(b"VALUE", b"x" * value_size)
-    count = keys if what.count in (KEYS, REQUESTS) else what.count
-
-    def commands() -> Iterator[bytes]:
-        for start in range(0, count, ITEMS_IN_COMMAND):
-            numbers = range(start, min(start + ITEMS_IN_COMMAND, count))
-            words = b" ".join(item.replace(b"#", b"%012d" % number) for number in numbers)
-            yield encode(*head, *words.split(b" "))
-
-    send_all(each.port, commands())
-
-
-@contextlib.contextmanager
-def subscribers(each: Server, count: int) -> Iterator[None]:
-    """So many clients that listen to `news`, and read what comes."""
-    if not count:
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        ready = stack.enter_context(selectors.DefaultSelector())
-        for _ in range(count):
-            client = stack.enter_context(each.resp())
-            reply = client.command("SUBSCRIBE", "news")
-            assert not isinstance(reply, Error), reply
-            ready.register(client.socket, selectors.EVENT_READ)
-        waker, end = socket.socketpair()
-        stack.enter_context(waker)
-        stack.enter_context(end)
-        ready.register(end, selectors.EVENT_READ)
-        thread = threading.Thread(target=_drain, args=(ready, end))
-        thread.start()
-        try:
-            yield
-        finally:
-            waker.send(b"x")
-            thread.join()
-
-
-def _drain(ready: selectors.BaseSelector, end: socket.socket) -> None:
-    """Read from all until there is something at `end`."""
-    buffer = bytearray(1 << 18)
-    while True:
-        for key, _ in ready.select():
-            if key.fileobj is end:
-                return
-            assert isinstance(key.fileobj, socket.socket)
-            key.fileobj.recv_into(buffer)
+MEASURES = {"rows": _measure_rows, "latency": _measure_latency, "calls": _measure_calls}

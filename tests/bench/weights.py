@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.measure import resident_bytes, send_all
-from tests.bench.rows import Shape
-from tests.bench.runs import KINDS, started
+from tests.bench.servers import side_by_side
+from tests.bench.shapes import Shape
 from tests.harness.resp import encode
+
+ITEMS_IN_COMMAND = 1000
+VALUE_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +21,32 @@ class Weight:
 
     @property
     def ratio(self) -> float:
-        """Ours to the better oracle's."""
-        return self.bytes_per_key["shoal"] / min(self.bytes_per_key[kind] for kind in KINDS[1:])
+        """Ours to the lightest of those it is compared with."""
+        return self.bytes_per_key["shoal"] / min(self.bytes_per_key[kind] for kind in self.shape.beside)
 
 
-def weigh(shapes: Iterable[Shape], value_size: int, keys: int | None = None) -> list[Weight]:
-    """Each shape in servers of its own, which have used nothing before; `keys` of them where given."""
-    return [
-        Weight(shape, {kind: _weigh(kind, shape, value_size, keys or shape.keys) for kind in KINDS})
-        for shape in shapes
+def weigh(shapes: Iterable[Shape], keys: int | None = None) -> Iterator[Weight]:
+    """Each shape in servers of its own, which have used nothing before; at most `keys` of them if given."""
+    for shape in shapes:
+        count = min(shape.keys, keys or shape.keys)
+        with side_by_side() as servers:
+            before = {kind: resident_bytes(each.pid) for kind, each in servers.items()}
+            for each in servers.values():
+                send_all(each.port, _commands(shape, count))
+            grown = {kind: resident_bytes(each.pid) - before[kind] for kind, each in servers.items()}
+        yield Weight(shape, {kind: size / count for kind, size in grown.items()})
+
+
+def _commands(shape: Shape, keys: int) -> Iterator[bytes]:
+    item = shape.item.encode().replace(b"VALUE", b"x" * VALUE_SIZE)
+    chunks = [
+        b" ".join(
+            item.replace(b"@", b"%d" % number)
+            for number in range(start, min(start + ITEMS_IN_COMMAND, shape.items))
+        ).split(b" ")
+        for start in range(0, shape.items, ITEMS_IN_COMMAND)
     ]
-
-
-def _weigh(kind: str, shape: Shape, value_size: int, keys: int) -> float:
-    with started(kind, aof=False, replica=False) as each:
-        before = resident_bytes(each.pid)
-        send_all(each.port, _commands(shape, value_size, keys))
-        return (resident_bytes(each.pid) - before) / keys
-
-
-def _commands(shape: Shape, value_size: int, keys: int) -> Iterator[bytes]:
-    item = shape.item.encode().replace(b"VALUE", b"x" * value_size)
-    words = b" ".join(item.replace(b"@", b"%d" % number) for number in range(shape.items)).split(b" ")
     for number in range(keys):
-        yield encode(*shape.head.encode().replace(b"#", b"%012d" % number).split(b" "), *words)
+        head = shape.head.encode().replace(b"#", b"%012d" % number).split(b" ")
+        for words in chunks:
+            yield encode(*head, *words)

@@ -1,24 +1,33 @@
-"""The bench's data and what it makes of redis-benchmark's output. Whether it runs is seen by running it."""
+"""The bench's data, what it makes of samples, and a short run of all its parts beside the real servers."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from node.commands import TABLE
-from tests.bench.forms import FULL, QUICK, USUAL
+from tests.bench.bars import judge
+from tests.bench.forms import BARS, FULL, QUICK, USUAL, estimate
 from tests.bench.measure import Sample, latencies
 from tests.bench.plot import draw
-from tests.bench.report import as_json, missed_bars
-from tests.bench.rows import ROWS, SHAPES, Row
-from tests.bench.runs import KINDS, Result, Setting
+from tests.bench.record import Record
+from tests.bench.results import PARTS, Calls, Result, Setting
+from tests.bench.rows import ROWS, Row
+from tests.bench.runs import Extent, Task, measure
+from tests.bench.servers import KINDS
+from tests.bench.shapes import SHAPES
+from tests.bench.system_calls import can_count
 from tests.bench.weights import Weight
 
 OF_REDIS_BENCHMARK = (
     "ping_inline ping_mbulk set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin "
     "lrange_100 lrange_300 lrange_500 lrange_600 mset xadd"
 )
+SHORTEST = Extent(keys=100, rounds=1, seconds=0.001, open_seconds=0.05)
 
 
 def test_all_rows_of_redis_benchmark_come_first() -> None:
@@ -35,28 +44,32 @@ def test_rows_are_commands_of_the_right_arity(row: Row) -> None:
 
 def test_forms_choose() -> None:
     assert [row.name for row in USUAL.selected_rows()] == ["set", "get"]
-    assert {row.name for row in QUICK.selected_rows()} == set(ROWS)
-    assert {(one.pipeline, one.value_size, one.clients) for one in QUICK.settings()} == {
-        (1, 64, 50),
-        (16, 64, 50),
+    assert {task.row.name for task in QUICK.tasks()} == set(ROWS)
+    assert {(task.part, task.setting) for task in QUICK.tasks()} == {
+        ("rows", Setting(1)),
+        ("rows", Setting(16)),
     }
-    full = FULL.settings()
-    assert len(full) == len(set(full))
-    assert {setting.pipeline for setting in full} == {1, 16, 100}
-    assert {setting.value_size for setting in full} == {3, 64, 1024}
-    assert {setting.clients for setting in full} == {1, 50, 1000}
-    assert {(setting.aof, setting.replica) for setting in full} >= {
-        (True, True),
-        (True, False),
-        (False, True),
+    full = FULL.tasks()
+    settings = {task.setting for task in full if task.part == "rows"}
+    assert len(full) == len({task.key for task in full})
+    assert {setting.pipeline for setting in settings} == {1, 16, 100}
+    assert {setting.value_size for setting in settings} == {3, 64, 1024}
+    assert {setting.clients for setting in settings} == {1, 50, 1000}
+    assert {setting.server for setting in settings} == {
+        (aof, replica) for aof in (False, True) for replica in (False, True)
     }
-    narrow = FULL.with_axes(pipelines=(2,), clients=(7,), sizes=None)
-    assert {(setting.pipeline, setting.clients) for setting in narrow.settings()} == {(2, 7)}
+    assert {task.setting.value_size for task in full if task.row.name == "incr"} == {64}
+    narrow = replace(FULL, parts=("rows",)).with_axes(pipelines=(2,), clients=(7,), sizes=None)
+    assert {(task.setting.pipeline, task.setting.clients) for task in narrow.tasks()} == {(2, 7)}
 
 
 def test_a_row_that_is_not_there_is_refused() -> None:
     with pytest.raises(SystemExit, match="no such row: hgte"):
-        USUAL.__class__(USUAL.extent, rows="hget,hgte").selected_rows()
+        replace(USUAL, rows="hget,hgte").selected_rows()
+
+
+def test_what_is_promised_takes_a_quarter_of_an_hour() -> None:
+    assert 5 < estimate(BARS.tasks(), BARS.selected_shapes(), BARS.extent) / 60 < 15
 
 
 def test_latencies_are_read_from_the_distribution() -> None:
@@ -70,21 +83,44 @@ def test_latencies_are_read_from_the_distribution() -> None:
     assert latencies(output, 50.0, 99.0, 99.9) == [0.5, 2.5, 7.0]
 
 
-def made_result(row: str, pipeline: int, ours: float) -> Result:
+def made_result(row: str, pipeline: int, *cpus: float, throughput: float = 1000.0) -> Result:
+    """Ours takes `cpus`, a round each; Redis 2.0 and Valkey 1.0."""
     result = Result(ROWS[row], Setting(pipeline))
-    for kind, cpu in zip(KINDS, (ours, 2.0, 1.0), strict=True):
-        result.samples[kind] = [Sample(1000.0, cpu, 0.1, 0.2, 0.3)]
+    for kind, each in zip(KINDS, (cpus, [2.0] * len(cpus), [1.0] * len(cpus)), strict=True):
+        ours = throughput if kind == "shoal" else 1000.0
+        result.samples[kind] = [Sample(ours, cpu, 0.1, 0.2, 0.3) for cpu in each]
     return result
 
 
-def test_bars_are_told_by_row_and_pipeline() -> None:
-    results = [made_result("get", 1, 0.9), made_result("get", 16, 0.9), made_result("hget", 16, 0.9)]
-    weight = Weight(SHAPES["string"], {"shoal": 115.0, "redis": 100.0, "valkey": 120.0})
-    assert missed_bars(results, [weight]) == [
-        "get P=16: CPU ratio 0.90 > 0.6",
-        "memory of a string: ratio 1.15 > 1.1",
+def test_bars_are_judged_by_row_and_pipeline() -> None:
+    results = [
+        made_result("get", 1, 0.9),
+        made_result("get", 16, 0.9, 0.8, 0.7),
+        made_result("hget", 16, 0.9, 0.99, 1.05),
+        made_result("zadd", 16, 0.9, 1.01, 1.05, throughput=900.0),
     ]
-    assert as_json(results, [weight])["rows"][0]["cpu"] == {"shoal": 0.9, "redis": 2.0, "valkey": 1.0}
+    weight = Weight(SHAPES["string"], {"shoal": 115.0, "redis": 100.0, "valkey": 120.0})
+    unjudged = replace(SHAPES["set of 10"], bar=None)
+    states = {
+        (one.title, one.name): one.state for one in judge(results, [weight, Weight(unjudged, {"shoal": 9.0})])
+    }
+    assert states == {
+        ("CPU, pipeline 1", "get"): "met",
+        ("CPU, pipeline 16, GET, SET and INCR", "get"): "missed",
+        ("CPU, pipeline 16, every other row", "hget"): "met",
+        ("CPU, pipeline 16, every other row", "zadd"): "open",
+        ("throughput, pipeline 1", "get"): "met",
+        ("throughput, pipeline 16", "get"): "met",
+        ("throughput, pipeline 16", "hget"): "met",
+        ("throughput, pipeline 16", "zadd"): "missed",
+        ("memory per key, at most 1.1", "string"): "missed",
+    }
+
+
+def test_nothing_is_judged_that_no_bar_is_about() -> None:
+    results = [made_result("get", 100, 2.0)]
+    results += [replace(made_result("get", 1, 2.0), setting=Setting(clients=1000))]
+    assert judge(results, []) == []
 
 
 def test_the_plot_has_a_bar_for_each_result() -> None:
@@ -93,3 +129,37 @@ def test_the_plot_has_a_bar_for_each_result() -> None:
     texts = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts.count("0.90") == 2
     assert {"get", "hget", "5.00", "pipeline 16"} <= set(texts)
+
+
+def test_a_run_goes_on_where_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    weight = Weight(SHAPES["string"], {"shoal": 115.0, "redis": 100.0, "valkey": 120.0})
+    calls = Result(ROWS["get"], Setting(), "calls", {kind: [Calls(2.0)] for kind in KINDS})
+    record = Record(path, QUICK.extent)
+    for each in (made_result("get", 16, 0.9, 0.8), calls, weight):
+        record.add(each)
+
+    again = Record(path, QUICK.extent)
+    tasks = [task for task in QUICK.tasks() if again.has(task)]
+    assert [task.key for task in tasks] == [("rows", "get", Setting(16))]
+    assert again.results(tasks) == record.results(tasks)
+    assert again.has(Task("calls", ROWS["get"], Setting())) and again.has("string")
+    assert again.weights() == [weight]
+    assert json.loads(path.read_text())["rows"][0]["cpu"]["shoal"] == pytest.approx(0.85)
+    with pytest.raises(SystemExit, match=r"of another run \(its extent differ"):
+        Record(path, FULL.extent)
+
+
+def test_each_part_is_measured_beside_the_real_servers() -> None:
+    parts = [part for part in PARTS if part != "calls" or can_count()]
+    tasks = [Task(part, ROWS["get"], Setting(pipeline=4, clients=3)) for part in parts]
+    tasks.append(Task("latency", ROWS["lpop"], Setting(clients=2)))
+    found = {result.key: result for result in measure(tasks, SHORTEST, [])}
+    assert set(found) == {task.key for task in tasks}
+    for kind in KINDS:
+        (hard,) = found["rows", "get", tasks[0].setting].samples[kind]
+        assert hard.throughput > 0 and hard.cpu > 0 and hard.p50 <= hard.p99 <= hard.p999
+        for task in tasks:
+            if task.part == "latency":
+                (easy,) = found[task.key].samples[kind]
+                assert easy.throughput > 0 and 0 < easy.p50 <= easy.p99 <= easy.p999

@@ -1,15 +1,11 @@
 """Listpacks: every operation beside a Python list, and the bytes beside redis-server's.
 
-The functions are compiled code for compiled code; a small extension module, compiled here into a temporary
-folder, makes them callable.
+The functions are compiled code for compiled code; a small extension module, compiled when it is needed, makes
+them callable.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from node.core import listpack
 from node.core.integer_text import canonical_integer
 from node.core.listpack import Malformed
+from tests.harness.compiled import compiled
 from tests.harness.servers import ROOT, Oracle
 
 PROBE = Path(__file__).parent / "probes" / "listpack_probe.pyx"
@@ -40,21 +37,8 @@ elements = st.one_of(
 
 
 @pytest.fixture(scope="session")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("probe")
-    source = folder / "listpack_probe.c"
-    command = [sys.executable, "-m", "cython", "-3", "-I", str(ROOT), str(PROBE), "-o", str(source)]
-    subprocess.run(command, check=True, timeout=100)
-    library = folder / ("listpack_probe" + sysconfig.get_config_var("EXT_SUFFIX"))
-    include = sysconfig.get_path("include")
-    command = ["cc", "-shared", "-fPIC", "-O1", "-w", f"-I{include}", str(source), "-o", str(library)]
-    subprocess.run(command, check=True, timeout=100)
-    spec = importlib.util.spec_from_file_location("listpack_probe", library)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["listpack_probe"] = module
-    spec.loader.exec_module(module)
-    return module
+def probe() -> Any:
+    return compiled(PROBE, *(ROOT / "node" / "core").glob("*.pxd"))
 
 
 class PackBesideList(RuleBasedStateMachine):
