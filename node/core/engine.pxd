@@ -30,14 +30,23 @@ cdef struct Request:
     Key key                      # its first, of a command whose row has `first_key`
 
 ctypedef int (*Compiled)(Engine engine, Client client, Request* request) except -1
-# 1: done, replied. 0: not the simple form; the Python handler shall do it.
+# 1: done, replied. 0: not the simple form; the Python handler shall do it. TIMED: done, and its time is noted.
+
+cdef enum:
+    TIMED = 2
+
+cdef enum:                       # how a request whose row this is may be served without the session's checks
+    BY_SESSION = 0               # not at all
+    DIRECT = 1                   # when no gate is closed
+    COMPILED = 2                 # the same, but by the compiled handler alone, which looks at keys itself
 
 cdef struct Row:
     char name[32]                # upper case
     uint8_t name_length
     bint is_write
     bint tells_data              # it reads or writes keys
-    bint is_direct               # may run without the session's checks when no gate is closed
+    int way                      # above
+    bint in_scripts              # a script may have it done by its compiled handler
     bint in_transactions         # QUEUED inside MULTI
     int arity
     int first_key                # arguments that are keys: from here, or 0 where the row does not tell …
@@ -69,6 +78,8 @@ cdef class Client:
     cdef public bint obeyed      # applies what another server has decided: its commands are not judged
     cdef public bint replicated  # applies a stream that is recorded elsewhere: leaves no trail
     cdef public object link      # its connection, or None
+    cdef public bint executing   # a command of it that makes others wait with what they push to it
+    cdef public list pushes      # which is this, and follows the reply
     cdef int last_row            # of the last command, -1 before the first
     cdef object propagation
     cdef Request* request        # what it runs, as it came …
@@ -135,6 +146,7 @@ cdef class Engine:
     cdef char* shared                    # the receive buffer all connections share
     cdef readonly object shared_view
     cdef object aside                    # what `step_aside` put there
+    cdef public object scripting         # what runs scripts: a Runner of script_runner, once there was one
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept
     cdef void prepare(self, Request* request) noexcept
@@ -142,11 +154,13 @@ cdef class Engine:
     cdef bint gather(self, Client client, Request* request) except -1
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
+    cdef bint serve_within(self, Client client, Request* request) except -1
     cdef int serve_counted(self, Client client, Request* request) except -1
     cdef list arguments(self, Request* request, size_t skip)
     cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1
     cdef int tell_large(self, Client client, int count) except -1
+    cdef int tell_failed(self, int row, value) except -1
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1
     cpdef int64_t tick(self)

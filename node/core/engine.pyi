@@ -40,6 +40,8 @@ class Client:
     obeyed: bool
     replicated: bool
     link: Any
+    executing: bool
+    pushes: list[Any]
     last_command: str
     def __init__(self, engine: Engine, *args: Any) -> None: ...
     @property
@@ -54,6 +56,7 @@ class Engine:
     databases: list[Any]
     trail: Trail
     fanout: Fanout | None
+    scripting: Any
     outbox: Outbox
     leased_until: int
     on_lapse: Callable[[], None] | None

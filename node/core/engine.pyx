@@ -110,6 +110,7 @@ cdef class Client:
         self.db = engine.databases[0]
         self.resp = 2
         self.last_row = -1
+        self.pushes = []
 
     cpdef execute(self, list argv):
         """Carry out a command with all checks; returns the reply value."""
@@ -251,7 +252,9 @@ cdef class Engine:
             if one_key or row.has_keys:
                 row.first_key, row.last_key, row.key_step = command.first_key, command.last_key, command.step
             row.key_index = command.first_key if one_key else 0
-            row.is_direct = not command.subcommands and (one_key or row.has_keys or not looks_at_keys)
+            if not command.subcommands and (one_key or row.has_keys or not looks_at_keys):
+                row.way = DIRECT
+            row.in_scripts = row.way == DIRECT and not command.may_replicate and "noscript" not in command.flags
             row.name_length = len(name)
             for j in range(len(name)):
                 row.name[j] = name[j]
@@ -473,25 +476,30 @@ cdef class Engine:
         """Execute one request of `client` and append its reply to `self.reply`."""
         cdef Row* row = request.row
         cdef int count = <int>request.count
+        cdef int done
         if used + python_used > self.memory_ceiling:
             self.on_pressure()
         if (
             row != NULL
-            and row.is_direct
+            and row.way
             and (client.gate | (self.gate & WATCHED if client.obeyed else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
             and (row.first_key == 0 or self.states[request.key.slot] == 0 or client.obeyed)
             and (not row.has_keys or self.gather(client, request))
         ):
-            if row.compiled != NULL and row.compiled(self, client, request):
+            done = row.compiled(self, client, request) if row.compiled != NULL else 0
+            if done:
                 row.calls += 1
                 self.tells_data |= row.tells_data
-                request.compiled = True
+                request.compiled = done != TIMED
                 client.last_row = <int>(row - self.rows)
                 if self.after_command is not None:
                     self.finish_command()
                 return 0
-            value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
+            if row.way == DIRECT:
+                value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
+            else:
+                value = client.execute(self.arguments(request, 0))
         elif request.is_line:
             line = PyBytes_FromStringAndSize(
                 request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
@@ -511,6 +519,31 @@ cdef class Engine:
         if self.after_command is not None:
             self.finish_command()
         return 0
+
+    cdef bint serve_within(self, Client client, Request* request) except -1:
+        """Let the compiled handler execute a command of a script or a transaction, which may be called and for which no
+        gate is closed. False: nothing has happened, and the Python handler shall do it."""
+        cdef Row* row = request.row
+        cdef int64_t began, elapsed
+        cdef int done
+        if row.first_key and self.states[request.key.slot] and not client.obeyed:
+            return False
+        if row.has_keys and not self.gather(client, request):
+            return False
+        began = monotonic_ns()
+        done = row.compiled(self, client, request)
+        if not done:
+            return False
+        row.calls += 1
+        self.tells_data |= row.tells_data
+        client.last_row = <int>(row - self.rows)
+        if done == TIMED:
+            return True
+        elapsed = monotonic_ns() - began
+        note(&row.timing, elapsed, 1, self.tracks_latency)
+        if 0 <= self.slow_us <= elapsed // 1000:
+            self.tell_slow(client, <int>(row - self.rows), self.arguments(request, 0), elapsed)
+        return True
 
     cdef int serve_counted(self, Client client, Request* request) except -1:
         """`serve`, with what it costs put down to its keys and their slot, that of the first."""
@@ -593,9 +626,7 @@ cdef class Engine:
         if 0 <= self.slow_us <= elapsed // 1000:
             self.tell_slow(client, row, argv if request == NULL else self.arguments(request, 0), elapsed)
         if isinstance(value, _ReplyError):
-            self.rows[row].failed += 1
-            if self.on_error is not None and not value.counted:
-                self.on_error(value.text)
+            self.tell_failed(row, value)
         if self.trail.enabled and not client.replicated:
             if client.propagation is not None or (self.dirty != dirty and self.rows[row].is_write):
                 self.leave_trail(client, argv, request)
@@ -657,6 +688,13 @@ cdef class Engine:
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1:
         if self.on_slow is not None:
             self.on_slow(client, self.commands[row], argv, elapsed // 1000)
+        return 0
+
+    cdef int tell_failed(self, int row, value) except -1:
+        """A command was replied the ReplyError `value`."""
+        self.rows[row].failed += 1
+        if self.on_error is not None and not value.counted:
+            self.on_error(value.text)
         return 0
 
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1:

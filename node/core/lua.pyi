@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from node.core.lua_values import Function, Ref
+from node.core.script_calls import ScriptCalls
 
 class Lua:
     memory: int
@@ -18,6 +19,7 @@ class Lua:
         memory_limit: int,
         on_interrupt: Callable[[], bytes | None],
         on_command: Callable[[list[bytes]], Any],
+        calls: ScriptCalls | None = None,
     ) -> None: ...
     def function(self, callable: Callable[..., Any] | None, **options: Any) -> Function: ...
     def keep(self, function: Function) -> Function: ...

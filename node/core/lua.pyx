@@ -12,7 +12,7 @@ become an error that cannot be caught for long: the hook then strikes at each li
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -20,10 +20,9 @@ cdef extern from "<malloc.h>" nogil:
     int malloc_trim(size_t keep)
 
 from node.core.lua_api cimport *
-from node.core.lua_reply cimport ResultReader, load_for_replies
+from node.core.lua_reply cimport ResultReader, load_for_replies, truncated
 from node.core.lua_values cimport (
     LARGEST_COPY,
-    PY_NONE,
     Function,
     PyTuple_CheckExact,
     Ref,
@@ -44,6 +43,9 @@ from node.core.lua_values cimport (
     value_at,
 )
 from node.core.memory cimport release, resize
+from node.core.reply_writer cimport ReplyWriter
+from node.core.request_reader cimport Span, spans_free, spans_push
+from node.core.script_calls cimport ScriptCalls, load_for_calls, push_reply
 from node.core.timing cimport monotonic_ns
 
 from importlib.machinery import PathFinder
@@ -56,9 +58,11 @@ from node.scripting.errors import BAD_ARGUMENTS, NO_COMMAND, CallError, LuaError
 cdef enum:
     HOOK_COUNT = 10_000      # instructions between two looks at the clock: one may be a call of C that takes long
     C_STACK = 8000           # slots a C function of Lua may have
+    NO_REF = -2              # no Ref has this number
     FAILED_TABLE = 1         # how a call of Python ended: an error for a field `err`,
     FAILED_TEXT = 2          # one for a string,
-    DONE = 0                 # or a value
+    DONE = 0                 # or a value,
+    SERVED = 3               # or a reply that `calls` has
 
 cdef bint _loaded = False
 
@@ -74,6 +78,8 @@ cdef int load_library() except -1:
         raise ImportError("lupa has no Lua 5.1")
     path = spec.origin.encode()
     missing = lua_load(path)
+    if missing == NULL:
+        missing = load_for_calls(path)
     if missing == NULL:
         missing = load_for_values(path)
     if missing == NULL:
@@ -153,21 +159,26 @@ cdef int call_python(lua_State* L) noexcept:
 
 cdef int call_command(lua_State* L) noexcept:
     """redis.call"""
-    cdef Lua lua = <Lua>owner(L)
-    if lua.ask_command(L) == DONE:
-        push_value(L, <PyObject*>lua.pending)
+    cdef int ended = (<Lua>owner(L)).execute(L)
+    if ended == SERVED:
+        push_reply(L, (<Lua>owner(L)).calls)
         return 1
-    push_error_table(L, <PyObject*>lua.pending)
+    if ended == DONE:
+        push_value(L, <PyObject*>(<Lua>owner(L)).pending)
+        return 1
+    push_error_table(L, <PyObject*>(<Lua>owner(L)).pending)
     return lua_error(L)
 
 
 cdef int call_command_protected(lua_State* L) noexcept:
     """redis.pcall"""
-    cdef Lua lua = <Lua>owner(L)
-    if lua.ask_command(L) == DONE:
-        push_value(L, <PyObject*>lua.pending)
+    cdef int ended = (<Lua>owner(L)).execute(L)
+    if ended == SERVED:
+        push_reply(L, (<Lua>owner(L)).calls)
+    elif ended == DONE:
+        push_value(L, <PyObject*>(<Lua>owner(L)).pending)
     else:
-        push_error_table(L, <PyObject*>lua.pending)
+        push_error_table(L, <PyObject*>(<Lua>owner(L)).pending)
     return 1
 
 
@@ -199,74 +210,62 @@ cdef int protected_call(lua_State* L) noexcept:
     return 0
 
 
-cdef int protected_run(lua_State* L) noexcept:
-    """Run a script: `pending` is (handler, function, keys, arguments, table for KEYS and ARGV or None)."""
+cdef void push_words(lua_State* L, const char* base, Span* words, size_t count) noexcept:
+    """Push the table of these words."""
+    cdef size_t i
+    lua_createtable(L, <int>count, 0)
+    for i in range(count):
+        lua_pushlstring(L, base + words[i].start, words[i].length)
+        lua_rawseti(L, -2, <int>i + 1)
+
+
+cdef int start_script(lua_State* L) noexcept:
+    """Give a script its keys and arguments, and call it. The argument is a Launch."""
+    cdef Launch* launch = <Launch*>lua_touserdata(L, 1)
+    if launch.globals_ == NO_REF:
+        lua_rawgeti(L, REGISTRY, launch.function)
+        push_words(L, launch.base, launch.words, launch.keys)
+        push_words(L, launch.base, launch.words + launch.keys, launch.count - launch.keys)
+        lua_call(L, 2, 1)
+        return 1
+    lua_rawgeti(L, REGISTRY, launch.globals_)
+    lua_pushlstring(L, b"KEYS", 4)
+    push_words(L, launch.base, launch.words, launch.keys)
+    lua_rawset(L, -3)
+    lua_pushlstring(L, b"ARGV", 4)
+    push_words(L, launch.base, launch.words + launch.keys, launch.count - launch.keys)
+    lua_rawset(L, -3)
+    lua_rawgeti(L, REGISTRY, launch.function)
+    lua_call(L, 0, 1)
+    return 1
+
+
+cdef int read_outcome(lua_State* L) noexcept:
+    """What a script returned, or its error, which is the argument, into `pending`."""
     cdef Lua lua = <Lua>owner(L)
-    cdef PyObject* parts = <PyObject*>lua.pending
-    cdef int arguments = 0
-    lua.pending_args = lua.pending
-    push_value(L, tuple_item(parts, 0))
-    push_value(L, tuple_item(parts, 1))
-    if tuple_item(parts, 4) == PY_NONE:
-        push_value(L, tuple_item(parts, 2))
-        push_value(L, tuple_item(parts, 3))
-        arguments = 2
-    else:
-        push_value(L, tuple_item(parts, 4))
-        lua_pushlstring(L, b"KEYS", 4)
-        push_value(L, tuple_item(parts, 2))
-        lua_rawset(L, -3)
-        lua_pushlstring(L, b"ARGV", 4)
-        push_value(L, tuple_item(parts, 3))
-        lua_rawset(L, -3)
-        lua_settop(L, -2)
-    lua.killed = False
-    lua.limited = True
-    lua.status = lua_pcall(L, arguments, 1, 2)
-    lua.limited = False
     if lua.status:
         lua.take_result(L, lua.keeper)
-    elif lua_type(L, -1) != LUA_TTABLE:
-        lua.take_reply(L, False)
-    else:
-        lua_replace(L, 1)
-        lua_settop(L, 1)
-        lua_checkstack(L, 64)
-        lua.take_reply(L, False)
-        if lua.results.needs_room:
-            lua_checkstack(L, C_STACK - lua_gettop(L))
-            lua.take_reply(L, True)
+        return 0
+    lua_checkstack(L, 64)
+    lua.take_reply(L, False)
+    if lua.results.needs_room:
+        lua_checkstack(L, C_STACK - lua_gettop(L))
+        lua.take_reply(L, True)
     return 0
 
 
 @cython.final
 cdef class Lua(State):
-    """One Lua state. `memory_limit` in bytes; `on_interrupt()` returns None, or the text the script ends with."""
+    """One Lua state. `memory_limit` in bytes; `on_interrupt()` returns None, or the text the script ends with.
+    `on_command(argv)` returns the reply value of what redis.call was given, unless `calls` can do it without."""
 
-    cdef readonly int64_t memory
-    cdef int64_t memory_limit
-    cdef int64_t collect_above
-    cdef public int64_t interrupt_at     # ns of the monotonic clock
-    cdef public int resp                 # protocol of the script's replies and result
-    cdef public object on_interrupt
-    cdef public object on_command        # called with argv for redis.call; returns a reply value
-    cdef readonly bint failed            # the last script has
-    cdef bint limited                    # a script is running
-    cdef readonly bint killed            # the script is to end: its error is on the way
-    cdef int status
-    cdef ResultReader results
-    cdef object kill_text
-    cdef object pending
-    cdef object pending_args
-    cdef list functions                  # what Lua holds by address
-    cdef Function keeper
-
-    def __cinit__(self, int64_t memory_limit, on_interrupt, on_command):
+    def __cinit__(self, int64_t memory_limit, on_interrupt, on_command, ScriptCalls calls=None):
         load_library()
         self.memory_limit = memory_limit
         self.collect_above = memory_limit // 16
         self.on_interrupt = on_interrupt
         self.on_command = on_command
+        self.calls = calls
         self.resp = 2
         self.functions = []
         self.results = ResultReader()
@@ -276,9 +275,14 @@ cdef class Lua(State):
             raise MemoryError
         luaL_openlibs(self.state)
         lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
+        lua_pushcclosure(self.state, start_script, 0)
+        self.starter = luaL_ref(self.state, REGISTRY)
+        lua_pushcclosure(self.state, read_outcome, 0)
+        self.reader = luaL_ref(self.state, REGISTRY)
 
     def __dealloc__(self):
         self.close()
+        spans_free(&self.words)
 
     cpdef close(self):
         """Give back all memory at once: who refers to whom in here only a garbage collection would find out.
@@ -330,16 +334,83 @@ cdef class Lua(State):
 
         `globals_`: a Ref of the table that gets KEYS and ARGV; None to call it with the two as arguments.
         """
+        self.spread(keys, args)
+        self.launch(handler, function, globals_, NULL, self.words.items, len(keys), self.words.count)
+        return self.outcome()
+
+    cdef int spread(self, list keys, list args) except -1:
+        """Let `words` be where these are."""
+        self.words.count = 0
+        for words in (keys, args):
+            for word in words:
+                if spans_push(&self.words, <size_t>PyBytes_AS_STRING(word), PyBytes_GET_SIZE(word)) < 0:
+                    raise MemoryError
+        return 0
+
+    cdef int launch(
+        self, Ref handler, Ref function, Ref globals_, const char* base, Span* words, size_t keys, size_t count
+    ) noexcept:
+        """The same for words that lie at `base`, the first `keys` of them keys; they need not stay. What it comes to
+        must be asked for: `write_outcome`, or `outcome`."""
+        cdef lua_State* L = self.state
+        self.launched.function = function.number
+        self.launched.globals_ = NO_REF if globals_ is None else globals_.number
+        self.launched.base, self.launched.words = base, words
+        self.launched.keys, self.launched.count = keys, count
         self.resp = 2
-        self.pending = (handler, function, keys, args, globals_)
-        result = self.protected(protected_run)
+        lua_rawgeti(L, REGISTRY, handler.number)
+        lua_rawgeti(L, REGISTRY, self.starter)
+        lua_pushlightuserdata(L, &self.launched)
+        self.killed = False
+        self.limited = True
+        self.status = lua_pcall(L, 1, 1, 1)
+        self.limited = False
+        self.failed = self.status != 0
+        return 0
+
+    cdef bint write_outcome(self, ReplyWriter reply, int resp) except -1:
+        """Write the reply that the script came to, if that is plain; else False, and `outcome` has it."""
+        cdef lua_State* L = self.state
+        cdef const char* text
+        cdef size_t length
+        cdef int kind
+        if self.status:
+            return False
+        kind = lua_type(L, -1)
+        if kind == LUA_TSTRING:
+            text = lua_tolstring(L, -1, &length)
+            reply.bulk(text, length)
+        elif kind == LUA_TNUMBER:
+            reply.line_of_int(c":", truncated(lua_tonumber(L, -1)))
+        elif kind == LUA_TNIL:
+            reply.null(resp)
+        else:
+            return False
+        self.clear()
+        return True
+
+    cdef object outcome(self):
+        """The reply value that the script came to, or what its handler made of its error."""
+        cdef lua_State* L = self.state
+        lua_rawgeti(L, REGISTRY, self.reader)
+        lua_pushvalue(L, -2)
+        if lua_pcall(L, 1, 0, 0):
+            self.status = 1
+            self.failed = True
+            self.take_result(L, self.keeper)
+        self.clear()
+        result, self.pending, self.pending_args = self.pending, None, None
+        return result
+
+    cdef int clear(self) except -1:
+        """Make ready for the next script."""
+        lua_settop(self.state, 0)
         if self.killed:
             self.killed = False
             lua_sethook(self.state, on_count, MASK_COUNT, HOOK_COUNT)
         if self.memory > self.collect_above:
             self.collect()
-        self.failed = self.status != 0
-        return result
+        return 0
 
     def collect(self):
         """Free what is not used any more, and give it back to the system."""
@@ -390,7 +461,19 @@ cdef class Lua(State):
             return FAILED_TEXT
         return DONE
 
-    cdef int ask_command(self, lua_State* L) noexcept:
+    cdef int execute(self, lua_State* L) noexcept:
+        """redis.call. SERVED: the reply is with `calls`."""
+        try:
+            if self.calls is not None:
+                if self.calls.serve(L):
+                    return SERVED
+                self.calls.prepare_once()
+            return self.ask_command(L)
+        except BaseException as bug:
+            self.pending = f"ERR internal error: {type(bug).__name__}".encode()
+        return FAILED_TABLE
+
+    cdef int ask_command(self, lua_State* L) except -1:
         cdef int i, kind
         cdef size_t budget = LARGEST_COPY
         cdef list argv = []
@@ -415,8 +498,6 @@ cdef class Lua(State):
         except LuaError as error:
             error.__traceback__ = None
             self.pending = b"ERR " + error.text
-        except BaseException as bug:
-            self.pending = f"ERR internal error: {type(bug).__name__}".encode()
         return FAILED_TABLE
 
     cdef int take_command_reply(self, value) except -1:

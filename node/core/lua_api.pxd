@@ -20,6 +20,7 @@ cdef extern from *:
         X(lua_State *, lua_newstate, (lua_Alloc f, void *ud)) \\
         X(void, lua_close, (lua_State *L)) \\
         X(int, lua_cpcall, (lua_State *L, lua_CFunction f, void *ud)) \\
+        X(void, lua_call, (lua_State *L, int nargs, int nresults)) \\
         X(int, lua_pcall, (lua_State *L, int nargs, int nresults, int handler)) \\
         X(int, lua_error, (lua_State *L)) \\
         X(int, lua_gettop, (lua_State *L)) \\
@@ -83,6 +84,7 @@ cdef extern from *:
     lua_State* lua_newstate(lua_Alloc f, void* ud)
     void lua_close(lua_State*)
     int lua_cpcall(lua_State*, lua_CFunction f, void* ud)
+    void lua_call(lua_State*, int arguments, int results)
     int lua_pcall(lua_State*, int arguments, int results, int handler)
     int lua_error(lua_State*)
     int lua_gettop(lua_State*)

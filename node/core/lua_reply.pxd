@@ -1,5 +1,7 @@
 """The reply that a script's result makes, for compiled code: see lua_reply.pyx."""
 
+from libc.stdint cimport int64_t
+
 from node.core.lua_api cimport lua_State
 
 cdef class ResultReader:
@@ -15,5 +17,7 @@ cdef class ResultReader:
     cdef object special_reply(self, lua_State* L, int used)
     cdef object pairs_at_top(self, lua_State* L, int used, bint with_values)
     cdef object verbatim_at_top(self, lua_State* L)
+
+cdef int64_t truncated(double value) noexcept
 
 cdef const char* load_for_replies(const char* path) noexcept

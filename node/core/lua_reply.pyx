@@ -10,13 +10,13 @@ little of it is prepared at first, and the result read once more where that does
 
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MIN, int64_t
 
 from node.core.lua_api cimport *
 from node.core.lua_values cimport LARGEST_COPY, NODE_COST, spend, text_at
 
 from node.errors import ReplyError, one_line
 from node.replies import BigNumber, PairsReply, SetReply, Verbatim
-from node.scripting.conversion import truncated
 from node.scripting.errors import LuaError
 
 cdef enum:
@@ -31,6 +31,13 @@ cdef object ARRAY = object()
 cdef const char* load_for_replies(const char* path) noexcept:
     """`lua_load`: each compiled file has functions of Lua of its own."""
     return lua_load(path)
+
+
+cdef int64_t truncated(double value) noexcept:
+    """A Lua number as an integer reply: as x86 converts a double to int64, which is what Redis sends."""
+    if not -9223372036854775808.0 <= value < 9223372036854775808.0:  # also false for NaN
+        return INT64_MIN
+    return <int64_t>value
 
 
 class NeedsRoom(Exception):

@@ -29,7 +29,7 @@ cdef class Opaque:
     cdef readonly str type_name
 
 cdef class Ref:
-    cdef State home
+    cdef readonly State home
     cdef int number
 
 cdef class Function:

@@ -18,6 +18,7 @@ class Opaque:
 
 class Ref:
     type_name: str
+    home: Any
 
 class Function:
     def __init__(

@@ -24,14 +24,13 @@ BAD_FLUSH = ReplyError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 
 
 def _call(ctx: Any, args: list[bytes], *, read_only: bool) -> Any:
-    functions = ctx.worker.functions
-    function = functions.get(args[0])
+    function = ctx.worker.functions.get(args[0])
     try:
         numkeys = parse_int(args[1])
     except ReplyError:
         raise BAD_NUMKEYS from None
     keys, rest = split_keys(numkeys, args[2:])
-    return functions.run(ctx, function, [ctx.spelled(), *args], keys, rest, read_only=read_only)
+    return ctx.worker.execution.judge(function, ctx, [ctx.spelled(), *args], keys, rest, read_only=read_only)
 
 
 @command("fcall")

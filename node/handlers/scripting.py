@@ -1,4 +1,8 @@
-"""EVAL and its family, and SCRIPT: Lua scripts (`node/scripting`)."""
+"""EVAL and its family, and SCRIPT: Lua scripts (`node/scripting`).
+
+A script that is known and that nothing stands in the way of is run without these handlers, by
+`core/script_runner`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from node.errors import ReplyError
 from node.handlers.arguments import parse_int
 from node.handlers.registry import command
 from node.replies import OK
-from node.scripting.scripts import Script
 
 DIGITS = frozenset(b"%d" % digit for digit in range(10))
 """Almost every number of keys, which needs no checks."""
@@ -34,8 +37,8 @@ def _run(ctx: Any, find: Any, args: list[bytes], *, read_only: bool = False) -> 
     """Run the script that `find(args[0])` gives, with numkeys, keys and arguments after it."""
     numkeys = args[1]
     keys, rest = split_keys(int(numkeys) if numkeys in DIGITS else parse_int(numkeys), args[2:])
-    script: Script = find(args[0])
-    return ctx.worker.scripts.run(ctx, script, [ctx.spelled(), *args], keys, rest, read_only=read_only)
+    script = find(args[0])
+    return ctx.worker.execution.judge(script, ctx, [ctx.spelled(), *args], keys, rest, read_only=read_only)
 
 
 @command("eval")
@@ -60,7 +63,7 @@ def evalsha_ro(ctx: Any, args: list[bytes]) -> Any:
 
 @command("script|load")
 def script_load(ctx: Any, args: list[bytes]) -> bytes:
-    return ctx.worker.scripts.load(args[0]).name.encode()
+    return ctx.worker.scripts.load(args[0]).digest
 
 
 @command("script|exists")

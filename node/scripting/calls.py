@@ -5,6 +5,8 @@ database and rights of whoever sent the script and is always in a transaction (n
 by `Session.run` like all commands; the checks before are Redis' for scripts, in its order and words. Once a
 script has written, it is no longer stopped for reasons that came up meanwhile (memory, disk, replicas), so
 that it is not left half done.
+
+What is usual does not come here: `core/script_calls` does it without Python.
 """
 
 from __future__ import annotations
@@ -20,15 +22,14 @@ from node.core.engine import (
     GATE_READ_ONLY,
     GATE_RESTRICTED,
     GATE_STALE,
-    GATE_TRACKING,
 )
 from node.core.key_slot import key_slot
+from node.core.script_calls import ScriptCalls
 from node.errors import ReplyError
 from node.scripting.conversion import format_number
 from node.scripting.errors import BAD_ARGUMENTS, NO_COMMAND, CallError
 
 if TYPE_CHECKING:
-    from node.scripting.execution import Runnable
     from node.session.session import Session
     from node.worker import Worker
 
@@ -48,43 +49,31 @@ MOST_KNOWN = 1024
 """Spellings of command names that are remembered."""
 
 
-class Calls:
+class Calls(ScriptCalls):
     """What `redis.call` executes, and the state of the script that is running."""
 
-    def __init__(self, worker: Worker) -> None:
+    client: Session
+    caller: Session
+
+    def __init__(self, client: Session, clustered: bool, worker: Worker) -> None:
         self._worker = worker
         self._known: dict[bytes, Command] = {}
         """Commands that scripts may call, those without subcommands, by name, as scripts spelled it."""
-        self._engine = worker.engine
-        self._clustered: bool = worker.config.cluster_enabled
-        self.client: Session = worker.internal_session(replicated=False)
-        self.client.queue = []
-        self.client.kind = "script"
-        self.caller: Session = self.client
-        """Who has sent the script that is running."""
-        self.read_only = False
-        self.wrote = False
-        """The running script has changed data, or may have."""
-        self._script: Runnable
-        self._is_judged = False
-        """Its commands may be refused although no gate is closed."""
-        self._slot = -1
+        self._clustered = clustered
+        client.queue = []
+        client.kind = "script"
 
-    def begin(self, caller: Session, script: Runnable, *, read_only: bool) -> None:
-        """`caller` has sent `script`; the calls from here on are its."""
-        client, self.caller = self.client, caller
-        client.db = caller.db
-        client.resp = 2
-        client.obeyed, client.replicated = caller.obeyed, caller.replicated
+    def prepare(self) -> None:
+        """Let what Python handlers see of the caller be seen of `client`."""
+        client, caller = self.client, self.caller
         client.user = caller.user
         client.asking, client.readonly = caller.asking, caller.readonly
         client.tracking = caller.tracking
-        client.gate = caller.gate & GATE_TRACKING
-        self.read_only = read_only
-        self._is_judged = read_only or self._clustered or bool(caller.gate & GATE_RESTRICTED)
-        self._script = script
-        self.wrote = False
-        self._slot = -1
+
+    def dismiss(self) -> None:
+        client = self.client
+        client.user = client.tracking = None
+        client.asking = client.readonly = False
 
     def replicate(self, wanted: bool) -> None:
         """redis.set_repl: whether what follows leaves a trail."""
@@ -99,7 +88,12 @@ class Calls:
                 self._check(command, argv)
             else:
                 rest = argv[1:]
-                if self._is_judged or self._engine.gate:
+                if (
+                    self.read_only
+                    or self._clustered
+                    or self.engine.gate
+                    or self.caller.gate & GATE_RESTRICTED
+                ):
                     self._check(command, argv)
         except ReplyError as error:
             self._worker.count_error(error.text)
@@ -156,7 +150,7 @@ class Calls:
                 raise self._worker.durability.refusal
             if gate & GATE_FEW_REPLICAS:
                 raise errors.NOREPLICAS
-        if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self._script.may_exceed_memory:
+        if gate & GATE_OUT_OF_MEMORY and "denyoom" in command.flags and not self.script.may_exceed_memory:
             raise errors.OOM
 
     def _check_slots(self, command: Command, argv: list[bytes]) -> None:
@@ -168,9 +162,9 @@ class Calls:
         except ReplyError as refusal:
             raise _in_script_words(refusal, command) from None
         slot = key_slot(keys[0])
-        if self._slot not in (-1, slot) and not self._script.may_cross_slots:
+        if self.slot not in (-1, slot) and not self.script.may_cross_slots:
             raise CROSS_SLOT
-        self._slot = slot
+        self.slot = slot
 
 
 def _in_script_words(refusal: ReplyError, command: Command) -> ReplyError:

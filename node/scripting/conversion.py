@@ -2,8 +2,8 @@
 
 A command's reply becomes a Lua value as the protocol the script chose (`redis.setresp`) would carry it: in
 RESP2 null is false, a double a string, a map a flat array; in RESP3 null is nil and the richer types are
-tables with one field that names them. `core/lua` takes what is plain by itself, `core/lua_reply` turns
-results into replies.
+tables with one field that names them. `core/lua` and `core/script_calls` take what is plain by themselves,
+`core/lua_reply` turns results into replies.
 """
 
 from __future__ import annotations
@@ -16,21 +16,12 @@ from node.core.double_digits import format_double
 from node.errors import ReplyError
 from node.replies import NULL_ARRAY, BigNumber, PairsReply, Push, SetReply, Verbatim
 
-INT64_MIN = -(2**63)
-
 
 def format_number(value: float) -> bytes:
     """A Lua number as the argument of a command: as Redis prints doubles, but for the signs of 0 and NaN."""
     if math.isnan(value):
         return b"-nan" if math.copysign(1, value) < 0 else b"nan"
     return format_double(value) if value else b"0"
-
-
-def truncated(value: float) -> int:
-    """A Lua number as an integer reply: as x86 converts a double to int64, which is what Redis sends."""
-    if not -(2.0**63) <= value < 2.0**63:  # also false for NaN
-        return INT64_MIN
-    return int(value)
 
 
 def to_lua(value: Any, resp: int) -> Any:

@@ -24,11 +24,11 @@ from node.core.engine import (
     GATE_STALE,
 )
 from node.errors import ReplyError, one_line
-from node.scripting.errors import Raised
 from node.session.busy import BusyService
 
 if TYPE_CHECKING:
-    from node.scripting.calls import Calls
+    from node.core.script_calls import Runnable
+    from node.core.script_runner import Runner
     from node.scripting.sandbox import Outcome, Sandbox
     from node.session.session import Session
     from node.worker import Worker
@@ -55,35 +55,20 @@ HAS_WRITTEN = ReplyError(
 )
 
 
-class Runnable:
-    """A script or a function, with what it declares. `flags` None: nothing."""
-
-    __slots__ = ("flags", "function", "is_read_only", "may_cross_slots", "may_exceed_memory", "name")
-
-    def __init__(self, name: str, function: Any, flags: frozenset[str] | None) -> None:
-        self.name = name
-        """A script's SHA1, a function's name: told in its errors."""
-        self.function = function
-        """The compiled Lua function, a Ref."""
-        self.flags = flags
-        # What declares no flags may cross slots, and nothing else that a flag would allow.
-        self.is_read_only = flags is not None and "no-writes" in flags
-        self.may_exceed_memory = flags is not None and "allow-oom" in flags
-        self.may_cross_slots = flags is None or "allow-cross-slot-keys" in flags
-
-
 class Running:
     """What is being run. `kind`: "SCRIPT" or "FUNCTION", the command that kills it."""
 
     __slots__ = ("argv", "caller", "heard_cluster", "is_busy", "kind", "lua", "name", "started", "verdict")
 
-    def __init__(self, kind: str, name: str, caller: Session, argv: list[bytes], lua: Any) -> None:
+    def __init__(
+        self, kind: str, name: str, caller: Session, argv: list[bytes], lua: Any, started: int
+    ) -> None:
         self.kind = kind
         self.name = name
         self.caller = caller
         self.argv = argv
         self.lua = lua
-        self.started = time.monotonic_ns()
+        self.started = started
         self.is_busy = False
         self.heard_cluster = self.started
         self.verdict: bytes | None = None
@@ -99,7 +84,8 @@ class Execution:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._calls: Calls | None = None
+        self.runner: Runner | None = None
+        """What runs scripts, once there may be some."""
         self._load_deadline = 0
         self._patience = NEVER
         """ns for which a script runs undisturbed."""
@@ -107,68 +93,57 @@ class Execution:
         """ns for which a script runs without a look at the cluster."""
         self._set_patience(worker.config.busy_reply_threshold)
         worker.config.on_change("busy-reply-threshold", self._set_patience)
-        self.running: Running | None = None
         self._busy = BusyService(worker)
 
     def sandbox(self, register: Callable[..., None] | None = None) -> Sandbox:
         """A Lua state: for functions with what redis.register_function calls, otherwise for scripts."""
         from node.core.lua_values import Function
+        from node.core.script_runner import Runner
         from node.scripting.api import RedisApi
         from node.scripting.calls import Calls
         from node.scripting.sandbox import Sandbox
 
-        if self._calls is None:
-            self._calls = Calls(self._worker)
-        api = RedisApi(self._worker, self._calls, self._choose_protocol)
+        worker = self._worker
+        if self.runner is None:
+            client = worker.internal_session(replicated=False)
+            calls = Calls(client, worker.config.cluster_enabled, worker)
+            self.runner = Runner(worker.engine, calls, self, worker.scripts, worker.functions)
+            self.runner.undisturbed = self._undisturbed
+        calls = self.runner.calls
+        api = RedisApi(worker, calls, self._choose_protocol)
         at_load = dict(api.for_libraries())
         if register is not None:
             at_load["register_function"] = Function(register, depth=2, takes_functions=True)
         offered = api.for_scripts() if register is None else api.for_functions()
-        return Sandbox(offered, at_load, self._calls.execute, self._interrupt)
+        return Sandbox(offered, at_load, calls.execute, self._interrupt, calls=calls)
 
-    def run(
+    def judge(
         self,
-        kind: str,
         script: Runnable,
         caller: Session,
         argv: list[bytes],
-        sandbox: Sandbox,
-        start: Callable[..., Outcome],
         keys: list[bytes],
         args: list[bytes],
         *,
         read_only: bool = False,
     ) -> Any:
-        """The reply value of what `start(script.function, keys, args)` runs in `sandbox`. `argv` is the
-        command.
-
-        Raises ReplyError if it may not run now; where it fails, the error is the value.
-        """
+        """Run a script with these keys and arguments, `argv` being the command: its reply value, errors
+        included. Raises ReplyError if it may not run now."""
         if script.flags is not None or self._worker.engine.gate:
             self.check(caller, script.flags)
             self._check_place(caller, script, read_only)
-        assert self._calls is not None
-        self._calls.begin(caller, script, read_only=read_only or script.is_read_only)
-        running = self.running = Running(kind, script.name, caller, argv, sandbox.lua)
-        sandbox.lua.interrupt_at = running.started + min(self._patience, self._deafness)
-        trail = self._worker.trail
-        nested = trail.in_transaction
-        if not nested:
-            trail.begin()
-        try:
-            outcome = start(script.function, keys, args)
-        finally:
-            self.running = None
-            if running.is_busy:
-                self._busy.end()
-            if not nested:
-                trail.end()
-        if type(outcome) is not Raised:
-            return outcome
-        text = one_line(outcome.text)
-        if outcome.place is not None:
-            text += f" script: {script.name}, on {one_line(outcome.place)}."
-        return ReplyError(text, counted=outcome.counted)
+        assert self.runner is not None
+        return self.runner.perform(script, caller, argv, keys, args, read_only)
+
+    def told(self, script: Runnable, error: Any) -> ReplyError:
+        """The reply to a script that ended with an error."""
+        from node.scripting.sandbox import told
+
+        raised = told(error)
+        text = one_line(raised.text)
+        if raised.place is not None:
+            text += f" script: {script.name}, on {one_line(raised.place)}."
+        return ReplyError(text, counted=raised.counted)
 
     def load(self, sandbox: Sandbox, main: Any, limit_ms: int) -> Outcome:
         """Run a library's main chunk, for `limit_ms` at most; 0 for as long as it takes."""
@@ -178,10 +153,13 @@ class Execution:
 
     def _set_patience(self, milliseconds: int) -> None:
         self._patience = milliseconds * 1_000_000 if milliseconds > 0 else NEVER
+        self._undisturbed = min(self._patience, self._deafness)
+        if self.runner is not None:
+            self.runner.undisturbed = self._undisturbed
 
     def _choose_protocol(self, resp: int) -> None:
-        assert self._calls is not None and self.running is not None
-        self._calls.client.resp = self.running.lua.resp = resp
+        assert self.runner is not None and self.running is not None
+        self.runner.calls.client.resp = self.running.lua.resp = resp
 
     def check(self, caller: Session, flags: frozenset[str] | None) -> None:
         """Raise the reason why a script with these flags may not run now, or not be queued. They make it a
@@ -214,6 +192,20 @@ class Execution:
             raise WRITES_READ_ONLY
 
     # --- what runs long ------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Running | None:
+        """What is being run, or None."""
+        return self.runner.current() if self.runner is not None else None
+
+    def describe(self, script: Runnable, caller: Session, argv: list[bytes], started: int) -> Running:
+        """What `running` is while this runs."""
+        return Running(script.kind, script.name, caller, argv, script.function.home, started)
+
+    def finished(self, running: Running) -> None:
+        """What somebody has asked for has come to its end."""
+        if running.is_busy:
+            self._busy.end()
 
     def _interrupt(self) -> bytes | None:
         """Lua asks, in the middle of a script: serve the others. The error that the script is to end with, or
@@ -264,8 +256,8 @@ class Execution:
             raise NOT_BUSY
         if running.caller.is_privileged:
             raise FROM_PRIMARY
-        assert self._calls is not None
-        if self._calls.wrote:
+        assert self.runner is not None
+        if self.runner.calls.wrote:
             raise HAS_WRITTEN
         if running.kind != kind:
             raise self.refusal

@@ -19,12 +19,14 @@ from node.scripting.errors import Raised
 if TYPE_CHECKING:
     from node.scripting.library import Library, LibraryFunction
     from node.scripting.sandbox import Sandbox
-    from node.session.session import Session
     from node.worker import Worker
 
 LOAD_TIMEOUT_MS = 500
 OVERHEAD = 200
 """Bytes a library or a function takes beside its text: INFO's estimate."""
+
+MOST_KNOWN = 1024
+"""Spellings of functions' names that are remembered."""
 
 NOT_FOUND = ReplyError("ERR Function not found")
 NO_LIBRARY = ReplyError("ERR Library not found")
@@ -97,6 +99,8 @@ class Functions:
         self._libraries = Libraries()
         self._sandbox: Sandbox | None = None
         self._loading: Library | None = None
+        self.by_name: dict[bytes, LibraryFunction] = {}
+        """Functions that were called, by name as it was spelled; emptied when the libraries change."""
 
     def __iter__(self) -> Iterator[Library]:
         return iter(self._libraries.by_name.values())
@@ -129,6 +133,8 @@ class Functions:
         function = self._libraries.functions.get(name.lower())
         if function is None:
             raise NOT_FOUND
+        if len(self.by_name) < MOST_KNOWN:
+            self.by_name[name] = function
         return function
 
     def declared(self, argv: list[bytes]) -> frozenset[str] | None:
@@ -136,27 +142,12 @@ class Functions:
         function = self._libraries.functions.get(argv[1].lower())
         return function.flags if function is not None else None
 
-    def run(
-        self,
-        caller: Session,
-        function: LibraryFunction,
-        argv: list[bytes],
-        keys: list[bytes],
-        args: list[bytes],
-        *,
-        read_only: bool,
-    ) -> Any:
-        """The function's reply value, errors included. Raises ReplyError if it may not be run now."""
-        sandbox = self._lua()
-        return self._execution.run(
-            "FUNCTION", function, caller, argv, sandbox, sandbox.call, keys, args, read_only=read_only
-        )
-
     # --- changing ------------------------------------------------------------------------------------
 
     def load(self, source: bytes, *, replace: bool, limited: bool = True) -> bytes:
         """Load a library, within LOAD_TIMEOUT_MS if `limited`; its name. Raises ReplyError."""
         library = self._made(source, self._libraries, replace, limited)
+        self.by_name.clear()
         self._libraries.add(library, replace=replace)
         return library.name
 
@@ -169,10 +160,12 @@ class Functions:
         library = self._libraries.by_name.get(name)
         if library is None:
             raise NO_LIBRARY
+        self.by_name.clear()
         self._libraries.remove(library)
 
     def flush(self) -> None:
         """Forget all libraries, and with them the Lua state."""
+        self.by_name.clear()
         self._libraries = Libraries()
         if self._sandbox is not None:
             self._sandbox.lua.close()
@@ -188,6 +181,7 @@ class Functions:
         restored = Libraries()
         for source in load_functions(payload):
             restored.add(self._made(source, restored, False, limited), replace=False)
+        self.by_name.clear()
         if policy == b"flush":
             self._libraries = restored
         else:
@@ -206,7 +200,7 @@ class Functions:
         main = sandbox.compile(code, b"@user_function")
         if isinstance(main, bytes):
             raise ReplyError(f"ERR Error compiling function: {one_line(main)}")
-        library = self._loading = Library(name, source)
+        library = self._loading = Library(name, source, sandbox.report)
         try:
             outcome = self._execution.load(sandbox, main, LOAD_TIMEOUT_MS if limited else 0)
         finally:

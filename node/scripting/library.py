@@ -13,9 +13,10 @@ import re
 from typing import Any
 
 from node.core.lua_values import Ref, Table
+from node.core.script_calls import Runnable
 from node.errors import ReplyError, one_line
 from node.scripting.errors import CallError
-from node.scripting.execution import FLAGS, Runnable
+from node.scripting.execution import FLAGS
 from node.words import UnbalancedQuotes, split_words
 
 _NAME = re.compile(rb"[A-Za-z0-9_]+")
@@ -31,28 +32,36 @@ NOT_NAMED = ReplyError("ERR Library name was not given")
 
 _CALL = "redis.register_function"
 
+_Parts = tuple[bytes, Ref, frozenset[str], bytes | None]
+"""Name, function, flags, description."""
+
 
 class LibraryFunction(Runnable):
     __slots__ = ("description",)
 
-    def __init__(self, name: bytes, function: Ref, flags: frozenset[str], description: bytes | None) -> None:
-        super().__init__(name.decode(), function, flags)
+    def __init__(
+        self, name: bytes, function: Ref, flags: frozenset[str], report: Ref, description: bytes | None
+    ) -> None:
+        super().__init__(name.decode(), b"", function, flags, report, None)
         self.description = description
 
 
 class Library:
-    """`code` is the source, first line included; `functions` by name, as they were registered."""
+    """`code` is the source, first line included; `functions` by name, as they were registered.
+    `report`: of their sandbox."""
 
-    def __init__(self, name: bytes, code: bytes) -> None:
+    def __init__(self, name: bytes, code: bytes, report: Ref) -> None:
         self.name = name
         self.code = code
+        self._report = report
         self.functions: dict[bytes, LibraryFunction] = {}
 
     def register(self, *args: Any) -> None:
         """redis.register_function. Raises CallError."""
         if not 1 <= len(args) <= 2:
             raise CallError(f"ERR wrong number of arguments to {_CALL}")
-        function = _from_positions(*args) if len(args) == 2 else _from_names(args[0])
+        made = _from_positions(*args) if len(args) == 2 else _from_names(args[0])
+        function = LibraryFunction(*made[:3], self._report, made[3])
         name = function.name.encode()
         if name in self.functions:
             raise CallError("ERR Function already exists in the library")
@@ -85,7 +94,7 @@ def parse_header(source: bytes) -> tuple[bytes, bytes, bytes]:
     return words[0][2:], name, source[len(line) :]
 
 
-def _from_positions(name: Any, callback: Any) -> LibraryFunction:
+def _from_positions(name: Any, callback: Any) -> _Parts:
     if not isinstance(name, (bytes, int, float)):
         raise CallError(f"ERR first argument to {_CALL} must be a string")
     if not isinstance(callback, Ref):
@@ -93,7 +102,7 @@ def _from_positions(name: Any, callback: Any) -> LibraryFunction:
     return _made(name, callback, frozenset(), None)
 
 
-def _from_names(table: Any) -> LibraryFunction:
+def _from_names(table: Any) -> _Parts:
     if not isinstance(table, Table):
         raise CallError(
             f"ERR calling {_CALL} with a single argument is only applicable to Lua table (representing named "
@@ -143,8 +152,8 @@ def _flags(value: Any) -> frozenset[str]:
     return frozenset(flags)
 
 
-def _made(name: Any, callback: Ref, flags: frozenset[str], description: bytes | None) -> LibraryFunction:
+def _made(name: Any, callback: Ref, flags: frozenset[str], description: bytes | None) -> _Parts:
     text = name if isinstance(name, bytes) else b""
     if not _NAME.fullmatch(text):
         raise CallError(f"ERR {BAD_NAME}")
-    return LibraryFunction(text, callback, flags, description)
+    return text, callback, flags, description

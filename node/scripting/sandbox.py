@@ -12,6 +12,7 @@ from typing import Any
 
 from node.core.lua import Lua
 from node.core.lua_values import Function, Ref
+from node.core.script_calls import ScriptCalls
 from node.scripting import bit, cjson, cmsgpack, struct_
 from node.scripting.errors import Raised
 
@@ -31,7 +32,8 @@ Outcome = Raised | Any
 class Sandbox:
     """`redis` is the library of that name, besides `call` and `pcall`; the others are always the same.
     `redis_at_load`: what a library of functions has while it is loaded. `on_command(argv)` gives the reply
-    value of redis.call, `on_interrupt()` is asked while a script runs long: see `core/lua`."""
+    value of redis.call, unless `calls` can do without; `on_interrupt()` is asked while a script runs long.
+    See `core/lua`."""
 
     def __init__(
         self,
@@ -40,22 +42,23 @@ class Sandbox:
         on_command: Callable[[list[bytes]], Any],
         on_interrupt: Callable[[], bytes | None],
         memory_limit: int = MEMORY_LIMIT,
+        calls: ScriptCalls | None = None,
     ) -> None:
-        self.lua = Lua(memory_limit, on_interrupt, on_command)
-        calls = {"call": self.lua.command_function(False), "pcall": self.lua.command_function(True)}
+        self.lua = Lua(memory_limit, on_interrupt, on_command, calls)
+        functions = {"call": self.lua.command_function(False), "pcall": self.lua.command_function(True)}
         libraries = {
-            "redis": {**redis, **calls},
+            "redis": {**redis, **functions},
             "bit": bit.LIBRARY,
             "cjson": cjson.LIBRARY,
             "cmsgpack": cmsgpack.LIBRARY,
             "struct": struct_.LIBRARY,
         }
-        self._globals = self.lua.globals()
+        self.globals = self.lua.globals()
         offered = {name.encode(): self._library(each) for name, each in libraries.items()}
         main = self.lua.load(_SOURCE.read_bytes(), b"=sandbox")
         is_killed = self.lua.function(lambda: self.lua.killed)
         inside = dict(self.lua.call(main, offered, self._library(redis_at_load), is_killed).pairs)
-        self._compile, self._report, self._loading = (
+        self._compile, self.report, self._loading = (
             inside[name] for name in (b"compile", b"report", b"loading")
         )
 
@@ -67,13 +70,13 @@ class Sandbox:
 
     def run(self, script: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
         """Run a script that finds its arguments in KEYS and ARGV."""
-        value = self.lua.run(self._report, script, keys, args, self._globals)
-        return _told(value) if self.lua.failed else value
+        value = self.lua.run(self.report, script, keys, args, self.globals)
+        return told(value) if self.lua.failed else value
 
     def call(self, function: Ref, keys: list[bytes], args: list[bytes]) -> Outcome:
         """The same for a function, which gets them as its arguments."""
-        value = self.lua.run(self._report, function, keys, args, None)
-        return _told(value) if self.lua.failed else value
+        value = self.lua.run(self.report, function, keys, args, None)
+        return told(value) if self.lua.failed else value
 
     def load(self, main: Ref) -> Outcome:
         """Run the main chunk of a library of functions, which sees `redis_at_load` and nothing else."""
@@ -93,7 +96,8 @@ class Sandbox:
         return self.lua.keep(member) if isinstance(member, Function) else member
 
 
-def _told(error: Any) -> Raised:
+def told(error: Any) -> Raised:
+    """What `report` made of an error."""
     if isinstance(error, bytes):  # Lua's own, where no handler could run any more
         return Raised(b"ERR " + error, False, None)
     parts = dict(error.pairs)

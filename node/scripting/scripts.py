@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.errors import ReplyError, one_line
-from node.scripting.execution import FLAGS, Runnable
+from node.scripting.execution import FLAGS
 
 if TYPE_CHECKING:
+    from node.core.script_calls import Runnable
     from node.scripting.sandbox import Sandbox
-    from node.session.session import Session
     from node.worker import Worker
 
 EVAL_KEPT = 500
@@ -28,66 +28,60 @@ NO_SCRIPT = ReplyError("NOSCRIPT No matching script. Please use EVAL.")
 BAD_SHEBANG = ReplyError("ERR Invalid script shebang")
 
 
-class Script(Runnable):
-    __slots__ = ("source",)
-
-    def __init__(self, source: bytes, sha: str, flags: frozenset[str] | None, function: Any) -> None:
-        super().__init__(sha, function, flags)
-        self.source = source
-
-
 class Scripts:
     """The scripts of one worker."""
 
     def __init__(self, worker: Worker) -> None:
         self._execution = worker.execution
-        self._by_sha: dict[str, Script] = {}
-        self._by_source: dict[bytes, Script] = {}
-        self._passing: OrderedDict[str, Script] = OrderedDict()
+        self.by_sha: dict[bytes, Runnable] = {}
+        """By SHA1 in hexadecimal, lower case."""
+        self.by_source: dict[bytes, Runnable] = {}
+        self._passing: OrderedDict[bytes, Runnable] = OrderedDict()
         """By SHA1, those that only EVAL brought, in the order in which they were run last."""
         self.evicted = 0
         """Since the start or CONFIG RESETSTAT."""
         self._sandbox: Sandbox | None = None
 
     def __len__(self) -> int:
-        return len(self._by_sha)
+        return len(self.by_sha)
 
     @property
     def memory(self) -> int:
         """Bytes that the scripts themselves take."""
-        return sum(len(script.source) + OVERHEAD for script in self._by_sha.values())
+        return sum(len(script.source) + OVERHEAD for script in self.by_sha.values())
 
     @property
     def lua_memory(self) -> int:
         return self._sandbox.lua.memory if self._sandbox is not None else 0
 
-    def get(self, sha: bytes) -> Script:
+    def get(self, sha: bytes) -> Runnable:
         """To be run, by SHA1 in hexadecimal, whatever its case. Raises NOSCRIPT."""
         script = self.find(sha)
         if script is None:
             raise NO_SCRIPT
-        self._used(script)
+        self.used(script)
         return script
 
-    def find(self, sha: bytes) -> Script | None:
-        return self._by_sha.get(sha.decode("latin-1").lower())
+    def find(self, sha: bytes) -> Runnable | None:
+        return self.by_sha.get(sha.lower())
 
-    def load(self, source: bytes) -> Script:
+    def load(self, source: bytes) -> Runnable:
         """SCRIPT LOAD: keep the script. Raises ReplyError if it does not compile."""
-        script = self._by_source.get(source) or self._add(source)
-        self._passing.pop(script.name, None)
+        script = self.by_source.get(source) or self._add(source)
+        self._passing.pop(script.digest, None)
         return script
 
-    def for_eval(self, source: bytes) -> Script:
+    def for_eval(self, source: bytes) -> Runnable:
         """The script with this source, remembered for EVALSHA. Raises ReplyError if it does not compile."""
-        script = self._by_source.get(source)
+        script = self.by_source.get(source)
         if script is None:
             script = self._add(source)
-            self._passing[script.name] = script
+            self._passing[script.digest] = script
             if len(self._passing) > EVAL_KEPT:
                 self._forget_oldest()
+            self._remember(script)
         else:
-            self._used(script)
+            self.used(script)
         return script
 
     def declared(self, argv: list[bytes]) -> frozenset[str] | None:
@@ -102,46 +96,40 @@ class Scripts:
 
     def flush(self) -> None:
         """Forget all scripts, and with them the Lua state."""
-        self._by_sha.clear()
-        self._by_source.clear()
+        self.by_sha.clear()
+        self.by_source.clear()
         self._passing.clear()
+        self._remember(None)
         if self._sandbox is not None:
             self._sandbox.lua.close()
         self._sandbox = None
 
-    def run(
-        self,
-        caller: Session,
-        script: Script,
-        argv: list[bytes],
-        keys: list[bytes],
-        args: list[bytes],
-        *,
-        read_only: bool = False,
-    ) -> Any:
-        """The script's reply value, errors included. Raises ReplyError if it may not be run now."""
-        sandbox = self._lua()
-        return self._execution.run(
-            "SCRIPT", script, caller, argv, sandbox, sandbox.run, keys, args, read_only=read_only
-        )
+    def _add(self, source: bytes) -> Runnable:
+        from node.core.script_calls import Runnable
 
-    def _add(self, source: bytes) -> Script:
         flags, code = split_shebang(source)
-        function = self._lua().compile(code)
+        sandbox = self._lua()
+        function = sandbox.compile(code)
         if isinstance(function, bytes):
             raise ReplyError(f"ERR Error compiling script (new function): {one_line(function)}")
         sha = hashlib.sha1(source, usedforsecurity=False).hexdigest()
-        script = Script(source, sha, flags, function)
-        self._by_sha[sha] = self._by_source[source] = script
+        script = Runnable(sha, source, function, flags, sandbox.report, sandbox.globals)
+        self.by_sha[script.digest] = self.by_source[source] = script
         return script
 
-    def _used(self, script: Script) -> None:
-        if script.name in self._passing:
-            self._passing.move_to_end(script.name)
+    def used(self, script: Runnable) -> None:
+        """It is about to be run, and another was the time before."""
+        if script.digest in self._passing:
+            self._passing.move_to_end(script.digest)
+        self._remember(script)
+
+    def _remember(self, script: Runnable | None) -> None:
+        if self._execution.runner is not None:
+            self._execution.runner.latest = script
 
     def _forget_oldest(self) -> None:
         _, script = self._passing.popitem(last=False)
-        del self._by_sha[script.name], self._by_source[script.source]
+        del self.by_sha[script.digest], self.by_source[script.source]
         self.evicted += 1
 
     def _lua(self) -> Sandbox:

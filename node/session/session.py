@@ -76,7 +76,6 @@ class Session(Client):
         "asking",
         "authenticated",
         "created_at",
-        "executing",
         "id",
         "imports",
         "kind",
@@ -84,7 +83,6 @@ class Session(Client):
         "lib_ver",
         "name",
         "no_evict",
-        "pushes",
         "queue",
         "queue_broken",
         "readonly",
@@ -136,9 +134,6 @@ class Session(Client):
         """What this client listens to, None while it does not. Kept by `session/pubsub`."""
         self.tracking: Mode | None = None
         """How this client tracks keys, None while it does not. Kept by `session/tracking`."""
-        self.executing = False
-        self.pushes: list[Any] = []
-        """What was pushed to this client while its own command was being executed: follows the reply."""
 
     @property
     def config(self) -> Any:
