@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cluster.coordinator.surroundings import Settings
+from cluster.topology.node import Outside
+from node.config.checks import split_outside
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -22,6 +24,7 @@ OBEYED = (
     "cluster-announce-bus-port",
     "cluster-announce-hostname",
     "cluster-announce-human-nodename",
+    "cluster-announce-outside",
     "cluster-require-full-coverage",
     "cluster-allow-replica-migration",
     "cluster-migration-barrier",
@@ -90,6 +93,8 @@ def update_settings(settings: Settings, config: Any, bus_port: int) -> None:
     settings.announce_ip = config.cluster_announce_ip
     settings.announce_hostname = config.cluster_announce_hostname
     settings.announce_human_nodename = config.cluster_announce_human_nodename
+    outside = config.cluster_announce_outside
+    settings.announce_outside = Outside(*split_outside(outside)) if outside else None
     settings.require_full_coverage = config.cluster_require_full_coverage
     settings.allow_replica_migration = config.cluster_allow_replica_migration
     settings.migration_barrier = config.cluster_migration_barrier

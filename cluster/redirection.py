@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.coordinator.coordinator import Coordinator
-from cluster.endpoints import came_by_tls, redirect_host
+from cluster.endpoints import redirect_address, way_of
 from cluster.slots import NO_SLOTS, from_iterable
 from cluster.topology.node import Node
 from node import errors
@@ -97,5 +97,4 @@ def _moved(slot: int, node: Node, session: Any) -> ReplyError:
 
 
 def _address(node: Node, session: Any) -> tuple[str, int]:
-    host = redirect_host(node, session.config.cluster_preferred_endpoint_type)
-    return host, node.client_port(tls=came_by_tls(session))
+    return redirect_address(node, session.config.cluster_preferred_endpoint_type, way_of(session))

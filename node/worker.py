@@ -220,8 +220,10 @@ class Worker:
     def _open_sockets(self) -> dict[socket.socket, Callable[[], Any]]:
         config = self.config
         sockets: dict[socket.socket, Callable[[], Any]] = {}
-        for port, make in ((config.port, self.make_connection), (config.tls_port, self.doorway.make)):
-            if port:
+        plain = (config.port, config.cluster_outside_port)
+        by_tls = (config.tls_port, config.cluster_outside_tls_port)
+        for ports, make in ((plain, self.make_connection), (by_tls, self.doorway.make)):
+            for port in filter(None, ports):
                 for sock in open_tcp(config.bind, port, config.tcp_backlog, self.log.warning):
                     sockets[sock] = make
         if config.unixsocket:

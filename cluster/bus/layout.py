@@ -82,6 +82,8 @@ FORGOTTEN = Struct(f">{ID_BYTES}sQ")
 """name, ttl in seconds"""
 VOUCHED = Struct(f">{ID_BYTES}sQ")
 """Ours: name, ms"""
+OUTSIDE = Struct(">HH")
+"""Ours: port, TLS port; the host follows, ended by a zero"""
 
 LIGHT_HEADER_BYTES = 16
 
@@ -105,6 +107,7 @@ def _check() -> None:
         EXTENSION: 8,
         FORGOTTEN: 48,
         VOUCHED: 48,
+        OUTSIDE: 4,
     }
     for struct, size in sizes.items():
         if struct.size != size:

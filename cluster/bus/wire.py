@@ -24,6 +24,7 @@ from typing import NamedTuple
 from cluster import slots as slot_sets
 from cluster.bus import layout
 from cluster.coordinator import messages as m
+from cluster.topology.node import Outside
 
 MAX_MESSAGE = 64 * 1024 * 1024
 """Bytes of the longest message that is accepted or sent. Only PUBLISH can come near; a heartbeat is ~2.5
@@ -155,6 +156,9 @@ def _encode_extension(extension: m.Extension) -> bytes:
             kind, data = m.ExtensionType.SHARD_ID, _id_bytes(extension.id)
         case m.Vouched():
             kind, data = m.ExtensionType.VOUCHED, layout.VOUCHED.pack(_id_bytes(extension.id), extension.ms)
+        case Outside():
+            kind = m.ExtensionType.OUTSIDE
+            data = layout.OUTSIDE.pack(extension.port, extension.tls_port) + extension.host.encode() + b"\0"
         case m.UnknownExtension():
             return _extension_bytes(extension.type, extension.data)
     return _extension_bytes(kind, data)
@@ -323,6 +327,9 @@ def _read_extension(kind: int, data: bytes) -> m.Extension:
         case m.ExtensionType.VOUCHED:
             node_id, ms = layout.VOUCHED.unpack_from(data)
             return m.Vouched(_read_id(node_id), ms)
+        case m.ExtensionType.OUTSIDE:
+            ports = layout.OUTSIDE.unpack_from(data)
+            return Outside(_read_address(data[layout.OUTSIDE.size :]), *ports)
     return m.UnknownExtension(kind, data)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command, known_node
-from cluster.endpoints import came_by_tls, preferred_endpoint, redirect_host
+from cluster.endpoints import Way, preferred_endpoint, redirect_address, way_of
 from cluster.slots import ranges
 from cluster.topology.node import Node
 from node.errors import ReplyError
@@ -30,7 +30,8 @@ def myshardid(member: Member, ctx: Any, args: list[bytes]) -> bytes:
 
 @cluster_command("cluster|nodes")
 def nodes(member: Member, ctx: Any, args: list[bytes]) -> Verbatim:
-    return Verbatim(member.coordinator.nodes_text(tls=came_by_tls(ctx)))
+    tls, outside = way_of(ctx)
+    return Verbatim(member.coordinator.nodes_text(tls=tls, outside=outside))
 
 
 @cluster_command("cluster|replicas", "cluster|slaves")
@@ -38,8 +39,9 @@ def replicas(member: Member, ctx: Any, args: list[bytes]) -> list[bytes]:
     node = known_node(member, args[0])
     if not node.is_primary:
         raise ReplyError("ERR The specified node is not a master")
-    tls = came_by_tls(ctx)
-    return [member.coordinator.node_line(replica, tls=tls).encode() for replica in node.replicas]
+    tls, outside = way_of(ctx)
+    lines = [member.coordinator.node_line(each, tls=tls, outside=outside) for each in node.replicas]
+    return [line.encode() for line in lines]
 
 
 @cluster_command("cluster|info")
@@ -82,26 +84,26 @@ def slots(member: Member, ctx: Any, args: list[bytes]) -> list[list[Any]]:
     """[first, last, primary, replica...] per run of slots; a node is [endpoint, port, id, other
     addresses].
     """
-    kind, tls = ctx.config.cluster_preferred_endpoint_type, came_by_tls(ctx)
+    kind, way = ctx.config.cluster_preferred_endpoint_type, way_of(ctx)
     rows = []
     for node in member.coordinator.topology.members:
         if node.is_primary and node.slots:
             able = [replica for replica in node.replicas if _has_data(member, replica)]
-            described = [_slots_node(each, kind, tls) for each in (node, *able)]
+            described = [_slots_node(each, kind, way) for each in (node, *able)]
             rows += [[first, last, *described] for first, last in ranges(node.slots)]
     return sorted(rows, key=lambda row: row[0])
 
 
-def _slots_node(node: Node, kind: str, tls: bool) -> list[Any]:
-    endpoint = preferred_endpoint(node, kind)
+def _slots_node(node: Node, kind: str, way: Way) -> list[Any]:
+    endpoint, port = preferred_endpoint(node, kind, way)
     other = {}
-    if kind != "ip":
+    if kind != "ip" and not way.outside:
         other[b"ip"] = node.ip.encode()
     if kind != "hostname" and node.hostname:
         other[b"hostname"] = node.hostname.encode()
     return [
         None if endpoint is None else endpoint.encode(),
-        node.client_port(tls),
+        port,
         node.id.encode(),
         other,
     ]
@@ -126,26 +128,27 @@ def shards(member: Member, ctx: Any, args: list[bytes]) -> list[dict[bytes, Any]
     for node in member.coordinator.topology.members:
         if not node.in_handshake:
             by_shard.setdefault(node.shard_id, []).append(node)
-    kind = ctx.config.cluster_preferred_endpoint_type
+    kind, way = ctx.config.cluster_preferred_endpoint_type, way_of(ctx)
     return [
         {
             b"slots": [edge for node in shard for run in ranges(node.slots) for edge in run],
             b"nodes": [
-                _shards_node(member, node, kind) for node in sorted(shard, key=lambda node: node.is_replica)
+                _shards_node(member, node, kind, way)
+                for node in sorted(shard, key=lambda node: node.is_replica)
             ],
         }
         for shard in by_shard.values()
     ]
 
 
-def _shards_node(member: Member, node: Node, kind: str) -> dict[bytes, Any]:
+def _shards_node(member: Member, node: Node, kind: str, way: Way) -> dict[bytes, Any]:
+    ip, ports = node.ip, (node.tcp_port, node.tls_port)
+    if way.outside and node.outside is not None:
+        ip, ports = node.outside.host, (node.outside.port, node.outside.tls_port)
     fields: dict[bytes, Any] = {b"id": node.id.encode()}
-    if node.tcp_port:
-        fields[b"port"] = node.tcp_port
-    if node.tls_port:
-        fields[b"tls-port"] = node.tls_port
-    fields[b"ip"] = node.ip.encode()
-    fields[b"endpoint"] = redirect_host(node, kind).encode()
+    fields |= {name: port for name, port in zip((b"port", b"tls-port"), ports, strict=True) if port}
+    fields[b"ip"] = ip.encode()
+    fields[b"endpoint"] = redirect_address(node, kind, way)[0].encode()
     if node.hostname:
         fields[b"hostname"] = node.hostname.encode()
     fields[b"role"] = b"replica" if node.is_replica else b"master"

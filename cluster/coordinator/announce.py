@@ -58,8 +58,9 @@ def build_header(state: State, message_flags: int = 0) -> Header:
     )
 
 
-def build_extensions(state: State) -> tuple[Extension, ...]:
-    """What heartbeats carry for those who read it: names, shard, and whom to forget."""
+def build_extensions(state: State, *, for_shoal: bool = False) -> tuple[Extension, ...]:
+    """What heartbeats carry for those who read it: names, shard, whom to forget, and for shoal members what
+    nobody else would understand."""
     myself = state.myself
     extensions: list[Extension] = []
     if myself.hostname:
@@ -70,6 +71,8 @@ def build_extensions(state: State) -> tuple[Extension, ...]:
         if until > state.now:
             extensions.append(ForgottenNode(id, (until - state.now) // 1000))
     extensions.append(ShardId(myself.shard_id))
+    if for_shoal and myself.outside is not None:
+        extensions.append(myself.outside)
     return tuple(extensions)
 
 
@@ -87,6 +90,7 @@ def apply_settings(state: State) -> None:
     myself.human_nodename = settings.announce_human_nodename
     myself.tcp_port, myself.tls_port = settings.port, settings.tls_port
     myself.bus_port = settings.bus_port
+    myself.outside = settings.announce_outside
     if settings.replica_no_failover:
         myself.flags |= flag.NOFAILOVER
     else:

@@ -132,13 +132,13 @@ class Coordinator:
         """The fields of CLUSTER INFO, in order."""
         return cluster_info(self._state)
 
-    def nodes_text(self, *, tls: bool = False) -> str:
-        """The answer of CLUSTER NODES; `tls` for a client that came over TLS."""
-        return format_nodes(self.topology, tls=tls)
+    def nodes_text(self, *, tls: bool = False, outside: bool = False) -> str:
+        """The answer of CLUSTER NODES, for a client that came over TLS, or from outside."""
+        return format_nodes(self.topology, tls=tls, outside=outside)
 
-    def node_line(self, node: Node, *, tls: bool = False) -> str:
+    def node_line(self, node: Node, *, tls: bool = False, outside: bool = False) -> str:
         """One line of CLUSTER NODES, as CLUSTER REPLICAS lists them."""
-        return format_node(node, self.topology, tls=tls)
+        return format_node(node, self.topology, tls=tls, outside=outside)
 
     def failure_report_count(self, node: Node, now: int) -> int:
         """CLUSTER COUNT-FAILURE-REPORTS"""

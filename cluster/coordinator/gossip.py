@@ -21,7 +21,7 @@ from cluster.coordinator.messages import (
 )
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
-from cluster.topology.node import Node, is_node_id
+from cluster.topology.node import Node, Outside, is_node_id
 
 FAILING = flag.PFAIL | flag.FAIL
 CLOCK_TOLERANCE = 500
@@ -62,6 +62,7 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
     """Process a heartbeat's extensions. One that is absent takes back what it said before."""
     hostname = human_nodename = ""
     shard_id = sender.owner.shard_id
+    outside = None
     for extension in extensions:
         match extension:
             case Hostname(name):
@@ -72,10 +73,13 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
                 shard_id = id
             case ForgottenNode():
                 take_forgotten(state, extension)
+            case Outside():
+                outside = extension
             case Vouched():
                 take_vouching(state, extension)
             case _:
                 pass  # Other servers' own: Redis' and Valkey's types from 4 on mean different things.
+    sender.outside = outside
     if (sender.hostname, sender.human_nodename) != (hostname, human_nodename):
         sender.hostname, sender.human_nodename = hostname, human_nodename
         state.save_later()

@@ -45,7 +45,7 @@ def send_heartbeat(
         state.tenancy.asks(receiver, state.now)
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
-        extensions = build_extensions(state)
+        extensions = build_extensions(state, for_shoal=receiver.is_shoal)
     header = build_header(state, message_flags)
     state.send(kind(header, choose_gossip(state), extensions), link)
 
@@ -54,8 +54,10 @@ def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
     """Tell everybody (or `receivers`) about this node now, without waiting for the next ping."""
     header, gossip = build_header(state), choose_gossip(state)
     nodes = state.peers() if receivers is None else receivers
-    readers = [node.link for node in nodes if node.flags & flag.EXTENSIONS]
+    ours = [node.link for node in nodes if node.flags & flag.EXTENSIONS and node.is_shoal]
+    readers = [node.link for node in nodes if node.flags & flag.EXTENSIONS and not node.is_shoal]
     others = [node.link for node in nodes if not node.flags & flag.EXTENSIONS]
+    state.send(Pong(header, gossip, build_extensions(state, for_shoal=True)), *ours)
     state.send(Pong(header, gossip, build_extensions(state)), *readers)
     state.send(Pong(header, gossip), *others)
 

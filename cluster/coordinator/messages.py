@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
+from cluster.topology.node import Outside
+
 
 class MessageType(IntEnum):
     """The header's `type`."""
@@ -44,6 +46,8 @@ class ExtensionType(IntEnum):
     VOUCHED = 0x5348
     """Our own, far from theirs, and only sent to those who set SHOAL: others would log that they do not know
     it."""
+    OUTSIDE = 0x5349
+    """Likewise."""
 
 
 PAUSED = 1
@@ -156,7 +160,7 @@ class UnknownExtension:
     data: bytes
 
 
-Extension = Hostname | HumanNodename | ForgottenNode | ShardId | Vouched | UnknownExtension
+Extension = Hostname | HumanNodename | ForgottenNode | ShardId | Vouched | Outside | UnknownExtension
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cluster.topology.node import Outside
+
 
 class RandomSource(Protocol):
     """The part of `random.Random` the coordinator uses."""
@@ -62,6 +64,8 @@ class Settings:
     announce_ip: str = ""
     announce_hostname: str = ""
     announce_human_nodename: str = ""
+    announce_outside: Outside | None = None
+    """Where clients from outside find this node [ours]"""
     require_full_coverage: bool = True
     allow_replica_migration: bool = True
     migration_barrier: int = 1

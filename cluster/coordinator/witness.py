@@ -50,7 +50,7 @@ def announce_busy(state: State, node_id: str, ms: int) -> None:
     vouched = Vouched(node.id, ms)
     take_vouching(state, vouched)
     listeners = [peer.link for peer in state.peers() if peer.is_shoal and peer is not node]
-    state.send(Pong(build_header(state), (), (*build_extensions(state), vouched)), *listeners)
+    state.send(Pong(build_header(state), (), (*build_extensions(state, for_shoal=True), vouched)), *listeners)
 
 
 def _witnessed_node(state: State, node_id: str) -> Node:

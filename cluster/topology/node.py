@@ -8,6 +8,8 @@ else). Times are Unix ms, 0 for never.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cluster.slots import NO_SLOTS, format_ranges
 from cluster.topology import flags as flag
 
@@ -18,6 +20,15 @@ _HEX = frozenset("0123456789abcdef")
 def is_node_id(text: str) -> bool:
     """40 lower-case hex characters: also the form of a shard id."""
     return len(text) == ID_LENGTH and _HEX.issuperset(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Where clients from outside find a member. A port is 0 where there is none."""
+
+    host: str
+    port: int
+    tls_port: int
 
 
 class Node:
@@ -44,6 +55,7 @@ class Node:
         "link_created_at",
         "met_at",
         "orphaned_since",
+        "outside",
         "ping_sent",
         "pong_received",
         "primary",
@@ -72,6 +84,8 @@ class Node:
         self.bus_port = 0
         self.hostname = ""
         self.human_nodename = ""
+        self.outside: Outside | None = None
+        """Where clients from outside find it; None: as others do."""
         self.config_epoch = 0
         """Of its claim to its slots: unique among primaries, the greater wins. Unused for a replica."""
         self.slots = NO_SLOTS
@@ -178,6 +192,11 @@ class Node:
 
     def client_port(self, tls: bool) -> int:
         return self.tls_port if tls else self.tcp_port
+
+    def outside_address(self, tls: bool) -> tuple[str, int] | None:
+        """Where clients from outside find it, if it has said so."""
+        port = self.outside and (self.outside.tls_port if tls else self.outside.port)
+        return (self.outside.host, port) if self.outside and port else None
 
     def named(self) -> str:
         """`id (name)`, as Redis' log lines have it."""

@@ -42,9 +42,13 @@ class ConfigError(Exception):
 # --- writing
 
 
-def format_node(node: Node, topology: Topology, *, tls: bool = False, for_file: bool = False) -> str:
-    """One line without the newline. `tls`: show the TLS port as the node's port."""
-    address = f"{node.ip}:{node.client_port(tls)}@{node.bus_port}"
+def format_node(
+    node: Node, topology: Topology, *, tls: bool = False, outside: bool = False, for_file: bool = False
+) -> str:
+    """One line without the newline. `tls`: show the TLS port as the node's port. `outside`: show where
+    clients from outside find it."""
+    ip, port = (outside and node.outside_address(tls)) or (node.ip, node.client_port(tls))
+    address = f"{ip}:{port}@{node.bus_port}"
     if node.hostname or for_file:
         address += f",{node.hostname}"
     if for_file:
@@ -77,9 +81,9 @@ def _format_open_slots(topology: Topology) -> str:
     return "".join(text for _, text in sorted(states))
 
 
-def format_nodes(topology: Topology, *, tls: bool = False) -> str:
+def format_nodes(topology: Topology, *, tls: bool = False, outside: bool = False) -> str:
     """The answer of CLUSTER NODES: a line per node, each ended by a newline."""
-    return "".join(format_node(node, topology, tls=tls) + "\n" for node in topology.members)
+    return "".join(format_node(node, topology, tls=tls, outside=outside) + "\n" for node in topology.members)
 
 
 def format_config(topology: Topology, *, tls: bool = False) -> str:

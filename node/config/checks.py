@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Callable
 
 MAX_HOSTNAME = 255
+HIGHEST_PORT = 65535
 _HOSTNAME = set(string.ascii_letters + string.digits + "-.")
+_OUTSIDE = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([0-9A-Za-z._-]+)):(\d{1,5})(?::(\d{1,5}))?", re.ASCII)
 MAX_ADDRESS = 45
 """Of the 46 bytes that messages of the cluster bus have for an address, one ends it."""
 _ADDRESS = _HOSTNAME | set("_:%")
@@ -50,6 +53,21 @@ def addresses(value: str) -> None:
         host, _, port = word.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"'{word}' is not an address like host:port")
+
+
+def outside_address(value: str) -> None:
+    """`host:port` or `host:port:tls-port`, where the host is in brackets if it has colons itself."""
+    if value:
+        split_outside(value)
+
+
+def split_outside(value: str) -> tuple[str, int, int]:
+    """The host and both ports of `cluster-announce-outside`; 0 for a port that is not there."""
+    match = _OUTSIDE.fullmatch(value)
+    port, tls_port = (int(match[3]), int(match[4] or 0)) if match else (0, 0)
+    if match is None or not 0 < max(port, tls_port) <= HIGHEST_PORT or len(value) > MAX_HOSTNAME:
+        raise ValueError("cluster-announce-outside must be like host:port or host:port:tls-port")
+    return match[1] or match[2], port, tls_port
 
 
 def node_name(value: str) -> None:

@@ -321,6 +321,10 @@ _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
 _add("cluster-slot-stats-enabled", BOOL, False)
 # Ours: ms for which a node that does not answer is taken to be busy, if its supervisor sees it at work
 _add("cluster-witness-limit", LONG, 60_000, "hidden")
+# Ours: more ports, for clients that reach members by other addresses, and where these find this worker
+_add("cluster-outside-port", PORT, 0, "immutable", "hidden")
+_add("cluster-outside-tls-port", PORT, 0, "immutable", "hidden")
+_add("cluster-announce-outside", Text(checks.outside_address), "", "hidden")
 # Ours: where to look for others, and of how many members, with how many replicas each, to form a cluster
 _add("cluster-seeds", Text(checks.addresses), "", "immutable", "hidden")
 _add("cluster-expected-size", COUNT, 0, "immutable", "hidden")

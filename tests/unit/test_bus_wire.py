@@ -22,6 +22,7 @@ from cluster import slots
 from cluster.bus import layout, wire
 from cluster.coordinator import messages as m
 from cluster.topology import flags
+from cluster.topology.node import Outside
 
 PACKETS = {
     f"{program}-{name}": zlib.decompress(base64.b64decode(packet))
@@ -51,6 +52,7 @@ EXTENSIONS = (
     m.HumanNodename("left"),
     m.ForgottenNode("c" * 40, 60),
     m.Vouched("d" * 40, 1500),
+    Outside("db.example", 7001, 0),
     m.ShardId("d" * 40),
     m.UnknownExtension(77, b"12345678"),
 )
@@ -182,8 +184,8 @@ DAMAGE = {
     "huge total": (damaged(4, b"\xff\xff\xff\xff"), wire.BadLength),
     "half a header": (damaged(4, (100).to_bytes(4, "big")), wire.BadLength),
     "gossip count": (damaged(14, b"\xff\xff"), wire.BadLength),
-    "too few extensions": (damaged(2214, (5).to_bytes(2, "big")), wire.BadLength),
-    "too many extensions": (damaged(2214, (7).to_bytes(2, "big")), wire.BadLength),
+    "too few extensions": (damaged(2214, (6).to_bytes(2, "big")), wire.BadLength),
+    "too many extensions": (damaged(2214, (8).to_bytes(2, "big")), wire.BadLength),
     "extension length": (damaged(FIRST_EXTENSION, (9).to_bytes(4, "big")), wire.BadLength),
     "extension past the end": (damaged(FIRST_EXTENSION, (1 << 30).to_bytes(4, "big")), wire.BadLength),
     "host name": (damaged(FIRST_EXTENSION + 8, b"a b\n"), wire.BadField),

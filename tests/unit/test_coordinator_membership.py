@@ -10,6 +10,7 @@ from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.messages import (
     EXT_DATA,
+    SHOAL,
     ForgottenNode,
     Gossip,
     Hostname,
@@ -24,6 +25,7 @@ from cluster.coordinator.messages import (
 )
 from cluster.coordinator.surroundings import Settings
 from cluster.topology import flags as flag
+from cluster.topology.node import Outside
 from tests.unit.coordinator_rig import START, TIMEOUT, Facts, Peer, Rig
 
 B = Peer("b", "0-5000", 1)
@@ -292,12 +294,27 @@ def test_names_are_taken_over_and_taken_back(rig: Rig) -> None:
     assert rig.node("c").hostname == ""
 
 
+def test_where_clients_from_outside_go_is_told_to_shoal_members_only(rig: Rig) -> None:
+    here, there = Outside("db.example", 7101, 0), Outside("::1", 7102, 7202)
+    rig.settings.announce_outside = here
+    rig.command("settings_changed")
+    rig.says("c", Ping, (), (there,), message_flags=EXT_DATA | SHOAL)
+    (pong,) = rig.sent(Pong)
+    assert here in pong.extensions
+    assert rig.node("c").outside == there
+    rig.says("d", Ping, message_flags=EXT_DATA)
+    (pong,) = rig.sent(Pong)
+    assert here not in pong.extensions
+    rig.says("c", Ping, message_flags=EXT_DATA | SHOAL)
+    assert rig.node("c").outside is None, "it is taken back"
+
+
 def test_a_primarys_shard_id_becomes_its_replicas() -> None:
     rig = Rig(B, [C, D, Peer("2", of="c")])
     rig.says("c", Ping, (), (ShardId("f" * 40),))
-    assert rig.node("2").shard_id == "f" * 40
+    assert rig.node("c").shard_id == "f" * 40
     rig.says("2", Ping, (), (ShardId("a" * 40),))
-    assert rig.node("2").shard_id == "f" * 40, "a replica's word on it does not count"
+    assert rig.node("c").shard_id == "f" * 40, "a replica's word on it does not count"
 
 
 # --- forgetting

@@ -10,7 +10,7 @@ import pytest
 from cluster import redirection
 from cluster.slots import ALL_SLOTS, contains, from_range
 from cluster.topology import flags as flag
-from cluster.topology.node import Node
+from cluster.topology.node import Node, Outside
 from cluster.topology.topology import Topology
 from node.commands import TABLE
 from node.core.key_slot import key_slot
@@ -49,6 +49,8 @@ class Scene:
             cluster_allow_reads_when_down=False,
             cluster_allow_pubsubshard_when_down=True,
             tls_cluster=False,
+            cluster_outside_port=7100,
+            cluster_outside_tls_port=7101,
         )
         self.session = SimpleNamespace(
             db=Keys(), config=self.config, readonly=False, asking=False, queue=None, link=None
@@ -153,6 +155,26 @@ def test_endpoints(scene: Scene) -> None:
     assert scene.ask("get", KEY) == f"MOVED {SLOT} ?:7002"
     scene.other.hostname = "two.example"
     assert scene.ask("get", KEY) == f"MOVED {SLOT} two.example:7002"
+
+
+def test_who_came_from_outside_is_sent_where_that_leads(scene: Scene) -> None:
+    scene.topology.assign_slots(scene.other, ALL_SLOTS)
+    scene.other.outside = Outside("db.example", 17002, 0)
+    came: dict[str, object] = {"sslcontext": None, "sockname": ("172.18.0.2", 7001)}
+    scene.session.link = SimpleNamespace(transport=SimpleNamespace(get_extra_info=came.get))
+    assert scene.ask("get", KEY) == MOVED
+    came["sockname"] = ("172.18.0.2", 7100)
+    assert scene.ask("get", KEY) == f"MOVED {SLOT} db.example:17002"
+    scene.config.cluster_preferred_endpoint_type = "hostname"
+    assert scene.ask("get", KEY) == f"MOVED {SLOT} db.example:17002"
+    scene.config.cluster_preferred_endpoint_type = "ip"
+    came |= {"sockname": ("172.18.0.2", 7101), "sslcontext": object()}
+    assert scene.ask("get", KEY) == f"MOVED {SLOT} 10.0.0.1:0", "it announces no TLS port, inside or outside"
+    scene.other.outside = Outside("db.example", 17002, 17102)
+    assert scene.ask("get", KEY) == f"MOVED {SLOT} db.example:17102"
+    scene.other.outside = None
+    came |= {"sockname": ("172.18.0.2", 7100), "sslcontext": None}
+    assert scene.ask("get", KEY) == MOVED
 
 
 def test_plainly_served_slots(scene: Scene) -> None:
