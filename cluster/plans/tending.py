@@ -141,7 +141,9 @@ class Tending:
         serving = [node for node in nodes.values() if node.slots]
         if not idle or not serving:
             return None
-        counted = [node for node in nodes.values() if node.id not in host.gone]
+        # Who is being introduced is there twice, under a name that is made up as well.
+        named = [node for node in nodes.values() if "handshake" not in node.flags]
+        counted = [node for node in named if node.id not in host.gone]
         primaries = len(counted) // (self.policy.replicas + 1)
         number = min(max(0, primaries - len(serving)), len(idle))
         followers, heirs = idle[: len(idle) - number], idle[len(idle) - number :]

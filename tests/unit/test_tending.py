@@ -78,6 +78,10 @@ class TestRoles:
         nodes["s"] = node("s", "p")
         assert step(nodes, Policy(replicas=1)) == Fill(("t",))
 
+    def test_who_is_being_introduced_is_not_counted_twice(self) -> None:
+        arriving = (node("h", None, "handshake"), node("i", None, "handshake"))
+        assert isinstance(step(cluster(node("s"), *arriving), Policy(replicas=1)), Follow)
+
     def test_a_missing_replica_is_filled_first(self) -> None:
         nodes = cluster(node("y", "q", "fail"), node("s"))
         assert step(nodes, Policy(replicas=1)) == Follow("s", "q")
