@@ -16,7 +16,8 @@ A handler that looks something up goes this way:
    a writing command: `client.db.touch_entry(entry)`, and after a change in place `client.db.soil(key, entry)`;
 4. write the reply to `engine.reply`;
 5. a write: `changed` for each key, then the trail, once: `as_sent`, or a command put together in `engine.draft`,
-   then `as_drafted`. `wrote` is both for the usual write. Nothing of it where nothing changed.
+   then `as_drafted`. `wrote` is both for the usual write, `shrank` comes before the trail where items of a collection
+   were removed. Nothing of it where nothing changed.
 
 Each group of commands has a file, hot_*.pyx, whose `install` puts its handlers into an engine's rows; compiled.py
 calls them.
@@ -27,6 +28,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from node.core.engine cimport Client, Compiled, Engine, Request
 from node.core.integer_text cimport DIGITS, canonical_number, print_number
+from node.core.key_events cimport DEL
 from node.core.keyspace cimport Key, Keyspace
 from node.core.request_reader cimport Span
 from node.core.slot_table cimport Entry, table_find
@@ -121,6 +123,17 @@ cdef inline int wrote(Engine engine, Client client, Request* request, event, int
 cdef inline int drop_key(Client client, Key* key, bint lazily) except -1:
     """Remove a key that was found."""
     client.db.drop(key, table_find(&client.db.tables[key.slot], key.hash, key.data, key.length), lazily)
+    return 0
+
+cdef inline int shrank(
+    Engine engine, Client client, Request* request, Entry* entry, event, int64_t removed, bint is_empty
+) except -1:
+    """So many items of the collection at `entry` were removed, perhaps its last: its key goes with that."""
+    client.db.soil(&request.key, entry)
+    changed(engine, client, &request.key, event, removed)
+    if is_empty:
+        drop_key(client, &request.key, client.db.leaves_replaced)
+        changed(engine, client, &request.key, DEL, 0)
     return 0
 
 # --- when a relative expiry ends -----------------------------------------------------------------------------

@@ -21,15 +21,14 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
+from node.core.batch cimport read_batch
 from node.core.database cimport Database
-from node.core.engine cimport BATCH, Client, Engine, Request, Row
+from node.core.engine cimport BATCH, Client, Engine, Request
 from node.core.fanout cimport Receiver
 from node.core.memory cimport release, resize
 from node.core.outbox cimport Outbox
-from node.core.prefetch cimport prefetch_keys
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport BAD, COMPLETE, EMPTY, NEED_MORE, Outcome, Progress, read_frame, spans_free
-from node.core.slot_table cimport prefetch
+from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Outcome, Progress, spans_free
 from node.core.timing cimport monotonic_ns
 
 cdef extern from "<Python.h>":
@@ -303,39 +302,15 @@ cdef class Connection(Receiver):
         cdef Client client = self.client
         cdef Request* request
         cdef size_t position = used[0]
-        cdef size_t next_frame = position
-        cdef int count = 0
         # A client that is not authenticated is read one request at a time: AUTH lifts the limits.
         cdef int most = 1 if client.gate & 1 else BATCH
-        cdef int i
-        cdef Outcome outcome = COMPLETE
+        cdef int count, i
+        cdef Outcome outcome
         cdef int64_t began, measured
-        engine.spans.count = 0
         engine.limits.authenticated = not client.gate & 1
-        while count < most and position < length:
-            request = &engine.batch[count]
-            request.first = engine.spans.count
-            outcome = read_frame(
-                base, position, length, &self.progress, &engine.spans, &next_frame, &engine.limits
-            )
-            if outcome == NEED_MORE or outcome == BAD:
-                break
-            request.begin = position
-            request.end = position = next_frame
-            if outcome == EMPTY:
-                if count:
-                    break
-                used[0] = position
-                continue
-            request.base = base
-            request.count = engine.spans.count - request.first
-            request.is_inline = base[request.begin] != c"*"
-            engine.prepare(request)
-            if request.row != NULL and request.row.first_key:
-                prefetch(&client.db.tables[request.key.slot])
-            count += 1
-        if count > 1:
-            prefetch_keys(engine.batch, count, client.db)
+        count = read_batch(
+            engine, client.db, base, &position, length, &self.progress, &engine.limits, most, True, &outcome
+        )
         began = monotonic_ns() if count else 0
         measured = engine.measured
         for i in range(count):

@@ -61,6 +61,10 @@ cdef struct Row:
     Timing timing
     Compiled compiled
 
+cdef struct Spelling:
+    uint64_t word                # a name of up to eight bytes as a client wrote it, the first the lowest
+    Row* row                     # NULL where nothing was found, or nobody has asked
+
 cdef struct SlotUse:
     int64_t nanoseconds
     uint64_t bytes_in
@@ -138,7 +142,7 @@ cdef class Engine:
     cdef uint8_t states[16384]           # per slot: 0 served here, else ask the cluster port
     cdef Row* rows
     cdef int row_count
-    cdef Row* latest                     # that was looked up
+    cdef Spelling spellings[16]          # of names that were looked up lately: see batch.pyx
     cdef int* index                      # open addressing: name hash -> row number + 1
     cdef list commands                   # Command and handler of each row
     cdef list handlers
@@ -149,8 +153,6 @@ cdef class Engine:
     cdef public object scripting         # what runs scripts: a Runner of script_runner, once there was one
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept
-    cdef void prepare(self, Request* request) noexcept
-    cdef bint split(self, Request* request) noexcept
     cdef bint gather(self, Client client, Request* request) except -1
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)

@@ -29,7 +29,7 @@ from node.core.keyspace cimport Key, key_from_bytes, make_key
 from node.core.memory cimport python_used, release, resize, take_zeroed, used
 from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport Limits, Span, Spans, spans_free, spans_push
+from node.core.request_reader cimport Limits, Span, Spans, spans_free
 from node.core.slot_table cimport likely_cell, likely_entry, prefetch
 from node.core.steady_clock cimport steady_ms
 from node.core.timing cimport distribution, forget, monotonic_ns, note
@@ -374,65 +374,18 @@ cdef class Engine:
     # --- the way of a request ------------------------------------------------------------------------
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept:
+        """The row of the command that clients call so, or NULL."""
+        cdef Row* row
         cdef uint32_t i
-        cdef Row* row = self.latest
         if length == 0 or length > LONGEST_NAME:
             return NULL
-        if row != NULL and row.name_length == length and same_name(row.name, name, length):
-            return row    # pipelines mostly repeat one command
         i = name_hash(name, length) & (INDEX_SIZE - 1)
         while self.index[i]:
             row = &self.rows[self.index[i] - 1]
             if row.name_length == length and same_name(row.name, name, length):
-                self.latest = row
                 return row
             i = (i + 1) & (INDEX_SIZE - 1)
         return NULL
-
-    cdef void prepare(self, Request* request) noexcept:
-        """Look up the row; for a command with one key, hash it, so that its memory can be prefetched."""
-        cdef Row* row
-        request.row = NULL
-        request.compiled = False
-        request.is_line = request.is_inline and not self.split(request)
-        if request.is_line:
-            return
-        row = self.lookup(
-            request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
-        )
-        request.row = row
-        if row != NULL and 0 < row.first_key < <int>request.count:
-            make_key(
-                &request.key,
-                request.base + self.spans.items[request.first + row.first_key].start,
-                self.spans.items[request.first + row.first_key].length,
-            )
-
-    cdef bint split(self, Request* request) noexcept:
-        """Make words of a line that has nothing but spaces between them: no quotes, nothing unusual."""
-        cdef Span line = self.spans.items[request.first]
-        cdef const char* text = request.base
-        cdef size_t i, begin
-        cdef size_t end = line.start + line.length
-        for i in range(line.start, end):
-            if <unsigned char>text[i] < c" " or text[i] == c'"' or text[i] == c"'":
-                return False
-        self.spans.count = request.first
-        i = line.start
-        while i < end:
-            begin = i
-            while i < end and text[i] != c" ":
-                i += 1
-            if i > begin and spans_push(&self.spans, begin, i - begin) < 0:
-                self.spans.count = request.first
-                break
-            i += 1
-        request.count = self.spans.count - request.first
-        if request.count:
-            return True
-        request.count = 1
-        spans_push(&self.spans, line.start, line.length)    # where it was
-        return False
 
     cdef bint gather(self, Client client, Request* request) except -1:
         """Hash the keys of a command that may have several, and ask for the memory they are in. False: it takes

@@ -6,7 +6,8 @@ A hash of which fields may expire is the Python handlers': who names an expired 
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t
 
-from node.core.compiled cimport argument, as_sent, changed, count_read, drop_key, number_in, put, wrote
+from node.core cimport key_events as events
+from node.core.compiled cimport argument, as_sent, count_read, number_in, put, shrank, wrote
 from node.core.engine cimport Client, Engine, Request
 from node.core.field_table cimport field_value
 from node.core.hash cimport (
@@ -26,8 +27,6 @@ from node.core.member_table cimport Member, member_key, members_scan
 from node.core.packed_reply cimport put_element, room_for
 from node.core.reply_writer cimport ReplyWriter
 from node.core.slot_table cimport TYPE_HASH, Entry, entry_object, entry_type
-
-from node.keyspace import events
 
 
 cdef inline bint is_plain(Entry* entry) noexcept:
@@ -305,11 +304,7 @@ cdef int hdel(Engine engine, Client client, Request* request) except -1:
     engine.reply.line_of_int(c":", removed)
     if removed == 0:
         return 1
-    client.db.soil(&request.key, entry)
-    changed(engine, client, &request.key, events.HDEL, removed)
-    if hash_count(value) == 0:
-        drop_key(client, &request.key, client.db.leaves_replaced)
-        changed(engine, client, &request.key, events.DEL, 0)
+    shrank(engine, client, request, entry, events.HDEL, removed, hash_count(value) == 0)
     as_sent(engine, client, request)
     return 1
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from node.core cimport key_events as events
 from node.core.compiled cimport (
     argument,
     as_drafted,
@@ -18,8 +19,6 @@ from node.core.compiled cimport (
 )
 from node.core.engine cimport Client, Engine, Request
 from node.core.slot_table cimport HAS_EXPIRY, Entry, entry_expiry
-
-from node.keyspace import events
 
 
 cdef int ping(Engine engine, Client client, Request* request) except -1:

@@ -3,16 +3,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t
 
-from node.core.compiled cimport (
-    argument,
-    as_sent,
-    changed,
-    count_read,
-    drop_key,
-    number_in,
-    put,
-    wrote,
-)
+from node.core cimport key_events as events
+from node.core.compiled cimport argument, as_sent, count_read, number_in, put, shrank, wrote
 from node.core.engine cimport Client, Engine, Request
 from node.core.list cimport Chain, List, list_chain, list_count, list_make_room, list_pop, list_push
 from node.core.listpack_walk cimport PACK_END, PACK_HEADER, element_bytes, pack_bytes
@@ -21,8 +13,6 @@ from node.core.quicklist cimport Place, place_of, step_back
 from node.core.quicklist_node cimport Node
 from node.core.reply_writer cimport ReplyWriter
 from node.core.slot_table cimport TYPE_LIST, Entry, entry_object, entry_type
-
-from node.keyspace import events
 
 
 cdef inline bint is_list(Entry* entry) noexcept:
@@ -109,11 +99,7 @@ cdef inline int pop(Engine engine, Client client, Request* request, bint left, e
         write_from_end(engine.reply, value, count)
     list_pop(value, count, left)
     client.db.touch_entry(entry)
-    client.db.soil(&request.key, entry)
-    changed(engine, client, &request.key, event, count)
-    if list_count(value) == 0:
-        drop_key(client, &request.key, client.db.leaves_replaced)
-        changed(engine, client, &request.key, events.DEL, 0)
+    shrank(engine, client, request, entry, event, count, list_count(value) == 0)
     as_sent(engine, client, request)
     return 1
 
@@ -138,50 +124,47 @@ cdef int llen(Engine engine, Client client, Request* request) except -1:
     return 1
 
 
-cdef int lindex(Engine engine, Client client, Request* request) except -1:
-    cdef Entry* entry
-    cdef List value
-    cdef int64_t index
-    cdef int64_t count = 0
-    if not number_in(engine, request, 2, &index):
-        return 0
-    entry = client.db.find(&request.key)
-    if entry != NULL and not is_list(entry):
-        return 0
-    count_read(client.db, &request.key, entry)
+cdef inline int list_to_read(Client client, Request* request, void** value, int64_t* count) except -1:
+    """Look up a list of which positions are asked, and what it holds: none where there is no key. 0: it is no list."""
+    cdef Entry* entry = client.db.find(&request.key)
+    count[0] = 0
     if entry != NULL:
-        value = list_in(entry)
-        count = list_count(value)
+        if not is_list(entry):
+            return 0
+        value[0] = entry_object(entry)[0]
+        count[0] = list_count(<List>value[0])
+    count_read(client.db, &request.key, entry)
+    return 1
+
+
+cdef int lindex(Engine engine, Client client, Request* request) except -1:
+    cdef void* value
+    cdef int64_t index, count
+    if not number_in(engine, request, 2, &index) or not list_to_read(client, request, &value, &count):
+        return 0
     if index < 0:
         index += count
     if 0 <= index < count:
-        write_range(engine.reply, value, index, 1)
+        write_range(engine.reply, <List>value, index, 1)
     else:
         engine.reply.null(client.resp)
     return 1
 
 
 cdef int lrange(Engine engine, Client client, Request* request) except -1:
-    cdef Entry* entry
-    cdef List value
-    cdef int64_t start, last
-    cdef int64_t count = 0
+    cdef void* value
+    cdef int64_t start, last, count
     if not number_in(engine, request, 2, &start) or not number_in(engine, request, 3, &last):
         return 0
-    entry = client.db.find(&request.key)
-    if entry != NULL and not is_list(entry):
+    if not list_to_read(client, request, &value, &count):
         return 0
-    count_read(client.db, &request.key, entry)
-    if entry != NULL:
-        value = list_in(entry)
-        count = list_count(value)
     start = max(start + count if start < 0 else start, 0)
     last = min(last + count if last < 0 else last, count - 1)
     if start > last:
         engine.reply.line_of_int(c"*", 0)
         return 1
     engine.reply.line_of_int(c"*", last - start + 1)
-    write_range(engine.reply, value, start, last - start + 1)
+    write_range(engine.reply, <List>value, start, last - start + 1)
     return 1
 
 

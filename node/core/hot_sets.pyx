@@ -3,16 +3,16 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
+from node.core cimport key_events as events
 from node.core.compiled cimport (
     argument,
     as_drafted,
     as_sent,
-    changed,
     count_read,
     draft,
-    drop_key,
     leaves_trail,
     put,
+    shrank,
     wrote,
 )
 from node.core.engine cimport Client, Engine, Request
@@ -30,8 +30,6 @@ from node.core.set cimport (
     walk_next,
 )
 from node.core.slot_table cimport TYPE_SET, Entry, entry_object, entry_type
-
-from node.keyspace import events
 
 
 cdef inline bint is_set(Entry* entry) noexcept:
@@ -146,17 +144,6 @@ cdef int sadd(Engine engine, Client client, Request* request) except -1:
     return wrote(engine, client, request, events.SADD, added)
 
 
-cdef int shrunk(Engine engine, Client client, Request* request, Entry* entry, event, int64_t removed) except -1:
-    """So many members of the set at `entry` were removed, perhaps its last."""
-    cdef Set value = set_in(entry)
-    client.db.soil(&request.key, entry)
-    changed(engine, client, &request.key, event, removed)
-    if set_count(value) == 0:
-        drop_key(client, &request.key, client.db.leaves_replaced)
-        changed(engine, client, &request.key, events.DEL, 0)
-    return 0
-
-
 cdef int srem(Engine engine, Client client, Request* request) except -1:
     cdef Entry* entry = client.db.find(&request.key)
     cdef size_t length, i
@@ -173,7 +160,7 @@ cdef int srem(Engine engine, Client client, Request* request) except -1:
         removed += set_remove(set_in(entry), text, length)
     engine.reply.line_of_int(c":", removed)
     if removed:
-        shrunk(engine, client, request, entry, events.SREM, removed)
+        shrank(engine, client, request, entry, events.SREM, removed, set_count(set_in(entry)) == 0)
         as_sent(engine, client, request)
     return 1
 
@@ -199,7 +186,7 @@ cdef int spop(Engine engine, Client client, Request* request) except -1:
         engine.draft.bulk(request.key.data, request.key.length)
         engine.draft.bulk(walk.text, walk.length)
     set_remove(set_in(entry), walk.text, walk.length)
-    shrunk(engine, client, request, entry, events.SPOP, 1)
+    shrank(engine, client, request, entry, events.SPOP, 1, set_count(set_in(entry)) == 0)
     if told:
         as_drafted(engine, client)
     return 1

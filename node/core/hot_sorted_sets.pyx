@@ -3,7 +3,8 @@ compiled.pxd."""
 
 from libc.stdint cimport int64_t, uint64_t
 
-from node.core.compiled cimport argument, as_sent, changed, count_read, drop_key, number_in, put, wrote
+from node.core cimport key_events as events
+from node.core.compiled cimport argument, as_sent, count_read, number_in, put, shrank, wrote
 from node.core.engine cimport Client, Engine, Request
 from node.core.ordered_index cimport BELOW_ENTRY, Probe
 from node.core.sorted_set_reply cimport is_sorted_set, score_in, sorted_set_in, write_entries
@@ -24,8 +25,6 @@ from node.core.sorted_set cimport (
     zset_score,
     zset_sized,
 )
-
-from node.keyspace import events
 
 cdef enum:
     MOST_PAIRS = 128    # of one ZADD; all its scores are judged before any is used
@@ -188,17 +187,6 @@ cdef int put_in_place(
 # --- removing ------------------------------------------------------------------------------------------------
 
 
-cdef int shrunk(Engine engine, Client client, Request* request, Entry* entry, event, int64_t removed) except -1:
-    """So many members were removed, perhaps the last."""
-    cdef SortedSet value = sorted_set_in(entry)
-    client.db.soil(&request.key, entry)
-    changed(engine, client, &request.key, event, removed)
-    if zset_count(value) == 0:
-        drop_key(client, &request.key, client.db.leaves_replaced)
-        changed(engine, client, &request.key, events.DEL, 0)
-    return as_sent(engine, client, request)
-
-
 cdef int zrem(Engine engine, Client client, Request* request) except -1:
     cdef Entry* entry = client.db.find(&request.key)
     cdef size_t length, i
@@ -215,7 +203,8 @@ cdef int zrem(Engine engine, Client client, Request* request) except -1:
         removed += zset_remove(sorted_set_in(entry), text, length)
     engine.reply.line_of_int(c":", removed)
     if removed:
-        shrunk(engine, client, request, entry, events.ZREM, removed)
+        shrank(engine, client, request, entry, events.ZREM, removed, zset_count(sorted_set_in(entry)) == 0)
+        as_sent(engine, client, request)
     return 1
 
 
@@ -238,7 +227,8 @@ cdef int zpopmin(Engine engine, Client client, Request* request) except -1:
     count = min(count, <int64_t>zset_count(value))
     write_entries(engine.reply, value, 0, count, True, client.resp, client.resp == 3 and request.count == 3)
     zset_remove_range(value, 0, count)
-    shrunk(engine, client, request, entry, events.ZPOPMIN, count)
+    shrank(engine, client, request, entry, events.ZPOPMIN, count, zset_count(value) == 0)
+    as_sent(engine, client, request)
     return 1
 
 

@@ -3,6 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, uint64_t
 
+from node.core cimport key_events as events
 from node.core.compiled cimport argument, as_drafted, changed, draft, leaves_trail, put
 from node.core.engine cimport Client, Engine, Request
 from node.core.slot_table cimport TYPE_STREAM, Entry, entry_object, entry_type
@@ -18,8 +19,6 @@ from node.core.stream_node cimport (
 )
 
 from node.datatypes.limits import limits
-from node.keyspace import events
-
 cdef enum:
     MOST_TEXTS = 64     # fields and values of one entry
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 from libc.string cimport memcpy
 
+from node.core cimport key_events as events
 from node.core.compiled cimport (
     argument,
     as_drafted,
@@ -22,8 +23,6 @@ from node.core.compiled cimport (
 from node.core.engine cimport Client, Engine, Request
 from node.core.integer_text cimport DIGITS, canonical_number, print_number
 from node.core.slot_table cimport IS_OBJECT, WAS_EDITED, Entry, entry_value, entry_value_length
-
-from node.keyspace import events
 
 cdef enum:
     KEEP_TTL = -1    # as `expiry` of `put_string`

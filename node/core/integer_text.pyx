@@ -36,28 +36,6 @@ cdef bint canonical_number(const char* text, size_t length, int64_t* number) noe
     return True
 
 
-cdef size_t print_number(int64_t number, char* digits) noexcept nogil:
-    """The decimal text of `number` into `digits`; returns its length."""
-    cdef uint64_t magnitude = 0 - <uint64_t>number if number < 0 else <uint64_t>number
-    cdef char[DIGITS] reversed_digits
-    cdef size_t count = 0
-    cdef size_t length = 0
-    while True:
-        reversed_digits[count] = <char>(c"0" + magnitude % 10)
-        count += 1
-        magnitude //= 10
-        if magnitude == 0:
-            break
-    if number < 0:
-        digits[0] = c"-"
-        length = 1
-    while count:
-        count -= 1
-        digits[length] = reversed_digits[count]
-        length += 1
-    return length
-
-
 def canonical_integer(bytes text not None) -> int | None:
     """The 64-bit integer whose decimal text is exactly `text`, or None."""
     cdef int64_t number

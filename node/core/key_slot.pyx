@@ -7,8 +7,10 @@ have no tag, so the CRC of the whole is worked out while one is looked for.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.string cimport memchr
+
+from node.core.words cimport few_at, word_at
 
 import crcmod.predefined
 
@@ -23,48 +25,53 @@ for _following in range(1, 8):
         ADVANCE[_following][_byte] = <uint16_t>(<int>_before << 8) ^ ADVANCE[0][<int>_before >> 8]
 
 
-cdef inline uint16_t with_byte(uint16_t crc, unsigned char byte) noexcept nogil:
-    return <uint16_t>(crc << 8) ^ ADVANCE[0][(crc >> 8) ^ byte]
-
-
-cdef inline uint16_t with_eight(uint16_t crc, const unsigned char* p) noexcept nogil:
+cdef inline uint16_t with_word(uint16_t crc, uint64_t word) noexcept nogil:
+    """The CRC after eight bytes more, of which the lowest is the first."""
     return (
-        ADVANCE[7][(crc >> 8) ^ p[0]]
-        ^ ADVANCE[6][(crc & 0xFF) ^ p[1]]
-        ^ ADVANCE[5][p[2]]
-        ^ ADVANCE[4][p[3]]
-        ^ ADVANCE[3][p[4]]
-        ^ ADVANCE[2][p[5]]
-        ^ ADVANCE[1][p[6]]
-        ^ ADVANCE[0][p[7]]
+        ADVANCE[7][<uint8_t>word ^ (crc >> 8)]
+        ^ ADVANCE[6][<uint8_t>(word >> 8) ^ (crc & 0xFF)]
+        ^ ADVANCE[5][<uint8_t>(word >> 16)]
+        ^ ADVANCE[4][<uint8_t>(word >> 24)]
+        ^ ADVANCE[3][<uint8_t>(word >> 32)]
+        ^ ADVANCE[2][<uint8_t>(word >> 40)]
+        ^ ADVANCE[1][<uint8_t>(word >> 48)]
+        ^ ADVANCE[0][<uint8_t>(word >> 56)]
     )
 
 
-cdef inline bint has_brace(const unsigned char* p) noexcept nogil:
-    """Whether an opening brace is among eight bytes: one of `word`'s bytes is zero then, and borrows."""
-    cdef uint64_t word
-    memcpy(&word, p, 8)
+cdef inline bint has_brace(uint64_t word) noexcept nogil:
+    """Whether an opening brace is among its bytes: one of them is zero then, and borrows."""
     word ^= 0x7B7B7B7B7B7B7B7BULL
     return (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL != 0
+
+
+cdef inline int crc_slot(const unsigned char* p, size_t length, bint may_have_tag) noexcept nogil:
+    """The slot of these bytes as they are; -1 where there is an opening brace among them, which `may_have_tag`."""
+    cdef const unsigned char* end = p + length
+    cdef size_t odd = length & 7
+    cdef uint64_t word
+    cdef uint16_t crc = 0
+    if odd:
+        # A CRC that begins at zero stays there over zeros: the odd bytes come first, behind as many as they lack.
+        word = (word_at(p) if length > 8 else few_at(p, odd)) << (64 - 8 * odd)
+        if may_have_tag and has_brace(word):
+            return -1
+        crc = with_word(0, word)
+        p += odd
+    while p != end:
+        word = word_at(p)
+        if may_have_tag and has_brace(word):
+            return -1
+        crc = with_word(crc, word)
+        p += 8
+    return crc & (SLOT_COUNT - 1)
 
 
 cdef int slot_of(const char* key, size_t length) noexcept nogil:
     """Slot of `length` bytes at `key`. Only what stands between the first `{` and the first `}` after
     it is hashed, unless that is empty."""
-    cdef const unsigned char* p = <const unsigned char*>key
-    cdef const unsigned char* end = p + length
-    cdef uint16_t crc = 0
-    while end - p >= 8:
-        if has_brace(p):
-            return slot_by_tag(key, length)
-        crc = with_eight(crc, p)
-        p += 8
-    while p != end:
-        if p[0] == c"{":
-            return slot_by_tag(key, length)
-        crc = with_byte(crc, p[0])
-        p += 1
-    return crc & (SLOT_COUNT - 1)
+    cdef int slot = crc_slot(<const unsigned char*>key, length, True)
+    return slot if slot >= 0 else slot_by_tag(key, length)
 
 
 cdef int slot_by_tag(const char* key, size_t length) noexcept nogil:
@@ -72,19 +79,10 @@ cdef int slot_by_tag(const char* key, size_t length) noexcept nogil:
     cdef const char* opening = <const char*>memchr(key, c"{", length)
     cdef size_t rest = length - (opening - key) - 1
     cdef const char* closing = <const char*>memchr(opening + 1, c"}", rest)
-    cdef uint16_t crc = 0
     if closing != NULL and closing != opening + 1:
         key = opening + 1
         length = closing - key
-    while length >= 8:
-        crc = with_eight(crc, <const unsigned char*>key)
-        key += 8
-        length -= 8
-    while length:
-        crc = with_byte(crc, key[0])
-        key += 1
-        length -= 1
-    return crc & (SLOT_COUNT - 1)
+    return crc_slot(<const unsigned char*>key, length, False)
 
 
 def key_slot(bytes key not None) -> int:

@@ -6,14 +6,19 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.core.cold cimport Cold
 from node.core.slot_table cimport (
+    HAS_EXPIRY,
     IS_OBJECT,
+    UNSAVED,
+    USED,
     Entry,
     SlotTable,
     entry_key,
     entry_key_length,
     entry_object,
+    entry_of,
     entry_value,
     entry_value_length,
+    table_find,
 )
 
 cdef struct Key:
@@ -68,8 +73,30 @@ cdef class Keyspace:
     cdef readonly uint64_t expired
     cdef uint64_t random_state
 
-    # for compiled handlers
-    cdef Entry* find(self, Key* key) except? NULL
+    # for compiled handlers; what nearly every request needs is inline, its rarer part elsewhere
+    cdef inline Entry* find(self, Key* key) except? NULL:
+        """The live entry of `key`, or NULL. Drops it if it has expired (unless expired keys are hidden)."""
+        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+        if cell != NULL and not entry_of(cell[0]).flags & HAS_EXPIRY:
+            return entry_of(cell[0])
+        return self.find_further(key, cell)
+
+    cdef inline void touch_entry(self, Entry* entry) noexcept:
+        """The entry was used: its access clock is set."""
+        if self.keeps_clocks:
+            return
+        if self.tracks_frequency:
+            self.count_use(entry)
+        else:
+            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
+        entry.flags |= USED
+
+    cdef inline int soil(self, Key* key, Entry* entry) except -1:
+        """The entry has changed: the store, where there is one, will have to be told."""
+        if self.cold is not None and not entry.flags & UNSAVED:
+            return self.soil_further(key, entry)
+        return 0
+
     cdef Entry* find_for_read(self, Key* key) except? NULL
     cdef int missed(self, Key* key) except -1
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
@@ -77,10 +104,8 @@ cdef class Keyspace:
     cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL
     cdef int let_expire(self, Key* key, Entry* entry, int64_t at_ms) except -1
     cdef int admit(self, Key* key, Entry* entry) except -1
-    cdef int soil(self, Key* key, Entry* entry) except -1
     cdef int lay_out(self, Key* key, object value, int64_t expiry) except -1
     cdef void drop(self, Key* key, uint64_t* cell, bint lazily)
-    cdef void touch_entry(self, Entry* entry) noexcept
     cdef uint64_t random(self) noexcept
 
     cdef void swap(self, Keyspace other) noexcept
@@ -88,6 +113,9 @@ cdef class Keyspace:
     cdef void follow_clock(self, int64_t* clock, owner)
 
     # its own
+    cdef Entry* find_further(self, Key* key, uint64_t* cell) except? NULL
+    cdef int soil_further(self, Key* key, Entry* entry) except -1
+    cdef void count_use(self, Entry* entry) noexcept
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept
     cdef void account(self, Entry* entry, int sign) noexcept
     cdef void release(self, Entry* entry, bint lazily)

@@ -34,7 +34,6 @@ from node.core.slot_table cimport (
     TYPE_STREAM,
     TYPE_ZSET,
     UNSAVED,
-    USED,
     WAS_EDITED,
     Lengths,
     cell_of,
@@ -111,9 +110,8 @@ cdef class Keyspace:
 
     # --- finding -------------------------------------------------------------------------------------
 
-    cdef Entry* find(self, Key* key) except? NULL:
-        """The live entry of `key`, or NULL. Drops it if it has expired (unless expired keys are hidden)."""
-        cdef uint64_t* cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)
+    cdef Entry* find_further(self, Key* key, uint64_t* cell) except? NULL:
+        """`find` where the key may have expired, or is not in memory (then `cell` is NULL)."""
         cdef Entry* entry
         if cell == NULL:
             if self.cold is None or self.cold.keys[key.slot] == 0:
@@ -156,22 +154,15 @@ cdef class Keyspace:
             self.on_missed(self, PyBytes_FromStringAndSize(key.data, key.length))
         return 0
 
-    cdef void touch_entry(self, Entry* entry) noexcept:
-        cdef uint32_t counter
-        if self.keeps_clocks:
-            return
-        if not self.tracks_frequency:
-            entry.clock = <uint32_t>(self.clock[0] // 1000) & CLOCK_MASK
-            entry.flags |= USED
-            return
-        counter = self.decayed_counter(entry)
+    cdef void count_use(self, Entry* entry) noexcept:
+        """The LFU counter goes up by one, the less likely the higher it is."""
+        cdef uint32_t counter = self.decayed_counter(entry)
         if counter < 255 and (
             counter <= LFU_INITIAL
             or self.random() % (<uint64_t>(counter - LFU_INITIAL) * self.lfu_log_factor + 1) == 0
         ):
             counter += 1
         entry.clock = ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | counter
-        entry.flags |= USED
 
     cdef uint32_t decayed_counter(self, Entry* entry) noexcept:
         """The LFU counter, less one for each `lfu_decay_time` minutes since the last access."""
@@ -189,15 +180,14 @@ cdef class Keyspace:
 
     # --- what the store does not know yet --------------------------------------------------------------
 
-    cdef int soil(self, Key* key, Entry* entry) except -1:
-        """The entry has changed."""
-        if self.cold is not None and not entry.flags & UNSAVED:
-            entry.flags |= UNSAVED
-            name = PyBytes_FromStringAndSize(key.data, key.length)
-            if name in self.cold.dirty:
-                entry.flags |= STORED    # the store has not heard yet that the key it knows was deleted
-            else:
-                self.cold.dirty.add(name)
+    cdef int soil_further(self, Key* key, Entry* entry) except -1:
+        """`soil` of an entry that is not known to have changed yet."""
+        entry.flags |= UNSAVED
+        name = PyBytes_FromStringAndSize(key.data, key.length)
+        if name in self.cold.dirty:
+            entry.flags |= STORED    # the store has not heard yet that the key it knows was deleted
+        else:
+            self.cold.dirty.add(name)
         return 0
 
     cdef int bury(self, Key* key, Entry* entry) except -1:

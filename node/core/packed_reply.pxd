@@ -4,42 +4,14 @@ Ask the writer for room first (`room_for`), for as many elements as come at once
 """
 
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy
 
 from node.core.integer_text cimport DIGITS, print_number
 from node.core.listpack_walk cimport Element, element_get
-from node.core.reply_writer cimport ReplyWriter
-
-cdef enum:
-    MOST_AROUND = 32    # bytes that an element's reply may take beyond those of the element in its pack
+from node.core.reply_writer cimport MOST_AROUND, ReplyWriter, put_bulk
 
 cdef inline size_t room_for(size_t elements, size_t packed) noexcept nogil:
     """Bytes of reply that so many elements need, which take `packed` bytes together, or more."""
     return packed + elements * MOST_AROUND
-
-cdef inline char* put_bulk(char* out, const char* text, size_t length) noexcept nogil:
-    """`$5 hello`; returns where it ends."""
-    cdef char[DIGITS] digits
-    cdef size_t count
-    out[0] = c"$"
-    if length < 10:
-        out[1] = <char>(c"0" + length)
-        out += 2
-    elif length < 100:
-        out[1] = <char>(c"0" + length // 10)
-        out[2] = <char>(c"0" + length % 10)
-        out += 3
-    else:
-        count = print_number(<long long>length, digits)
-        memcpy(out + 1, digits, count)
-        out += 1 + count
-    out[0] = c"\r"
-    out[1] = c"\n"
-    memcpy(out + 2, text, length)
-    out += 2 + length
-    out[0] = c"\r"
-    out[1] = c"\n"
-    return out + 2
 
 cdef inline char* put_element(char* out, const uint8_t* at) noexcept nogil:
     """The element at `at`; returns where its reply ends."""

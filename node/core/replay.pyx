@@ -12,10 +12,9 @@ Between commands the file may hold annotations, lines that begin with `#`.
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.string cimport memchr
 
+from node.core.batch cimport read_batch
 from node.core.engine cimport BATCH, Client, Engine, Request
-from node.core.prefetch cimport prefetch_keys
-from node.core.request_reader cimport COMPLETE, EMPTY, NEED_MORE, Limits, Outcome, Progress, read_frame, spans_free
-from node.core.slot_table cimport prefetch
+from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Limits, Outcome, Progress, spans_free
 from node.core.timing cimport monotonic_ns
 
 from node.core.engine import GATE_TRANSACTION
@@ -75,36 +74,17 @@ cdef class Replay:
     cdef bint execute_batch(self, const char* base, size_t length, size_t* used) except -1:
         """Read and execute up to 64 commands from `base + used[0]`. False: there is nothing more to do now."""
         cdef Engine engine = self.client.engine
-        cdef Request* request
         cdef size_t position = used[0]
-        cdef size_t next_frame = position
-        cdef int count = 0
+        cdef int count
         cdef int i
-        cdef Outcome outcome = COMPLETE
+        cdef Outcome outcome
         cdef int64_t began, measured
-        engine.spans.count = 0
-        while count < BATCH and position < length and (base[position] == c"*" or self.progress.position):
-            request = &engine.batch[count]
-            request.first = engine.spans.count
-            outcome = read_frame(
-                base, position, length, &self.progress, &engine.spans, &next_frame, &self.limits
-            )
-            if outcome != COMPLETE:
-                break
-            request.begin = position
-            request.end = position = next_frame
-            request.base = base
-            request.count = engine.spans.count - request.first
-            request.is_inline = False
-            request.answered = 0
-            engine.prepare(request)
-            if request.row != NULL and request.row.first_key:
-                prefetch(&self.client.db.tables[request.key.slot])
-            count += 1
-        if count > 1:
-            prefetch_keys(engine.batch, count, self.client.db)
+        count = read_batch(
+            engine, self.client.db, base, &position, length, &self.progress, &self.limits, BATCH, False, &outcome
+        )
         began, measured = monotonic_ns(), engine.measured
         for i in range(count):
+            engine.batch[i].answered = 0
             self.perform(&engine.batch[i])
             used[0] = engine.batch[i].end
             self.commands += 1
@@ -115,7 +95,7 @@ cdef class Replay:
             engine.share_out(self.client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == NEED_MORE:
             return False
-        if outcome != COMPLETE:
+        if outcome == BAD or outcome == EMPTY:
             raise Damaged("an empty command" if outcome == EMPTY else self.limits.error.decode("latin-1"))
         if count < BATCH and position < length:
             used[0] += self.pass_over(base, position, length)

@@ -7,8 +7,7 @@ An integer of more than 64 bits, as counters of streams can be brought to, wraps
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_AsUnsignedLongLongMask
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t
 
 from node.core.double_digits cimport DOUBLE_TEXT, print_double
 from node.core.memory cimport release, resize, take
@@ -29,7 +28,6 @@ from node.replies import (
 cdef enum:
     INITIAL_CAPACITY = 16 * 1024
     KEPT_CAPACITY = 1024 * 1024
-    LONGEST_INT_LINE = 24     # prefix, sign, 19 digits, CR, LF
 
 cdef object _ReplyError = ReplyError
 cdef object _NULL_ARRAY = NULL_ARRAY
@@ -53,11 +51,9 @@ cdef class ReplyWriter:
     def __dealloc__(self):
         release(self.data)
 
-    cdef int reserve(self, size_t more) except -1:
+    cdef int grow(self, size_t more) except -1:
         cdef size_t capacity = self.capacity
         cdef char* data
-        if self.length + more <= capacity:
-            return 0
         while self.length + more > capacity:
             capacity *= 2
         data = <char*>resize(self.data, capacity)
@@ -76,46 +72,9 @@ cdef class ReplyWriter:
                 self.data = data
                 self.capacity = INITIAL_CAPACITY
 
-    cdef int raw(self, const char* text, size_t length) except -1:
-        self.reserve(length)
-        memcpy(self.data + self.length, text, length)
-        self.length += length
-        return 0
-
-    cdef int line_of_int(self, char prefix, int64_t number) except -1:
-        """`prefix`, the number in decimal, CR LF."""
-        cdef uint64_t magnitude = -<uint64_t>number if number < 0 else <uint64_t>number
-        cdef uint64_t power = 10
-        cdef char* p
-        self.reserve(LONGEST_INT_LINE)
-        p = self.data + self.length
-        p[0] = prefix
-        if number < 0:
-            p += 1
-            p[0] = c"-"
-        p += 1
-        while magnitude >= power:    # 10**19 at most, which is more than any magnitude
-            power *= 10
-            p += 1
-        p[1] = c"\r"
-        p[2] = c"\n"
-        self.length = p + 3 - self.data
-        while magnitude >= 10:
-            p[0] = c"0" + <char>(magnitude % 10)
-            magnitude //= 10
-            p -= 1
-        p[0] = c"0" + <char>magnitude
-        return 0
-
     cdef int bulk(self, const char* text, size_t length) except -1:
-        cdef char* p
-        self.reserve(length + 32)
-        self.line_of_int(c"$", length)
-        p = self.data + self.length
-        memcpy(p, text, length)
-        p[length] = c"\r"
-        p[length + 1] = c"\n"
-        self.length += length + 2
+        self.reserve(length + MOST_AROUND)
+        self.length = put_bulk(self.data + self.length, text, length) - self.data
         return 0
 
     cdef int null(self, int resp) except -1:

@@ -74,15 +74,6 @@ cdef inline const char* read_number(const char* text, const char* end, int64_t* 
     cdef const char* limit
     cdef int64_t number = 0
     cdef const char* p = text
-    if end - text > 3 and c"1" <= text[0] <= c"9":    # one digit or two, which are most
-        number = text[0] - c"0"
-        if text[1] == c"\r":
-            value[0] = number
-            return text + 1
-        if text[2] == c"\r" and c"0" <= text[1] <= c"9":
-            value[0] = number * 10 + (text[1] - c"0")
-            return text + 2
-        number = 0
     limit = text + 10 if end - text > 10 else end
     while p < limit and c"0" <= p[0] <= c"9":
         number = number * 10 + (p[0] - c"0")
@@ -106,6 +97,9 @@ cdef Outcome read_frame(
     cdef int64_t missing
     cdef Outcome outcome
     if progress.position == 0:
+        next_frame[0] = read_plainly(base, start, end, out, limits)
+        if next_frame[0]:
+            return COMPLETE
         if base[start] != c"*":
             return read_inline(base, start, end, out, next_frame, limits)
         position = start
@@ -134,6 +128,63 @@ cdef Outcome read_frame(
     progress.wanted = 0
     next_frame[0] = position
     return COMPLETE
+
+
+cdef inline const char* read_short(const char* p, size_t* length) noexcept nogil:
+    """A length of one to three digits and its line's end at `p`; returns what follows, or NULL where anything else is
+    there. Five bytes must be."""
+    cdef unsigned int first = p[0] - c"0"
+    cdef unsigned int second = p[1] - c"0"
+    cdef unsigned int third = p[2] - c"0"
+    if first - 1 > 8:
+        return NULL
+    if p[1] == c"\r":
+        length[0] = first
+        return p + 3
+    if second > 9:
+        return NULL
+    if p[2] == c"\r":
+        length[0] = first * 10 + second
+        return p + 4
+    if third > 9 or p[3] != c"\r":
+        return NULL
+    length[0] = first * 100 + second * 10 + third
+    return p + 5
+
+
+cdef inline size_t read_plainly(
+    const char* base, size_t start, size_t end, Spans* out, Limits* limits
+) noexcept nogil:
+    """`read_frame` for frames that are all there, as nearly all are, and written as clients write them. Returns where
+    the frame ends; 0, and nothing done, where it is another."""
+    cdef const char* p = base + start
+    cdef const char* stop = base + end - 6    # where a length may begin
+    cdef const char* line
+    cdef Span* span = &out.items[out.count]
+    cdef size_t count, length, i
+    if p + 1 > stop or p[0] != c"*" or not limits.authenticated:
+        return 0
+    p = read_short(p + 1, &count)
+    if p == NULL or count > out.capacity - out.count:
+        return 0
+    for i in range(count):
+        if p > stop or p[0] != c"$":
+            return 0
+        line = p + 1
+        p = read_short(line, &length)
+        if p == NULL:
+            p = read_number(line, base + end, <int64_t*>&length)
+            if p == NULL:
+                return 0
+            p += 2
+        if <int64_t>length > limits.bulk_length or p > base + end or <size_t>(base + end - p) < length + 2:
+            return 0
+        span.start = p - base
+        span.length = length
+        span += 1
+        p += length + 2
+    out.count += count
+    return p - base
 
 
 cdef Outcome read_count(
@@ -199,11 +250,7 @@ cdef inline Outcome read_bulk(
     if data + length + 2 > end:
         progress.wanted = data + length + 2 - start
         return NEED_MORE
-    if out.count < out.capacity:    # as spans_push does, without a call for the usual case
-        out.items[out.count].start = data
-        out.items[out.count].length = length
-        out.count += 1
-    elif spans_push(out, data, length) < 0:
+    if spans_push(out, data, length) < 0:
         return out_of_memory(limits)
     position[0] = data + length + 2
     return COMPLETE

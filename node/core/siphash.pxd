@@ -4,7 +4,8 @@ Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF"; one 
 """
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+
+from node.core.words cimport few_at, word_at
 
 cdef struct Sip:
     uint64_t a, b, c, d
@@ -36,19 +37,16 @@ cdef inline uint64_t siphash(const uint64_t* secret, const void* data, size_t le
     s.c = secret[0] ^ 0x6C7967656E657261ULL
     s.d = secret[1] ^ 0x7465646279746573ULL
     while at != end:
-        memcpy(&word, at, 8)
+        word = word_at(at)
         s.d ^= word
         sip_round(&s)
         s.a ^= word
         at += 8
     if length & 7:
-        if length > 8:    # the last eight bytes, less those that were taken: a copy of any length is a call
-            memcpy(&word, at + (length & 7) - 8, 8)
-            last |= word >> (64 - 8 * (length & 7))
+        if length > 8:    # the last eight bytes, less those that were taken
+            last |= word_at(at + (length & 7) - 8) >> (64 - 8 * (length & 7))
         else:
-            word = 0
-            memcpy(&word, at, length & 7)
-            last |= word
+            last |= few_at(at, length)
     s.d ^= last
     sip_round(&s)
     s.a ^= last

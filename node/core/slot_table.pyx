@@ -20,8 +20,6 @@ hashes in order, whatever the table's size: that makes SCAN stateless and safe o
 The hash is a keyed one (key_hash.pyx), so that keys cannot be chosen to collide.
 """
 
-from libc.string cimport memcmp, memcpy
-
 from node.core.memory cimport release, take_zeroed
 
 cdef enum:
@@ -32,43 +30,6 @@ cdef inline uint32_t home_of_cell(uint64_t cell, uint32_t bits) noexcept nogil:
     if bits <= 16:
         return <uint32_t>(cell >> 48) >> (16 - bits)
     return entry_hash(entry_of(cell)) >> (32 - bits)
-
-
-cdef inline bint same_bytes(const char* one, const char* other, size_t length) noexcept nogil:
-    """memcmp, without a call for keys of usual length: by words, the last of which may overlap the one before."""
-    cdef uint64_t a, b
-    cdef size_t at = 0
-    if length < 8 or length > 64:
-        return memcmp(one, other, length) == 0
-    while True:
-        memcpy(&a, one + at, 8)
-        memcpy(&b, other + at, 8)
-        if a != b:
-            return False
-        if at + 8 == length:
-            return True
-        at = at + 8 if at + 16 <= length else length - 8
-
-
-cdef uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil:
-    """The cell that holds `key`, or NULL."""
-    cdef uint32_t mask, i
-    cdef uint64_t cell, tag
-    cdef Entry* entry
-    if table.used == 0:
-        return NULL
-    mask = (1U << table.bits) - 1
-    tag = hash >> 16
-    i = home_of_hash(hash, table.bits)
-    while True:
-        cell = table.cells[i]
-        if cell == 0:
-            return NULL
-        if (cell >> 48) == tag:
-            entry = entry_of(cell)
-            if entry_key_length(entry) == length and same_bytes(entry_key(entry), key, length):
-                return &table.cells[i]
-        i = (i + 1) & mask
 
 
 cdef inline void put_cell(uint64_t* cells, uint32_t bits, uint64_t cell) noexcept nogil:
