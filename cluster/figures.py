@@ -27,6 +27,10 @@ def figures(member: Member, worker: Worker) -> Iterator[Figure]:
         yield gauge("shoal_cluster_nodes_not_well", "As this member sees it", number, state=state)
     for name, times in coordinator.history.items():
         yield counter(f"shoal_cluster_{name}", HISTORY[name], times)
+    secrets = member.links.secrets
+    text = "Messages of the bus without the seal of a secret"
+    for name, number in (("refused", secrets.refused), ("taken", secrets.unsealed)):
+        yield counter("shoal_cluster_unsealed_messages", text, number, outcome=name)
     yield from _of_migrations(member)
     limit = worker.config.metrics_slots
     if limit and worker.config.cluster_slot_stats_enabled:

@@ -25,12 +25,13 @@ from cluster.commands import slot_stats
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
-from cluster.coordinator.messages import Message
+from cluster.coordinator.messages import Header, Message
 from cluster.figures import figures
 from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
 from cluster.meanwhile import Meanwhile
 from cluster.migration.migrations import Migrations
 from cluster.nodes_file import NodesFile, NodesFileError
+from cluster.secret_keeper import SecretKeeper
 from cluster.seeds import Seeds
 from cluster.slots import ALL_SLOTS, members, ranges
 from cluster.topology.nodes_conf import ConfigError
@@ -100,7 +101,10 @@ class Member:
                 f"Unrecoverable error: corrupted cluster config file {self._file.path}: {error}"
             ) from error
         send_limit = config.cluster_link_sendbuf_limit or SEND_LIMIT
-        self.links = Links(self, worker.log.warning, send_limit, worker.tls, worker.log.verbose)
+        self.secrets = SecretKeeper(config, self._secrets_changed)
+        self.links = Links(
+            self, worker.log.warning, send_limit, worker.tls, worker.log.verbose, self.secrets.secrets
+        )
         self.migrations = Migrations(self, worker)
         self._meanwhile = Meanwhile(self)
         self._seeds = Seeds(self, worker)
@@ -257,6 +261,12 @@ class Member:
 
     def link_down(self, link: LinkId) -> None:
         self.react(lambda coordinator, now: coordinator.link_down(link, now))
+
+    def header(self) -> Header:
+        return self.coordinator.header()
+
+    def _secrets_changed(self) -> None:
+        self.links.greet()
 
     def bytes_received(self, link: LinkId) -> None:
         self.coordinator.bytes_received(link, steady_ms())

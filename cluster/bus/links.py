@@ -24,10 +24,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from cluster.bus.sealing import Sealing, Secrets
 from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
 from cluster.coordinator.coordinator import LinkInfo
 from cluster.coordinator.effects import LinkId
-from cluster.coordinator.messages import Message
+from cluster.coordinator.messages import Header, Message
 from node.handover import Handover
 from node.tls.connecting import connect
 from node.tls.doorway import TurnedAway
@@ -38,6 +39,8 @@ SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
 READ_SIZE = 64 * 1024
 ACCEPTED_AT_ONCE = 64
+GREETING_SECONDS = 0.2
+"""For the other side of a connection of ours to greet, before we take it for one that knows no secrets"""
 MAX_ACCEPTED = 10_000
 """Accepted links at a time: a member has one to each other member, so this is far above any real cluster."""
 
@@ -57,6 +60,9 @@ class Listener(Protocol):
 
     def received(self, message: Message, link: LinkInfo) -> None:
         """A complete message."""
+
+    def header(self) -> Header:
+        """That of a message of ours which leaves now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,10 @@ class _Link(asyncio.Protocol):
         self.id = id
         self.created_at = time.time_ns() // 1_000_000
         self.node: str | None = None
-        self.decoder = Decoder()
+        self.sealing = Sealing(links.secrets)
+        self.decoder = Decoder(admits=self.sealing.admits)
+        self.is_up = False
+        """Reported as such."""
         self.transport: asyncio.Transport | None = None
         self.connecting: asyncio.Task[None] | None = None
         self.dialling: socket.socket | None = None
@@ -133,6 +142,8 @@ class _Link(asyncio.Protocol):
             self._links.log(f"Closing the cluster bus link with {self.info.remote_ip}: {damage}")
             self._links.lost(self)
             return
+        if not self.is_up and self.sealing.knows_reader:
+            self._links.up(self)
         self._links.listener.bytes_received(self.id)
         for message in messages:
             if self.transport is None:  # closed by what an earlier message led to
@@ -232,10 +243,12 @@ class Links:
         send_limit: int = SEND_LIMIT,
         tls: Protection | None = None,
         whisper: Callable[[str], None] = lambda _: None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.listener = listener
         self.log = log
         self.send_limit = send_limit
+        self.secrets = Secrets() if secrets is None else secrets
         self._tls = tls
         self._whisper = whisper
         self._handshaking: set[TlsTransport] = set()
@@ -307,8 +320,18 @@ class Links:
                 self.overflowed += 1
                 asyncio.get_running_loop().call_soon(self.lost, link)
                 continue
-            link.write(raw)
+            link.write(link.sealing.stamp(raw))
             self.bytes_sent += len(raw)
+
+    def greet(self) -> None:
+        """There is a secret now: tell those who are connected already."""
+        if self.secrets:
+            for link in list(self._links.values()):
+                self._greet(link)
+
+    def _greet(self, link: _Link) -> None:
+        if link.transport is not None and not link.sealing.has_greeted:
+            link.write(encode(link.sealing.greeting(self.listener.header())))
 
     def read_now(self) -> None:
         """Take what has arrived on all links, past the event loop; while it stands still, new links, too."""
@@ -399,13 +422,26 @@ class Links:
         link.connecting = None
         if link.id > 0:
             if self._links.get(link.id) is link:
-                self.listener.link_up(link.id)
+                if self.secrets:
+                    self._greet(link)
+                if link.sealing.may_speak:
+                    self.up(link)
+                elif not self.secrets.required:
+                    asyncio.get_running_loop().call_later(GREETING_SECONDS, self.up, link)
             else:  # disconnected while it was being established
                 link.close()
         elif sum(known < 0 for known in self._links) >= MAX_ACCEPTED:
             link.close()
         else:
             self._links[link.id] = link
+            if self.secrets:
+                self._greet(link)
+
+    def up(self, link: _Link) -> None:
+        """It can be used: whoever is there would take what we send. Reported once, and of ours only."""
+        if link.id > 0 and not link.is_up and self._links.get(link.id) is link:
+            link.is_up = True
+            self.listener.link_up(link.id)
 
     def lost(self, link: _Link) -> None:
         """Close a link that failed and report it, unless that was done before."""

@@ -188,8 +188,12 @@ class Decoder:
     `ignored` counts messages that were well framed but of another version, type or header form.
     """
 
-    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+    def __init__(
+        self, max_message: int = MAX_MESSAGE, admits: Callable[[bytes], bool] = lambda raw: True
+    ) -> None:
+        """`admits` is asked of each whole message, before it is looked at, whether to take it."""
         self.ignored = 0
+        self._admits = admits
         self._max_message = max_message
         self._buffer = bytearray()
 
@@ -208,12 +212,15 @@ class Decoder:
         messages = []
         at = 0
         while (length := self._length_at(at)) and len(buffer) - at >= length:
-            message = self._decode(memoryview(bytes(buffer[at : at + length])))
+            raw = bytes(buffer[at : at + length])
+            at += length
+            if not self._admits(raw):
+                continue
+            message = self._decode(memoryview(raw))
             if message is None:
                 self.ignored += 1
             else:
                 messages.append(message)
-            at += length
         if at:
             del buffer[:at]
         return messages

@@ -40,7 +40,7 @@ from cluster.coordinator.manual_failover import (
     tell_final_offset,
 )
 from cluster.coordinator.membership import follow_primary, remove_node
-from cluster.coordinator.messages import Message, Publish, PublishShard
+from cluster.coordinator.messages import Header, Message, Publish, PublishShard
 from cluster.coordinator.receive import receive
 from cluster.coordinator.replica_migration import migrate_if_spare
 from cluster.coordinator.report import cluster_info
@@ -122,6 +122,10 @@ class Coordinator:
     def may_feed_replicas(self) -> bool:
         """Replicas lose nothing by copying what this node has."""
         return self._state.comeback is None
+
+    def header(self) -> Header:
+        """Of a message that leaves now, and is not the coordinator's own."""
+        return build_header(self._state)
 
     @property
     def history(self) -> Mapping[str, int]:

@@ -325,6 +325,10 @@ _add("cluster-witness-limit", LONG, 60_000, "hidden")
 _add("cluster-outside-port", PORT, 0, "immutable", "hidden")
 _add("cluster-outside-tls-port", PORT, 0, "immutable", "hidden")
 _add("cluster-announce-outside", Text(checks.outside_address), "", "hidden")
+# Ours: what members prove to each other that they know, and whether they insist on it
+_add("cluster-secret", TEXT, "", "hidden", "secret")
+_add("cluster-secret-file", TEXT, "", "hidden", "volatile")
+_add("cluster-secret-required", BOOL, False, "hidden")
 # Ours: where to look for others, and of how many members, with how many replicas each, to form a cluster
 _add("cluster-seeds", Text(checks.addresses), "", "immutable", "hidden")
 _add("cluster-expected-size", COUNT, 0, "immutable", "hidden")

@@ -16,7 +16,7 @@ LONGEST_ARGUMENT = 128
 REDACTED = b"(redacted)"
 
 SECRET_SETTINGS = frozenset(
-    b"requirepass masterauth primaryauth masteruser primaryuser"
+    b"requirepass masterauth primaryauth masteruser primaryuser cluster-secret"
     b" tls-key-file-pass tls-client-key-file-pass".split()
 )
 """The directives that are secret, by all their names: proxies use this, and not the table."""

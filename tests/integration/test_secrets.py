@@ -51,6 +51,7 @@ def use(client: Resp, names: tuple[str, ...]) -> None:
 
 WORKER_SETTINGS = (
     "requirepass masterauth primaryauth masteruser primaryuser tls-key-file-pass tls-client-key-file-pass"
+    " cluster-secret"
 )
 
 
