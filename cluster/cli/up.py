@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from dataclasses import asdict
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,10 @@ def up(
     ] = None,
     announce: Annotated[
         str | None, typer.Option("--announce", help="Address at which clients elsewhere find the workers.")
+    ] = None,
+    tls: Annotated[
+        bool | None,
+        typer.Option("--tls/--no-tls", help="By TLS only, with certificates made in the directory."),
     ] = None,
     metrics_port: Annotated[
         int | None,
@@ -115,6 +120,7 @@ def up(
         "proxy_port": proxy_port,
         "bind": bind,
         "announce": announce,
+        "tls": tls,
         "metrics_port": metrics_port,
         "proxy_metrics_port": proxy_metrics_port,
     }
@@ -146,7 +152,8 @@ def _run(
     json_lines: bool,
 ) -> None:
     async def live() -> None:
-        write, show = (_write_aside, _show_json) if json else (_write, _show)
+        tls = workspace.directory / "tls" if settings.tls else None
+        write, show = (_write_aside, _show_json) if json else (_write, partial(_show, tls=tls))
         up = Supervisor(
             settings, workspace, write, show, program, worker_settings, verbose, witness, policy, json_lines
         )
@@ -175,8 +182,8 @@ def _show_json(rows: list[Endpoint], served: int) -> None:
     print(dumps({"endpoints": [asdict(row) for row in rows], "slots_served": served}), flush=True)
 
 
-def _show(rows: list[Endpoint], served: int) -> None:
-    """The table, and the two addresses that most people need."""
+def _show(rows: list[Endpoint], served: int, tls: Path | None) -> None:
+    """The table, and the two addresses that most people need. `tls`: where certificates are."""
     print(flush=True)
     print_table(
         "",
@@ -185,8 +192,11 @@ def _show(rows: list[Endpoint], served: int) -> None:
     )
     proxy = next((row.address for row in rows if row.slots == ALL), None)
     worker = next(row.address for row in rows if row.slots != ALL)
-    print(f"\n plain clients:    redis://{proxy}" if proxy else "")
-    print(f" cluster clients:  redis://{worker}")
+    scheme = "redis" if tls is None else "rediss"
+    print(f"\n plain clients:    {scheme}://{proxy}" if proxy else "")
+    print(f" cluster clients:  {scheme}://{worker}")
+    if tls is not None:
+        print(f" by TLS, with      --cacert {tls}/ca.crt --cert {tls}/client.crt --cert-key {tls}/client.key")
     all_served = served == SLOT_COUNT
     print(f"\n{'All' if all_served else f'Only {served} of'} {SLOT_COUNT} slots are served.", end=" ")
     print("Ctrl-C stops the cluster.\n", flush=True)

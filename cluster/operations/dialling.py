@@ -68,7 +68,7 @@ def advice_on(reason: str) -> str:
 
 
 @functools.cache
-def _context(tls: Tls) -> ssl.SSLContext:
+def context_of(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca_file or None, capath=tls.ca_directory or None)
     if tls.certificate:
         # Without a password OpenSSL would ask for one at the terminal, in the middle of everything.
@@ -97,7 +97,7 @@ def as_members_do(config: Config) -> Tls:
 def require_usable(tls: Tls) -> None:
     """Raises ValueError with what is wrong with the files."""
     try:
-        _context(tls)
+        context_of(tls)
     except (OSError, ValueError) as error:  # of which ssl.SSLError is one
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
         raise ValueError(f"these TLS options cannot be used: {reason}") from error
@@ -105,7 +105,7 @@ def require_usable(tls: Tls) -> None:
 
 def _protect(connection: socket.socket, host: str, tls: Tls) -> socket.socket:
     try:
-        return _context(tls).wrap_socket(connection, server_hostname=tls.server_name or host)
+        return context_of(tls).wrap_socket(connection, server_hostname=tls.server_name or host)
     except TimeoutError as error:
         connection.close()
         raise ssl.SSLError(0, "no handshake in time") from error

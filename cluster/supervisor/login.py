@@ -10,9 +10,10 @@ without.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from cluster.operations.dialling import Tls
 from cluster.operations.link import Credentials
 
 CLIENT_VARIABLE = "SHOAL_PROXY_AUTH"
@@ -27,6 +28,8 @@ class Login:
     """What proxies ask for; empty: nothing."""
     more_settings: tuple[str, ...] = ()
     """Of workers, so that they get in at each other."""
+    tls: Tls | None = None
+    """How all of them are connected to; None: plainly."""
 
     @property
     def arguments(self) -> list[str]:
@@ -36,7 +39,7 @@ class Login:
 
     @property
     def at_proxies(self) -> Credentials:
-        return Credentials(None, self.for_clients or None)
+        return Credentials(None, self.for_clients or None, self.tls)
 
     @property
     def proxy_environment(self) -> dict[str, str]:
@@ -49,8 +52,13 @@ class Login:
         }
 
 
-def login_from(worker_settings: Sequence[str]) -> Login:
+def login_from(worker_settings: Sequence[str], tls: Tls | None = None) -> Login:
     """`worker_settings`: `--name value ...`, as they are given to workers."""
+    login = _by_password(worker_settings)
+    return replace(login, tls=tls, credentials=replace(login.credentials, tls=tls))
+
+
+def _by_password(worker_settings: Sequence[str]) -> Login:
     required = _last(worker_settings, "requirepass")
     user, password = _last(worker_settings, "masteruser"), _last(worker_settings, "masterauth")
     if password:

@@ -8,6 +8,7 @@ gaps. Proxies hold no data, so they may change with every start.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -37,6 +38,8 @@ class Settings:
     bind: str = LOOPBACK
     announce: str = ""
     """the address under which workers tell clients to find them; empty for `bind`"""
+    tls: bool = False
+    """clients, the bus, replication and proxies by TLS only"""
     metrics_port: int = 0
     """where Prometheus finds the first worker's figures; those of the others are as far apart as `port`"""
     proxy_metrics_port: int = 0
@@ -94,11 +97,17 @@ class Settings:
         return LOOPBACK if self.binds_everywhere else self.bind
 
     @property
+    def names(self) -> list[str]:
+        """By which clients may know the servers: in certificates."""
+        known = [LOOPBACK, "::1", "localhost", socket.gethostname(), self.announce]
+        return list(dict.fromkeys(filter(None, [*known, "" if self.binds_everywhere else self.bind])))
+
+    @property
     def binds_everywhere(self) -> bool:
         return self.bind in ("0.0.0.0", "::", "*")
 
 
-SHAPE = ("replicas", "port", "bind", "announce")
+SHAPE = ("replicas", "port", "bind", "announce", "tls")
 """what cannot change once the cluster is formed"""
 
 
@@ -144,8 +153,10 @@ def _grown(before: Settings, workers: int) -> Settings:
 def _refuse_other_shape(given: dict[str, Any], before: Settings) -> None:
     for name in SHAPE:
         if name in given and given[name] != getattr(before, name):
+            had = {True: "--tls", False: "--no-tls"}.get(getattr(before, name)) if name == "tls" else None
             raise SetupError(
-                f"the cluster in this directory has --{name} {getattr(before, name)}, not {given[name]}:"
+                f"the cluster in this directory has {had or f'--{name} {getattr(before, name)}'}, not"
+                f" {'that' if had else given[name]}:"
                 " leave the option out, or use another --dir"
             )
 

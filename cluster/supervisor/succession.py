@@ -148,7 +148,7 @@ class _Succession:
             return None
         link = ours.link if ours is not None else self._links.get(node.id)
         if link is None:
-            link = self._links[node.id] = WorkerLink(node.host, node.port, self._witness.login)
+            link = self._links[node.id] = self._witness.link_to(node.host, node.port)
         received = None
         try:
             text = (await link.call("INFO", "replication", seconds=ANSWER_SECONDS)).decode()

@@ -27,6 +27,7 @@ from cluster.plans.check import uncovered_slots
 from cluster.plans.create import plan_create
 from cluster.plans.tending import Policy
 from cluster.slots import SLOT_COUNT, count
+from cluster.supervisor.authority import Authority
 from cluster.supervisor.caretaker import Caretaker
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
@@ -95,7 +96,8 @@ class Supervisor:
         self._show = show
         self._worker_program = list(worker_program)
         self._worker_settings = list(worker_settings)
-        self._login = login_from(worker_settings)
+        self._authority = Authority(workspace.directory / "tls") if settings.tls else None
+        self._login = login_from(worker_settings, self._authority.for_us if self._authority else None)
         self._loud = verbose
         self._tells = witness
         self._json_lines = json_lines
@@ -144,6 +146,8 @@ class Supervisor:
 
     async def _bring_up(self, formed: bool) -> Survey:
         self.workspace.prepare_workers(self.settings.worker_ports)
+        if self._authority is not None:
+            await asyncio.to_thread(self._authority.prepare, self.settings.names)
         self.note(f"starting {self.settings.workers} workers in {self.workspace.directory}")
         self._workers = [self._worker(port) for port in self.settings.worker_ports]
         self._witness = Witness(
@@ -152,6 +156,7 @@ class Supervisor:
             self.note,
             self._tells,
             self._login.arguments,
+            self._login.tls,
         )
         for worker in self._workers:
             await worker.start()
@@ -172,7 +177,7 @@ class Supervisor:
     def _worker(self, port: int) -> Child:
         settings = self.settings
         flags = {
-            "--port": [str(port)],
+            "--tls-port" if settings.tls else "--port": [str(port)],
             "--bind": [settings.bind],
             "--dir": [str(self.workspace.worker_directory(port))],
             "--cluster-enabled": ["yes"],
@@ -181,6 +186,8 @@ class Supervisor:
             "--cluster-config-file": ["nodes.conf"],
             "--cluster-node-timeout": [str(NODE_TIMEOUT_MS)],
         }
+        if settings.tls:
+            flags |= {"--port": ["0"], "--tls-cluster": ["yes"], "--tls-replication": ["yes"]}
         if settings.announce:
             flags["--cluster-announce-ip"] = [settings.announce]
         if settings.metrics_port:
@@ -189,6 +196,8 @@ class Supervisor:
         if self._json_lines and not self._worker_program:
             flags |= _JSON_LINES
         args = [word for name, values in flags.items() for word in (name, *values)]
+        if self._authority is not None:
+            args += self._authority.options
         args += [*self._login.more_settings, *self._worker_settings]
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
         return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
@@ -210,7 +219,11 @@ class Supervisor:
         seeds = [
             word for port in settings.worker_ports for word in ("--seed", f"{settings.local_host}:{port}")
         ]
-        args = [*seeds, "--bind", settings.bind, "--port", str(settings.proxy_port)]
+        args = [*seeds, "--bind", settings.bind]
+        if self._authority is None:
+            args += ["--port", str(settings.proxy_port)]
+        else:
+            args += ["--port", "0", "--tls-port", str(settings.proxy_port), "--tls", *self._authority.options]
         if settings.proxies > 1:
             args += ["--processes", str(settings.proxies)]
         if settings.proxy_metrics_port:

@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cluster.operations.dialling import Tls, context_of
 from cluster.operations.link import OperationError
 from cluster.operations.survey import parse_view
 from cluster.plans.model import View
@@ -36,10 +37,10 @@ FAILURES = (OSError, TimeoutError, Refusal)
 class Watched:
     """A worker of this host."""
 
-    def __init__(self, host: str, port: int, child: Child, login: Sequence[str] = ()) -> None:
+    def __init__(self, port: int, child: Child, link: WorkerLink) -> None:
         self.port = port
         self.child = child
-        self.link = WorkerLink(host, port, login)
+        self.link = link
         self.node_id = ""
         """"" until it has answered once."""
         self.node_timeout = 0.0
@@ -84,7 +85,7 @@ class Report:
 
 class Witness:
     """`workers`: port → process. `tells` is off where the cluster shall find out by itself; `login` is what
-    AUTH takes."""
+    AUTH takes, `tls` how workers are connected to."""
 
     def __init__(
         self,
@@ -93,9 +94,11 @@ class Witness:
         note: Callable[[str], None],
         tells: bool = True,
         login: Sequence[str] = (),
+        tls: Tls | None = None,
     ) -> None:
         self.workers: dict[int, Watched] = {}
-        self.login = login
+        self._login = login
+        self._protection = context_of(tls) if tls is not None else None
         self._host = host
         self._note = note
         self._tells = tells
@@ -105,8 +108,12 @@ class Witness:
 
     def add(self, port: int, child: Child) -> Watched:
         """One more worker of this host."""
-        self.workers[port] = worker = Watched(self._host, port, child, self.login)
+        self.workers[port] = worker = Watched(port, child, self.link_to(self._host, port))
         return worker
+
+    def link_to(self, host: str, port: int) -> WorkerLink:
+        """To a worker of this cluster, wherever it is. Not connected yet."""
+        return WorkerLink(host, port, self._login, self._protection)
 
     def drop(self, port: int) -> None:
         """A worker that is no member any more, and does not run."""

@@ -8,6 +8,7 @@ as much of it as the answers to the supervisor's few commands need.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +24,11 @@ class Refusal(Exception):
 
 
 class WorkerLink:
-    def __init__(self, host: str, port: int, login: Sequence[str] = ()) -> None:
+    def __init__(
+        self, host: str, port: int, login: Sequence[str] = (), protection: ssl.SSLContext | None = None
+    ) -> None:
         self.host = host
+        self._protection = protection
         self.port = port
         self._login = login
         """What AUTH is sent with, before all else; empty for workers that want none."""
@@ -39,7 +43,7 @@ class WorkerLink:
     async def open(self) -> None:
         """Connect unless connected. Raises OSError or TimeoutError."""
         if self._writer is None:
-            connecting = asyncio.open_connection(self.host, self.port)
+            connecting = asyncio.open_connection(self.host, self.port, ssl=self._protection)
             reader, writer = await asyncio.wait_for(connecting, CONNECT_SECONDS)
             self._writer = writer
             self._reading = asyncio.create_task(self._read(reader, writer))

@@ -91,6 +91,46 @@ def test_a_whole_cluster_with_proxy_serves_and_resumes(cluster: RunningUp) -> No
     assert cluster.stop(signal.SIGTERM) == 0
 
 
+def test_by_tls_with_figures_and_lines_of_json(tmp_path: Path, ports: tuple[int, int]) -> None:
+    """What else a whole cluster can be asked for, at once."""
+    first, proxy = ports
+    proxy_figures = first + 3 + BUS_OFFSET  # a bus port that no worker needs here
+    metrics = [str(first + 3), "--proxy-metrics-port", str(proxy_figures)]
+    running = RunningUp(tmp_path / "data", first, proxy, "--workers", 3, "--metrics-port", *metrics)
+    try:
+        running.start(*running.first_port_options, "--tls", "--json-lines")
+        files = tmp_path / "data" / "tls"
+        assert {path.stat().st_mode & 0o77 for path in files.glob("*.key")} == {0}
+        ours = (
+            "--cacert",
+            files / "ca.crt",
+            "--cert",
+            files / "client.crt",
+            "--cert-key",
+            files / "client.key",
+        )
+        assert shoal("check", f"127.0.0.1:{first}", *ours).out.startswith("ok")
+        by_tls = {
+            "ssl": True,
+            "ssl_ca_certs": str(files / "ca.crt"),
+            "ssl_certfile": str(files / "client.crt"),
+            "ssl_keyfile": str(files / "client.key"),
+        }
+        with redis.Redis("127.0.0.1", proxy, **by_tls) as client:
+            assert client.set("a", 1) and client.get("a") == b"1"
+            assert client.config_get("tls-cluster") == {"tls-cluster": "yes"}
+        with redis.Redis("127.0.0.1", first) as plain, pytest.raises(redis.ConnectionError):
+            plain.ping()
+        assert all(map(is_listening, (first + 3, first + 4, first + 5, proxy_figures)))
+        lines = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
+        assert {line["process"] for line in lines} >= {"shoal", "proxy"}
+        witnessed = [line for line in lines if "bug" in line["message"]]
+        assert not witnessed
+        assert running.stop() == 0
+    finally:
+        running.close()
+
+
 def test_killed_primaries_are_succeeded_and_come_back_as_replicas(cluster: RunningUp) -> None:
     cluster.start(*cluster.first_port_options)
     _one_is_killed(cluster)

@@ -71,7 +71,8 @@ def _rights(server: Facts) -> Iterator[Problem]:
             f"{server.address} knows only the default user, who may do everything",
             "give applications users of their own: ACL SETUSER app on '>…' '~app:*' +@all -@dangerous",
         )
-    for name in ("enable-debug-command", "enable-protected-configs", "enable-module-command"):
+    for what in ("debug-command", "protected-configs", "module-command"):
+        name = f"enable-{what}"
         if server.setting(name) == "yes":
             yield Problem(
                 name,
