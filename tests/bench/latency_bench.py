@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.probe import Probe
-from tests.bench.runs import KINDS
+from tests.bench.servers import KINDS
 from tests.bench.situations import Group, Situation, Stage, Unknown, groups, stage_on
 
 QUICK = 1_000_000

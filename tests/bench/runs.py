@@ -13,11 +13,11 @@ up: p50, p99, p99.9. `calls`: the system calls per request, of a closed loop, to
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tests.bench.filling import fill, subscribers
 from tests.bench.load import Request, Traffic, closed_loop, connections, open_loop
@@ -28,6 +28,7 @@ from tests.bench.servers import side_by_side
 from tests.bench.system_calls import counting
 from tests.harness.servers import Server
 
+K = TypeVar("K")
 FIRST_REQUESTS = 1_000
 CALL_REQUESTS = 20_000
 SHARE_OF_SATURATION = 0.7
@@ -63,25 +64,23 @@ class Task:
 def measure(tasks: Iterable[Task], extent: Extent, cpus: list[int]) -> Iterator[Result]:
     """All results, in an order that starts and fills servers as rarely as may be; servers get the first of
     `cpus`."""
-    rows: dict[str, int] = {}
-    for task in (tasks := list(tasks)):
-        rows.setdefault(task.row.name, len(rows))
-
-    def order(task: Task) -> tuple[object, ...]:
-        return task.setting.server, rows[task.row.name], task.setting.value_size
-
-    for (way, _), at_servers in itertools.groupby(
-        sorted(tasks, key=order), lambda task: (task.setting.server, 0)
-    ):
-        with side_by_side(aof=way[0], replica=way[1], cpus=cpus[:1]) as servers:
-            for (_, size), group in itertools.groupby(at_servers, lambda task: order(task)[1:]):
-                same_data = list(group)
-                _prepare(same_data[0].row, extent.keys, size, servers)
-                for task in same_data:
+    for (aof, replica), same_servers in _grouped(tasks, lambda task: task.setting.server).items():
+        with side_by_side(aof=aof, replica=replica, cpus=cpus[:1]) as servers:
+            same_data = _grouped(same_servers, lambda task: (task.row, task.setting.value_size))
+            for (row, size), group in same_data.items():
+                _prepare(row, extent.keys, size, servers)
+                for task in group:
                     with ExitStack() as stack:
                         for each in servers.values():
-                            stack.enter_context(subscribers(each, task.row.subscribers))
+                            stack.enter_context(subscribers(each, row.subscribers))
                         yield MEASURES[task.part](task, extent, servers)
+
+
+def _grouped(tasks: Iterable[Task], key: Callable[[Task], K]) -> dict[K, list[Task]]:
+    groups: dict[K, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(key(task), []).append(task)
+    return groups
 
 
 def _prepare(row: Row, keys: int, value_size: int, servers: dict[str, Server]) -> None:

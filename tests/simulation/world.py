@@ -114,7 +114,7 @@ class World:
     def id_of(self, name: str) -> str:
         return self.members[name].coordinator.myself.id
 
-    def form(self, primaries: int, replicas: int, *, chain: bool = False) -> float:
+    def form(self, primaries: int, replicas: int, *, chain: bool = False, within: float = FORMING) -> float:
         """Make p0, p1, … share the slots, each with replicas p0r0, p0r1, …, as redis-cli does it.
 
         All are told to meet the first, or (`chain`) each the one before it. Returns how many seconds passed
@@ -132,10 +132,10 @@ class World:
         for friend, member in pairwise(list(self.members.values())):
             port = friend.settings.port if chain else 7001
             self.command(member.name, "meet", IP, port, port + 10000)
-        known = self.until(self.all_are_known, "everybody knows everybody", FORMING)
+        known = self.until(self.all_are_known, "everybody knows everybody", within)
         for follower, primary in followers:
             self.command(follower, "replicate", self.id_of(primary))
-        self.settle(FORMING)
+        self.settle(within)
         self.until(lambda: all(self.members[name].link_up for name, _ in followers), "replicas in sync", 5)
         return known
 

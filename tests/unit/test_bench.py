@@ -8,9 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from redis.crc import key_slot
 
 from node.commands import TABLE
 from tests.bench.bars import judge
+from tests.bench.bus_bench import messages_per_second
 from tests.bench.forms import BARS, FULL, QUICK, USUAL, estimate
 from tests.bench.measure import Sample, latencies
 from tests.bench.plot import draw
@@ -18,7 +20,8 @@ from tests.bench.record import Record
 from tests.bench.results import PARTS, Calls, Result, Setting
 from tests.bench.rows import ROWS, Row
 from tests.bench.runs import Extent, Task, measure
-from tests.bench.servers import KINDS
+from tests.bench.scale_bench import plan, tag
+from tests.bench.servers import KINDS, slots_of
 from tests.bench.shapes import SHAPES
 from tests.bench.system_calls import can_count
 from tests.bench.weights import Weight
@@ -70,6 +73,22 @@ def test_a_row_that_is_not_there_is_refused() -> None:
 
 def test_what_is_promised_takes_a_quarter_of_an_hour() -> None:
     assert 5 < estimate(BARS.tasks(), BARS.selected_shapes(), BARS.extent) / 60 < 15
+
+
+def test_the_bus_on_paper_is_what_the_simulation_counts() -> None:
+    for members, counted in ((6, 2.0), (20, 3.35), (50, 6.81), (100, 9.93)):
+        assert messages_per_second(members, 15000) == pytest.approx(counted, rel=0.05)
+    for members, counted in ((20, 11.3), (50, 26.0), (100, 46.2)):
+        assert messages_per_second(members, 5000) == pytest.approx(counted, rel=0.13)
+
+
+def test_workers_and_their_loads_have_cpus_of_their_own_while_there_are_enough() -> None:
+    assert plan(2, [0, 1, 2, 3]) == [(0, 2), (1, 3)]
+    assert plan(1, [4, 7]) == [(4, 7)]
+    assert plan(4, [0, 1]) == [(0, 1), (1, 0), (0, 1), (1, 0)]
+    for number in range(4):
+        first, last = slots_of(number, 4)
+        assert first <= key_slot(tag(number, 4).encode()) <= last
 
 
 def test_latencies_are_read_from_the_distribution() -> None:
