@@ -64,6 +64,8 @@ class Directive:
     hidden: bool = False
     secret: bool = False
     inert: bool = False
+    section: str = ""
+    """The heading under which the reference page has it."""
 
     @property
     def attribute(self) -> str:
@@ -78,9 +80,18 @@ BY_NAME: dict[str, Directive] = {}
 """All directives by every name they answer to."""
 
 
+_section = ""
+
+
+def _under(section: str) -> None:
+    """Begin a section."""
+    global _section
+    _section = section
+
+
 def _add(name: str, kind: Kind, default: Any, *flags: str, also: str = "", valkey: str = "") -> None:
-    aliases = tuple(also.split())
-    directive = Directive(name, kind, default, aliases, valkey, **dict.fromkeys(flags, True))
+    aliases, marks = tuple(also.split()), dict.fromkeys(flags, True)
+    directive = Directive(name, kind, default, aliases, valkey, section=_section, **marks)
     TABLE[name] = directive
     for known_as in filter(None, (name, *aliases, valkey)):
         if known_as in BY_NAME:
@@ -101,7 +112,7 @@ SHUTDOWN = Choices(
     "default", "save", "nosave", "now", "force", "safe", "failover", exclusive=("save", "nosave")
 )
 
-# Network and process
+_under("Network and process")
 # Unlike Redis, a worker keeps the addresses it started with.
 _add("bind", Addresses(), ["*", "-::*"], "immutable")
 _add("bind-source-addr", TEXT, "")
@@ -131,7 +142,7 @@ _add("hz", Integer(0, INT_MAX, clip=(1, 500)), 10)
 _add("dynamic-hz", BOOL, True, "inert")
 _add("locale-collate", TEXT, "", "inert")
 
-# Log
+_under("Log")
 _add("loglevel", Choice("debug", "verbose", "notice", "warning", "nothing"), "notice")
 _add("logfile", TEXT, "", "immutable")
 _add("syslog-enabled", BOOL, False, "immutable", "inert")
@@ -148,7 +159,7 @@ _add("crash-memcheck-enabled", BOOL, True, "inert")
 _add("hide-user-data-from-log", BOOL, False, "inert")
 _add("ignore-warnings", TEXT, "", "inert")
 
-# Security
+_under("Security")
 _add("requirepass", TEXT, "", "secret")
 _add("aclfile", TEXT, "", "immutable")
 _add("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels")
@@ -157,7 +168,7 @@ _add("enable-protected-configs", ALLOWED_TO, "no", "immutable")
 _add("enable-debug-command", ALLOWED_TO, "no", "immutable")
 _add("enable-module-command", ALLOWED_TO, "no", "immutable", "inert")
 
-# Clients and protocol
+_under("Clients and protocol")
 _add("client-query-buffer-limit", Memory(MB), GB)
 _add(
     "client-output-buffer-limit",
@@ -174,7 +185,7 @@ _add("tracking-table-max-keys", SIZE, 1_000_000)
 _add("notify-keyspace-events", EventClasses(), "")
 _add("busy-reply-threshold", LONG, 5000, also="lua-time-limit")
 
-# Memory, expiry, eviction
+_under("Memory, expiry, eviction")
 _add("maxmemory", Memory(0, ULONG_MAX), 0)
 _add(
     "maxmemory-policy",
@@ -218,7 +229,8 @@ _add("active-defrag-cycle-min", Integer(1, 99), 1, "inert")
 _add("active-defrag-cycle-max", Integer(1, 99), 25, "inert")
 _add("active-defrag-max-scan-fields", Integer(1, LONG_MAX), 1000, "inert")
 
-# Threads and processors: a worker is one thread, more cores are more workers
+# A worker is one thread, more cores are more workers.
+_under("Threads and processors")
 _add("io-threads", Integer(1, 128), 1, "immutable", "inert")
 _add("io-threads-do-reads", BOOL, False, "immutable", "inert", "hidden")
 _add("server-cpulist", TEXT, "", "immutable", "inert", also="server_cpulist")
@@ -227,7 +239,7 @@ _add("aof-rewrite-cpulist", TEXT, "", "immutable", "inert", also="aof_rewrite_cp
 _add("bgsave-cpulist", TEXT, "", "immutable", "inert", also="bgsave_cpulist")
 _add("vset-force-single-threaded-execution", BOOL, False, "inert")
 
-# Encodings
+_under("Encodings")
 _add("hash-max-listpack-entries", SIZE, 512, also="hash-max-ziplist-entries")
 _add("hash-max-listpack-value", MEMORY, 64, also="hash-max-ziplist-value")
 _add("list-max-listpack-size", Integer(-INT_MAX - 1, INT_MAX), -2, also="list-max-ziplist-size")
@@ -241,7 +253,7 @@ _add("hll-sparse-max-bytes", MEMORY, 3000)
 _add("stream-node-max-bytes", MEMORY, 4096)
 _add("stream-node-max-entries", LONG, 100)
 
-# Persistence
+_under("Persistence")
 _add("save", Save(), [(3600, 1), (300, 100), (60, 10000)])
 _add("dbfilename", Text(checks.base_name("dbfilename", may_be_empty=True)), "dump.rdb", "protected")
 _add("rdbcompression", BOOL, True)
@@ -265,11 +277,10 @@ _add("aof-use-rdb-preamble", BOOL, True)
 _add("aof-timestamp-enabled", BOOL, False)
 _add("aof-rewrite-incremental-fsync", BOOL, True, "inert")
 _add("aof-disable-auto-gc", BOOL, False, "hidden")
-# Ours: where the dataset is
 _add("storage-engine", Choice("memory", "disk"), "memory", "immutable", "hidden")
 _add("storage-dir", Text(checks.base_name("storage-dir", "dirname")), "store", "immutable", "hidden")
 
-# Replication
+_under("Replication")
 _add("replicaof", PrimaryAddress(), None, "immutable", also="slaveof")
 _add("masteruser", TEXT, "", "secret", valkey="primaryuser")
 _add("masterauth", TEXT, "", "secret", valkey="primaryauth")
@@ -297,7 +308,7 @@ _add("repl-backlog-size", Memory(1), MB)
 _add("repl-backlog-ttl", LONG, 3600)
 _add("propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore", "inert")
 
-# Cluster
+_under("Cluster")
 _add("cluster-enabled", BOOL, False, "immutable")
 _add("cluster-config-file", TEXT, "nodes.conf", "immutable")
 _add("cluster-port", PORT, 0, "immutable")
@@ -319,27 +330,25 @@ _add("cluster-announce-human-nodename", Text(checks.node_name), "")
 _add("cluster-preferred-endpoint-type", Choice("ip", "hostname", "unknown-endpoint"), "ip")
 _add("cluster-compatibility-sample-ratio", Integer(0, 100), 0, "inert")
 _add("cluster-slot-stats-enabled", BOOL, False)
-# Ours: ms for which a node that does not answer is taken to be busy, if its supervisor sees it at work
+_add("slot-migration-max-bandwidth", MEMORY, 0, "hidden")
+_add("slot-migration-max-staging-bytes", MEMORY, 0, "hidden")
 _add("cluster-witness-limit", LONG, 60_000, "hidden")
-# Ours: more ports, for clients that reach members by other addresses, and where these find this worker
 _add("cluster-outside-port", PORT, 0, "immutable", "hidden")
 _add("cluster-outside-tls-port", PORT, 0, "immutable", "hidden")
 _add("cluster-announce-outside", Text(checks.outside_address), "", "hidden")
-# Ours: what members prove to each other that they know, and whether they insist on it
 _add("cluster-secret", TEXT, "", "hidden", "secret")
 _add("cluster-secret-file", TEXT, "", "hidden", "volatile")
 _add("cluster-secret-required", BOOL, False, "hidden")
-# Ours: where to look for others, and of how many members, with how many replicas each, to form a cluster
 _add("cluster-seeds", Text(checks.addresses), "", "immutable", "hidden")
 _add("cluster-expected-size", COUNT, 0, "immutable", "hidden")
 _add("cluster-expected-replicas", COUNT, 0, "immutable", "hidden")
 
-# Ours: where Prometheus finds this worker's figures, and how many of its slots are told one by one
+_under("Metrics")
 _add("metrics-port", PORT, 0, "immutable", "hidden")
 _add("metrics-bind", Addresses(), ["127.0.0.1"], "immutable", "hidden")
 _add("metrics-slots", Integer(0, 1024), 0, "hidden")
 
-# Slow log and latency
+_under("Slow log and latency")
 _add(
     "slowlog-log-slower-than",
     Integer(-1, LONG_MAX),
@@ -353,7 +362,7 @@ _add("latency-tracking-info-percentiles", Percentiles(), [50.0, 99.0, 99.9])
 _add("watchdog-period", COUNT, 0, "hidden", "inert")
 _add("use-exit-on-panic", BOOL, False, "hidden", "inert")
 
-# TLS
+_under("TLS")
 _add("tls-port", PORT, 0, "immutable")
 _add("tls-cluster", BOOL, False)
 _add("tls-replication", BOOL, False)
@@ -375,7 +384,7 @@ _add("tls-protocols", TEXT, "")
 _add("tls-ciphers", TEXT, "")
 _add("tls-ciphersuites", TEXT, "")
 
-# What only valkey.conf files have
+_under("Of valkey.conf alone")
 _add("unixsocketgroup", TEXT, "", "immutable", "hidden", "inert")
 _add("cluster-blacklist-ttl", COUNT, 60, "hidden")
 _add("cluster-manual-failover-timeout", Integer(1, INT_MAX), 5000, "hidden")
@@ -396,12 +405,10 @@ _add("cluster-config-save-behavior", Choice("sync", "best-effort"), "sync", "hid
 _add("cluster-databases", POSITIVE, 1, "immutable", "hidden")
 _add("cluster-slot-migration-log-max-len", LONG, 1000, "hidden")
 _add("slot-migration-max-failover-repl-bytes", Integer(-1, LONG_MAX), 0, "hidden")
-_add("slot-migration-max-bandwidth", MEMORY, 0, "hidden")  # bytes a second of all exports; ours alone
-_add("slot-migration-max-staging-bytes", MEMORY, 0, "hidden")  # of all imports; ours alone
 _add("active-defrag-cycle-us", Integer(0, 100_000), 500, "hidden", "inert")
 _add("hash-seed", TEXT, "", "immutable", "hidden", "inert")
 _add("import-mode", BOOL, False, "hidden")
-_add("log-format", Choice("legacy", "logfmt", "json"), "legacy", "hidden")  # json: ours alone
+_add("log-format", Choice("legacy", "logfmt", "json"), "legacy", "hidden")  # json: only ours
 _add("log-timestamp-format", Choice("legacy", "iso8601", "milliseconds"), "legacy", "hidden")
 _add("rdb-version-check", Choice("strict", "relaxed"), "strict", "hidden", "inert")
 _add("mptcp", BOOL, False, "immutable", "hidden", "inert")

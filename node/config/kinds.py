@@ -30,6 +30,11 @@ class Kind:
 
     words = False
 
+    @property
+    def values(self) -> str:
+        """What it may be, for the reference page."""
+        return "text"
+
     def parse(self, words: Sequence[str]) -> Any:
         """The value the words after a directive's name stand for. Raises ValueError(reason)."""
         raise NotImplementedError
@@ -48,6 +53,10 @@ class Kind:
 
 
 class Bool(Kind):
+    @property
+    def values(self) -> str:
+        return "yes or no"
+
     def parse(self, words: Sequence[str]) -> bool:
         word = words[0].lower()
         if word not in ("yes", "no"):
@@ -74,6 +83,10 @@ class Integer(Kind):
         self.unsigned = unsigned
         self.clip = clip
 
+    @property
+    def values(self) -> str:
+        return f"{self.low} and more" if self.high >= INT_MAX else f"{self.low} to {self.high}"
+
     def parse(self, words: Sequence[str]) -> int:
         value = self.read(words[0])
         self.check(value)
@@ -98,6 +111,10 @@ class Integer(Kind):
 
 class Octal(Integer):
     """Permissions, as chmod takes them."""
+
+    @property
+    def values(self) -> str:
+        return f"{self.low:o} to {self.high:o}, octal"
 
     def read(self, word: str) -> int:
         if not re.fullmatch(r"[0-7]+", word):
@@ -134,6 +151,10 @@ class Memory(Integer):
     def __init__(self, low: int = 0, high: int = LONG_MAX, *, percent: bool = False) -> None:
         super().__init__(low, high)
         self.percent = percent
+
+    @property
+    def values(self) -> str:
+        return "bytes, or percent" if self.percent else "bytes"
 
     def read(self, word: str) -> int:
         if self.percent and word.endswith("%") and _INTEGER.fullmatch(word[:-1]) and word[0] != "-":
@@ -183,6 +204,10 @@ class Choice(Kind):
         self.names = names
         self.synonyms = synonyms or {}
 
+    @property
+    def values(self) -> str:
+        return ", ".join(self.names)
+
     def parse(self, words: Sequence[str]) -> str:
         return self.pick(words[0])
 
@@ -207,6 +232,10 @@ class Choices(Choice):
     def __init__(self, *names: str, exclusive: tuple[str, str] | None = None) -> None:
         super().__init__(*names)
         self.exclusive = exclusive
+
+    @property
+    def values(self) -> str:
+        return f"any of {super().values}"
 
     def parse(self, words: Sequence[str]) -> str:
         picked = {self.pick(word) for word in words or [""]}

@@ -1,0 +1,125 @@
+"""The reference pages, written from the tables that the servers themselves go by.
+
+    python deploy/reference.py           writes node/config/REFERENCE.md and node/commands/REFERENCE.md
+
+A test holds the pages to the tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+NOTE = "Written by `python deploy/reference.py`."
+
+
+def pages() -> dict[Path, str]:
+    """What stands in each page, by its path."""
+    return {
+        ROOT / "node" / "config" / "REFERENCE.md": "\n".join(_directives()) + "\n",
+        ROOT / "node" / "commands" / "REFERENCE.md": "\n".join(_commands()) + "\n",
+    }
+
+
+def _table(*head: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield ""
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def _directives() -> Iterator[str]:
+    from node.config.directives import TABLE, Directive
+    from node.config.own import OWN
+
+    def about(directive: Directive) -> str:
+        also = ", ".join(f"`{name}`" for name in (*directive.aliases, directive.valkey_name) if name)
+        told = [
+            f"also {also}" if also else "",
+            OWN.get(directive.name, ""),
+            "without effect" if directive.inert else "",
+        ]
+        return "; ".join(filter(None, told))
+
+    def when(directive: Directive) -> str:
+        if directive.immutable:
+            return "at the start"
+        return "with `enable-protected-configs`" if directive.protected else "at any time"
+
+    yield "# Directives"
+    yield ""
+    yield f"{NOTE} They mean what they mean in redis.conf and valkey.conf, or"
+    yield "what is said here. They are set in such a file, as `--name value`, and by `CONFIG SET`."
+    for section in dict.fromkeys(directive.section for directive in TABLE.values()):
+        yield ""
+        yield f"## {section}"
+        rows = (
+            (f"`{d.name}`", d.kind.values, _code(d.kind.show(d.default)), when(d), about(d))
+            for d in TABLE.values()
+            if d.section == section
+        )
+        yield from _table("directive", "values", "default", "set", "", rows=rows)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _commands() -> Iterator[str]:
+    from node.commands import TABLE
+    from node.commands.docs import find
+    from node.commands.model import Command
+    from node.handlers.registry import HANDLERS, load_all
+    from proxy.requests.routing import Way, route_of
+
+    ways = {
+        Way.FORWARD: "to the slot of its keys",
+        Way.SPLIT: "in parts",
+        Way.BROADCAST: "to all, replies become one",
+        Way.ANY: "to any worker",
+        Way.LOCAL: "by the proxy",
+        Way.SESSION: "by the proxy, with a connection of its own where needed",
+        Way.OWN: "in a way of its own",
+        Way.REFUSED: "no",
+    }
+
+    def leaves(command: Command) -> Iterator[Command]:
+        if command.name in HANDLERS or not command.subcommands:
+            yield command
+        for sub in command.subcommands.values():
+            yield from leaves(sub)
+
+    import_module("cluster.commands")
+    import_module("proxy.server")
+    load_all()
+    everything = [leaf for command in TABLE.values() for leaf in leaves(command)]
+    served = sum(command.name in HANDLERS for command in everything)
+    yield "# Commands"
+    yield ""
+    yield f"{NOTE} A worker serves {served} of these {len(everything)} commands and subcommands"
+    yield "of Redis 8.2, Valkey 9.1 and our own; the others are not there. `COMMAND DOCS` tells more of each."
+    for group in dict.fromkeys(command.group for command in everything):
+        yield ""
+        yield f"## {group}"
+        rows = (
+            (
+                f"`{command.name.replace('|', ' ').upper()}`",
+                command.since,
+                "yes" if command.name in HANDLERS else "no",
+                ways[route_of(command).way],
+                find(command.name).summary,
+            )
+            for command in everything
+            if command.group == group
+        )
+        yield from _table("command", "since", "worker", "through the proxy", "", rows=rows)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    for path, text in pages().items():
+        path.write_text(text)
