@@ -29,3 +29,9 @@ def parse_address(text: str) -> tuple[str, int]:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is not an address like 127.0.0.1:7001 or unix:///run/shoal.sock")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def is_loopback(word: str) -> bool:
+    """Of those `bind` takes: an address that only its own host reaches."""
+    address = word.removeprefix("-")
+    return address in ("localhost", "::1") or address.startswith("127.")

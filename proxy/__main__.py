@@ -83,9 +83,14 @@ async def _serve(config: ProxyConfig, place: Place | None) -> int:
     except OSError as error:
         print(f"shoal proxy: {error.strerror}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(f"shoal proxy: --traces-to needs shoal[otel]: {error}", file=sys.stderr)
+        return 1
     where = [f"{address}:{server.port}" for address in config.bind] if config.port else []
     log.info("Server initialized")
     log.info("Ready to accept connections at %s", ", ".join([*where, *filter(None, [config.unix_socket])]))
+    if config.lets_anybody_in:
+        log.warning("Whoever reaches this address may do everything: no password is asked for")
     gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
     if place is not None:
         await _listen_to_keeper(place, ending, heirs)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 
+from cluster.addresses import is_loopback
 from node.log_lines import FORMATS, TIMESTAMPS
 from proxy import protection
 from proxy.core.limits import Limits
@@ -101,6 +102,10 @@ class ProxyConfig:
     max_lag_bytes: int = 1 << 20
     max_lag_seconds: int = 15
     """How far a replica may be behind to be read. Primaries say something every 10 seconds at least."""
+    traces_to: str = ""
+    """A collector's URL; empty: none"""
+    traces_slower_than: int = 10_000
+    """Microseconds"""
     slow_after: int = 10_000
     """Microseconds from which on a request is in the slow log of the proxy; -1: never"""
     metrics_port: int = 0
@@ -109,6 +114,13 @@ class ProxyConfig:
     """None: as `bind`"""
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
+
+    @property
+    def lets_anybody_in(self) -> bool:
+        """From other hosts, without a password or a certificate. Redis' protected mode would not."""
+        asks = self.password or self.auth_by_workers
+        by_tls_only = not self.port and self.tls.tls_auth_clients == "yes"
+        return not asks and not by_tls_only and not all(map(is_loopback, self.bind))
 
 
 def parse(argv: Sequence[str]) -> ProxyConfig:
@@ -278,6 +290,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         metrics_port=given.metrics_port,
         metrics_bind=[address for group in given.metrics_bind or [] for address in group],
         slow_after=given.slowlog_log_slower_than,
+        traces_to=given.traces_to,
+        traces_slower_than=given.traces_slower_than,
         own_poller=not given.loop_poller,
     )
 

@@ -112,6 +112,11 @@ class ProxyServer:
             self._background.append(self.loop.create_task(protection.watch()))
         if self.commands.facade:
             self._background.append(self.loop.create_task(self.commands.facade.watch()))
+        if config.traces_to:
+            from proxy.local.spans import Spans  # takes memory that others need not give
+
+            spans = Spans.sent_to(config.traces_to, config.traces_slower_than)
+            commands.slow_requests.spans = spans
         if config.metrics_port:
             self.metrics = await self._tell_figures(config)
         if self.place is not None:
@@ -182,6 +187,8 @@ class ProxyServer:
             self.metrics.close()
         if self.config.unix_socket and self.place is None:
             os.unlink(self.config.unix_socket)
+        if self.commands.slow_requests.spans is not None:
+            await asyncio.to_thread(self.commands.slow_requests.spans.close)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

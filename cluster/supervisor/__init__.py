@@ -4,6 +4,8 @@ A convenience, never a dependency: workers and proxies are separate processes th
 watched.
 
     programs.py    how the processes are called
+    calls.py       with which arguments
+    authority.py   certificates for `--tls`
     settings.py    what was asked for, joined with what the directory remembers
     workspace.py   the directory: its lock, its memory, cleaning up
     preflight.py   what can be found wrong before anything is started

@@ -28,6 +28,7 @@ from cluster.plans.create import plan_create
 from cluster.plans.tending import Policy
 from cluster.slots import SLOT_COUNT, count
 from cluster.supervisor.authority import Authority
+from cluster.supervisor.calls import proxy_arguments, worker_arguments
 from cluster.supervisor.caretaker import Caretaker
 from cluster.supervisor.child import Child, describe_end
 from cluster.supervisor.endpoints import Endpoint, endpoints
@@ -50,14 +51,11 @@ STOP_SECONDS = 15.0
 """from SIGTERM to SIGKILL; a worker may be saving"""
 ONE_WISH_SECONDS = 1.0
 """Requests to stop within this time are one and the same"""
-NODE_TIMEOUT_MS = 5000
-"""On one machine silence is found out sooner than over a network, where Redis' own default is 15000."""
 
 _NO_LOGIN = (
     "{0} lets nobody in ({1}): say as whom with --masteruser and --masterauth among the workers' settings"
 )
 _POLL = 0.05
-_JSON_LINES = {"--log-format": ["json"], "--log-timestamp-format": ["iso8601"]}
 NOTICE = 2
 AS_USUAL = Policy()
 T = TypeVar("T")
@@ -175,29 +173,10 @@ class Supervisor:
         return survey
 
     def _worker(self, port: int) -> Child:
-        settings = self.settings
-        flags = {
-            "--tls-port" if settings.tls else "--port": [str(port)],
-            "--bind": [settings.bind],
-            "--dir": [str(self.workspace.worker_directory(port))],
-            "--cluster-enabled": ["yes"],
-            # Each primary has few replicas, and they are here already: nobody else to wait for.
-            "--repl-diskless-sync-delay": ["0"],
-            "--cluster-config-file": ["nodes.conf"],
-            "--cluster-node-timeout": [str(NODE_TIMEOUT_MS)],
-        }
-        if settings.tls:
-            flags |= {"--port": ["0"], "--tls-cluster": ["yes"], "--tls-replication": ["yes"]}
-        if settings.announce:
-            flags["--cluster-announce-ip"] = [settings.announce]
-        if settings.metrics_port:
-            flags["--metrics-port"] = [str(settings.metrics_port_of(port))]
-            flags["--metrics-bind"] = [settings.bind]
-        if self._json_lines and not self._worker_program:
-            flags |= _JSON_LINES
-        args = [word for name, values in flags.items() for word in (name, *values)]
-        if self._authority is not None:
-            args += self._authority.options
+        directory, json_lines = self.workspace.worker_directory(port), self._json_lines
+        args = worker_arguments(
+            self.settings, port, directory, self._authority, json_lines and not self._worker_program
+        )
         args += [*self._login.more_settings, *self._worker_settings]
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
         return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
@@ -215,21 +194,7 @@ class Supervisor:
 
     def _proxy(self) -> Child:
         """One program, which sees to its processes itself if there are to be several."""
-        settings = self.settings
-        seeds = [
-            word for port in settings.worker_ports for word in ("--seed", f"{settings.local_host}:{port}")
-        ]
-        args = [*seeds, "--bind", settings.bind]
-        if self._authority is None:
-            args += ["--port", str(settings.proxy_port)]
-        else:
-            args += ["--port", "0", "--tls-port", str(settings.proxy_port), "--tls", *self._authority.options]
-        if settings.proxies > 1:
-            args += ["--processes", str(settings.proxies)]
-        if settings.proxy_metrics_port:
-            args += ["--metrics-port", str(settings.proxy_metrics_port)]
-        if self._json_lines:
-            args += [word for name, values in _JSON_LINES.items() for word in (name, *values)]
+        args = proxy_arguments(self.settings, self._authority, self._json_lines)
         environment = self._login.proxy_environment
         return self._child("proxy", "proxy", proxy_command(args), environment=environment)
 

@@ -1,6 +1,6 @@
 """What the proxy answers by itself, or knows only about itself.
 
-local_commands, settings, info, slow_requests, metrics
+local_commands, settings, info, slow_requests, spans, metrics
                 about connections, and about the proxy; `own` is the proxy as one server among the others
 catalogue       COMMAND
 pause           CLIENT PAUSE

@@ -36,6 +36,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--slowlog-log-slower-than", type=threshold, default=10_000, metavar="MICROSECONDS",
         help="requests that took longer, all in all, are in SLOWLOG GET NODE PROXY; -1: none",
     )  # fmt: skip
+    group.add_argument(
+        "--traces-to", default="", metavar="URL",
+        help="send spans of slow requests to this OpenTelemetry collector, e.g. http://host:4318/v1/traces",
+    )  # fmt: skip
+    group.add_argument(
+        "--traces-slower-than", type=number, default=10_000, metavar="MICROSECONDS",
+        help="of those that took longer; 0: of all",
+    )  # fmt: skip
     named = "commands, subcommands (config|set) and categories (@dangerous)"
     group.add_argument("--allow", nargs="+", default=[], metavar="COMMAND", help=f"only these {named}")
     group.add_argument("--deny", nargs="+", default=[], metavar="COMMAND", help=f"but not these {named}")

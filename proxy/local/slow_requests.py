@@ -17,6 +17,7 @@ from proxy.core.tallies import NEVER
 
 if TYPE_CHECKING:
     from proxy.core.upstream import Upstream
+    from proxy.local.spans import Spans
 
 THRESHOLD = 10_000
 """Microseconds, as in Redis"""
@@ -29,6 +30,7 @@ class SlowRequests:
         self.log = SlowLog(ENTRIES)
         self._tallies = tallies
         self._tallies.slow = self.note
+        self._spans: Spans | None = None
         self.threshold = threshold
 
     @property
@@ -39,7 +41,24 @@ class SlowRequests:
     @threshold.setter
     def threshold(self, threshold: int) -> None:
         self._threshold = threshold
-        self._tallies.slow_after = threshold * NS_IN_US if threshold >= 0 else NEVER
+        self._follow()
+
+    @property
+    def spans(self) -> Spans | None:
+        """Where traces go, if there is anybody who wants them."""
+        return self._spans
+
+    @spans.setter
+    def spans(self, spans: Spans) -> None:
+        self._spans = spans
+        self._follow()
+
+    def _follow(self) -> None:
+        """Let the upstreams tell of what is slow for either."""
+        limits = [self._threshold] if self._threshold >= 0 else []
+        if self._spans is not None:
+            limits.append(self._spans.threshold)
+        self._tallies.slow_after = min(limits) * NS_IN_US if limits else NEVER
 
     @property
     def max_len(self) -> int:
@@ -58,4 +77,8 @@ class SlowRequests:
         client = getattr(sink, "client", sink)
         facts = getattr(client, "facts", None)
         peer, name = (facts.address, facts.name) if facts else ("", b"")
-        self.log.add(int(time.time()), took // NS_IN_US, row.name if row else "", argv, peer, name)
+        command = row.name if row else ""
+        if 0 <= self._threshold * NS_IN_US < took:
+            self.log.add(int(time.time()), took // NS_IN_US, command, argv, peer, name)
+        if self._spans is not None and took > self._spans.threshold * NS_IN_US:
+            self._spans.note(command, (upstream.host, upstream.port), peer, took)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from node.metrics.series import COUNTERS, GAUGES
@@ -40,6 +45,40 @@ def value(found: Samples, name: str, **labels: str) -> float:
     return found[name, frozenset(labels.items())]
 
 
+class Collector:
+    """Of OpenTelemetry: keeps what is sent to it."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        spans = self.spans
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                    names = {each.value.string_value for each in resource.resource.attributes}
+                    assert "shoal-proxy" in names
+                    spans.extend(span for scope in resource.scope_spans for span in scope.spans)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """No word."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1/traces"
+
+    def __enter__(self) -> Collector:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class Watched:
     """A cluster of one primary, a replica of it that keeps its data on disk, and a proxy."""
 
@@ -62,7 +101,10 @@ class Watched:
         eventually(lambda: b"cluster_state:ok" in self.primary.run("CLUSTER", "INFO"), "a cluster of one")
         self.replica: ShoalNode = stack.enter_context(ShoalNode(storage_engine="disk", metrics_port=second))
         self.replica.follow(self.primary)
-        self.proxy = stack.enter_context(ShoalProxy([self.primary.address], "--metrics-port", str(third)))
+        self.collector = stack.enter_context(Collector())
+        traces = ("--traces-to", self.collector.url, "--traces-slower-than", "0")
+        options = ("--metrics-port", str(third), *traces, "--slowlog-log-slower-than", "-1")
+        self.proxy = stack.enter_context(ShoalProxy([self.primary.address], *options))
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +194,19 @@ def test_dashboards_and_alerts_name_what_there_is(watched: Watched) -> None:
         named = named_in(path)
         assert named
         assert named - told == set(), path.name
+
+
+def test_spans_of_requests(watched: Watched) -> None:
+    """They are sent at the end at the latest; and name no key."""
+    with watched.proxy.resp() as client:
+        client.command("SET", "a-key", "a-value")
+        client.command("GET", "a-key")
+        assert client.command("SLOWLOG", "LEN", "NODE", "PROXY") == 0
+    watched.proxy.stop()
+    (told, *_) = [span for span in watched.collector.spans if span.name == "SET"]
+    attributes = {each.key: each.value for each in told.attributes}
+    assert attributes["db.operation.name"].string_value == "SET"
+    assert attributes["server.port"].int_value == watched.primary.port
+    assert attributes["client.address"].string_value.startswith("127.0.0.1:")
+    assert 0 < told.end_time_unix_nano - told.start_time_unix_nano < 10**10
+    assert "a-key" not in str(watched.collector.spans) and "a-value" not in str(watched.collector.spans)

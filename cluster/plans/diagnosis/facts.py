@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cluster.addresses import is_loopback
 from cluster.plans.model import NodeInfo
 
 
@@ -75,15 +76,10 @@ class Facts:
     def is_for_the_world(self) -> bool:
         """Whether it listens on more than its own host, by any port."""
         ports = (self.number("port") or 0, self.number("tls-port") or 0)
-        addresses = [word.removeprefix("-") for word in (self.setting("bind") or "*").split()]
-        return any(ports) and not all(_is_loopback(address) for address in addresses)
+        return any(ports) and not all(map(is_loopback, (self.setting("bind") or "*").split()))
 
     @property
     def asks_for_password(self) -> bool:
         """Of the default user, as whom everybody begins."""
         rules = self.default_user.split()
         return not rules or "off" in rules or "nopass" not in rules
-
-
-def _is_loopback(address: str) -> bool:
-    return address in ("localhost", "::1") or address.startswith("127.")
