@@ -84,7 +84,7 @@ def _may_read_here(session: Any, row: Any, argv: list[bytes]) -> bool:
 
 def _is_channel(session: Any, row: Any) -> bool:
     """Sharded pub/sub: what decides the slot is the name of a channel, not of a key that could be missing."""
-    rows = [queued for queued, _ in session.queue or ()] if row.name == "exec" else [row]
+    rows = [queued for queued, _ in session.queue] if row.name == "exec" else [row]
     return any(each.name in CHANNEL_COMMANDS for each in rows)
 
 

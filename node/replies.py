@@ -100,6 +100,15 @@ class Attributed:
         self.value = value
 
 
+class Encoded:
+    """Replies that are RESP already."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
 class Replies:
     """Several replies to one command, one after another: confirmations of SUBSCRIBE, a reply and the pushes
     that follow it. As an item of an array it stands for all of them without being counted as such, as in

@@ -5,7 +5,8 @@ points to. The engine calls it when nothing stands in the command's way: no gate
 keys are plainly ours. It either does all that the Python handler in node/handlers does and returns 1, or returns 0
 *before it has changed, counted or replied anything*, and the Python handler does it. So a compiled handler knows the
 usual forms of a command only; options that are rare, values of another type, arguments that are no numbers, and
-every other error are the Python handler's. What transactions and scripts execute is, too.
+every other error are the Python handler's. Transactions and scripts use the same handlers (hot_transactions.pyx,
+script_calls.pyx).
 
 A handler that looks something up goes this way:
 
@@ -32,6 +33,7 @@ from node.core.key_events cimport DEL
 from node.core.keyspace cimport Key, Keyspace
 from node.core.request_reader cimport Span
 from node.core.slot_table cimport Entry, table_find
+from node.core.timing cimport monotonic_ns, note
 
 # --- arguments: number 0 is the command's name ---------------------------------------------------------------
 
@@ -134,6 +136,17 @@ cdef inline int shrank(
     if is_empty:
         drop_key(client, &request.key, client.db.leaves_replaced)
         changed(engine, client, &request.key, DEL, 0)
+    return 0
+
+# --- handlers that may take long ------------------------------------------------------------------------------
+
+cdef inline int took(Engine engine, Client client, Request* request, int64_t began, int64_t measured) except -1:
+    """Note the time of a command that is TIMED. `measured`: what the engine had accounted for when it began."""
+    cdef int64_t elapsed = monotonic_ns() - began
+    engine.measured = measured + elapsed
+    note(&request.row.timing, elapsed, 1, engine.tracks_latency)
+    if 0 <= engine.slow_us <= elapsed // 1000:
+        engine.tell_slow(client, <int>(request.row - engine.rows), engine.arguments(request, 0), elapsed)
     return 0
 
 # --- when a relative expiry ends -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from node.core.hot_sorted_set_ranges import install as install_sorted_set_ranges
 from node.core.hot_sorted_sets import install as install_sorted_sets
 from node.core.hot_streams import install as install_streams
 from node.core.hot_strings import install as install_strings
+from node.core.hot_transactions import install as install_transactions
 
 
 def install(engine: Engine) -> None:
@@ -23,3 +24,4 @@ def install(engine: Engine) -> None:
     install_sorted_sets(engine)
     install_streams(engine)
     install_strings(engine)
+    install_transactions(engine)

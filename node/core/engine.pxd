@@ -8,6 +8,7 @@ from node.core.fanout cimport Fanout
 from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key
 from node.core.outbox cimport Outbox
+from node.core.queue cimport Queue
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Spans
 from node.core.timing cimport Timing
@@ -35,6 +36,9 @@ ctypedef int (*Compiled)(Engine engine, Client client, Request* request) except 
 cdef enum:
     TIMED = 2
 
+cdef enum:
+    TRANSACTION = 2              # GATE_TRANSACTION
+
 cdef enum:                       # how a request whose row this is may be served without the session's checks
     BY_SESSION = 0               # not at all
     DIRECT = 1                   # when no gate is closed
@@ -47,7 +51,8 @@ cdef struct Row:
     bint tells_data              # it reads or writes keys
     int way                      # above
     bint in_scripts              # a script may have it done by its compiled handler
-    bint in_transactions         # QUEUED inside MULTI
+    bint is_queued               # by the engine, inside MULTI
+    bint ends_transactions       # EXEC and DISCARD
     int arity
     int first_key                # arguments that are keys: from here, or 0 where the row does not tell …
     int last_key                 # … to here, or counted from the end if negative …
@@ -84,11 +89,18 @@ cdef class Client:
     cdef public object link      # its connection, or None
     cdef public bint executing   # a command of it that makes others wait with what they push to it
     cdef public list pushes      # which is this, and follows the reply
+    cdef Queue queued            # since MULTI; None outside of a transaction
+    cdef public bint queue_broken    # a command could not be queued: EXEC will refuse
+    cdef public dict watched         # (database, key) -> did it exist when it was watched. Kept by node/session/watch
+    cdef public bint watch_broken    # and did any of that change
     cdef int last_row            # of the last command, -1 before the first
     cdef object propagation
     cdef Request* request        # what it runs, as it came …
     cdef list argv               # … or in words
     cpdef execute(self, list argv)
+    cpdef execute_queued(self, command, list argv)
+    cpdef begin_transaction(self)
+    cpdef end_transaction(self)
     cpdef list keys_of(self, list argv)
     cpdef changed(self, bytes key, event, int64_t dirty=*)
 
@@ -150,12 +162,15 @@ cdef class Engine:
     cdef char* shared                    # the receive buffer all connections share
     cdef readonly object shared_view
     cdef object aside                    # what `step_aside` put there
+    cdef Queue spare_queue               # for the next transaction, or None
     cdef public object scripting         # what runs scripts: a Runner of script_runner, once there was one
 
     cdef Row* lookup(self, const char* name, size_t length) noexcept
     cdef bint gather(self, Client client, Request* request) except -1
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
+    cdef bint queue_up(self, Client client, Request* request) except -1
+    cdef bint serve_in_transaction(self, Client client, Request* request) except -1
     cdef bint serve_within(self, Client client, Request* request) except -1
     cdef int serve_counted(self, Client client, Request* request) except -1
     cdef list arguments(self, Request* request, size_t skip)

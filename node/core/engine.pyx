@@ -28,6 +28,7 @@ from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key, key_from_bytes, make_key
 from node.core.memory cimport python_used, release, resize, take_zeroed, used
 from node.core.outbox cimport Outbox
+from node.core.queue cimport NO_SLOT, SOME_SLOT, Queue
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport Limits, Span, Spans, spans_free
 from node.core.slot_table cimport likely_cell, likely_entry, prefetch
@@ -65,6 +66,9 @@ GATE_MONITORED = 1 << 17      # MONITOR: every command is shown
 GATE_BUSY = 1 << 18           # served from inside a script that runs long: few commands are allowed
 GATE_PARTICULAR = 1 << 19     # a client's own, as the first eight: CLIENT CAPA redirect, CLIENT IMPORT-SOURCE
 
+NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
+"""Commands that act at once even between MULTI and EXEC."""
+
 cdef uint32_t MASK_ALL = (
     0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED | GATE_BUSY
     | GATE_PARTICULAR
@@ -77,6 +81,7 @@ cdef enum:
     SHARED_SIZE = 64 * 1024
     INDEX_SIZE = 2048
     LONGEST_NAME = 31
+    LARGEST_SPARE = 16 * 1024    # bytes of a transaction's queue that is kept for the next
 
 cdef object _ReplyError = ReplyError
 
@@ -111,10 +116,62 @@ cdef class Client:
         self.resp = 2
         self.last_row = -1
         self.pushes = []
+        self.watched = {}
 
     cpdef execute(self, list argv):
         """Carry out a command with all checks; returns the reply value."""
         raise NotImplementedError
+
+    cpdef execute_queued(self, command, list argv):
+        """Carry out a queued command; returns the reply value."""
+        raise NotImplementedError
+
+    @property
+    def in_transaction(self) -> bool:
+        """Between MULTI and EXEC, or being executed by EXEC or a script: then nothing may block."""
+        return self.queued is not None
+
+    @property
+    def queue(self) -> list:
+        """(Command, argv) of what was queued since MULTI, made anew each time."""
+        if self.queued is None:
+            return []
+        return [
+            (self.engine.commands[self.queued.commands[i].row], self.queued.words_of(i))
+            for i in range(self.queued.count)
+        ]
+
+    @property
+    def queued_count(self) -> int:
+        """-1 outside of a transaction."""
+        return -1 if self.queued is None else self.queued.count
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the queue takes."""
+        return 0 if self.queued is None else self.queued.memory()
+
+    cpdef begin_transaction(self):
+        cdef Engine engine = self.engine
+        self.queued, engine.spare_queue = engine.spare_queue, None
+        if self.queued is None:
+            self.queued = Queue()
+        self.gate |= TRANSACTION
+
+    def enqueue(self, command, list argv not None) -> None:
+        """Queue a command after all checks."""
+        self.queued.add_words(self.engine.row_of[command.name], argv)
+        self.queued.slot = SOME_SLOT
+
+    cpdef end_transaction(self):
+        """Forget what was queued."""
+        cdef Queue queue = self.queued
+        self.queued = None
+        self.queue_broken = False
+        self.gate &= ~<uint32_t>TRANSACTION
+        if queue is not None and queue.memory() <= LARGEST_SPARE:
+            queue.clear()
+            self.engine.spare_queue = queue
 
     cpdef list keys_of(self, list argv):
         """The keys of a command, or of those that it carries out; none where that cannot be told."""
@@ -255,6 +312,10 @@ cdef class Engine:
             if not command.subcommands and (one_key or row.has_keys or not looks_at_keys):
                 row.way = DIRECT
             row.in_scripts = row.way == DIRECT and not command.may_replicate and "noscript" not in command.flags
+            row.is_queued = (
+                row.way == DIRECT and command.name not in NOT_QUEUED and "no_multi" not in command.flags
+            )
+            row.ends_transactions = command.name in ("exec", "discard")
             row.name_length = len(name)
             for j in range(len(name)):
                 row.name[j] = name[j]
@@ -453,6 +514,10 @@ cdef class Engine:
                 value = self.run(client, <int>(row - self.rows), self.arguments(request, 1), None, request)
             else:
                 value = client.execute(self.arguments(request, 0))
+        elif client.gate == TRANSACTION and row != NULL and self.serve_in_transaction(client, request):
+            if self.after_command is not None:
+                self.finish_command()
+            return 0
         elif request.is_line:
             line = PyBytes_FromStringAndSize(
                 request.base + self.spans.items[request.first].start, self.spans.items[request.first].length
@@ -472,6 +537,41 @@ cdef class Engine:
         if self.after_command is not None:
             self.finish_command()
         return 0
+
+    cdef bint serve_in_transaction(self, Client client, Request* request) except -1:
+        """Between MULTI and EXEC: queue a command, or end the transaction, where nothing stands in the way. False:
+        nothing has happened."""
+        cdef Row* row = request.row
+        cdef int count = <int>request.count
+        if (self.gate & WATCHED if client.obeyed else self.gate) or (
+            count != row.arity if row.arity > 0 else count < -row.arity
+        ):
+            return False
+        if row.is_queued:
+            return self.queue_up(client, request)
+        if not row.ends_transactions or row.compiled == NULL or not row.compiled(self, client, request):
+            return False
+        row.calls += 1
+        client.last_row = <int>(row - self.rows)
+        return True
+
+    cdef bint queue_up(self, Client client, Request* request) except -1:
+        cdef Row* row = request.row
+        cdef Queue queue = client.queued
+        cdef int slot = queue.slot
+        if request.is_inline:
+            return False
+        if self.looks_at_keys and row.first_key and not client.obeyed:
+            if self.states[request.key.slot] or (row.has_keys and not self.gather(client, request)):
+                return False
+            slot = request.key.slot if slot in (NO_SLOT, request.key.slot) else SOME_SLOT
+        queue.add(
+            <int>(row - self.rows), request.base, request.begin, request.end,
+            &self.spans.items[request.first], request.count,
+        )
+        queue.slot = slot
+        self.reply.raw(b"+QUEUED\r\n", 9)
+        return True
 
     cdef bint serve_within(self, Client client, Request* request) except -1:
         """Let the compiled handler execute a command of a script or a transaction, which may be called and for which no

@@ -39,7 +39,11 @@ cdef class Lua(State):
     cdef Spans words                     # of a script that Python runs
     cdef Launch launched
     cdef int starter                     # numbers of Refs: `start_script`,
-    cdef int reader                      # `read_outcome`
+    cdef int reader                      # `read_outcome`,
+    cdef int scribe                      # `write_table`
+    cdef ReplyWriter writer              # of whom `scribe` writes for, …
+    cdef int writer_resp                 # … which protocol it speaks, …
+    cdef bint written                    # … and whether it could
 
     cpdef close(self)
     cdef object protected(self, int (*function)(lua_State*) noexcept)
@@ -49,6 +53,8 @@ cdef class Lua(State):
     ) noexcept
     cdef bint write_outcome(self, ReplyWriter reply, int resp) except -1
     cdef object outcome(self)
+    cdef bint write_table(self, ReplyWriter reply, int resp) except -1
+    cdef int write(self, lua_State* L) noexcept
     cdef int clear(self) except -1
     cdef bint interrupted(self) noexcept
     cdef int ask_python(self, lua_State* L, Function function) noexcept

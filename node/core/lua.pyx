@@ -20,7 +20,7 @@ cdef extern from "<malloc.h>" nogil:
     int malloc_trim(size_t keep)
 
 from node.core.lua_api cimport *
-from node.core.lua_reply cimport ResultReader, load_for_replies, truncated
+from node.core.lua_reply cimport ResultReader, load_for_replies, truncated, write_plain
 from node.core.lua_values cimport (
     LARGEST_COPY,
     Function,
@@ -57,6 +57,9 @@ from node.scripting.errors import BAD_ARGUMENTS, NO_COMMAND, CallError, LuaError
 
 cdef enum:
     HOOK_COUNT = 10_000      # instructions between two looks at the clock: one may be a call of C that takes long
+    PLAIN_ITEMS = 100_000    # of a result that is written as it is read,
+    PLAIN_LEVELS = 8
+    PLAIN_SIZE = 64 << 20    # bytes
     C_STACK = 8000           # slots a C function of Lua may have
     NO_REF = -2              # no Ref has this number
     FAILED_TABLE = 1         # how a call of Python ended: an error for a field `err`,
@@ -254,6 +257,12 @@ cdef int read_outcome(lua_State* L) noexcept:
     return 0
 
 
+cdef int write_plain_outcome(lua_State* L) noexcept:
+    """Write what a script returned, which is the argument, for who waits for it."""
+    (<Lua>owner(L)).write(L)
+    return 0
+
+
 @cython.final
 cdef class Lua(State):
     """One Lua state. `memory_limit` in bytes; `on_interrupt()` returns None, or the text the script ends with.
@@ -279,6 +288,8 @@ cdef class Lua(State):
         self.starter = luaL_ref(self.state, REGISTRY)
         lua_pushcclosure(self.state, read_outcome, 0)
         self.reader = luaL_ref(self.state, REGISTRY)
+        lua_pushcclosure(self.state, write_plain_outcome, 0)
+        self.scribe = luaL_ref(self.state, REGISTRY)
 
     def __dealloc__(self):
         self.close()
@@ -384,10 +395,34 @@ cdef class Lua(State):
             reply.line_of_int(c":", truncated(lua_tonumber(L, -1)))
         elif kind == LUA_TNIL:
             reply.null(resp)
-        else:
+        elif kind != LUA_TTABLE or self.resp != 2 or not self.write_table(reply, resp):
             return False
         self.clear()
         return True
+
+    cdef bint write_table(self, ReplyWriter reply, int resp) except -1:
+        cdef lua_State* L = self.state
+        cdef size_t begin = reply.length
+        cdef int top = lua_gettop(L)
+        self.writer, self.writer_resp, self.written = reply, resp, False
+        lua_rawgeti(L, REGISTRY, self.scribe)
+        lua_pushvalue(L, -2)
+        if lua_pcall(L, 1, 0, 0):
+            self.written = False
+        self.writer = None
+        lua_settop(L, top)
+        if not self.written:
+            reply.length = begin
+        return self.written
+
+    cdef int write(self, lua_State* L) noexcept:
+        cdef int items = PLAIN_ITEMS
+        cdef size_t end = self.writer.length + PLAIN_SIZE
+        try:
+            self.written = write_plain(L, self.writer, self.writer_resp, end, &items, PLAIN_LEVELS)
+        except MemoryError:
+            self.written = False
+        return 0
 
     cdef object outcome(self):
         """The reply value that the script came to, or what its handler made of its error."""

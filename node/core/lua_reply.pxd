@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from node.core.lua_api cimport lua_State
+from node.core.reply_writer cimport ReplyWriter
 
 cdef class ResultReader:
     cdef int resp            # protocol of the reply
@@ -19,5 +20,6 @@ cdef class ResultReader:
     cdef object verbatim_at_top(self, lua_State* L)
 
 cdef int64_t truncated(double value) noexcept
+cdef bint write_plain(lua_State* L, ReplyWriter writer, int resp, size_t end, int* items, int levels) except -1
 
 cdef const char* load_for_replies(const char* path) noexcept

@@ -2,7 +2,7 @@
 
 A string, number or boolean is what it is, a table an array up to its first nil, or what its first field of a known name
 says: err, ok, double, map, set, big_number, verbatim_string. Fields are read past metamethods, so nothing of the
-script's runs meanwhile.
+script's runs meanwhile. What is plain, statuses and small arrays of what is plain, is written as it is read.
 
 Redis finds Lua's stack full at a certain depth of nesting, and so do we, by count, though we need less of the stack;
 little of it is prepared at first, and the result read once more where that does not do.
@@ -14,6 +14,7 @@ from libc.stdint cimport INT64_MIN, int64_t
 
 from node.core.lua_api cimport *
 from node.core.lua_values cimport LARGEST_COPY, NODE_COST, spend, text_at
+from node.core.reply_writer cimport ReplyWriter
 
 from node.errors import ReplyError, one_line
 from node.replies import BigNumber, PairsReply, SetReply, Verbatim
@@ -39,6 +40,82 @@ cdef int64_t truncated(double value) noexcept:
         return INT64_MIN
     return <int64_t>value
 
+
+# --- without objects ---------------------------------------------------------------------------------------------
+
+cdef const char** NAMES = [b"err", b"ok", b"double", b"map", b"set", b"big_number", b"verbatim_string"]
+cdef size_t* NAME_LENGTHS = [3, 2, 6, 3, 3, 10, 15]
+
+
+cdef bint write_plain(lua_State* L, ReplyWriter writer, int resp, size_t end, int* items, int levels) except -1:
+    """Write the reply that the value on top makes, which stays, of a script that speaks RESP2. False: it is not plain,
+    or would not end before `end` or within so many items or levels; what has been written is void then."""
+    cdef int kind = lua_type(L, -1)
+    cdef const char* text
+    cdef size_t length
+    if kind == LUA_TTABLE:
+        return write_table(L, writer, resp, end, items, levels)
+    if kind == LUA_TSTRING:
+        text = lua_tolstring(L, -1, &length)
+        if writer.length + length > end:
+            return False
+        writer.bulk(text, length)
+    elif kind == LUA_TNUMBER:
+        writer.line_of_int(c":", truncated(lua_tonumber(L, -1)))
+    elif kind == LUA_TBOOLEAN and lua_toboolean(L, -1):
+        writer.line_of_int(c":", 1)
+    else:
+        writer.null(resp)
+    return True
+
+
+cdef bint write_table(lua_State* L, ReplyWriter writer, int resp, size_t end, int* items, int levels) except -1:
+    cdef int count = 0
+    cdef int i
+    if levels == 0 or not lua_checkstack(L, 4):
+        return False
+    for i in range(7):
+        lua_pushlstring(L, NAMES[i], NAME_LENGTHS[i])
+        lua_rawget(L, -2)
+        if lua_type(L, -1) != LUA_TNIL:
+            return i == 1 and write_status(L, writer)
+        lua_settop(L, -2)
+    lua_rawgeti(L, -1, 1)
+    while lua_type(L, -1) != LUA_TNIL:
+        lua_settop(L, -2)
+        count += 1
+        if count > items[0]:
+            return False
+        lua_rawgeti(L, -1, count + 1)
+    lua_settop(L, -2)
+    items[0] -= count
+    writer.line_of_int(c"*", count)
+    for i in range(1, count + 1):
+        lua_rawgeti(L, -1, i)
+        if not write_plain(L, writer, resp, end, items, levels - 1):
+            return False
+        lua_settop(L, -2)
+    return True
+
+
+cdef bint write_status(lua_State* L, ReplyWriter writer) except -1:
+    """Write the status that is on top, and take it off."""
+    cdef const char* text
+    cdef size_t length, i
+    if lua_type(L, -1) != LUA_TSTRING:
+        return False
+    text = lua_tolstring(L, -1, &length)
+    for i in range(length):
+        if <unsigned char>text[i] < c" ":
+            return False
+    writer.raw(b"+", 1)
+    writer.raw(text, length)
+    writer.raw(b"\r\n", 2)
+    lua_settop(L, -2)
+    return True
+
+
+# --- as reply values ---------------------------------------------------------------------------------------------
 
 class NeedsRoom(Exception):
     """A result is more deeply nested than the stack was prepared for."""

@@ -18,6 +18,7 @@ from node.replies import (
     NULL_ARRAY,
     Attributed,
     BigNumber,
+    Encoded,
     PairsReply,
     Push,
     Replies,
@@ -37,6 +38,7 @@ cdef object _PairsReply = PairsReply
 cdef object _Push = Push
 cdef object _Replies = Replies
 cdef object _Verbatim = Verbatim
+cdef object _Encoded = Encoded
 cdef object _Attributed = Attributed
 cdef object _BigNumber = BigNumber
 
@@ -126,6 +128,8 @@ cdef class ReplyWriter:
             self.encode_items(value.items, resp)
         elif kind is _Replies:
             self.encode_items(value.items, resp)
+        elif kind is _Encoded:
+            self.raw_object(value.data)
         elif kind is _Attributed:
             if resp == 3:
                 self.line_of_int(c"|", len(value.pairs))

@@ -12,13 +12,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
-from node.core.compiled cimport argument, number_in, put
+from node.core.compiled cimport argument, number_in, put, took
 from node.core.engine cimport COMPILED, DIRECT, TIMED, Client, Engine, Request, Row
 from node.core.key_slot cimport slot_of
 from node.core.lua cimport Lua
 from node.core.request_reader cimport Span
 from node.core.script_calls cimport Runnable, ScriptCalls
-from node.core.timing cimport monotonic_ns, note
+from node.core.timing cimport monotonic_ns
 
 from node.core.engine import GATE_READ_ONLY
 from node.errors import ReplyError
@@ -125,7 +125,7 @@ cdef class Runner:
         """Run the script that a request asks for, and reply. 0: Python shall look at it."""
         cdef Engine engine = self.engine
         cdef Lua lua = <Lua>script.function.home
-        cdef int64_t keys, elapsed
+        cdef int64_t keys
         cdef int64_t measured = engine.measured
         cdef bint outer = client.executing
         if not number_in(engine, request, 2, &keys) or not self.may_run(client, request, script, read_only, keys):
@@ -144,11 +144,7 @@ cdef class Runner:
         if client.pushes and not outer:
             pushes, client.pushes = client.pushes, []
             engine.reply.encode_items(pushes, client.resp)
-        elapsed = monotonic_ns() - self.started
-        engine.measured = measured + elapsed
-        note(&request.row.timing, elapsed, 1, engine.tracks_latency)
-        if 0 <= engine.slow_us <= elapsed // 1000:
-            engine.tell_slow(client, <int>(request.row - engine.rows), engine.arguments(request, 0), elapsed)
+        took(engine, client, request, self.started, measured)
         return TIMED
 
 

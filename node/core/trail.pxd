@@ -20,3 +20,5 @@ cdef class Trail:
     cdef int put(self, const char* stream, size_t length, bint logged) except -1
     cdef int pass_on(self, int db, const char* stream, size_t length, bint logged) except -1
     cpdef add(self, int db, list argv)
+    cpdef begin(self)
+    cpdef end(self)

@@ -112,11 +112,11 @@ cdef class Trail:
         self.offset += length
         return 0
 
-    def begin(self) -> None:
+    cpdef begin(self):
         """What is added from here to `end` is one transaction."""
         self.collected = []
 
-    def end(self) -> None:
+    cpdef end(self):
         """Close the transaction: several commands are wrapped in MULTI and EXEC, a single one is not."""
         collected, self.collected = self.collected, None
         if not collected:

@@ -60,7 +60,7 @@ class Calls(ScriptCalls):
         self._known: dict[bytes, Command] = {}
         """Commands that scripts may call, those without subcommands, by name, as scripts spelled it."""
         self._clustered = clustered
-        client.queue = []
+        client.begin_transaction()
         client.kind = "script"
 
     def prepare(self) -> None:

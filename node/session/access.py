@@ -273,7 +273,7 @@ def _name(session: Session) -> bytes:
 
 
 def _context(session: Session) -> str:
-    return "toplevel" if session.queue is None else "multi"
+    return "multi" if session.in_transaction else "toplevel"
 
 
 def _close(session: Session, caller: Session) -> None:

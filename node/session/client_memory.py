@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SESSION = 1500
 """Session, connection, transport and their tables, as measured with a thousand idle clients."""
 ITEM = 64
-"""A Python object in a container: a queued word, a watched key, a channel."""
+"""A Python object in a container: a watched key, a channel."""
 
 
 class ClientMemory(NamedTuple):
@@ -30,9 +30,7 @@ def memory_of(session: Session) -> ClientMemory:
     link = session.link
     incoming = link.input_capacity if link is not None else 0
     output = link.pending_output if link is not None else 0
-    transaction = 0
-    for _, argv in session.queue or ():
-        transaction += ITEM + sum(len(word) + ITEM for word in argv)
+    transaction = session.queued_bytes
     watched = sum(len(key) + 2 * ITEM for _, key in session.watched)
     own = session.subscriptions
     listening = 0

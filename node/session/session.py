@@ -34,7 +34,7 @@ from node.core.engine import (
     GATE_STALE,
     GATE_SUBSCRIBED,
     GATE_TRACKING,
-    GATE_TRANSACTION,
+    NOT_QUEUED,
     Client,
 )
 from node.errors import ReplyError
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from node.session.pubsub import Frame, Subscriptions
     from node.session.tracking_mode import Mode
     from node.worker import Worker
-
-NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
-"""Commands that act at once even between MULTI and EXEC."""
 
 ABOUT_SLOTS = ("MOVED", "ASK", "CROSSSLOT", "TRYAGAIN", "CLUSTERDOWN")
 """Prefixes of errors that a client of a cluster must see as they are, from EXEC as well."""
@@ -83,8 +80,6 @@ class Session(Client):
         "lib_ver",
         "name",
         "no_evict",
-        "queue",
-        "queue_broken",
         "readonly",
         "redirects",
         "reply_mode",
@@ -92,8 +87,6 @@ class Session(Client):
         "subscriptions",
         "tracking",
         "user",
-        "watch_broken",
-        "watched",
         "worker",
     )
 
@@ -123,13 +116,6 @@ class Session(Client):
         """ASKING preceded the command that is being executed."""
         self.reply_mode = "on"
         """CLIENT REPLY: on, off, or skip (the next reply only)."""
-        self.queue: list[tuple[Command, list[bytes]]] | None = None
-        """Commands since MULTI, None outside of a transaction."""
-        self.queue_broken = False
-        """A command could not be queued: EXEC will refuse."""
-        self.watched: dict[tuple[int, bytes], bool] = {}
-        """(database, key) → did it exist when it was watched. Kept by `session/watch`."""
-        self.watch_broken = False
         self.subscriptions: Subscriptions | None = None
         """What this client listens to, None while it does not. Kept by `session/pubsub`."""
         self.tracking: Mode | None = None
@@ -158,10 +144,10 @@ class Session(Client):
             value = self._execute(argv)
         except ReplyError as error:
             self.worker.count_error(error.text)
-            if self.queue is not None:
+            if self.in_transaction:
                 self.queue_broken = True
             value = error.with_traceback(None)
-        if self.asking and self.queue is not None:
+        if self.asking and self.in_transaction:
             self.gate |= GATE_ASKING  # one ASKING before MULTI is for the whole transaction
         self.asking = self.executing = False
         if self.gate & GATE_TRACKING:
@@ -199,12 +185,21 @@ class Session(Client):
         if paused and self.link is not None and not self.is_privileged:
             self.worker.pause.wait(self, argv)
             return NO_REPLY
-        if self.queue is not None and command.name not in NOT_QUEUED:
-            self.queue.append((command, argv))
+        if self.in_transaction and command.name not in NOT_QUEUED:
+            self.enqueue(command, argv)
             return QUEUED
         if self._waits_for_keys(command, argv):
             return NO_REPLY
         return self.run(command, argv, args)
+
+    def execute_queued(self, command: Command, argv: list[bytes]) -> Any:
+        """One command of a transaction, which has been checked. Its user's rights may have changed since."""
+        if self.gate & GATE_RESTRICTED:
+            refusal = self.worker.access.lost_since_queued(self, command, argv)
+            if refusal is not None:
+                self.worker.count_error(refusal.text)
+                return refusal
+        return self.run(command, argv, argv[2:] if "|" in command.name else argv[1:])
 
     def be_replica(self) -> None:
         """It has asked for our stream. Nothing else may go to it: what calls for a reply ends it."""
@@ -264,7 +259,7 @@ class Session(Client):
             raise errors.wrong_arity(command.name)
         if self.gate & GATE_AUTH and "no_auth" not in flags:
             raise errors.NOAUTH
-        if self.queue is not None and "no_multi" in flags:
+        if self.in_transaction and "no_multi" in flags:
             raise errors.NO_MULTI
         if self.gate & GATE_RESTRICTED:
             self.worker.access.check(self, command, argv)
@@ -292,7 +287,7 @@ class Session(Client):
             raise errors.LOADING
         if gate & GATE_BUSY and "allow_busy" not in flags:
             raise self.worker.execution.refusal
-        if gate and self.queue is not None:
+        if gate and self.in_transaction:
             declared = self._declared(command, argv)
             if declared is not None:
                 self.worker.execution.check(self, declared)
@@ -315,7 +310,7 @@ class Session(Client):
     def _keys_of(self, command: Command, argv: list[bytes]) -> list[bytes]:
         """The keys of a command, or of all that EXEC would execute."""
         if command.name == "exec":
-            return [queued[i] for row, queued in self.queue or () for i in row.key_positions(queued)]
+            return [queued[i] for row, queued in self.queue for i in row.key_positions(queued)]
         return [argv[i] for i in command.key_positions(argv)]
 
     def keys_of(self, argv: list[bytes]) -> list[bytes]:
@@ -327,24 +322,24 @@ class Session(Client):
         primary = self.worker.replication.primary_address
         if primary is None or self.worker.cluster.enabled:
             return
-        rows = [row for row, _ in self.queue or ()] if command.name == "exec" else [command]
+        rows = [row for row, _ in self.queue] if command.name == "exec" else [command]
         if self._may_write(command) or (not self.readonly and any("readonly" in row.flags for row in rows)):
             raise errors.redirect(*primary)
 
     def _may_take_memory(self, command: Command) -> bool:
         if command.name == "exec":
-            return any("denyoom" in row.flags for row, _ in self.queue or ())
+            return any("denyoom" in row.flags for row, _ in self.queue)
         return "denyoom" in command.flags
 
     def _bears(self, flag: str, command: Command) -> bool:
         """Whether a command, or all that EXEC would execute, has the flag `stale` or `loading`."""
         if command.name == "exec":
-            return all(flag in row.flags for row, _ in self.queue or ())
+            return all(flag in row.flags for row, _ in self.queue)
         return flag in command.flags
 
     def _may_write(self, command: Command) -> bool:
         if command.name == "exec":
-            return any(row.is_write for row, _ in self.queue or ())
+            return any(row.is_write for row, _ in self.queue)
         return command.is_write
 
     def is_judged_as_write(self, command: Command, argv: list[bytes]) -> bool:
@@ -357,7 +352,7 @@ class Session(Client):
     def _waits_with_writes(self, command: Command, argv: list[bytes]) -> bool:
         """Whether CLIENT PAUSE WRITE concerns it: scripts too, unless they declare that they do not write."""
         if command.name == "exec":
-            return any(self._waits_with_writes(row, queued) for row, queued in self.queue or ())
+            return any(self._waits_with_writes(row, queued) for row, queued in self.queue)
         if command.name in ("eval", "evalsha", "fcall"):
             flags = self._declared(command, argv)
             return flags is None or "no-writes" not in flags
@@ -445,16 +440,9 @@ class Session(Client):
             self.link.resume(value)
         self.engine.finish_command()
 
-    @property
-    def in_transaction(self) -> bool:
-        """Between MULTI and EXEC, or being executed by EXEC: then nothing may block."""
-        return self.queue is not None
-
     def leave_transaction(self) -> None:
         """Forget queue and watched keys: what EXEC and DISCARD end with."""
-        self.queue = None
-        self.queue_broken = False
-        self.gate &= ~GATE_TRANSACTION
+        self.end_transaction()
         self.worker.watches.remove_all(self)
 
     def send(self, data: bytes) -> None:

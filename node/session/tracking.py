@@ -93,7 +93,7 @@ class Tracking:
     def command_done(self, session: Session, argv: list[bytes]) -> None:
         """CLIENT CACHING is about one command, or one transaction; other CLIENT commands do not count."""
         mode = session.tracking
-        if mode is not None and session.queue is None and argv[0].lower() != b"client":
+        if mode is not None and not session.in_transaction and argv[0].lower() != b"client":
             mode.caching = False
 
     # --- what was read -------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Scene:
             cluster_outside_tls_port=7101,
         )
         self.session = SimpleNamespace(
-            db=Keys(), config=self.config, readonly=False, asking=False, queue=None, link=None
+            db=Keys(), config=self.config, readonly=False, asking=False, queue=[], link=None
         )
         self.session.is_judged_as_write = lambda row, argv: (
             any(queued.is_write for queued, _ in self.session.queue) if row.name == "exec" else row.is_write
