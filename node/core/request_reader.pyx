@@ -13,6 +13,7 @@ processInlineBuffer. The line of an inline command is one span; `node/words.py` 
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, strcpy
 
+from node.core.lengths cimport read_number, read_short
 from node.core.memory cimport release, resize
 
 cdef enum:
@@ -66,24 +67,6 @@ cdef inline bint parse_length(const char* text, size_t length, int64_t* value) n
     return True
 
 
-cdef inline const char* read_number(const char* text, const char* end, int64_t* value) noexcept nogil:
-    """The short way for lengths as all clients send them: digits, CR, and one more byte that is there.
-
-    Returns where the CR is, or NULL where the text is anything else, complete or not.
-    """
-    cdef const char* limit
-    cdef int64_t number = 0
-    cdef const char* p = text
-    limit = text + 10 if end - text > 10 else end
-    while p < limit and c"0" <= p[0] <= c"9":
-        number = number * 10 + (p[0] - c"0")
-        p += 1
-    if p == text or p + 1 >= end or p[0] != c"\r" or (text[0] == c"0" and p - text > 1):
-        return NULL
-    value[0] = number
-    return p
-
-
 cdef Outcome read_frame(
     const char* base, size_t start, size_t end, Progress* progress, Spans* out, size_t* next_frame, Limits* limits
 ) noexcept nogil:
@@ -128,28 +111,6 @@ cdef Outcome read_frame(
     progress.wanted = 0
     next_frame[0] = position
     return COMPLETE
-
-
-cdef inline const char* read_short(const char* p, size_t* length) noexcept nogil:
-    """A length of one to three digits and its line's end at `p`; returns what follows, or NULL where anything else is
-    there. Five bytes must be."""
-    cdef unsigned int first = p[0] - c"0"
-    cdef unsigned int second = p[1] - c"0"
-    cdef unsigned int third = p[2] - c"0"
-    if first - 1 > 8:
-        return NULL
-    if p[1] == c"\r":
-        length[0] = first
-        return p + 3
-    if second > 9:
-        return NULL
-    if p[2] == c"\r":
-        length[0] = first * 10 + second
-        return p + 4
-    if third > 9 or p[3] != c"\r":
-        return NULL
-    length[0] = first * 100 + second * 10 + third
-    return p + 5
 
 
 cdef inline size_t read_plainly(

@@ -11,8 +11,10 @@ Reply types: RESP3 specification
 of values still to come grows by what an aggregate announces.
 """
 
+from libc.stdint cimport int64_t
 from libc.string cimport memchr, memset
 
+from node.core.lengths cimport short_length
 from node.words import UnbalancedQuotes, split_words
 
 cdef enum:
@@ -59,14 +61,18 @@ cdef int scan_request(
     if frame[0] != c"*":
         return scan_inline(frame, available, scan)
     if scan.at == 0:
-        end = <const char*>memchr(frame, c"\r", available)
+        end = short_length(frame + 1, frame + available, <int64_t*>&length)
         if end == NULL:
-            if available > LINE_MAX:
-                return broken(scan, "too big mbulk count string")
-            return NEED_MORE
-        if end + 2 > frame + available:
-            return NEED_MORE
-        if not read_number(frame + 1, end, &length) or length > 2147483647:
+            end = <const char*>memchr(frame, c"\r", available)
+            if end == NULL:
+                if available > LINE_MAX:
+                    return broken(scan, "too big mbulk count string")
+                return NEED_MORE
+            if end + 2 > frame + available:
+                return NEED_MORE
+            if not read_number(frame + 1, end, &length):
+                return broken(scan, "invalid multibulk length")
+        if length > 2147483647:
             return broken(scan, "invalid multibulk length")
         if length > limits.arguments:
             return broken(scan, "unauthenticated multibulk length")
@@ -82,12 +88,16 @@ cdef int scan_request(
         if line[0] != c"$":
             scan.culprit = line[0]
             return broken(scan, "expected '$', got '%c'")
-        end = <const char*>memchr(line, c"\r", frame + available - line)
+        end = short_length(line + 1, frame + available, <int64_t*>&length)
         if end == NULL:
-            if frame + available - line > LINE_MAX:
-                return broken(scan, "too big bulk count string")
-            return NEED_MORE
-        if not read_number(line + 1, end, &length) or length < 0 or length > 512 * 1024 * 1024:
+            end = <const char*>memchr(line, c"\r", frame + available - line)
+            if end == NULL:
+                if frame + available - line > LINE_MAX:
+                    return broken(scan, "too big bulk count string")
+                return NEED_MORE
+            if not read_number(line + 1, end, &length) or length < 0:
+                return broken(scan, "invalid bulk length")
+        if length > 512 * 1024 * 1024:
             return broken(scan, "invalid bulk length")
         if length > limits.bulk:
             return broken(scan, "unauthenticated bulk length")
@@ -143,6 +153,15 @@ cdef int scan_reply(const char* frame, Py_ssize_t available, ReplyScan* scan) no
     while scan.missing > 0:
         if at >= limit:
             return NEED_MORE
+        if at[0] == c"$":
+            end = short_length(at + 1, limit, <int64_t*>&length)
+            if end != NULL and end[1] == c"\n":
+                if limit - (end + 2) < length + 2:
+                    return NEED_MORE
+                at = end + 2 + length + 2
+                scan.missing -= 1
+                scan.at = at - frame
+                continue
         end = <const char*>memchr(at, c"\n", limit - at)
         if end == NULL:
             return NEED_MORE

@@ -113,11 +113,11 @@ def test_no_client_sees_that_primaries_are_killed(cluster: RunningCluster) -> No
                 if kill % 2:
                     victim.pause()  # it keeps its connections, and just says nothing
                     eventually(lambda gone=victim: not serves(cluster, gone), "it is replaced", timeout=30)
-                    eventually(goes_on(done), "clients at work again", timeout=30)
+                    eventually(goes_on(done), lambda: f"clients at work again: {done}", timeout=30)
                     victim.resume()
                 else:
                     victim.kill()
-                    eventually(goes_on(done), "clients at work again", timeout=30)
+                    eventually(goes_on(done), lambda: f"clients at work again: {done}", timeout=30)
                     victim.start()
                 cluster.wait_settled()
 
