@@ -1,32 +1,19 @@
 """One client's conversation: requests in, replies out in the order of the requests."""
 
-from libc.stdint cimport int16_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from proxy.core.answers cimport Answers
 from proxy.core.frames cimport RequestLimits, RequestScan
-from proxy.core.limits cimport Limits, OutputLimit
 from proxy.core.hot_reads cimport HotReads
-from proxy.core.reactor cimport Connection
 from proxy.core.routes cimport Route, RouteTable, SlotMap
-from proxy.core.tallies cimport Tallies
 
-cdef struct Pending:
-    char* reply             # of a later request that was answered before an earlier one; else NULL
-    Py_ssize_t reply_length
-    Py_ssize_t request_length
-    int64_t started         # when it was read, ns; 0: it is not timed
-    int16_t number          # of its command, among the tallies
-    bint answered
-    bint muted              # CLIENT REPLY OFF or SKIP: the reply is dropped
-
-cdef class Client(Connection):
+cdef class Client(Answers):
     cdef readonly object service        # commands.Commands: carries out what is not forwarded raw
     cdef RouteTable routes
     cdef SlotMap slots
-    cdef Tallies tallies
     cdef public HotReads hot_reads      # None unless hot keys are looked for
 
     # The session, changed by local commands
-    cdef public uint64_t id
     cdef bint logged_in                 # `authenticated`: nothing is owed any more before commands are obeyed
     cdef bint has_state                 # `diverted`: a state of the conversation concerns every request
     cdef bint plain                     # logged in and without such a state: requests may be forwarded raw
@@ -34,8 +21,6 @@ cdef class Client(Connection):
     cdef public object facts            # local_commands.ClientFacts: name, address, library …
     cdef public bint reads_replicas     # its reads go to replicas where there are any to be read
     cdef public bint strict             # CLIENT CAPA strict: no read is answered from the cache
-    cdef public bint replies_off        # CLIENT REPLY OFF
-    cdef public bint skip_next          # CLIENT REPLY SKIP: the next request is muted
     cdef public object session          # sessions.Session, None for who never needed one
 
     # Requests
@@ -43,27 +28,12 @@ cdef class Client(Connection):
     cdef RequestLimits limits
     cdef bint stalled                   # `unread` holds requests that must wait; the socket is not read
     cdef bint frozen                    # about to be handed over, or closed: nothing is read or dispatched
-    cdef bint blocked                   # the last request blocks: go on reading, to notice who leaves
     cdef bint postponed                 # by the service, for the request that it is executing
     cdef bint input_ended               # no more requests: close once all is answered and sent
     cdef uint64_t hold_until            # dispatch nothing more before all requests so far are answered
-    cdef Py_ssize_t bytes_in_flight     # of requests not answered yet
-    cdef Py_ssize_t usual_reply         # a moving average of the length of replies
-
-    # Limits
-    cdef Limits bounds
     cdef uint64_t paid_until            # the rate allows requests up to this one; then see `earn`
     cdef int64_t earned_at              # when it was reckoned last, ns
     cdef bint waking                    # a timer will look whether more are allowed
-    cdef int64_t over_since[2]          # ns; 0: replies, and messages, are below their soft limits
-
-    # Requests not yet answered, or answered too early, in a ring; head and tail count on for ever
-    cdef Pending* ring
-    cdef uint64_t ring_size
-    cdef readonly uint64_t head
-    cdef readonly uint64_t tail
-    cdef uint64_t tail_seen             # `tail` when we were looked at last (trim)
-    cdef Py_ssize_t stashed             # bytes of replies that came too early
 
     cdef int process(self, const char* data, Py_ssize_t available) except -1
     cdef int dispatch(self, const char* frame) except -1
@@ -71,10 +41,6 @@ cdef class Client(Connection):
     cdef int execute(self, const char* frame, uint64_t tag) except -1
     cdef void take_back(self, uint64_t tag) noexcept
     cdef int refuse(self) except -1
-    cdef uint64_t push(self, Py_ssize_t request_length) except? 0
     cdef bint must_wait(self) noexcept
     cdef bint earn(self) noexcept
     cdef int wake_later(self) except -1
-    cdef int check_unread(self) except -1
-    cdef bint overflows(self, OutputLimit* limit, int kind, Py_ssize_t held) noexcept
-    cdef int release_answered(self) except -1

@@ -5,9 +5,7 @@ worker's buffer, an entry made in the ring. No Python object is made for it. Wha
 know how to forward (several keys, no key, local commands, errors) goes to `service.execute` as a list of
 arguments.
 
-The way of a reply: if it answers the oldest request it is appended to the output at once, and so are the
-later ones that were waiting behind it. If it comes too early, from a faster worker, it is stashed in its ring
-entry.
+What becomes of the reply is told in answers.pyx.
 
 Some commands give the conversation a state: a transaction, subscriptions, a wait for a list to fill
 (sessions.py). They begin when all earlier requests are answered (`postpone`), because the connections they
@@ -17,20 +15,16 @@ the client: nothing is forwarded raw until it ends. Requests without state never
 A client cannot make the proxy keep much: `must_wait` stops the reading of its requests while too many are in
 flight, too much is unsent, or an earlier request has to finish first. How many are too many depends on how
 long its replies usually are, because a hundred thousand GETs fit one packet, and what they ask for may fit no
-memory. Redis closes a client whose unread replies pass a limit only for subscribers and replicas; the proxy
-has such a last limit for everybody, because what piles up here is not the client's data alone but memory of a
-process that all share. What limits.pyx tells can be set; a rate is kept by handing out leave for requests in
-advance, up to a second's worth, so that a request costs one comparison.
+memory. What limits.pyx tells can be set; a rate is kept by handing out leave for requests in advance, up to a
+second's worth, so that a request costs one comparison.
 """
-
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
 
 from node.core.key_slot cimport slot_of
 from node.core.timing cimport monotonic_ns
+from proxy.core.answers cimport Answers, Pending
 from proxy.core.buffers cimport append, consume, release, size
 from proxy.core.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
-from proxy.core.reactor cimport Reactor
+from proxy.core.reactor cimport Connection, Reactor
 from proxy.core.hot_reads cimport NOT_TAKEN, TAKEN_BEHIND, Taken
 from proxy.core.routes cimport Route, fits
 from proxy.core.secrecy cimport Secrecy
@@ -50,7 +44,6 @@ cdef extern from *:
     bint has_input(int descriptor) nogil      # or has it been closed by its peer?
 
 cdef enum:
-    RING_START = 16
     BYTES_IN_FLIGHT_MAX = 8388608       # of requests of one client; reading goes on when half are answered
     REPLIES_EXPECTED_MAX = 16777216     # and in bytes of replies, going by what they were so far
     USUAL_AT_FIRST = 131072             # the guess before the first reply: 128 requests may be in flight
@@ -58,15 +51,13 @@ cdef enum:
     UNREAD_WHILE_BLOCKED = 1048576      # requests behind one that blocks, kept to see whether the client leaves
     SECOND = 1000000000                 # ns
     SHORTEST_WAIT = 10000000            # ns between two looks whether the rate allows more
-    REPLIES = 0                         # indexes of `over_since`
-    MESSAGES = 1
 
 cdef uint64_t UNLIMITED = 0xFFFFFFFFFFFFFFFF
 
 cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
-cdef class Client(Connection):
+cdef class Client(Answers):
 
     def __init__(
         self, Reactor reactor not None, service, RouteTable routes not None, SlotMap slots not None, uint64_t id
@@ -82,9 +73,6 @@ cdef class Client(Connection):
         self.earned_at = monotonic_ns() - SECOND
         self.usual_reply = USUAL_AT_FIRST
         self.limits = RequestLimits(2147483647, 536870912)
-
-    def __dealloc__(self):
-        free_ring(self)
 
     def open(self, int descriptor, bint authenticated, Secrecy secrecy=None) -> None:
         """Take over an accepted, non-blocking socket. Until it is `authenticated`, requests must be small. With
@@ -167,78 +155,15 @@ cdef class Client(Connection):
         """The request is about to be completed."""
         self.blocked = False
 
-    def tell(self, bytes frame not None) -> None:
-        """Send what is no reply: a message, a line of MONITOR, a confirmation. CLIENT REPLY does not mute it."""
-        if self.descriptor < 0:
-            return
-        if self.overflows(&self.bounds.pushed, MESSAGES, size(&self.outgoing)):
-            log.warning("closing client %d: it does not read what is pushed to it", self.id)
-            self.close()
-            return
-        append(&self.outgoing, frame, len(frame))
-        if not self.flush_wanted:
-            self.reactor.wants_flush(self)
-
-    def tell_behind(self, bytes frame not None) -> None:
-        """The same, but not before the requests so far are answered; unless the last one blocks."""
-        cdef uint64_t tag
-        cdef bint skip_next = self.skip_next
-        if self.head == self.tail or self.blocked or self.descriptor < 0:
-            self.tell(frame)
-            return
-        self.skip_next = False
-        tag = self.push(0)
-        self.skip_next = skip_next
-        self.mute(tag, False)
-        self.complete(tag, frame)
-
     def end_input(self) -> None:
         """Take no further requests, and close when all replies are sent."""
         self.input_ended = True
         if self.head == self.tail and not self.flush_wanted and self.descriptor >= 0:
             self.reactor.wants_flush(self)
 
-    def counts_as(self, uint64_t tag, int number) -> None:
-        """The request `tag`, which has not been answered yet, is of this command (`Tallies.numbers`)."""
-        self.ring[tag & (self.ring_size - 1)].number = number
-
-    def count_rejected(self, uint64_t tag) -> None:
-        """It is about to be answered with an error, before anything was done."""
-        cdef Pending* entry = &self.ring[tag & (self.ring_size - 1)]
-        self.tallies.rows[entry.number].rejected += 1
-        entry.number = 0
-
-    cdef int64_t began(self, uint64_t tag) noexcept:
-        if self.head <= tag < self.tail:
-            return self.ring[tag & (self.ring_size - 1)].started
-        return 0
-
-    def mute(self, uint64_t tag, bint muted=True) -> None:
-        """Drop (or do not drop) the reply to request `tag`, which has not been answered yet."""
-        if self.head <= tag < self.tail:
-            self.ring[tag & (self.ring_size - 1)].muted = muted
-
-    def complete(self, uint64_t tag, bytes reply not None) -> None:
-        """Answer the request `tag` with an encoded reply. A second answer to a request is dropped."""
-        if self.head <= tag < self.tail and not self.ring[tag & (self.ring_size - 1)].answered:
-            self.tallies.now = monotonic_ns()
-            self.on_reply(tag, reply, len(reply))
-
     def kill(self) -> None:
         """Close at once, whatever is in flight."""
         self.close()
-
-    def trim(self) -> int:
-        """If nothing was asked since the last call, give back what the pipelines of before needed: how many
-        bytes that were."""
-        cdef Py_ssize_t held = self.ring_size * sizeof(Pending)
-        if self.tail != self.tail_seen or self.head != self.tail:
-            self.tail_seen = self.tail
-            return 0
-        free(self.ring)
-        self.ring = NULL
-        self.ring_size = 0
-        return held
 
     # The end of this process (draining.py)
 
@@ -276,7 +201,7 @@ cdef class Client(Connection):
         self.descriptor = -1
         release(&self.unread)
         release(&self.outgoing)
-        free_ring(self)
+        self.forget_requests()
         self.service.client_closed(self)
         return descriptor, unread
 
@@ -289,7 +214,7 @@ cdef class Client(Connection):
     cpdef close(self):
         if self.descriptor >= 0:
             Connection.close(self)
-            free_ring(self)
+            self.forget_requests()
             self.service.client_closed(self)
 
     # Requests
@@ -480,72 +405,6 @@ cdef class Client(Connection):
         self.complete(self.push(0), reply)
         return 0
 
-    cdef uint64_t push(self, Py_ssize_t request_length) except? 0:
-        """A ring entry for one more request; returns its tag."""
-        cdef Pending* entry
-        cdef uint64_t tag = self.tail
-        if self.tail - self.head == self.ring_size:
-            grow_ring(self)
-        entry = &self.ring[tag & (self.ring_size - 1)]
-        entry.reply = NULL
-        entry.answered = False
-        entry.muted = self.replies_off or self.skip_next
-        entry.request_length = request_length
-        entry.started = self.tallies.now
-        entry.number = 0
-        self.skip_next = False
-        self.bytes_in_flight += request_length
-        self.tail += 1
-        return tag
-
-    # Replies
-
-    cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
-        cdef Pending* entry
-        if self.descriptor < 0:
-            return 0
-        entry = &self.ring[tag & (self.ring_size - 1)]
-        self.tallies.note(entry.number, entry.started, reply, length)
-        self.bytes_in_flight -= entry.request_length
-        self.usual_reply += (length - self.usual_reply) >> 3
-        if entry.muted:
-            length = 0
-        if tag == self.head:
-            self.head += 1
-            append(&self.outgoing, reply, length)
-            if self.head != self.tail:
-                self.release_answered()
-            if self.writing:
-                return self.check_unread()
-            if not self.flush_wanted:
-                self.reactor.wants_flush(self)
-            return 0
-        entry.reply = <char*>malloc(length or 1)
-        if entry.reply == NULL:
-            raise MemoryError()
-        memcpy(entry.reply, reply, length)
-        entry.reply_length = length
-        entry.answered = True
-        self.stashed += length
-        if self.stashed > self.bounds.replies.hard:
-            log.warning("closing client %d: %d bytes of replies wait for it", self.id, self.stashed)
-            self.close()
-        return 0
-
-    cdef int release_answered(self) except -1:
-        """Move stashed replies to the output, as far as no unanswered request stands before them."""
-        cdef Pending* entry
-        while self.head != self.tail:
-            entry = &self.ring[self.head & (self.ring_size - 1)]
-            if not entry.answered:
-                return 0
-            self.head += 1
-            append(&self.outgoing, entry.reply, entry.reply_length)
-            self.stashed -= entry.reply_length
-            free(entry.reply)
-            entry.reply = NULL
-        return 0
-
     cdef int flush(self) except -1:
         """Send; then take up requests that had to wait, or close if these were the last words."""
         cdef Py_ssize_t sent
@@ -569,47 +428,3 @@ cdef class Client(Connection):
         elif self.stalled and self.tail >= self.paid_until:
             self.wake_later()
         return 0
-
-    cdef int check_unread(self) except -1:
-        """The socket has not taken all of the output: do not let it become too much."""
-        if self.overflows(&self.bounds.replies, REPLIES, size(&self.outgoing)):
-            log.warning("closing client %d: it does not read its replies", self.id)
-            self.close()
-        return 0
-
-    cdef bint overflows(self, OutputLimit* limit, int kind, Py_ssize_t held) noexcept:
-        """Is `held` above the hard limit, or has it been above the soft one for too long?"""
-        if held > limit.hard:
-            return True
-        if limit.soft == 0 or held <= limit.soft:
-            self.over_since[kind] = 0
-            return False
-        cdef int64_t now = monotonic_ns()
-        if self.over_since[kind] == 0:
-            self.over_since[kind] = now
-        return now - self.over_since[kind] > limit.patience
-
-
-cdef int grow_ring(Client client) except -1:
-    cdef uint64_t fresh_size = client.ring_size * 2 or RING_START
-    cdef uint64_t i
-    cdef Pending* fresh = <Pending*>malloc(fresh_size * sizeof(Pending))
-    if fresh == NULL:
-        raise MemoryError()
-    for i in range(client.head, client.tail):
-        fresh[i & (fresh_size - 1)] = client.ring[i & (client.ring_size - 1)]
-    free(client.ring)
-    client.ring = fresh
-    client.ring_size = fresh_size
-    return 0
-
-
-cdef void free_ring(Client client) noexcept:
-    """Forget all pending requests. Replies that still come find the client closed and are dropped."""
-    cdef uint64_t i
-    for i in range(client.head, client.tail):
-        free(client.ring[i & (client.ring_size - 1)].reply)
-    free(client.ring)
-    client.ring = NULL
-    client.ring_size = 0
-    client.head = client.tail = 0

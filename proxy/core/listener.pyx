@@ -5,25 +5,25 @@ Its owner (lines.py) sends what it likes and is handed every frame that arrives,
 confirmation or an error.
 """
 
-from libc.string cimport memset
-
 from proxy.core.buffers cimport append, consume, size
-from proxy.core.frames cimport BROKEN, NEED_MORE, ReplyScan, scan_reply
 from proxy.core.reactor cimport Connection
+from proxy.core.replies cimport ReplyConnection
 from proxy.core.secrecy cimport Secrecy
 
 
-cdef class Listener(Connection):
+cdef class Listener(ReplyConnection):
     """Speaks RESP3, in which messages are told from other replies."""
 
     cdef readonly object owner          # lines.Lines
     cdef readonly tuple address
-    cdef ReplyScan scan
 
     def __init__(self, reactor, owner, tuple address):
         self.reactor = reactor
         self.owner = owner
         self.address = address
+
+    def __repr__(self):
+        return "%s:%d" % self.address
 
     @property
     def is_open(self) -> bool:
@@ -31,9 +31,7 @@ cdef class Listener(Connection):
 
     def connected(self, int descriptor, Secrecy secrecy=None) -> None:
         """Take over a socket on which the handshake is done; what was to be sent up to now is."""
-        memset(&self.scan, 0, sizeof(self.scan))
-        self.secrecy = secrecy
-        self.attach(descriptor)
+        self.take_over(descriptor, secrecy)
         if size(&self.outgoing) and not self.flush_wanted:
             self.reactor.wants_flush(self)
 
@@ -65,25 +63,6 @@ cdef class Listener(Connection):
             self.interest(True, True)
         return 0
 
-    cdef int on_readable(self) except -1:
-        cdef char* data
-        cdef Py_ssize_t used = 0
-        cdef Py_ssize_t available = self.receive(&data)
-        cdef int result
-        if available < 0:
-            self.close()
-            return 0
-        while used < available:
-            result = scan_reply(data + used, available - used, &self.scan)
-            if result == NEED_MORE:
-                break
-            if result == BROKEN:
-                raise ConnectionError(f"{self.address} does not speak RESP")
-            self.owner.heard(self, data[used:used + self.scan.at])
-            if self.descriptor < 0:
-                return 0
-            used += self.scan.at
-            self.scan.at = 0
-            self.scan.begun = False
-        self.keep(data, available, used)
+    cdef int take_reply(self, const char* reply, Py_ssize_t length) except -1:
+        self.owner.heard(self, reply[:length])
         return 0

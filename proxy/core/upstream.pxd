@@ -3,8 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from node.core.timing cimport Timing
-from proxy.core.frames cimport ReplyScan
-from proxy.core.reactor cimport Connection
+from proxy.core.replies cimport ReplyConnection
 from proxy.core.sinks cimport ReplySink, Tap
 
 cdef enum UpstreamState:
@@ -21,7 +20,7 @@ cdef struct InFlight:
     int redirects           # how often MOVED or ASK has sent it on
     int64_t started         # when it arrived at the proxy, ns
 
-cdef class Upstream(Connection):
+cdef class Upstream(ReplyConnection):
     cdef readonly str host
     cdef readonly int port
     cdef readonly int version           # RESP 2 or 3
@@ -35,7 +34,6 @@ cdef class Upstream(Connection):
     cdef size_t head                    # head and tail count on for ever; modulo ring_size they are indexes
     cdef size_t tail
     cdef Py_ssize_t unsent              # how much of the end of `outgoing` the socket has not taken yet
-    cdef ReplyScan scan
     cdef readonly uint64_t requests     # sent since the start, for INFO
     cdef readonly uint64_t errors       # error replies, redirections not among them
     cdef Timing timing                  # until replies are there
@@ -51,5 +49,5 @@ cdef class Upstream(Connection):
         self, const char* request, Py_ssize_t length, ReplySink sink, uint64_t tag, int redirects,
         int64_t started
     ) except -1
+    cdef int grow(self) except -1
     cdef int send_probe(self) except -1
-    cdef int _answer(self, const char* reply, Py_ssize_t length) except -1

@@ -12,12 +12,14 @@ is lost; that is the pool's (upstreams.py). Each request gets one reply, if need
 """
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memset
+from libc.stdlib cimport free
+from libc.string cimport memcmp
 
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from proxy.core.buffers cimport append, consume, release, size
-from proxy.core.frames cimport BROKEN, NEED_MORE, scan_reply
+from proxy.core.reactor cimport Connection
+from proxy.core.replies cimport ReplyConnection
+from proxy.core.rings cimport larger_ring
 from proxy.core.secrecy cimport Secrecy
 
 cdef enum:
@@ -32,7 +34,7 @@ cdef bytes QUEUE_FULL = b"-CLUSTERDOWN too many requests wait for a worker\r\n"
 cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
 
 
-cdef class Upstream(Connection):
+cdef class Upstream(ReplyConnection):
 
     def __init__(
         self, reactor, pool, str host, int port, int version, Py_ssize_t queue_max=UNBOUNDED
@@ -102,9 +104,7 @@ cdef class Upstream(Connection):
         """Take over a socket on which the handshake is done."""
         self.worker = None
         self.connects += 1
-        memset(&self.scan, 0, sizeof(self.scan))
-        self.secrecy = secrecy
-        self.attach(descriptor)
+        self.take_over(descriptor, secrecy)
         if self.pool.keeps_requests:  # not all of the queue at once: the worker may not serve yet
             self.state = WAITING
             self.send_probe()
@@ -231,7 +231,7 @@ cdef class Upstream(Connection):
     ) except -1:
         cdef InFlight* entry
         if self.tail - self.head == self.ring_size:
-            grow_ring(self)
+            self.grow()
         append(&self.outgoing, request, length)
         self.unsent += length
         entry = &self.ring[self.tail & (self.ring_size - 1)]
@@ -247,6 +247,14 @@ cdef class Upstream(Connection):
         self.requests += 1
         if not self.flush_wanted and self.state == UP:
             self.reactor.wants_flush(self)
+        return 0
+
+    cdef int grow(self) except -1:
+        cdef size_t larger = self.ring_size * 2 or RING_START
+        self.ring = <InFlight*>larger_ring(
+            self.ring, sizeof(InFlight), self.ring_size, larger, self.head, self.tail
+        )
+        self.ring_size = larger
         return 0
 
     cdef int flush(self) except -1:
@@ -268,31 +276,13 @@ cdef class Upstream(Connection):
     # Replies
 
     cdef int on_readable(self) except -1:
-        cdef char* data
-        cdef Py_ssize_t used = 0
-        cdef Py_ssize_t available = self.receive(&data)
-        cdef int result
-        if available < 0:
-            self.close()
-            return 0
-        while used < available:
-            result = scan_reply(data + used, available - used, &self.scan)
-            if result == NEED_MORE:
-                break
-            if result == BROKEN:
-                raise ConnectionError(f"{self!r} does not speak RESP")
-            self._answer(data + used, self.scan.at)
-            if self.descriptor < 0:
-                return 0
-            used += self.scan.at
-            self.scan.at = 0
-            self.scan.begun = False
-        self.keep(data, available, used)
+        ReplyConnection.on_readable(self)
         if self.state == WAITING and self.probe == 0 and size(&self.outgoing) == self.unsent:
-            self.pool.quiet(self)
+            if self.descriptor >= 0:
+                self.pool.quiet(self)
         return 0
 
-    cdef int _answer(self, const char* reply, Py_ssize_t length) except -1:
+    cdef int take_reply(self, const char* reply, Py_ssize_t length) except -1:
         """Hand one reply to whom it belongs."""
         cdef InFlight entry
         cdef bytes request
@@ -342,17 +332,3 @@ cdef bint is_redirection(const char* reply, Py_ssize_t length) noexcept:
         or (length > 13 and memcmp(reply, b"-CLUSTERDOWN ", 13) == 0)
         or (length > 13 and memcmp(reply, b"-MASTERDOWN ", 12) == 0)
     )
-
-
-cdef int grow_ring(Upstream upstream) except -1:
-    cdef size_t fresh_size = upstream.ring_size * 2 or RING_START
-    cdef size_t i
-    cdef InFlight* fresh = <InFlight*>malloc(fresh_size * sizeof(InFlight))
-    if fresh == NULL:
-        raise MemoryError()
-    for i in range(upstream.head, upstream.tail):
-        fresh[i & (fresh_size - 1)] = upstream.ring[i & (upstream.ring_size - 1)]
-    free(upstream.ring)
-    upstream.ring = fresh
-    upstream.ring_size = fresh_size
-    return 0

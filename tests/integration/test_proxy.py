@@ -284,7 +284,7 @@ def test_disconnect_with_requests_in_flight(proxy: ShoalProxy) -> None:
             b"".join(encode("SET", f"gone{i}", i) + encode("MGET", "a", "b", "c") for i in range(200))
         )
         client.close()
-    with proxy.resp() as client:
+    with proxy.resp(timeout=20) as client:
         assert client.command("GET", "nobody") == NULL_BULK
     facts = proxy.facts()
     assert all("state=down" not in value for value in facts.values())
