@@ -22,9 +22,9 @@ from docker.errors import DockerException, ImageNotFound
 from tests.harness.servers import ROOT
 from tests.harness.wait import eventually
 
-BASE_IMAGE = "shoal-test-base"
+BASE_IMAGE = "shoal-test-slim"
 IMAGE = "shoal-test"
-PACKAGES = "python3,python3-venv,python3-dev,gcc,libc6-dev,ca-certificates"
+PACKAGES = "python3,python3-venv,ca-certificates"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUILD_TIMEOUT = 600
 
@@ -85,7 +85,7 @@ def _running_engine() -> docker.DockerClient | None:
 
 
 def ensure_base_image(client: docker.DockerClient) -> None:
-    """Make BASE_IMAGE: a minimal Debian with Python and a compiler."""
+    """Make BASE_IMAGE: a minimal Debian with Python."""
     with contextlib.suppress(ImageNotFound):
         client.images.get(BASE_IMAGE)
         return
@@ -112,26 +112,30 @@ def ensure_base_image(client: docker.DockerClient) -> None:
 
 
 class Composition:
-    """This project's docker-compose.yml, brought up under a name of its own."""
+    """This project's docker-compose.yml, brought up under a name of its own, at ports of its own."""
 
-    def __init__(self, client: docker.DockerClient, name: str, proxy_port: int) -> None:
+    def __init__(self, client: docker.DockerClient, name: str, ports: list[int]) -> None:
+        """`ports`: of two proxies and six workers."""
         self.client = client
         self.name = name
-        self.proxy_port = proxy_port
-        self._environment = os.environ | {
+        self.proxy_ports, self.worker_ports = ports[:2], ports[2:]
+        self.environment = os.environ | {
             "SHOAL_BASE": BASE_IMAGE,
             "SHOAL_IMAGE": IMAGE,
             "SHOAL_BUILD_NETWORK": "host",
-            "SHOAL_PORT": str(proxy_port),
             "SHOAL_NODE_TIMEOUT": "2000",
+            "SHOAL_HEALTH_INTERVAL": "3s",
+            "SHOAL_PORT": str(ports[0]),
+            "SHOAL_PORT_PROXY_2": str(ports[1]),
         }
+        self.environment |= {f"SHOAL_PORT_{n}": str(port) for n, port in enumerate(self.worker_ports, 1)}
 
     def run(self, *arguments: str) -> str:
         """`docker-compose ARGUMENTS`; its output, or an AssertionError with it."""
         done = subprocess.run(
             ["docker-compose", "-p", self.name, *arguments],
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -140,17 +144,20 @@ class Composition:
         assert done.returncode == 0, f"docker-compose {' '.join(arguments)}:\n{done.stdout[-4000:]}"
         return done.stdout
 
-    def container(self, service: str) -> docker.models.containers.Container:
+    def container(self, service: str, number: int = 1) -> docker.models.containers.Container:
+        labels = {"project": self.name, "service": service, "container-number": number}
         [found] = self.client.containers.list(
             all=True,
-            filters={
-                "label": [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
-            },
+            filters={"label": [f"com.docker.compose.{name}={value}" for name, value in labels.items()]},
         )
         return found
 
-    def inside(self, service: str, *command: str) -> str:
+    def inside(self, service: str, *command: str, number: int = 1) -> str:
         """Run a command in a service's container; its output, or an AssertionError with it."""
-        code, output = self.container(service).exec_run(list(command))
+        code, output = self.container(service, number).exec_run(list(command))
         assert code == 0, f"{service}: {' '.join(command)}: {output.decode()[-2000:]}"
         return str(output.decode())
+
+    def is_healthy(self, service: str, number: int = 1) -> bool:
+        state = self.container(service, number).attrs["State"]
+        return bool(state["Health"]["Status"] == "healthy")

@@ -1,4 +1,4 @@
-"""docker-compose.yml, for real: containers on an engine, formed, used, killed and healed.
+"""docker-compose.yml, for real: what it brings up without any option, who can use it, and how it grows.
 
 Slow (an image is made and built) and in need of root and Docker, so it is not among `pytest`'s default
 paths: `pytest tests/deploy` runs it, and .ci/run does.
@@ -7,102 +7,94 @@ paths: `pytest tests/deploy` runs it, and .ci/run does.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections import Counter
 
 import pytest
 import redis
 
-from tests.deploy.engine import Composition, engine, ensure_base_image
-from tests.harness.ports import lease_port, release_port
+from tests.deploy.clients import Writers
+from tests.deploy.engine import Composition
 from tests.harness.wait import eventually
 
 pytestmark = pytest.mark.timeout(900)
 
-WORKERS = [f"worker-{number}" for number in range(1, 7)]
 CLUSTER_CLIENT = """
 import redis
 cluster = redis.RedisCluster("worker-2", 7000)
-for number in range(300):
-    cluster.set(f"inside:{number}", number)
-assert all(cluster.get(f"inside:{number}") == b"%d" % number for number in range(300))
-print(len(cluster.get_primaries()), "primaries")
+assert all(cluster.get(f"outside:{number}") == b"%d" % number for number in range(200))
+print(sorted({node.port for node in cluster.get_nodes()}), len(cluster.get_primaries()), "primaries")
 """
-
-
-@pytest.fixture(scope="module")
-def composition() -> Iterator[Composition]:
-    with ExitStack() as stack:
-        port = lease_port()
-        stack.callback(release_port, port)
-        client = stack.enter_context(engine())
-        ensure_base_image(client)
-        composition = Composition(client, f"shoaltest{port}", port)
-        stack.callback(composition.run, "down", "--volumes", "--timeout", "5")
-        composition.run("build", "worker-1")
-        composition.run("up", "-d", "--no-build")
-        yield composition
+WORKERS = ("worker-1", "worker-2", "worker-3")
 
 
 def proxy(composition: Composition) -> redis.Redis:
-    return redis.Redis("127.0.0.1", composition.proxy_port, socket_timeout=5, decode_responses=True)
+    return redis.Redis("127.0.0.1", composition.proxy_ports[0], socket_timeout=30, decode_responses=True)
 
 
-def test_forms_by_itself_serves_heals_and_takes_back(composition: Composition) -> None:
+def members(composition: Composition) -> dict[str, int]:
+    """Ids, and how many slots each has."""
+    told = json.loads(composition.inside("worker-1", "shoal", "nodes", "--json", "127.0.0.1:7000"))
+    return {node["id"]: node["slot_count"] for node in told}
+
+
+def test_three_workers_and_a_proxy_come_up_and_serve_all_slots(composition: Composition) -> None:
+    composition.run("up", "-d", "--no-build")
+
+    def serves_all(client: redis.Redis) -> bool:
+        return all(client.set(f"outside:{number}", number) for number in range(200))
+
     with proxy(composition) as client:
-        _forms_and_serves(client, composition)
-        killed = _heals_after_a_kill(client, composition)
-        _takes_the_killed_worker_back(composition, killed)
+        eventually(lambda: serves_all(client), "keys of all slots can be written", timeout=120)
+        assert [client.get(f"outside:{number}") for number in range(200)] == [str(n) for n in range(200)]
+    eventually(lambda: composition.is_healthy("proxy"), "the proxy is healthy", timeout=60)
 
 
-def _forms_and_serves(client: redis.Redis, composition: Composition) -> None:
-    def serves_all() -> bool:
-        for number in range(200):
-            client.set(f"outside:{number}", number)
-        return True
-
-    eventually(serves_all, "the proxy serves keys of all slots", timeout=90)
-    assert [client.get(f"outside:{number}") for number in range(200)] == [str(n) for n in range(200)]
-    assert "3 primaries" in composition.inside("worker-5", "python3", "-c", CLUSTER_CLIENT)
+def test_cluster_clients_are_told_addresses_that_they_can_reach(composition: Composition) -> None:
+    told = composition.inside("worker-3", "python3", "-c", CLUSTER_CLIENT)
+    assert told.strip() == "[7000] 3 primaries"
+    with redis.RedisCluster("127.0.0.1", composition.worker_ports[2], decode_responses=True) as cluster:
+        assert all(cluster.get(f"outside:{number}") == str(number) for number in range(200))
+        found = {(node.host, node.port) for node in cluster.get_nodes()}
+    assert found == {("127.0.0.1", port) for port in composition.worker_ports[:3]}
 
 
-def _heals_after_a_kill(client: redis.Redis, composition: Composition) -> str:
-    """Returns which worker was killed."""
-
-    def primaries_with_replicas() -> list[str]:
-        facts = {worker: _replication(composition, worker) for worker in WORKERS}
-        primaries = [worker for worker in WORKERS if facts[worker]["role"] == "master"]
-        in_step = all(facts[worker]["connected_slaves"] == 1 for worker in primaries)
-        return primaries if in_step and len(primaries) == 3 else []
-
-    victim = eventually(primaries_with_replicas, "every primary has its replica", timeout=30)[0]
-    composition.container(victim).kill("SIGKILL")
-
-    def healed() -> bool:
-        return all(client.set(f"outside:{n}", n + 1) and client.get(f"outside:{n}") for n in range(200))
-
-    eventually(healed, f"every slot is served without {victim}", timeout=60)
-    assert client.get("outside:7") == "8"
-    return victim
+def test_containers_have_no_more_rights_than_they_need(composition: Composition) -> None:
+    for service in (*WORKERS, "proxy", "tender"):
+        container = composition.container(service)
+        assert container.attrs["HostConfig"]["ReadonlyRootfs"]
+        assert container.attrs["HostConfig"]["CapDrop"] == ["ALL"]
+        processes = container.top(ps_args="-o uid,pid,comm")["Processes"]
+        assert {user for user, *_ in processes} == {"999"}
+    code, output = composition.container("proxy").exec_run(["sh", "-c", "command -v gcc pip; touch /opt/x"])
+    assert code != 0 and b"Read-only file system" in output and b"gcc" not in output and b"pip" not in output
 
 
-def _replication(composition: Composition, service: str) -> dict[str, Any]:
-    """INFO replication of a worker, asked for inside its container."""
-    script = "import json, redis; print(json.dumps(redis.Redis(port=7000).info('replication')))"
-    return dict(json.loads(composition.inside(service, "python3", "-c", script)))
+def test_it_grows_by_scaling_and_rebalances(composition: Composition) -> None:
+    composition.environment["SHOAL_REPLICAS"] = "0"
+
+    def shares() -> list[int]:
+        return sorted(members(composition).values())
+
+    with Writers(composition.proxy_ports[:1]) as writers:
+        composition.run("up", "-d", "--no-build", "--scale", "worker=1")
+        eventually(lambda: shares() == [4096] * 4, lambda: f"four have equal shares: {shares()}", timeout=120)
+        writers.goes_on()
+    writers.check()
+    assert not writers.errors, writers.errors[:10]
+    with redis.RedisCluster("127.0.0.1", composition.worker_ports[0], decode_responses=True) as cluster:
+        assert all(cluster.get(f"outside:{number}") == str(number) for number in range(200))
+        ports = Counter(node.port for node in cluster.get_primaries())
+    assert ports == Counter([*composition.worker_ports[:3], composition.proxy_ports[0]])
 
 
-def _takes_the_killed_worker_back(composition: Composition, killed: str) -> None:
-    composition.container(killed).start()
-
-    def is_replica() -> bool:
-        return _replication(composition, killed)["role"] == "slave"
-
-    eventually(is_replica, f"{killed} comes back as a replica", timeout=60)
-    other = next(worker for worker in WORKERS if worker != killed)
-    eventually(
-        lambda: composition.inside(other, "shoal", "check", f"{other}:7000"),
-        "the cluster is sound again",
-        timeout=60,
-    )
+def test_data_and_members_outlive_the_containers(composition: Composition) -> None:
+    before = members(composition)
+    composition.run("down", "--timeout", "30")
+    composition.run("up", "-d", "--no-build", "--scale", "worker=1")
+    eventually(lambda: composition.is_healthy("worker"), "the fourth serves again", timeout=120)
+    eventually(lambda: composition.is_healthy("proxy"), "and the proxy", timeout=120)
+    with proxy(composition) as client:
+        assert [client.get(f"outside:{number}") for number in range(200)] == [str(n) for n in range(200)]
+    assert members(composition) == before
+    composition.run("down", "--volumes", "--timeout", "30")
+    del composition.environment["SHOAL_REPLICAS"]
