@@ -23,6 +23,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -115,6 +116,10 @@ class Progress:
         self._done = 0
         self._ends_at = time.monotonic() + minutes * 60
 
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self._ends_at
+
     def watch(self, measured: Iterator[Result] | Iterator[Weight], record: Record) -> None:
         for each in measured:
             record.add(each)
@@ -122,8 +127,7 @@ class Progress:
             name = each.shape.name if isinstance(each, Weight) else _describe(each)
             words = f"{self._done}/{self._total} {name}"
             print(f"\r{words:<75}", end="", file=sys.stderr, flush=True)
-            if time.monotonic() > self._ends_at:
-                measured.close()  # type: ignore[union-attr]
+            if self.is_over:
                 print("\nthe time is up; the same command goes on", file=sys.stderr)
                 break
 
@@ -141,8 +145,11 @@ def run(form: Form, options: argparse.Namespace) -> Record:
     print(f"{len(tasks)} results and {len(shapes)} weights: about {minutes:.0f} minutes", file=sys.stderr)
     cpus = available() if options.no_pin else pin_load()
     progress = Progress(len(tasks) + len(shapes), options.minutes)
-    progress.watch(measure(tasks, form.extent, [] if options.no_pin else cpus), record)
-    progress.watch(weigh(shapes, options.keys), record)
+    with closing(measure(tasks, form.extent, [] if options.no_pin else cpus)) as results:
+        progress.watch(results, record)
+    if not progress.is_over:
+        with closing(weigh(shapes, options.keys)) as weights:
+            progress.watch(weights, record)
     print(file=sys.stderr)
     return record
 

@@ -14,7 +14,7 @@ up: p50, p99, p99.9. `calls`: the system calls per request, of a closed loop, to
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -61,7 +61,7 @@ class Task:
         return self.part, self.row.name, self.setting
 
 
-def measure(tasks: Iterable[Task], extent: Extent, cpus: list[int]) -> Iterator[Result]:
+def measure(tasks: Iterable[Task], extent: Extent, cpus: list[int]) -> Generator[Result, None, None]:
     """All results, in an order that starts and fills servers as rarely as may be; servers get the first of
     `cpus`."""
     for (aof, replica), same_servers in _grouped(tasks, lambda task: task.setting.server).items():

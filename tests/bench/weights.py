@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.measure import resident_bytes, send_all
@@ -25,7 +25,7 @@ class Weight:
         return self.bytes_per_key["shoal"] / min(self.bytes_per_key[kind] for kind in self.shape.beside)
 
 
-def weigh(shapes: Iterable[Shape], keys: int | None = None) -> Iterator[Weight]:
+def weigh(shapes: Iterable[Shape], keys: int | None = None) -> Generator[Weight, None, None]:
     """Each shape in servers of its own, which have used nothing before; at most `keys` of them if given."""
     for shape in shapes:
         count = min(shape.keys, keys or shape.keys)
