@@ -328,15 +328,13 @@ class Coordinator:
     def publish(self, channel: bytes, message: bytes, sharded: bool, now: int) -> list[Effect]:
         """Send a published message to all nodes, or (`sharded`) to those of this node's shard."""
 
-        def spread(state: State) -> None:
-            header = build_header(state)
-            if not sharded:
-                state.broadcast(Publish(header, channel, message))
-                return
-            shard = state.topology.shard_members(state.myself)
-            state.send(PublishShard(header, channel, message), *(n.link for n in shard if not n.in_handshake))
-
-        return self._turn(now, spread)
+        state = self._state
+        nodes = state.topology.shard_members(state.myself) if sharded else state.peers()
+        links = [node.link for node in nodes if node.link is not None and not node.in_handshake]
+        if not links:  # told apart, because publishing has to be cheap, and a turn is not
+            return []
+        kind = PublishShard if sharded else Publish
+        return self._turn(now, lambda state: state.send(kind(build_header(state), channel, message), *links))
 
     # --- the turn
 
