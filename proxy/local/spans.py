@@ -17,6 +17,10 @@ from typing import Any
 from node.version import SHOAL_VERSION
 
 
+PATIENCE = 2
+"""Seconds for a batch to be sent, in all tries: no longer does the end of the proxy wait"""
+
+
 class Spans:
     """`tracer`: of OpenTelemetry. `threshold`: microseconds. `end` is called in the end."""
 
@@ -38,7 +42,7 @@ class Spans:
 
         whose = Resource.create({"service.name": "shoal-proxy", "service.version": SHOAL_VERSION})
         provider = TracerProvider(resource=whose, shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=PATIENCE)))
         return cls(provider.get_tracer("shoal.proxy"), threshold, provider.shutdown)
 
     def note(self, command: str, worker: tuple[str, int], client: str, took: int) -> None:
@@ -60,5 +64,5 @@ class Spans:
         span.end(end_time=ended)
 
     def close(self) -> None:
-        """Send what has not been sent. Waits for the collector, some seconds at most."""
+        """Send what has not been sent."""
         self._end()
