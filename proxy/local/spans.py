@@ -16,7 +16,6 @@ from typing import Any
 
 from node.version import SHOAL_VERSION
 
-
 PATIENCE = 2
 """Seconds for a batch to be sent, in all tries: no longer does the end of the proxy wait"""
 
