@@ -15,6 +15,7 @@ from tests.harness.wait import eventually
 
 SCRIPTS = Path(__file__).parent / "scripts"
 """lua_*.txt: scripts, separated by lines of dashes. Each is called with one key, `k`, and `a1 a2`."""
+LUA = sorted(path.stem[4:] for path in SCRIPTS.glob("lua_*.txt"))
 
 
 def evals(name: str) -> list[list[bytes]]:
@@ -23,7 +24,7 @@ def evals(name: str) -> list[list[bytes]]:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("name", sorted(path.stem[4:] for path in SCRIPTS.glob("lua_*.txt")))
+@pytest.mark.parametrize("name", LUA)
 def test_results_and_errors(shoal_node: ShoalNode, redis_oracle: Oracle, name: str, protocol: int) -> None:
     compare(shoal_node, redis_oracle, evals(name), protocol)
 
