@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from tests.harness.wait import eventually
 
-KEYS = 50
+KEYS = 20
 """of each client"""
 
 
@@ -58,7 +58,7 @@ def client_of(ports: Sequence[int]) -> redis.Redis:
 class Writers:
     """Used in a `with` block; nobody writes any more behind it."""
 
-    def __init__(self, ports: Sequence[int], count: int = 3, pause: float = 0.005) -> None:
+    def __init__(self, ports: Sequence[int], count: int = 2, pause: float = 0.02) -> None:
         self.ports = ports
         self.pause = pause
         self.acknowledged: dict[str, int] = {}
@@ -88,10 +88,6 @@ class Writers:
                     self.errors.append(f"{time.strftime('%T')} {type(error).__name__}: {error}")
                 else:
                     self.acknowledged[key] = number
-
-    @property
-    def count(self) -> int:
-        return sum(self.acknowledged.values())
 
     def goes_on(self, timeout: float = 120.0) -> None:
         """Wait until every key was written anew, so all slots in question are served."""
