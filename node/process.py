@@ -15,14 +15,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import uvloop
-
 from node import log as log_lines
 from node.acl.file import AclFileError
 from node.config import Config, ConfigError
 from node.descriptors import fit_clients
 from node.ending import Wish
 from node.errors import ReplyError
+from node.event_loop import new_event_loop
 from node.listeners import ListenError
 from node.log import Log
 from node.persistence.aof.reader import AofError
@@ -46,7 +45,8 @@ def run(argv: Sequence[str], make_cluster: MakeCluster | None = None) -> int:
     fit_clients(config, log)
     _write_pid_file(config, log)
     try:
-        return uvloop.run(_life(config, log, make_cluster if config.cluster_enabled else None))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(_life(config, log, make_cluster if config.cluster_enabled else None))
     except (AclFileError, AofError, ListenError, RdbError, StoreError, OSError) as error:
         for line in str(error).splitlines():
             log.warning(line)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node import errors, log
+from node.accepting import Acceptor
 from node.cluster_port import ClusterPort, Standalone
 from node.commands.model import Command
 from node.config import Config
@@ -25,6 +26,7 @@ from node.core.engine import GATE_LOADING, Engine
 from node.core.reply_writer import encode_reply
 from node.ending import Ending
 from node.errors import ReplyError
+from node.event_loop import reactor_of
 from node.handlers import registry
 from node.keyspace import encodings
 from node.keyspace.anteroom import Anteroom
@@ -113,11 +115,10 @@ class Worker:
         self.client_eviction = ClientEviction(self)
         self.notifications = Notifications(self.engine, config, self.pubsub.publish)
         self._next_id = 1
-        self.listeners: dict[socket.socket, Callable[[], Any]] = {}
-        """The sockets on which clients are accepted, and what makes the protocol of a new connection."""
+        self.acceptors: list[Acceptor] = []
+        """Of the sockets on which clients are accepted."""
         self.tls = TlsKeeper(config, log)
         self.doorway = Doorway(self)
-        self._servers: list[asyncio.AbstractServer] = []
         self._cron_handle: asyncio.TimerHandle | None = None
         self._figures: WebServer | None = None
         self.field_expiry = FieldExpiry(self)
@@ -167,8 +168,10 @@ class Worker:
         self.log.notice(log.INITIALIZED)
         self.memory.start()
         self.engine.gate |= GATE_LOADING
+        reactor = reactor_of(loop)
         for sock, make in sockets.items():
-            await self._serve_on(sock, make)
+            self.acceptors.append(Acceptor(sock, make, reactor, self.log))
+            self.acceptors[-1].begin()
         await self._tell_figures()
         await self.durability.load()
         self.engine.tick()
@@ -187,9 +190,9 @@ class Worker:
         """Close everything in the order that loses nothing. The snapshot has been taken before."""
         if self._cron_handle is not None:
             self._cron_handle.cancel()
-        for server in self._servers:
-            server.close()
-        self.listeners.clear()
+        for acceptor in self.acceptors:
+            acceptor.close()
+        self.acceptors.clear()
         if self._figures is not None:
             self._figures.close()
         await self.cluster.stop()
@@ -230,16 +233,6 @@ class Worker:
             sock = open_unix(config.unixsocket, config.unixsocketperm, config.tcp_backlog)
             sockets[sock] = self.make_connection
         return sockets
-
-    async def _serve_on(self, sock: socket.socket, make: Callable[[], Any]) -> None:
-        loop = asyncio.get_running_loop()
-        backlog = self.config.tcp_backlog
-        if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(make, sock=sock, backlog=backlog)
-        else:
-            server = await loop.create_server(make, sock=sock, backlog=backlog)
-        self._servers.append(server)
-        self.listeners[sock] = make
 
     @property
     def is_stopping(self) -> bool:

@@ -1,11 +1,10 @@
-"""One client's connection: bytes in, requests to the engine, replies out.
+"""One client's connection: bytes in, requests to the engine. What leaves is in client_output.pyx.
 
-A `BufferedProtocol` of the event loop. All connections read into one shared buffer; what is left of an
+It reads for itself when its socket is ready (`ClientWire`); by TLS it is a `BufferedProtocol` of a transport. All
+connections read into one shared buffer; what is left of an
 unfinished frame moves into a buffer of the connection's own, which goes when the frame is done, so an idle
 connection holds almost nothing. Requests are taken in batches: frames found, rows looked up and keys
 hashed for up to 64 requests, then the memory they will touch is prefetched in two passes, then they are executed.
-All replies of one read leave in one send(2), straight to the socket; only what the kernel does not take goes
-through the transport, and while anything waits there, everything else queues behind it.
 
 A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed until
 `resume`. What arrives meanwhile is put aside, a read's worth of it, since only who reads hears that a client hung
@@ -18,68 +17,62 @@ A client may turn out to be another server that sends a stream of its own: `dive
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memmove
 
 from node.core.batch cimport read_batch
-from node.core.database cimport Database
+from node.core.client_output cimport FLUSH_SIZE, ClientOutput
 from node.core.engine cimport BATCH, Client, Engine, Request
-from node.core.fanout cimport Receiver
 from node.core.memory cimport release, resize
-from node.core.outbox cimport Outbox
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Outcome, Progress, spans_free
 from node.core.timing cimport monotonic_ns
+from node.core.wire cimport Wire
+
+import os
 
 cdef extern from "<Python.h>":
     int PyBUF_WRITE
 
 cdef extern from "<sys/socket.h>" nogil:
-    ssize_t c_send "send"(int fd, const void* data, size_t length, int flags)
     ssize_t c_recv "recv"(int fd, void* data, size_t length, int flags)
     int MSG_DONTWAIT
-    int MSG_NOSIGNAL
 
 cdef enum:
     READ_SIZE = 64 * 1024
-    FLUSH_SIZE = 256 * 1024      # a batch's replies beyond this do not wait for its end
     CHOKE_SIZE = 1 << 30         # replies waiting for a client beyond this keep its requests waiting
 
 
 @cython.final
-cdef class Connection(Receiver):
+cdef class ClientWire(Wire):
+    """The socket of a client, which wakes its connection without a call into Python."""
+
+    cdef int on_readable(self) except -1:
+        (<Connection>self.protocol).read()
+        return 0
+
+
+@cython.final
+cdef class Connection(ClientOutput):
     """The connection of one `Client`; made by the server's protocol factory.
 
     `opened(connection)` must return the client; `closed(connection)` is told when it is gone.
     """
 
-    cdef Engine engine
     cdef readonly Client client
-    cdef readonly object transport
     cdef readonly object opened
     cdef readonly object closed
-    cdef object loop
-    cdef int fd                   # of a plain socket, or -1: then all goes through the transport
-    cdef bint protected           # the transport is TLS
-    cdef bint blocked             # the transport holds bytes; ours must queue behind them
     cdef bint reading_paused
     cdef bint choked              # too many replies wait for the client
     cdef object taker             # gets what arrives instead of us, or None
-    cdef bint gone
-    cdef list held                # output that waits in the outbox, as (mark, data), or None
-    cdef size_t held_length
-    cdef bint closes              # when that has been sent
-    cdef bint serving             # inside `serve_buffer`: replies and pushes share the engine's writer
     cdef char* own                # unfinished frame and what follows it
     cdef size_t own_length
     cdef size_t own_capacity
     cdef Progress progress
     cdef public int64_t last_active       # Unix ms of the last read
     cdef readonly uint64_t bytes_received
-    cdef readonly uint64_t bytes_sent
     cdef readonly uint64_t commands       # executed
-    cdef public int64_t output_limit      # bytes that may wait in the transport, 0 no limit
-    cdef readonly bint overflowed
     cdef public int64_t query_limit       # bytes an unfinished frame may hold
 
     def __cinit__(self, Engine engine not None, loop, opened, closed):
@@ -87,26 +80,19 @@ cdef class Connection(Receiver):
         self.loop = loop
         self.opened = opened
         self.closed = closed
-        self.fd = -1
         self.query_limit = 1 << 30
 
     def __dealloc__(self):
         release(self.own)
         spans_free(&self.progress.spans)
 
-    # --- the protocol's face to the event loop -------------------------------------------------------
+    # --- the protocol's face to its transport --------------------------------------------------------
 
     def connection_made(self, transport):
-        if self.transport is not None:
-            self.adopt(transport)
-            return
         self.transport = transport
+        if isinstance(transport, Wire):
+            self.wire = transport
         transport.set_write_buffer_limits(high=0)
-        self.protected = transport.get_extra_info("sslcontext") is not None
-        if not self.protected:
-            sock = transport.get_extra_info("socket")
-            if sock is not None:
-                self.fd = sock.fileno()
         self.last_active = self.engine.now
         self.engine.connections_received += 1
         self.client = self.opened(self)
@@ -114,21 +100,8 @@ cdef class Connection(Receiver):
             self.gone = True
             transport.close()
 
-    cdef int adopt(self, transport) except -1:
-        """The event loop's transport comes after the stand-in of a connection accepted by a busy worker."""
-        before, self.transport = self.transport, transport
-        transport.set_write_buffer_limits(high=0)
-        if before.unsent:
-            transport.write(bytes(before.unsent))
-        if self.gone or before.is_closing():
-            transport.close()
-        elif self.reading_paused:
-            transport.pause_reading()
-        return 0
-
     def connection_lost(self, exc):
         self.gone = True
-        self.fd = -1
         self.free_own()
         self.frames = None
         if self.held is not None:
@@ -140,27 +113,66 @@ cdef class Connection(Receiver):
             self.taker(b"")
 
     def get_buffer(self, sizehint):
+        cdef size_t length
+        cdef char* where = self.room(&length)
+        return self.engine.shared_view if self.own == NULL else PyMemoryView_FromMemory(where, length, PyBUF_WRITE)
+
+    def buffer_updated(self, size_t received):
+        self.take(received)
+
+    def eof_received(self):
+        return False
+
+    # --- reading -------------------------------------------------------------------------------------
+
+    cdef char* room(self, size_t* length) except NULL:
+        """Where to read to, and how much."""
         cdef size_t wanted
         if self.own == NULL:
-            return self.engine.shared_view
+            length[0] = READ_SIZE
+            return self.engine.shared
         wanted = self.own_length + READ_SIZE
         if self.progress.wanted > wanted:
             # A big frame is under way: grow with what arrived, not with what was announced.
             wanted = min(self.progress.wanted, 2 * self.own_length + READ_SIZE)
         if wanted > self.own_capacity:
             self.grow_own(wanted)
-        return PyMemoryView_FromMemory(
-            self.own + self.own_length, self.own_capacity - self.own_length, PyBUF_WRITE
-        )
+        length[0] = self.own_capacity - self.own_length
+        return self.own + self.own_length
 
-    def buffer_updated(self, size_t received):
+    cdef ssize_t read(self) except -2:
+        """Read once from the socket, and serve what there was: its bytes, 0 for the end, -1 where there was nothing."""
+        cdef size_t length
+        cdef char* where = self.room(&length)
+        cdef ssize_t received = c_recv(self.wire.descriptor, where, length, MSG_DONTWAIT)
+        if received > 0:
+            self.take(received)
+        elif received == 0:
+            self.wire.close()
+        elif errno != EAGAIN and errno != EINTR:
+            self.wire.end(OSError(errno, os.strerror(errno)))
+        return received
+
+    def read_now(self) -> int:
+        """Read and serve what is there, outside of the event loop. Bytes read; 0 or less where there is nothing
+        to read, or nothing more to come."""
+        if self.gone or self.serving or self.reading_paused or self.transport.is_closing():
+            return -1
+        return self.transport.read_now() if self.wire is None else self.read()
+
+    @property
+    def descriptor(self) -> int:
+        """Of its socket, -1 where there is none."""
+        return -1 if self.gone else self.transport.descriptor
+
+    cdef int take(self, size_t received) except -1:
         self.engine.tick()
         self.last_active = self.engine.now
         self.bytes_received += received
         self.engine.bytes_received += received
         self.engine.reads_processed += 1
         if self.gone or self.client.closing:
-            return
+            return 0
         if self.client.suspended:
             self.put_aside(received)
         elif self.own != NULL:
@@ -168,42 +180,7 @@ cdef class Connection(Receiver):
             self.serve_own()
         else:
             self.serve_shared(received)
-
-    def read_now(self) -> int:
-        """Read and serve what is there, outside of the event loop. Bytes read; 0 or less where there is nothing
-        to read, or nothing more to come."""
-        cdef ssize_t received
-        if self.gone or self.serving or self.reading_paused:
-            return -1
-        if self.fd < 0:
-            return self.transport.read_now() if self.protected else -1
-        self.get_buffer(-1)
-        if self.own == NULL:
-            received = c_recv(self.fd, self.engine.shared, READ_SIZE, MSG_DONTWAIT)
-        else:
-            received = c_recv(
-                self.fd, self.own + self.own_length, self.own_capacity - self.own_length, MSG_DONTWAIT
-            )
-        if received > 0:
-            self.buffer_updated(received)
-        return received
-
-    @property
-    def descriptor(self) -> int:
-        """Of its socket, -1 where there is none."""
-        return self.transport.descriptor if self.protected and not self.gone else self.fd
-
-    def eof_received(self):
-        return False
-
-    def pause_writing(self):
-        self.blocked = True
-
-    def resume_writing(self):
-        self.blocked = False
-        if self.choked:
-            self.choked = False
-            self.loop.call_soon(self.go_on)
+        return 0
 
     # --- buffers -------------------------------------------------------------------------------------
 
@@ -338,169 +315,6 @@ cdef class Connection(Receiver):
             used[0] = position
         return outcome != NEED_MORE
 
-    # --- replies -------------------------------------------------------------------------------------
-
-    cdef int flush(self) except -1:
-        """Send what stands in the engine's reply writer, after what it promises was handed to replicas and log."""
-        cdef ReplyWriter reply = self.engine.reply
-        cdef Outbox outbox = self.engine.outbox
-        cdef bint tells_data = self.engine.tells_data
-        cdef ssize_t sent = 0
-        self.engine.tells_data = False
-        if self.engine.before_replies is not None:
-            self.engine.settle()
-        if self.engine.trail.pending.length:
-            self.engine.trail.flush()
-        if reply.length == 0:
-            return 0
-        if self.gone:
-            reply.length = 0
-            reply.shrink()
-            return 0
-        if self.frames is not None:
-            self.hand_out()
-        self.bytes_sent += reply.length
-        self.engine.bytes_sent += reply.length
-        self.engine.writes_processed += 1
-        if (outbox.shut and outbox.keeps(tells_data)) or self.held is not None:
-            self.hold(PyBytes_FromStringAndSize(reply.data, reply.length), tells_data)
-            sent = reply.length
-        elif self.fd >= 0 and not self.queued():
-            sent = c_send(self.fd, reply.data, reply.length, MSG_DONTWAIT | MSG_NOSIGNAL)
-            if sent < 0:
-                sent = 0  # full, or broken: the transport will find out
-        if <size_t>sent < reply.length:
-            self.hand_over(PyBytes_FromStringAndSize(reply.data + sent, reply.length - sent))
-        reply.length = 0
-        reply.shrink()
-        return 0
-
-    cdef bint queued(self) except -1:
-        """Whether bytes wait in the transport, so that ours must not overtake them."""
-        if self.blocked and self.transport.get_write_buffer_size() == 0:
-            self.blocked = False
-        return self.blocked
-
-    cdef int hand_over(self, bytes data) except -1:
-        cdef size_t waiting
-        self.transport.write(data)
-        waiting = self.transport.get_write_buffer_size()
-        self.blocked = waiting > 0
-        if self.output_limit and <int64_t>waiting > self.output_limit:
-            self.overflowed = True
-            self.abort()
-        return 0
-
-    def deliver_soon(self, bytes frame not None) -> None:
-        """Send a frame that is no reply to the current request, by the end of the loop's turn."""
-        self.deliver(frame)
-
-    cdef int deliver(self, bytes frame) except -1:
-        if self.gone:
-            return 0
-        if self.serving:
-            return self.engine.reply.raw(frame, len(frame))
-        if self.frames is None:
-            self.frames = []
-            self.frames_length = 0
-            self.engine.fanout.enter(self, self.loop)
-        self.frames.append(frame)
-        self.frames_length += len(frame)
-        if self.frames_length > FLUSH_SIZE:
-            self.hand_out()
-        return 0
-
-    cdef int hand_out(self) except -1:
-        cdef list frames = self.frames
-        self.frames = None
-        if frames is not None:
-            self.say(frames[0] if len(frames) == 1 else b"".join(frames), False)
-        return 0
-
-    def send(self, bytes data not None) -> None:
-        """Send bytes that are no reply to the current request: replication streams, invalidations."""
-        if self.serving and not self.gone:
-            self.engine.reply.raw(data, len(data))
-        else:
-            self.say(data, False)
-
-    cdef int say(self, bytes data, bint tells_data) except -1:
-        cdef Outbox outbox = self.engine.outbox
-        if self.gone:
-            return 0
-        if self.frames is not None:
-            self.hand_out()
-        self.bytes_sent += len(data)
-        self.engine.bytes_sent += len(data)
-        self.engine.writes_processed += 1
-        if (outbox.shut and outbox.keeps(tells_data)) or self.held is not None:
-            return self.hold(data, tells_data)
-        return self.put(data)
-
-    cdef int put(self, bytes data) except -1:
-        """Give bytes to the kernel, or to the transport where it does not take them."""
-        cdef ssize_t sent = 0
-        if self.fd >= 0 and not self.queued():
-            sent = c_send(self.fd, <const char*>data, len(data), MSG_DONTWAIT | MSG_NOSIGNAL)
-            if sent < 0:
-                sent = 0
-        if sent < len(data):
-            self.hand_over(data[sent:] if sent else data)
-        return 0
-
-    cdef int hold(self, bytes data, bint tells_data) except -1:
-        cdef Outbox outbox = self.engine.outbox
-        if self.held is None:
-            self.held = []
-            outbox.enter(self)
-        self.held.append((outbox.mark(tells_data), data))
-        self.held_length += len(data)
-        return outbox.take(self, self.held_length)
-
-    def release(self, int64_t limit) -> bool:
-        """Send what was held back with a mark up to `limit`. Returns whether anything is still held. The outbox
-        calls it."""
-        cdef list parts = []
-        if self.gone:
-            self.held = None
-            return False
-        for mark, data in self.held:
-            if mark > limit:
-                break
-            parts.append(data)
-        if not parts:
-            return True
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self.held_length -= len(data)
-        self.held = self.held[len(parts):] or None
-        self.put(data)
-        if self.held is not None:
-            return True
-        if self.closes:
-            self.transport.close()
-        elif self.choked and not self.blocked:
-            self.resume_writing()
-        return False
-
-    @property
-    def holds_data(self) -> bool:
-        """Whether anything that is held tells of data."""
-        return any(mark for mark, _ in self.held or ())
-
-    cdef size_t waiting_output(self) except? 0xFFFFFFFF:
-        if self.gone:
-            return 0
-        if self.frames is not None:
-            self.hand_out()
-        return self.held_length + (<size_t>self.transport.get_write_buffer_size() if self.blocked else 0)
-
-    @property
-    def pending_output(self) -> int:
-        """Bytes that the kernel has not taken yet."""
-        if self.frames is not None:
-            self.hand_out()
-        return 0 if self.gone else self.held_length + self.transport.get_write_buffer_size()
-
     @property
     def pending_input(self) -> int:
         """Bytes of requests that are not complete or wait for their turn."""
@@ -532,6 +346,12 @@ cdef class Connection(Receiver):
         writer.write(value, client.resp)
         self.say(writer.take(), True)
         self.loop.call_soon(self.go_on)
+
+    cdef int drained(self) except -1:
+        if self.choked:
+            self.choked = False
+            self.loop.call_soon(self.go_on)
+        return 0
 
     def go_on(self) -> None:
         """Execute what arrived while the client was suspended or choked, and read on."""
@@ -566,25 +386,3 @@ cdef class Connection(Receiver):
         elif self.reading_paused and not self.gone:
             self.reading_paused = False
             self.transport.resume_reading()
-
-    # --- the end -------------------------------------------------------------------------------------
-
-    @property
-    def is_closing(self) -> bool:
-        return self.gone or self.transport.is_closing()
-
-    def close(self) -> None:
-        """Close once what was written has been sent."""
-        if self.frames is not None:
-            self.hand_out()
-        if self.held is not None:
-            self.closes = True
-        elif not self.gone:
-            self.transport.close()
-
-    def abort(self) -> None:
-        """Close now, dropping what was not sent."""
-        if not self.gone:
-            self.gone = True
-            self.fd = -1
-            self.transport.abort()

@@ -4,28 +4,23 @@ The event loop stands still then, so the sockets are asked here: those of the cl
 ones come, since SCRIPT KILL is mostly sent over a new connection. GATE_BUSY is closed meanwhile, so that
 commands not made for a busy worker get an error. The clock of the command that runs, its reply and what waits
 for its end are put aside (`engine.step_aside`).
-
-A connection that is accepted here has no transport of the event loop's yet, and gets a `Handover`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import select
-import socket
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from node.core.engine import GATE_BUSY
-from node.handover import Handover
 
 if TYPE_CHECKING:
+    from node.accepting import Acceptor
     from node.session.session import Session
     from node.worker import Worker
 
 ROUNDS = 4
 """How often in a row the sockets are asked, as long as there is something to do; Redis' number."""
-ACCEPTS = 64
-"""Connections that are accepted at once."""
 
 
 @runtime_checkable
@@ -43,7 +38,7 @@ class BusyService:
         self._worker = worker
         self._poll: select.epoll | None = None
         self._readers: dict[int, Reader] = {}
-        self._listeners: dict[int, socket.socket] = {}
+        self._acceptors: dict[int, Acceptor] = {}
 
     def begin(self, caller: Session) -> None:
         """From now on `serve` may be called. `caller`, who waits for the long command, is left alone."""
@@ -53,9 +48,10 @@ class BusyService:
                 self._watch(session.link)
         for transport in self._worker.doorway.handshaking:
             self._watch(transport)
-        for listener in self._worker.listeners:
-            self._listeners[listener.fileno()] = listener
-            self._poll.register(listener.fileno(), select.EPOLLIN)
+        for acceptor in self._worker.acceptors:
+            fd = acceptor.socket.fileno()
+            self._acceptors[fd] = acceptor
+            self._poll.register(fd, select.EPOLLIN)
 
     def end(self) -> None:
         """The long command is over: the event loop takes its sockets back."""
@@ -63,7 +59,7 @@ class BusyService:
             self._poll.close()
         self._poll = None
         self._readers.clear()
-        self._listeners.clear()
+        self._acceptors.clear()
 
     def serve(self) -> None:
         """Read and answer what clients have sent by now."""
@@ -93,9 +89,11 @@ class BusyService:
     def _serve_ready(self, poll: select.epoll) -> bool:
         served = False
         for fd, _ in poll.poll(0):
-            listener = self._listeners.get(fd)
-            if listener is not None:
-                self._accept(listener)
+            acceptor = self._acceptors.get(fd)
+            if acceptor is not None:
+                for connection in acceptor.accept():
+                    if isinstance(connection, Reader):
+                        self._watch(connection)
                 served = True
                 continue
             reader = self._readers.get(fd)
@@ -115,15 +113,3 @@ class BusyService:
         self._readers.pop(fd, None)
         with contextlib.suppress(OSError):  # closed, which has taken it out already
             poll.unregister(fd)
-
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPTS):
-            try:
-                sock, _ = listener.accept()
-            except OSError:  # nobody more waits, or he has gone
-                return
-            sock.setblocking(False)
-            connection = self._worker.listeners[listener]()
-            connection.connection_made(Handover(sock, connection))
-            if isinstance(connection, Reader):
-                self._watch(connection)
