@@ -81,9 +81,14 @@ def _descriptor(fileobj: Any) -> int:
     return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
 
 
+def multiplexing_api() -> str:
+    """By what `new_event_loop` waits, in INFO's words."""
+    return "epoll" if hasattr(selectors, "EpollSelector") else "uvloop"
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """The best that this system has."""
-    if hasattr(selectors, "EpollSelector"):
+    if multiplexing_api() == "epoll":
         return EventLoop()
     import uvloop
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from node.event_loop import multiplexing_api
 from node.handlers.migrate import idle_link_count
 from node.handlers.registry import command
 from node.metrics import memory_report, process, request_stats
@@ -43,7 +44,7 @@ def server(worker: Any) -> Fields:
         "redis_mode": "cluster" if config.cluster_enabled else "standalone",
         "os": process.system_name(),
         "arch_bits": process.pointer_bits(),
-        "multiplexing_api": "uvloop",
+        "multiplexing_api": multiplexing_api(),
         "monotonic_clock": "POSIX clock_gettime",
         "python_version": process.python_version(),
         "process_id": os.getpid(),

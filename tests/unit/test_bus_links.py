@@ -18,6 +18,7 @@ from cluster.bus.links import Links
 from cluster.coordinator import messages as m
 from cluster.coordinator.coordinator import LinkInfo
 from node.config import Config
+from node.event_loop import EventLoop
 from node.listeners import open_tcp
 from node.tls.contexts import build
 from tests.harness.certificates import Authority
@@ -26,11 +27,9 @@ from tests.unit.test_bus_wire import ALL_MESSAGES, HEADER
 
 
 def on_both_loops(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test of `scenario` on uvloop, which workers run on, and on asyncio's own loop."""
+    """A test of `scenario` on the event loop of workers, and on uvloop, where that is theirs."""
 
-    @pytest.mark.parametrize(
-        "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-    )
+    @pytest.mark.parametrize("new_loop", [EventLoop, uvloop.new_event_loop], ids=["ours", "uvloop"])
     def test(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(scenario())
@@ -62,9 +61,7 @@ def plain_and_by_tls(
     """The same, of a scenario that is told how links are protected."""
 
     @pytest.mark.parametrize("by_tls", [False, True], ids=["plain", "tls"])
-    @pytest.mark.parametrize(
-        "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-    )
+    @pytest.mark.parametrize("new_loop", [EventLoop, uvloop.new_event_loop], ids=["ours", "uvloop"])
     def test(new_loop: Callable[[], asyncio.AbstractEventLoop], by_tls: bool, protected: Protected) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(scenario(protected if by_tls else None))
