@@ -24,6 +24,7 @@ cdef class ClientOutput(Receiver):
     cdef readonly bint overflowed
 
     cdef int flush(self) except -1
+    cdef bint stream_waits(self) except -1
     cdef int put(self, const char* data, size_t length) except -1
     cdef int put_bytes(self, bytes data) except -1
     cdef int check_limit(self) except -1

@@ -6,12 +6,14 @@ back for the outbox (outbox.pyx), in order; what many get waits for the end of t
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from node.core.engine cimport Engine
 from node.core.fanout cimport Receiver
 from node.core.outbox cimport Outbox
+from node.core.reactor cimport at_turn_end
 from node.core.reply_writer cimport ReplyWriter
+from node.core.trail cimport Trail
 
 
 cdef class ClientOutput(Receiver):
@@ -27,7 +29,7 @@ cdef class ClientOutput(Receiver):
         engine.tells_data = False
         if engine.before_replies is not None:
             engine.settle()
-        if engine.trail.pending.length:
+        if engine.trail.pending.length and not self.stream_waits():
             engine.trail.flush()
         if reply.length == 0:
             return 0
@@ -42,6 +44,27 @@ cdef class ClientOutput(Receiver):
         reply.length = 0
         reply.shrink()
         return 0
+
+    cdef bint stream_waits(self) except -1:
+        """Whether what was recorded is handed out at the end of the turn, together with what other clients write in
+        it. That must be soon, and no reply may promise that it has been."""
+        cdef Engine engine = self.engine
+        cdef Outbox outbox = engine.outbox
+        cdef Trail trail = engine.trail
+        if (
+            self.wire is None
+            or not self.wire.reactor.in_turn
+            or engine.aside is not None
+            or trail.log is not None
+            or outbox.shut
+            or outbox.copied != INT64_MAX
+            or trail.pending.length > FLUSH_SIZE
+        ):
+            return False
+        if not trail.awaits_turn:
+            trail.awaits_turn = True
+            self.wire.reactor.soon(trail.flush)
+        return True
 
     cdef int count_sent(self, size_t length) except -1:
         self.bytes_sent += length
@@ -84,7 +107,7 @@ cdef class ClientOutput(Receiver):
         if self.frames is None:
             self.frames = []
             self.frames_length = 0
-            self.engine.fanout.enter(self, self.loop)
+            self.engine.fanout.enter(self, at_turn_end(self.loop))
         self.frames.append(frame)
         self.frames_length += len(frame)
         if self.frames_length > FLUSH_SIZE:
@@ -167,9 +190,7 @@ cdef class ClientOutput(Receiver):
     cdef size_t waiting_output(self) except? 0xFFFFFFFF:
         if self.gone:
             return 0
-        if self.frames is not None:
-            self.hand_out()
-        return self.held_length + self.unsent()
+        return self.held_length + self.unsent() + (self.frames_length if self.frames is not None else 0)
 
     @property
     def pending_output(self) -> int:

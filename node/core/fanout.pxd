@@ -14,4 +14,4 @@ cdef class Fanout:
     cdef list waiting                # receivers that have frames
     cdef bint awaited                # `end_turn` will be called
 
-    cdef int enter(self, Receiver receiver, loop) except -1
+    cdef int enter(self, Receiver receiver, soon) except -1

@@ -27,12 +27,12 @@ cdef class Fanout:
         self.patterns = patterns
         self.waiting = []
 
-    cdef int enter(self, Receiver receiver, loop) except -1:
-        """`receiver` has frames from here on."""
+    cdef int enter(self, Receiver receiver, soon) except -1:
+        """`receiver` has frames from here on. `soon` calls back at the end of the turn."""
         self.waiting.append(receiver)
         if not self.awaited:
             self.awaited = True
-            loop.call_soon(self.end_turn)
+            soon(self.end_turn)
         return 0
 
     def end_turn(self) -> None:

@@ -1,5 +1,7 @@
 """Who can be read from and written to. See reactor.pyx."""
 
+cpdef at_turn_end(loop)
+
 cdef class Watched:
     """One descriptor, and what is to be done when it is ready. Subclasses say what that is."""
 
@@ -21,8 +23,11 @@ cdef class Reactor:
     cdef int poller                  # our epoll descriptor, or -1: the loop watches every connection itself
     cdef bint drives                 # `select` is what the loop waits by
     cdef dict watched                # descriptor -> Watched: what keeps them alive
+    cdef bint in_turn
+    cdef list endings                # what to call at its end
     cdef list forgotten              # kept alive until no event of the turn can point to them any more
 
     cdef int watch(self, Watched one, bint reading, bint writing) except -1
     cdef int forget(self, Watched one) except -1
     cdef int turn(self, int milliseconds, list others) except -1
+    cdef int end_turn(self) except -1

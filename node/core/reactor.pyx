@@ -92,6 +92,13 @@ cdef enum:
     LONGEST_WAIT = 3600000      # ms that epoll_wait(2) is asked for
 
 
+cpdef at_turn_end(loop):
+    """A function that has something called when the turn ends: when all who are ready were heard. With loops that we
+    do not drive, when this one has called back all that it had to."""
+    cdef Reactor reactor = getattr(loop, "reactor", None)
+    return loop.call_soon if reactor is None else reactor.soon
+
+
 cdef class Watched:
 
     def __cinit__(self):
@@ -126,6 +133,7 @@ cdef class Reactor:
         self.loop = loop
         self.watched = {}
         self.forgotten = []
+        self.endings = []
         self.drives = loop is None
         self.poller = poller_open() if self.drives else -1
         if self.drives and self.poller < 0:
@@ -187,6 +195,7 @@ cdef class Reactor:
                 raise OSError(errno, "nothing can be waited for")
             PyErr_CheckSignals()
             return 0
+        self.in_turn = True
         for i in range(count):
             name = event_name(&events, i)
             kind = event_kind(&events, i)
@@ -194,9 +203,29 @@ cdef class Reactor:
                 others.append((<int>(name >> 1), bool(kind & CAN_READ), bool(kind & CAN_WRITE)))
             else:
                 handle(<Watched><PyObject*>name, kind)
+        if self.endings:
+            self.end_turn()
+        self.in_turn = False
         if self.forgotten:
             self.forgotten.clear()
         return count
+
+    cdef int end_turn(self) except -1:
+        while self.endings:
+            endings, self.endings = self.endings, []
+            for callback in endings:
+                try:
+                    callback()
+                except Exception:
+                    log.exception("an internal error at the end of a turn")
+        return 0
+
+    def soon(self, callback) -> None:
+        """Call back when this turn ends, or, from the event loop's callbacks, as `call_soon`."""
+        if self.in_turn:
+            self.endings.append(callback)
+        else:
+            self.loop.call_soon(callback)
 
     def _readable(self, Watched one):
         handle(one, CAN_READ)

@@ -11,6 +11,7 @@ cdef class Trail:
     cdef list unlogged                 # (start, length) of what is pending and only concerns replicas
     cdef list collected                # (database, frame, logged) of the open transaction, or None
     cdef readonly bint enabled
+    cdef bint awaits_turn              # `flush` will be called at the end of the turn
     cdef public int64_t offset
     cdef public int selected_db
 

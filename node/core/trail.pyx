@@ -2,8 +2,8 @@
 
 AOF and replication read it; nobody else writes to either. A plain write goes in as the bytes the
 client sent; a command that must be rewritten (relative expiry, random choice) goes in as the argv its handler
-gave to `ctx.propagate`. The stream is handed out in chunks, before the replies of a read leave: first to the log,
-then to the sinks. What only concerns replicas (FOR_REPLICAS) stays out of the log.
+gave to `ctx.propagate`. The stream is handed out in chunks, first to the log, then to the sinks: before the replies of
+a read leave, or at the end of the turn where none of them promises anything of it (client_output.pyx). What only concerns replicas (FOR_REPLICAS) stays out of the log.
 Without readers nothing is recorded and the offset stands still.
 
 A replica passes its primary's stream on, as it came (`pass_on`). What it changes of its own accord, where that is
@@ -140,6 +140,7 @@ cdef class Trail:
 
     def flush(self) -> None:
         """Hand out what was recorded."""
+        self.awaits_turn = False
         if self.pending.length == 0:
             return
         chunk = self.pending.take()

@@ -110,9 +110,10 @@ class Peer:
         self.link.send(data)
 
     def pass_on(self, chunk: bytes) -> None:
-        """The next bytes of the stream."""
+        """The next bytes of the stream. What many clients write in one turn of the event loop leaves together."""
         if self.state == "online":
-            self.send(chunk)
+            self._traffic.sent += len(chunk)
+            self.link.deliver_soon(chunk)
         elif self.state in QUEUEING and not self.rdb_only:
             self._queue.append(chunk)
             self._queued += len(chunk)

@@ -23,6 +23,8 @@ class FakeLink:
     def send(self, data: bytes) -> None:
         self.sent += data
 
+    deliver_soon = send
+
     def abort(self) -> None:
         self.aborted = True
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from node.core.reactor import at_turn_end
 from node.core.reply_writer import encode_command
 from node.errors import ReplyError
 from node.persistence.aof.file import Background, LogFile
@@ -37,6 +38,7 @@ class Recorder:
         self._state_changed = state_changed
         self._background = background
         self.file: LogFile | None = None
+        self._at_turn_end: Callable[[Callable[[], Any]], Any] | None = None
         self._buffer: list[bytes] = []
         self.buffered = 0
         """Bytes that are not written yet."""
@@ -115,7 +117,9 @@ class Recorder:
         self._recorded_offset = self._worker.trail.offset
         if not self._worker.engine.outbox.awaits_log:
             self._worker.engine.outbox.await_log(self._commit)
-            asyncio.get_running_loop().call_soon(self._commit)
+            if self._at_turn_end is None:
+                self._at_turn_end = at_turn_end(asyncio.get_running_loop())
+            self._at_turn_end(self._commit)
 
     def _commit(self) -> None:
         """The end of the turn: write, and let the replies go."""
