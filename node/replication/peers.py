@@ -29,6 +29,7 @@ class Link(Protocol):
     """What is needed of the replica's connection."""
 
     def send(self, data: bytes) -> None: ...
+    def deliver_soon(self, frame: bytes) -> None: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
 
@@ -110,7 +111,7 @@ class Peer:
         self.link.send(data)
 
     def pass_on(self, chunk: bytes) -> None:
-        """The next bytes of the stream. What many clients write in one turn of the event loop leaves together."""
+        """The next bytes of the stream. What many clients write in one turn leaves together."""
         if self.state == "online":
             self._traffic.sent += len(chunk)
             self.link.deliver_soon(chunk)
