@@ -34,6 +34,8 @@ cdef extern from "<malloc.h>" nogil:
         size_t keepcost
     mallinfo2_t c_mallinfo2 "mallinfo2"()
     int malloc_trim(size_t pad)
+    int mallopt(int what, int value)
+    int M_MXFAST
     int malloc_info(int options, FILE* stream)
 
 cdef extern from "<stdio.h>" nogil:
@@ -137,3 +139,8 @@ def trim() -> bool:
     with nogil:
         given = malloc_trim(0)
     return given
+
+
+# Freed blocks of up to 128 bytes would be put aside as they are, and put together all at once when a larger one is
+# freed beside them: a tenth of a second where a million keys went. This way each is put together as it is freed.
+mallopt(M_MXFAST, 0)

@@ -25,7 +25,7 @@ LARGE: Final = 64
 """Members from which on it is worth while."""
 BUDGET: Final = 0.001
 """Seconds of a turn of the loop."""
-PIECE: Final = 256
+PIECE: Final = 64
 """Blocks that are freed between two looks at the clock."""
 PACKED: Final = frozenset(("listpack", "listpackex", "intset"))
 """Encodings that are one block, however many members it has."""

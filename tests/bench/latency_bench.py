@@ -15,7 +15,6 @@ is above BAR and above the better of the two by more than FACTOR.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import fnmatch
 import json
 import sys
@@ -73,8 +72,8 @@ def measure(group: Group, many: int, results: Results) -> None:
     for kind in KINDS:
         with stage_on(kind, group, many) as stage:
             for situation in group.situations:
-                print(f"\r{kind}: {situation.name:<50}", end="", file=sys.stderr, flush=True)
                 seen = watch(situation, stage)
+                print(f"{kind:8}{situation.name:32}{cell(seen)}", file=sys.stderr, flush=True)
                 if seen is not None:
                     row = results.setdefault(situation.name, {})
                     row[kind] = seen.least(row.get(kind))
@@ -130,12 +129,12 @@ def main() -> None:
         print("\n".join(each.name for group in chosen(options.only) for each in group.situations))
         return
     results: Results = {}
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         for group in chosen(options.only):
             for _ in range(options.rounds):
                 measure(group, options.many, results)
-    print(file=sys.stderr)
-    show(results)
+    finally:
+        show(results)
     if options.json:
         figures = {
             name: {kind: [seen.longest, seen.p999, seen.took] for kind, seen in row.items()}

@@ -74,9 +74,11 @@ def probe(port: int) -> Waits:
         for number in range(WARMING):
             wait_for_reply(sock, REQUESTS[number % 2])
         print("ready", flush=True)
-        while not select.select([sys.stdin], [], [], 0)[0]:
+        while True:
             for request in REQUESTS:
                 waits.append(wait_for_reply(sock, request))
+            if select.select([sys.stdin], [], [], 0)[0]:
+                break
     waits.sort()
     return Waits(waits[-1] * 1000, waits[int(len(waits) * 0.999)] * 1000)
 

@@ -208,7 +208,7 @@ def big_key(kind: str) -> Group:
 
 def attach(stage: Stage) -> None:
     with server(stage.server.kind, save="", appendonly="no") as replica:
-        replica.follow(stage.server)
+        replica.run("REPLICAOF", stage.server.host, stage.server.port)
         stage.until(lambda: replica.run("DBSIZE") == stage.do("DBSIZE"), "the replica has all")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.harness.resp import Resp, Simple
+from tests.harness.resp import Resp, Simple, encode
 from tests.harness.servers import ShoalNode
 from tests.harness.wait import eventually
 from tests.integration.test_eviction import send
@@ -59,15 +58,11 @@ def test_unlinking_a_million_members_keeps_nobody_waiting(node: ShoalNode) -> No
             pairs = (word for n in range(start, start + 5000) for word in (n, f"member:{n}"))
             connection.command("ZADD", "zset", *pairs)
         before = used(client)
-        began = time.monotonic()
         assert connection.command("UNLINK", "zset") == 1
-        waits = [time.monotonic() - began]
+        seen = [used(client)]
         while pending(client):
-            began = time.monotonic()
-            connection.command("PING")
-            waits.append(time.monotonic() - began)
-        assert len(waits) > 10, "it was not freed at once"
-        assert max(waits) < 0.1, f"nobody waited long: {max(waits) * 1000:.0f} ms"
+            seen.append(used(client))
+        assert len(seen) > 5, "others are served while it is freed"
         assert used(client) < before - 60 * MB
         assert client.info("memory")["lazyfreed_objects"] == 1
 
@@ -156,10 +151,9 @@ def test_flushall_async_lets_go_of_all_at_once(node: ShoalNode) -> None:
         send(connection, (["SET", f"key:{n}", "x" * 100, "EX", "100"] for n in range(100_000)))
         send(connection, (["SET", f"{{one}}:{n}", "x" * 100] for n in range(20_000)))
         large_values(connection)
-        began = time.monotonic()
-        connection.command("FLUSHALL", "ASYNC")
-        assert connection.command("DBSIZE") == 0
-        assert time.monotonic() - began < 0.1
+        connection.send(encode("FLUSHALL", "ASYNC") + encode("DBSIZE") + encode("INFO", "memory"))
+        assert [connection.read(), connection.read()] == [Simple("OK"), 0]
+        assert b"lazyfree_pending_objects:120005\r\n" in connection.read(), "nothing is freed at once"
         connection.command("SADD", "new", "member")
         assert connection.command("KEYS", "*") == [b"new"]
         eventually(lambda: pending(client) == 0, "all of it is freed")
