@@ -42,6 +42,7 @@ CLUSTER_DOWN = ReplyError("ERR Script attempted to execute a command while the c
 CLUSTER_READ_ONLY = ReplyError(
     "ERR Script attempted to execute a write command while the cluster is down and readonly"
 )
+NOT_SERVED = ReplyError("ERR Script attempted to access a slot not served")
 NON_LOCAL_KEY = ReplyError("ERR Script attempted to access a non local key in a cluster node")
 CROSS_SLOT = ReplyError("ERR Script attempted to access keys that do not hash to the same slot")
 
@@ -176,7 +177,9 @@ def _in_script_words(refusal: ReplyError, command: Command) -> ReplyError:
         )
     if refusal is errors.CLUSTERDOWN_READONLY:
         return CLUSTER_READ_ONLY
-    return CLUSTER_DOWN if refusal.text.startswith("CLUSTERDOWN") else NON_LOCAL_KEY
+    if refusal is errors.CLUSTERDOWN_UNBOUND:
+        return NOT_SERVED
+    return CLUSTER_DOWN if refusal is errors.CLUSTERDOWN else NON_LOCAL_KEY
 
 
 def argument(value: Any) -> bytes:

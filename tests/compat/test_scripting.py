@@ -206,19 +206,36 @@ CLUSTER = [
     ["EVAL", "return 1", "2", "a", "b"],
     ["EVAL", "#!lua flags=no-cluster\nreturn 1", "0"],
     ["EVAL", "return redis.call('set', 'k', 'v')", "1", "k"],
+    ["EVAL", "return {redis.call('get', 'k'), redis.pcall('get', 'a').err}", "0"],
+    ["EVAL_RO", "return redis.call('get', KEYS[1])", "1", "k"],
+    ["EVAL_RO", "return redis.call('set', KEYS[1], 'w')", "1", "k"],
+    ["EVAL", "return redis.call('get', KEYS[1])", "1", "a"],
 ]
+QUEUED = [
+    "SET k v | GET k", "SET a v", "SET k v | GET a", "MGET {k}a k", "MGET k a", "SET k", "PING | DBSIZE",
+    "SET a v | SET k v", "EVAL return(redis.call('get','k')) 0 | GET k", "DISCARD",
+    "INCR k | LPUSH k v | GET k",
+]  # fmt: skip
+QUERIES = [words for words in CLUSTER for _ in range(2)] + [
+    words.split() for line in QUEUED for words in ["MULTI", *line.split(" | "), "EXEC"]
+]
+"""Each script twice: one that is known is run in another way."""
 
 
 def test_slots_in_a_cluster() -> None:
-    """What a script is told about keys of other slots and nodes."""
+    """What a script and a transaction are told about keys of other slots and nodes."""
     found = []
     for kind in ("shoal", "redis"):
         with server(kind, cluster_enabled="yes") as node, node.resp() as connection:
             connection.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
             eventually(lambda: b"cluster_state:ok" in node.run("CLUSTER", "INFO"), "serving", timeout=10)
-            found.append([connection.command_raw(*words) for words in CLUSTER])
-    ours, theirs = found
-    assert ours == theirs
+            replies = [connection.command_raw(*words) for words in QUERIES]
+            connection.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+            connection.command("CLUSTER", "DELSLOTSRANGE", "8192", "16383")
+            eventually(lambda: b"cluster_state:ok" in node.run("CLUSTER", "INFO"), "serving", timeout=10)
+            found.append(replies + [connection.command_raw(*words) for words in QUERIES])
+    for i, (ours, theirs) in enumerate(zip(*found, strict=True)):
+        assert ours == theirs, (i // len(QUERIES), QUERIES[i % len(QUERIES)], ours, theirs)
 
 
 DECLARING = [

@@ -177,6 +177,10 @@ SCRIPTS = [
     b"for i, v in ipairs(ARGV) do ARGV[i] = tonumber(v) or v end return {redis.call(KEYS[1], unpack(ARGV))}",
 ]
 """Their key is the command's name."""
+LIBRARY = (
+    b"#!lua name=lib\n"
+    b"redis.register_function('f', function(keys, args) return redis.call(keys[1], unpack(args)) end)"
+)
 SOURCES = {
     b"K": KEYS, b"I": ITEMS, b"C": COUNTS, b"F": [*SCORES, b"", b" 1"],
     b"H": [b"h", b"h2", b"h3", b"h4", b"s"],
@@ -291,6 +295,17 @@ def test_the_usual_forms_are_compiled(monkeypatch: pytest.MonkeyPatch, inline: b
             request = f"{line}\r\n".encode() if inline else encode(*line.split())
             assert rig.ask(request)[:1] in b"+:$*"
             assert not called, line
+        for line in ["multi", "set s v", "lpush s x", "get s", "exec", "multi", "get s", "discard"]:
+            rig.ask(encode(*line.split()))
+        assert called.pop() == [b"s", b"x"]  # of another type: an error
+        assert not called
+        rig.ask(encode("FUNCTION", "LOAD", LIBRARY))
+        sha = rig.ask(encode("SCRIPT", "LOAD", SCRIPTS[0])).split(b"\r\n")[1]
+        for script in [(b"EVAL", SCRIPTS[0]), (b"EVAL_RO", SCRIPTS[0]), (b"EVALSHA", sha), (b"FCALL", b"f")]:
+            for _ in range(2):  # what was found once is known
+                called.clear()
+                assert rig.ask(encode(*script, "1", "get", "s")) == b"$1\r\nv\r\n"
+            assert not called, script
         rig.ask(encode("SET", "s", "v", "GET"))
         assert called
 
