@@ -27,6 +27,9 @@ from setuptools.command.build_ext import build_ext
 
 FOLDERS = ["node/core", "proxy/core"]
 
+OPTIMIZATION = os.environ.get("SHOAL_OPTIMIZATION", "-O3")
+"""For the C compiler. Where speed is not asked for, -O0 takes a quarter of the time."""
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -49,7 +52,7 @@ class BuildCore(build_ext):
             Extension(
                 path.removesuffix(".pyx").replace(os.sep, "."),
                 [path],
-                extra_compile_args=["-O3", "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
+                extra_compile_args=[OPTIMIZATION, "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
             )
             for path in sources
         ]

@@ -26,7 +26,7 @@ BASE_IMAGE = "shoal-test-slim"
 IMAGE = "shoal-test"
 PACKAGES = "python3,python3-venv,ca-certificates"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-BUILD_TIMEOUT = 600
+BUILD_TIMEOUT = 1500
 
 
 @contextlib.contextmanager
@@ -123,6 +123,7 @@ class Composition:
             "SHOAL_BASE": BASE_IMAGE,
             "SHOAL_IMAGE": IMAGE,
             "SHOAL_BUILD_NETWORK": "host",
+            "SHOAL_OPTIMIZATION": "-O0",
             "SHOAL_NODE_TIMEOUT": "2000",
             "SHOAL_HEALTH_INTERVAL": "3s",
             "SHOAL_PORT": str(ports[0]),

@@ -16,7 +16,7 @@ from tests.deploy.clients import Writers
 from tests.deploy.engine import Composition
 from tests.harness.wait import eventually
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 CLUSTER_CLIENT = """
 import redis

@@ -19,7 +19,7 @@ from tests.deploy.clients import Writers
 from tests.deploy.engine import IMAGE, Composition
 from tests.harness.wait import eventually
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 NEXT = f"{IMAGE}-next"
 FULL = bool(os.environ.get("SHOAL_FULL"))
