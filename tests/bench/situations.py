@@ -247,13 +247,19 @@ KEYS = Group(
 
 SLOT_OF_ONE = key_slot(b"{one}")
 
+
+def take_all_slots(stage: Stage) -> None:
+    stage.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    stage.until(lambda: b"cluster_state:ok" in stage.do("CLUSTER", "INFO"), "the cluster is up")
+
+
 SLOT = Group(
     "slot",
     (
         Situation("one slot: growth", fill("keys", "{one}")),
         Situation("one slot: FLUSHSLOT", doing("CLUSTER", "FLUSHSLOT", SLOT_OF_ONE), finish=freed),
     ),
-    prepare=lambda stage: stage.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383),
+    prepare=take_all_slots,
     settings={"cluster_enabled": "yes", "cluster_require_full_coverage": "no"},
 )
 
