@@ -12,7 +12,7 @@ from libc.stdint cimport uint64_t
 
 from node.core.engine cimport BATCH, Engine, Request, Row, Spelling
 from node.core.keyspace cimport Keyspace, make_key
-from node.core.request_reader cimport COMPLETE, EMPTY, Limits, Outcome, Progress, Span, read_frame, spans_push
+from node.core.request_reader cimport COMPLETE, EMPTY, Limits, Outcome, Progress, Span, read_frame, read_plain, spans_push
 from node.core.slot_table cimport Entry, likely_cell, likely_entry, prefetch
 from node.core.words cimport word_at
 
@@ -47,11 +47,13 @@ cdef int read_batch(
         request = &engine.batch[count]
         request.begin = position[0]
         request.first = engine.spans.count
-        outcome[0] = read_frame(base, position[0], length, progress, &engine.spans, &request.end, limits)
-        if outcome[0] != COMPLETE:
-            if outcome[0] == EMPTY:
-                position[0] = request.end
-            break
+        request.end = 0 if progress.position else read_plain(base, position[0], length, &engine.spans, limits)
+        if request.end == 0:
+            outcome[0] = read_frame(base, position[0], length, progress, &engine.spans, &request.end, limits)
+            if outcome[0] != COMPLETE:
+                if outcome[0] == EMPTY:
+                    position[0] = request.end
+                break
         position[0] = request.end
         request.base = base
         request.count = engine.spans.count - request.first

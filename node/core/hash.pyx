@@ -48,9 +48,9 @@ from node.core.listpack_walk cimport element_as_bytes, element_text, pack_bytes,
 from node.core.member_table cimport Member, members_lay_out, members_random, members_shed, random_number
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
+from node.core.packing_limits cimport limits
 
 from node.core.listpack import Malformed
-from node.datatypes.limits import limits
 
 NEVER = 0x7FFFFFFFFFFFFFFF
 """`soonest` of a hash whose fields do not expire."""

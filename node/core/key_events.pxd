@@ -16,6 +16,7 @@ cdef object SET
 cdef object SPOP
 cdef object SREM
 cdef object XADD
+cdef object XTRIM
 cdef object ZADD
 cdef object ZINCR
 cdef object ZPOPMIN

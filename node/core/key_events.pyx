@@ -19,6 +19,7 @@ SET = events.SET
 SPOP = events.SPOP
 SREM = events.SREM
 XADD = events.XADD
+XTRIM = events.XTRIM
 ZADD = events.ZADD
 ZINCR = events.ZINCR
 ZPOPMIN = events.ZPOPMIN

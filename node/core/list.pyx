@@ -36,6 +36,7 @@ from node.core.listpack_walk cimport (
     pack_seek,
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
+from node.core.packing_limits cimport limits
 from node.core.quicklist cimport (
     Place,
     adopt,
@@ -57,7 +58,6 @@ from node.core.quicklist cimport (
 )
 from node.core.quicklist_node cimport Node, Quicklist, count_limit, exceeds, size_limit
 from node.core.listpack import Malformed
-from node.datatypes.limits import limits
 
 cdef enum:
     CHUNK = 1024    # elements taken out at a time by an iteration

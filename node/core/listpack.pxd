@@ -37,6 +37,13 @@ cdef uint8_t* pack_splice(
     uint8_t* pack, const uint8_t* at, size_t cut, int64_t cut_count, const uint8_t* body, size_t size, int64_t count
 ) noexcept nogil
 
+# --- adding several at the end, into room that is there: at most what `text_size` and `number_size` say ---
+
+cdef uint8_t* place_text(uint8_t* out, const char* text, size_t length) noexcept nogil
+cdef uint8_t* place_number(uint8_t* out, int64_t number) noexcept nogil
+cdef void pack_grown(uint8_t* pack, uint8_t* end, int64_t count) noexcept nogil
+cdef bint place_anew(uint8_t* at, int64_t number) noexcept nogil
+
 # --- sizes of elements to be ---
 
 cdef size_t text_size(const char* text, size_t length) noexcept nogil

@@ -115,6 +115,50 @@ cdef size_t text_size(const char* text, size_t length) noexcept nogil:
     return body + backlen_size(<uint32_t>body)
 
 
+# --- into room that is there ---------------------------------------------------------------------------------
+
+
+cdef uint8_t* place_number(uint8_t* out, int64_t number) noexcept nogil:
+    """Write the element that an integer becomes; returns where it ends."""
+    cdef uint32_t body = put_number(out, number)
+    out[body] = <uint8_t>body
+    return out + body + 1
+
+
+cdef uint8_t* place_text(uint8_t* out, const char* text, size_t length) noexcept nogil:
+    """Write the element that `text` becomes; returns where it ends."""
+    cdef int64_t number
+    cdef uint32_t head, body, tail
+    if canonical_number(text, length, &number):
+        return place_number(out, number)
+    head = put_text_head(out, length)
+    body = head + <uint32_t>length
+    tail = backlen_size(body)
+    memcpy(out + head, text, length)
+    put_backlen(out + body, body, tail)
+    return out + body + tail
+
+
+cdef void pack_grown(uint8_t* pack, uint8_t* end, int64_t count) noexcept nogil:
+    """So many elements were written where the end mark was, and end there."""
+    cdef int64_t said = (<uint16_t*>(pack + 4))[0]
+    end[0] = PACK_END
+    (<uint32_t*>pack)[0] = <uint32_t>(end + 1 - pack)
+    if said != PACK_COUNT_UNKNOWN:
+        said += count
+        (<uint16_t*>(pack + 4))[0] = <uint16_t>(said if said < PACK_COUNT_UNKNOWN else PACK_COUNT_UNKNOWN)
+
+
+cdef bint place_anew(uint8_t* at, int64_t number) noexcept nogil:
+    """Write an integer over the element at `at`, if it takes as many bytes."""
+    cdef uint8_t[LONGEST_HEAD] head
+    cdef uint32_t body = put_number(head, number)
+    if element_bytes(at) != body + 1:
+        return False
+    memcpy(at, head, body)
+    return True
+
+
 # --- the whole pack ------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from libc.stdint cimport uint64_t
 from node.core.field_table cimport fields_set
 from node.core.hash cimport Hash, enlarge, put
 from node.core.list cimport List
+from node.core.packing_limits cimport limits
 from node.core.rdb_codes cimport (
     CODE_HASH,
     CODE_HASH_LISTPACK,
@@ -38,7 +39,6 @@ from node.core.set cimport HASHTABLE, INTSET, Set, new_set, set_add
 from node.core.sorted_set cimport ONLY_NEW, REFUSED, SortedSet, rank_all, zset_put
 
 from node.core.listpack import Malformed
-from node.datatypes.limits import limits
 
 COLLECTIONS = frozenset([
     CODE_SET, CODE_HASH, CODE_ZSET_2, CODE_SET_INTSET, CODE_HASH_LISTPACK, CODE_ZSET_LISTPACK, CODE_LIST_QUICKLIST_2,

@@ -31,6 +31,7 @@ cdef struct Limits:
 
 cdef int spans_push(Spans* spans, size_t start, size_t length) noexcept nogil
 cdef void spans_free(Spans* spans) noexcept nogil
+cdef size_t read_plain(const char* base, size_t start, size_t end, Spans* out, Limits* limits) noexcept nogil
 cdef Outcome read_frame(
     const char* base, size_t start, size_t end, Progress* progress, Spans* out, size_t* next_frame, Limits* limits
 ) noexcept nogil

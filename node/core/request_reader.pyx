@@ -21,6 +21,8 @@ cdef enum:
     MAX_ARGUMENTS = 0x7FFFFFFF      # as Redis 7
     MAX_ARGUMENTS_UNAUTHENTICATED = 10
     MAX_BULK_UNAUTHENTICATED = 16384
+    LEAST_FRAME = 6                 # bytes from which on a length can be read without asking for each of its digits …
+    LEAST_WORD = 6                  # … of a frame, and of a word in it
 
 
 cdef int spans_push(Spans* spans, size_t start, size_t length) noexcept nogil:
@@ -80,9 +82,6 @@ cdef Outcome read_frame(
     cdef int64_t missing
     cdef Outcome outcome
     if progress.position == 0:
-        next_frame[0] = read_plainly(base, start, end, out, limits)
-        if next_frame[0]:
-            return COMPLETE
         if base[start] != c"*":
             return read_inline(base, start, end, out, next_frame, limits)
         position = start
@@ -113,32 +112,25 @@ cdef Outcome read_frame(
     return COMPLETE
 
 
-cdef inline size_t read_plainly(
-    const char* base, size_t start, size_t end, Spans* out, Limits* limits
-) noexcept nogil:
-    """`read_frame` for frames that are all there, as nearly all are, and written as clients write them. Returns where
-    the frame ends; 0, and nothing done, where it is another."""
+cdef size_t read_plain(const char* base, size_t start, size_t end, Spans* out, Limits* limits) noexcept nogil:
+    """`read_frame` for the frames that nearly all are: all there, begun anew, and of words below a thousand bytes.
+    Returns where the frame ends; 0, and nothing done, where it is another."""
+    cdef const char* stop = base + end
     cdef const char* p = base + start
-    cdef const char* stop = base + end - 6    # where a length may begin
-    cdef const char* line
     cdef Span* span = &out.items[out.count]
-    cdef size_t count, length, i
-    if p + 1 > stop or p[0] != c"*" or not limits.authenticated:
+    cdef Span* behind
+    cdef size_t count, length
+    if end - start < LEAST_FRAME or p[0] != c"*" or not limits.authenticated or limits.bulk_length < 1000:
         return 0
     p = read_short(p + 1, &count)
     if p == NULL or count > out.capacity - out.count:
         return 0
-    for i in range(count):
-        if p > stop or p[0] != c"$":
+    behind = span + count
+    while span != behind:
+        if stop - p < LEAST_WORD or p[0] != c"$":
             return 0
-        line = p + 1
-        p = read_short(line, &length)
-        if p == NULL:
-            p = read_number(line, base + end, <int64_t*>&length)
-            if p == NULL:
-                return 0
-            p += 2
-        if <int64_t>length > limits.bulk_length or p > base + end or <size_t>(base + end - p) < length + 2:
+        p = read_short(p + 1, &length)
+        if p == NULL or stop - p < <Py_ssize_t>length + 2:
             return 0
         span.start = p - base
         span.length = length

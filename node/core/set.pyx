@@ -59,10 +59,9 @@ from node.core.member_table cimport (
 )
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, take
 from node.core.pack_unique cimport pack_is_unique
+from node.core.packing_limits cimport limits
 
-from node.datatypes.limits import limits
 
-cdef object _limits = limits
 cdef tuple ENCODINGS = ("intset", "listpack", "hashtable")
 
 
@@ -167,7 +166,7 @@ cdef SetKind kind_with(Set value, Walk* walk):
     if value.kind == INTSET:
         count = intset_count(blob)
         if walk.is_number:
-            return INTSET if count < fewer(_limits.set_max_intset_entries, INTSET_LARGEST) else HASHTABLE
+            return INTSET if count < fewer(limits.set_max_intset_entries, INTSET_LARGEST) else HASHTABLE
         if count:
             longest = max(
                 longest,
@@ -178,8 +177,8 @@ cdef SetKind kind_with(Set value, Walk* walk):
         count = pack_count(blob)
         size = pack_bytes(blob)
     if (
-        count < <uint64_t>_limits.set_max_listpack_entries
-        and longest <= <uint64_t>_limits.set_max_listpack_value
+        count < <uint64_t>limits.set_max_listpack_entries
+        and longest <= <uint64_t>limits.set_max_listpack_value
         and size + text_size(walk.text, walk.length) <= PACK_LARGEST
     ):
         return LISTPACK
@@ -245,8 +244,8 @@ cdef int set_add(Set value, const char* text, size_t length) except -1:
 
 cdef int set_expect(Set value, uint64_t coming) except -1:
     """So many members are about to be added, which may change the form at once, as in Redis."""
-    if (value.kind == LISTPACK and coming > <uint64_t>_limits.set_max_listpack_entries) or (
-        value.kind == INTSET and coming > <uint64_t>_limits.set_max_intset_entries
+    if (value.kind == LISTPACK and coming > <uint64_t>limits.set_max_listpack_entries) or (
+        value.kind == INTSET and coming > <uint64_t>limits.set_max_intset_entries
     ):
         set_convert(value, HASHTABLE)
     return 0
@@ -255,9 +254,9 @@ cdef int set_expect(Set value, uint64_t coming) except -1:
 cdef Set set_sized(const char* first, size_t length, size_t count):
     """An empty set in the form that suits `count` members, the first of which is given."""
     cdef int64_t number
-    if canonical_number(first, length, &number) and count <= <uint64_t>_limits.set_max_intset_entries:
+    if canonical_number(first, length, &number) and count <= <uint64_t>limits.set_max_intset_entries:
         return new_set(INTSET)
-    return new_set(LISTPACK if count <= <uint64_t>_limits.set_max_listpack_entries else HASHTABLE)
+    return new_set(LISTPACK if count <= <uint64_t>limits.set_max_listpack_entries else HASHTABLE)
 
 
 cdef bint set_remove(Set value, const char* text, size_t length) except -1:
@@ -537,7 +536,7 @@ cdef Set adopted(bytes blob, SetKind kind):
     if kind == LISTPACK and not pack_is_unique(<uint8_t*>made.body, 1):
         raise ValueError("set with a member twice")
     if set_count(made) > <uint64_t>(
-        _limits.set_max_intset_entries if kind == INTSET else _limits.set_max_listpack_entries
+        limits.set_max_intset_entries if kind == INTSET else limits.set_max_listpack_entries
     ):
         set_convert(made, HASHTABLE)
     return made

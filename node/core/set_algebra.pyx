@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint64_t
 
 from node.core.member_table cimport MemberTable, members_lay_out, members_roomy
+from node.core.packing_limits cimport limits
 from node.core.set cimport (
     HASHTABLE,
     INTSET,
@@ -27,7 +28,6 @@ from node.core.set cimport (
     walk_next,
 )
 
-from node.datatypes.limits import limits
 
 cdef enum:
     FEW = 8    # a set of less than this part of another can be added to it without preparation

@@ -46,6 +46,7 @@ from node.core.ordered_index cimport (
 )
 from node.core.pack_unique cimport pack_is_unique
 from node.core.packed_scores cimport packed_add, packed_count, packed_find, packed_score
+from node.core.packing_limits cimport limits
 from node.core.ranking cimport (
     Ranking,
     ranking_add,
@@ -59,9 +60,7 @@ from node.core.ranking cimport (
     ranking_shed,
 )
 
-from node.datatypes.limits import limits
 
-cdef object _limits = limits
 
 cdef enum:
     STEP = 256              # entries that an iteration takes at once
@@ -117,7 +116,7 @@ cdef SortedSet zset_sized(size_t count, size_t length):
     """An empty sorted set in the form that suits `count` members of `length` bytes."""
     cdef SortedSet made = SortedSet.__new__(SortedSet)
     start_pack(made)
-    if length > <uint64_t>_limits.zset_max_listpack_value:
+    if length > <uint64_t>limits.zset_max_listpack_value:
         rank_all(made)
     zset_expect(made, count)
     return made
@@ -125,7 +124,7 @@ cdef SortedSet zset_sized(size_t count, size_t length):
 
 cdef int zset_expect(SortedSet value, size_t coming) except -1:
     """So many members are about to be added, which may change the form at once, as in Redis."""
-    if value.ranking == NULL and coming > <uint64_t>_limits.zset_max_listpack_entries:
+    if value.ranking == NULL and coming > <uint64_t>limits.zset_max_listpack_entries:
         rank_all(value)
     return 0
 
@@ -166,8 +165,8 @@ cdef bint zset_score(SortedSet value, const char* text, size_t length, double* s
 cdef bint must_rank(SortedSet value, const char* text, size_t length) except -1:
     """Would one member more be too much for a listpack?"""
     return (
-        pack_count(value.pack) // 2 + 1 > <uint64_t>_limits.zset_max_listpack_entries
-        or length > <uint64_t>_limits.zset_max_listpack_value
+        pack_count(value.pack) // 2 + 1 > <uint64_t>limits.zset_max_listpack_entries
+        or length > <uint64_t>limits.zset_max_listpack_value
         or pack_bytes(value.pack) + text_size(text, length) + DOUBLE_TEXT > PACK_LARGEST
     )
 
@@ -363,8 +362,8 @@ cdef class SortedSet:
         start_pack(self)
         if not hasattr(pairs, "__len__"):
             pairs = list(pairs)
-        if len(pairs) > _limits.zset_max_listpack_entries or any(
-            [len(member) > _limits.zset_max_listpack_value for member, _ in pairs]
+        if len(pairs) > limits.zset_max_listpack_entries or any(
+            [len(member) > limits.zset_max_listpack_value for member, _ in pairs]
         ):
             rank_all(self)
         for member, score in pairs:
@@ -404,7 +403,7 @@ cdef class SortedSet:
             raise ValueError("sorted set with a member twice")
         if not is_ordered(made):
             return SortedSet(sorted(entries(made, 0, zset_count(made), PAIRS), key=by_score))
-        if zset_count(made) > <uint64_t>_limits.zset_max_listpack_entries:
+        if zset_count(made) > <uint64_t>limits.zset_max_listpack_entries:
             rank_all(made)
         return made
 

@@ -17,7 +17,7 @@ from node.core.slot_table cimport TYPE_ZSET, Entry, entry_object, entry_type
 from node.core.sorted_set cimport SortedSet
 
 cdef enum:
-    EXACT = 1 << 53     # integers up to this are doubles
+    EXACT = 0x20000000000000    # 2**53: integers up to this are doubles
 
 cdef inline bint is_sorted_set(Entry* entry) noexcept:
     return entry_type(entry) == TYPE_ZSET

@@ -19,7 +19,16 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from node.core.integer_text cimport print_number
-from node.core.listpack cimport pack_append, pack_append_number, pack_copy, pack_new, pack_replace_number
+from node.core.listpack cimport (
+    pack_copy,
+    pack_grown,
+    pack_new,
+    pack_replace_number,
+    pack_trim,
+    place_anew,
+    place_number,
+    place_text,
+)
 from node.core.listpack_walk cimport (
     PACK_END,
     PACK_HEADER,
@@ -39,9 +48,10 @@ from node.core.listpack import Malformed
 cdef enum:
     DELETED = 1
     SAME_FIELDS = 2
-    LARGEST = 1 << 30     # bytes that no entry's fields and values may exceed
     NUMBER_BYTES = 10     # of the largest integer element
     TEXT_BYTES = 10       # what an element takes beside its text, at most
+    SMALL = 512           # bytes from which on a node has room to spare …
+    MOST_SPARE = 4096     # … at most so much
 
 cdef object HALF = (1 << 64) - 1
 
@@ -100,21 +110,9 @@ cdef class Node:
 
         OverflowError if they are too large for any.
         """
-        cdef Py_ssize_t count = len(pairs) // 2
-        cdef Py_ssize_t i
         cdef Text* texts = texts_of(pairs)
-        self.first = self.last = id_of(master)
-        self.pack = pack_new(0)
         try:
-            if self.pack == NULL:
-                raise MemoryError
-            make_room(self, texts, 2 * count)
-            self.pack = pack_append_number(self.pack, 0)
-            self.pack = pack_append_number(self.pack, 0)
-            self.pack = pack_append_number(self.pack, count)
-            for i in range(count):
-                add_text(self, &texts[2 * i])
-            self.pack = pack_append_number(self.pack, 0)
+            begin(self, id_of(master), texts, len(pairs))
         finally:
             release(texts)
 
@@ -139,7 +137,7 @@ cdef class Node:
 
     @property
     def live(self) -> int:
-        return integer_at(self.pack + PACK_HEADER)
+        return node_live(self)
 
     @property
     def deleted(self) -> int:
@@ -184,6 +182,10 @@ cdef class Node:
             node_append(self, id_of(entry_id), texts, len(pairs))
         finally:
             release(texts)
+
+    def close(self) -> None:
+        """No entry will be added any more: give back the room for more."""
+        node_close(self)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -297,10 +299,13 @@ cdef class Node:
 
 
 cdef int reserve(Node self, size_t more) except -1:
-    """Room for `more` bytes, so that nothing fails until they are used."""
+    """Room for `more` bytes, so that nothing fails until they are used. A node that has grown will go on growing, and
+    gets more than it asks for; `close` gives the rest back."""
     cdef size_t wanted = pack_bytes(self.pack) + more
     cdef uint8_t* moved
     if wanted > malloc_usable_size(self.pack):
+        if wanted > SMALL:
+            wanted += min(wanted // 2, MOST_SPARE)
         moved = <uint8_t*>resize(self.pack, wanted)
         if moved == NULL:
             raise MemoryError
@@ -320,22 +325,62 @@ cdef bint node_has_room(
     return most_entries <= 0 or integer_at(at) + integer_at(behind(at, 1)) < most_entries
 
 
+cdef int begin(Node self, Id master, Text* texts, Py_ssize_t count) except -1:
+    """Make the pack: no entry yet, and the fields among `texts` as the node's own."""
+    cdef uint8_t* out
+    cdef Py_ssize_t i
+    self.first = self.last = master
+    self.pack = pack_new(0)
+    if self.pack == NULL:
+        raise MemoryError
+    make_room(self, texts, count)
+    out = place_number(self.pack + PACK_HEADER, 0)
+    out = place_number(out, 0)
+    out = place_number(out, count // 2)
+    for i in range(0, count, 2):
+        out = place_text(out, texts[i].data, texts[i].length)
+    out = place_number(out, 0)
+    pack_grown(self.pack, out, 4 + count // 2)
+    return 0
+
+
+cdef Node node_beginning(Id master, Text* texts, Py_ssize_t count):
+    """A node as `Node(master, pairs)` makes it."""
+    cdef Node made = Node.__new__(Node)
+    begin(made, master, texts, count)
+    return made
+
+
+cdef void node_close(Node self) noexcept:
+    self.pack = pack_trim(self.pack)
+
+
+cdef int64_t node_live(Node self) noexcept:
+    return integer_at(self.pack + PACK_HEADER)
+
+
 cdef int node_append(Node self, Id id, Text* texts, Py_ssize_t count) except -1:
     """Add an entry behind the last. `texts`: field, value, field, value …, `count` in all."""
     cdef Py_ssize_t i
+    cdef int64_t elements = 3 + count // 2
     cdef bint same
     cdef Head head
+    cdef uint8_t* out
     make_room(self, texts, count)
     head = head_of(self)
     same = has_fields(head, texts, count)
-    self.pack = pack_append_number(self.pack, SAME_FIELDS if same else 0)
-    self.pack = pack_append_number(self.pack, <int64_t>(id.high - self.first.high))
-    self.pack = pack_append_number(self.pack, <int64_t>(id.low - self.first.low))
+    out = self.pack + pack_bytes(self.pack) - 1
+    out = place_number(out, SAME_FIELDS if same else 0)
+    out = place_number(out, <int64_t>(id.high - self.first.high))
+    out = place_number(out, <int64_t>(id.low - self.first.low))
     if not same:
-        self.pack = pack_append_number(self.pack, count // 2)
-    for i in range(1 if same else 0, count, 2 if same else 1):
-        add_text(self, &texts[i])
-    self.pack = pack_append_number(self.pack, 3 + count // 2 if same else 4 + count)
+        out = place_number(out, count // 2)
+        elements = 4 + count
+    for i in range(count):
+        if i % 2 or not same:
+            out = place_text(out, texts[i].data, texts[i].length)
+    out = place_number(out, elements)
+    pack_grown(self.pack, out, elements + 1)
     count_up(self, 0, 1)
     self.last = id
     return 0
@@ -369,14 +414,12 @@ cdef int64_t total_length(Text* texts, Py_ssize_t count) noexcept:
     return size
 
 
-cdef inline void add_text(Node self, Text* text) noexcept:
-    self.pack = pack_append(self.pack, text.data, text.length)
-
-
 cdef void count_up(Node self, int which, int64_t by) noexcept:
     """Add to the number of live (0) or deleted (1) entries, which may take a few bytes that are there."""
     cdef uint8_t* at = behind(self.pack + PACK_HEADER, which)
-    self.pack = pack_replace_number(self.pack, at, integer_at(at) + by, NULL)
+    cdef int64_t number = integer_at(at) + by
+    if not place_anew(at, number):
+        self.pack = pack_replace_number(self.pack, at, number, NULL)
 
 
 cdef bint has_fields(Head head, Text* texts, Py_ssize_t count) noexcept:

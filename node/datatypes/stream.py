@@ -122,6 +122,8 @@ class Stream(StreamHead):
         if tail is None or not tail.has_room(
             pairs, limits.stream_node_max_bytes, limits.stream_node_max_entries
         ):
+            if tail is not None:
+                tail.close()
             tail = Node(entry_id, pairs)
             self._nodes.append(tail)
             self._masters.append(entry_id)

@@ -7,18 +7,17 @@ are directives. This is the one place that fills it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 
 from node.config import Config
-from node.datatypes.limits import limits
+from node.datatypes.limits import NAMES, limits
 
 
 def follow(config: Config) -> None:
     """Take over the thresholds of `config`, now and whenever they change."""
-    for field in fields(limits):
-        apply = _setter(field.name)
-        apply(getattr(config, field.name))
-        config.on_change(field.name, apply)
+    for name in NAMES:
+        apply = _setter(name)
+        apply(getattr(config, name))
+        config.on_change(name, apply)
 
 
 def _setter(name: str) -> Callable[[int], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
 import re
@@ -15,7 +14,7 @@ from node.config import Config, ConfigError
 from node.config.directives import BY_NAME, TABLE
 from node.config.rewrite import MARKER
 from node.config.structured import OutputLimit
-from node.datatypes.limits import Limits, limits
+from node.datatypes.limits import NAMES, limits
 from node.errors import ReplyError
 from node.keyspace import encodings
 from node.version import REDIS_VERSION
@@ -404,7 +403,7 @@ def test_a_directive_is_inert_exactly_when_nothing_reads_it() -> None:
         if path.suffix in (".py", ".pyx") and path.name not in NAME_BUT_DO_NOT_ACT
     )
     read = set(re.findall(r"(?:(?<=\bconfig\.)|(?<=\bself\.))\w+", sources))
-    read |= {field.name for field in dataclasses.fields(Limits)}
+    read |= set(NAMES)
     named = set(re.findall(r"[\"']([\w-]+)(?=[\"'])", sources))
     wrong = []
     for directive in TABLE.values():
@@ -419,7 +418,7 @@ NAME_BUT_DO_NOT_ACT = ("directives.py", "checks.py", "errors.py")
 
 
 def test_encoding_thresholds_follow_the_settings() -> None:
-    before = dataclasses.asdict(limits)
+    before = {name: getattr(limits, name) for name in NAMES}
     try:
         config = Config.from_args(["--hash-max-ziplist-entries", "7"])
         encodings.follow(config)

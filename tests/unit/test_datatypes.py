@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
@@ -16,14 +15,13 @@ TINY = st.binary(max_size=2)
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[limits.Limits]:
     """Thresholds of a few elements, so that tests need few."""
-    before = replace(limits.limits)
+    before = {name: getattr(limits.limits, name) for name in limits.NAMES}
     limits.limits.update(
         hash_max_listpack_entries=3,
         hash_max_listpack_value=5,
     )
     yield limits.limits
-    for name in before.__slots__:
-        setattr(limits.limits, name, getattr(before, name))
+    limits.limits.update(**before)
 
 
 def test_unknown_limits_are_refused() -> None:
