@@ -65,6 +65,7 @@ cdef int run_queue(Engine engine, Client client, Queue queue) except -1:
     try:
         for i in range(queue.count):
             run_one(engine, client, queue, i)
+            queue.spans = engine.spans      # a script pushes its own words, which may have moved them all
     finally:
         queue.spans, engine.spans = engine.spans, spans
         if not nested:
