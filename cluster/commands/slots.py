@@ -107,10 +107,15 @@ def setslot(member: Member, ctx: Any, args: list[bytes]) -> Any:
     replication = ctx.worker.replication
     wanted = len(replication.primary.online())  # a snapshot may take longer than anybody waits
 
+    def is_primary() -> bool:
+        return bool(member.coordinator.myself.is_primary)
+
     def there() -> bool:
-        return bool(replication.primary.acknowledged_by(offset) >= wanted)
+        return not is_primary() or bool(replication.primary.acknowledged_by(offset) >= wanted)
 
     def result() -> Any:
+        if not is_primary():  # who has lost its last slot meanwhile follows whoever has it
+            return _ONLY_PRIMARIES
         if not there():
             return errors.NOREPLICAS
         try:
