@@ -49,10 +49,13 @@ def fatal(reason: str, number: int = 0, line: bytes = b"") -> ConfigError:
 
 
 def _without_secrets(line: bytes) -> bytes:
+    """Of a user's rules, those that are passwords are left out, or the hashes of some."""
     name, _, value = line.partition(b" ")
-    word = name.lower()
-    directive = BY_NAME.get(word.decode("latin-1"))
-    is_secret = word == b"user" or (directive is not None and directive.secret)
+    if name.lower() == b"user":
+        words = (b"(redacted)" if word[:1] in b"><#!" else word for word in value.split(b" "))
+        return b" ".join((name, *words))
+    directive = BY_NAME.get(name.lower().decode("latin-1"))
+    is_secret = directive is not None and directive.secret
     return name + b" (redacted)" if is_secret and value else line
 
 

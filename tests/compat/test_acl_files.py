@@ -141,7 +141,8 @@ def test_users_of_redis_conf(lines: list[str]) -> None:
                 told[kind] = [server.run("ACL", "LIST")]
         except NotStarted as error:
             told[kind] = complaints(str(error))
-    assert told["shoal"] == told["redis"]
+    shown = [said.replace("!abc", "(redacted)") if isinstance(said, str) else said for said in told["redis"]]
+    assert told["shoal"] == shown  # what may be a password, or the hash of one, is not told
 
 
 def with_configuration(server: Server, path: str) -> object:
