@@ -1,8 +1,7 @@
 """The reference pages, written from the tables that the servers themselves go by.
 
-    python deploy/reference.py           writes node/config/REFERENCE.md and node/commands/REFERENCE.md
-
-A test holds the pages to the tables.
+python deploy/reference.py           writes node/config/REFERENCE.md and node/commands/REFERENCE.md
+python deploy/reference.py --check   names those that say something else; exit code 1 if there are any
 """
 
 from __future__ import annotations
@@ -119,7 +118,16 @@ def _commands() -> Iterator[str]:
         yield from _table("command", "since", "worker", "through the proxy", "", rows=rows)
 
 
+def main() -> int:
+    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
+    if "--check" in sys.argv[1:]:
+        print(*stale, sep="\n")
+        return bool(stale)
+    for path, text in stale.items():
+        path.write_text(text)
+    return 0
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    for path, text in pages().items():
-        path.write_text(text)
+    sys.exit(main())
