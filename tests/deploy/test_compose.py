@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 import redis
 
+from tests.chaos.scale import FULL
 from tests.deploy.clients import Writers
 from tests.deploy.engine import Composition
 from tests.harness.wait import eventually
@@ -87,6 +88,7 @@ def test_it_grows_by_scaling_and_rebalances(composition: Composition) -> None:
     assert ports == Counter([*composition.worker_ports[:3], composition.proxy_ports[0]])
 
 
+@pytest.mark.skipif(not FULL, reason="in the long form: test_upgraded keeps data over containers, too")
 def test_data_and_members_outlive_the_containers(composition: Composition) -> None:
     before = members(composition)
     composition.run("down", "--timeout", "30")

@@ -9,12 +9,12 @@ of it.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from tests.chaos.scale import FULL
 from tests.deploy.clients import Writers
 from tests.deploy.engine import IMAGE, Composition
 from tests.harness.wait import eventually
@@ -22,7 +22,6 @@ from tests.harness.wait import eventually
 pytestmark = pytest.mark.timeout(2400)
 
 NEXT = f"{IMAGE}-next"
-FULL = bool(os.environ.get("SHOAL_FULL"))
 WORKERS = [f"worker-{number}" for number in range(1, 7)]
 PROXIES = ("proxy", "proxy-2")
 

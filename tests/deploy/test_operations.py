@@ -61,7 +61,7 @@ def test_every_block_runs(tmp_path: Path, programs: Path, ports: dict[str, int])
         "TMPDIR": str(tmp_path),
     }
     # What a failing block leaves behind ends with the shell, and what outlives that with its session.
-    prologue = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
+    prologue = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
     with subprocess.Popen(
         ["bash", "-x", "-c", prologue + script],
         cwd=tmp_path,

@@ -33,7 +33,7 @@ OTHERWISE_IN_VALKEY = {
 """Valkey has its own ideas of fields that expire, and GETEX judges its options before it looks for the key;
 ours are those of Redis."""
 
-COMMANDS = int(os.environ.get("SHOAL_FUZZ_COMMANDS", 15_000))
+COMMANDS = int(os.environ.get("SHOAL_FUZZ_COMMANDS", 12_000))
 SEED = int(os.environ.get("SHOAL_FUZZ_SEED", random.randrange(1 << 40)))
 
 

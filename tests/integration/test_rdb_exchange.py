@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import Any
 
@@ -132,12 +133,17 @@ def restore_many(source: Server, options: tuple[Any, ...]) -> None:
 def test_only_who_chooses_by_it_keeps_how_keys_were_used() -> None:
     with ShoalNode() as node:
         node.run("SET", "a", "1")
-        for policy, kept in (("noeviction", b""), ("volatile-lru", b"\xf8\0"), ("volatile-lfu", b"\xf9\x05")):
+        for policy, kept in (
+            ("noeviction", b""),
+            ("volatile-lru", rb"\xf8."),
+            ("volatile-lfu", rb"\xf9\x05"),
+        ):
             node.run("CONFIG", "SET", "maxmemory-policy", policy)
             node.run("FLUSHALL")
             node.run("SET", "a", "1")
             node.run("SAVE")
-            assert b"\xfb\x01\0" + kept + b"\0\x01a\xc0\x01" in (node.directory / "dump.rdb").read_bytes()
+            pattern = rb"\xfb\x01\0" + kept + rb"\0\x01a\xc0\x01"
+            assert re.search(pattern, (node.directory / "dump.rdb").read_bytes(), re.DOTALL)
 
 
 @pytest.mark.parametrize("kind", ORACLES)
