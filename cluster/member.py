@@ -20,26 +20,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster import redirection
 from cluster.bus.links import SEND_LIMIT, Links
-from cluster.bus.wire import MAX_PUBLISHED
 from cluster.commands import slot_stats
 from cluster.coordinator import effects as fx
 from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.effects import Effect, LinkId
-from cluster.coordinator.messages import Header, Message
+from cluster.coordinator.messages import Header, LightPublish, Message
 from cluster.figures import figures
 from cluster.local_facts import OBEYED, WorkerFacts, bus_port_of, settings_of, update_settings
 from cluster.meanwhile import Meanwhile
 from cluster.migration.migrations import Migrations
 from cluster.nodes_file import NodesFile, NodesFileError
+from cluster.publishing import Publishing
 from cluster.secret_keeper import SecretKeeper
 from cluster.seeds import Seeds
-from cluster.slots import ALL_SLOTS, members, ranges
+from cluster.slots import ALL_SLOTS, ranges
 from cluster.topology.nodes_conf import ConfigError
 from node.cluster_port import SLOT_ASK, SLOT_SERVED
 from node.core.key_slot import key_slot
 from node.core.steady_clock import steady_ms
 from node.errors import ReplyError, one_line
-from node.keyspace import events
 from node.listeners import ListenError, open_tcp
 from node.metrics.figures import Figure
 
@@ -49,11 +48,7 @@ if TYPE_CHECKING:
 PAUSE_REASON = "failover"
 HIGHEST_PORT = 65535
 FOREVER = (1 << 63) - 1
-KEYS_AT_ONCE = 1000
 """How many keys of a lost slot are listed at a time while they are deleted."""
-
-
-MESSAGE_TOO_LONG = ReplyError("ERR channel and message are too long to be published in a cluster")
 
 
 class SaveFailed(ReplyError):
@@ -107,6 +102,7 @@ class Member:
         )
         self.migrations = Migrations(self, worker)
         self._meanwhile = Meanwhile(self)
+        self._publishing = Publishing(self, worker.pubsub.fanout)
         self._seeds = Seeds(self, worker)
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -165,10 +161,7 @@ class Member:
         return len(slots) == 1 and self._worker.engine.slot_states[slots.pop()] == SLOT_SERVED
 
     def publish(self, channel: bytes, message: bytes, sharded: bool) -> None:
-        """Raises ReplyError for what is too long for one message of the bus."""
-        if len(channel) + len(message) > MAX_PUBLISHED:
-            raise MESSAGE_TOO_LONG
-        self.command(lambda coordinator, now: coordinator.publish(channel, message, sharded, now))
+        self._publishing.publish(channel, message, sharded)
 
     def data_flushed(self) -> None:
         self.migrations.data_flushed()
@@ -223,7 +216,7 @@ class Member:
 
         Raises what the action raises, and SaveFailed.
         """
-        self._settle()
+        self.settle()
         self.perform(action(self.coordinator, self._now()))
 
     def command(self, action: Turn) -> None:
@@ -271,7 +264,7 @@ class Member:
     def bytes_received(self, link: LinkId) -> None:
         self.coordinator.bytes_received(link, steady_ms())
 
-    def received(self, message: Message, link: LinkInfo) -> None:
+    def received(self, message: Message | LightPublish, link: LinkInfo) -> None:
         self.react(lambda coordinator, now: coordinator.step(message, link, now))
 
     def serve_meanwhile(self) -> None:
@@ -327,9 +320,9 @@ class Member:
             else:
                 self.perform([effect])
         if self._due:
-            self._worker.engine.call_before_replies(self._settle)
+            self._worker.engine.call_before_replies(self.settle)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Save what commands changed, in its last state; then let their messages go. Raises SaveFailed."""
         due, self._due = self._due, []
         saves = [effect for effect in due if isinstance(effect, fx.SaveConfig)]
@@ -353,6 +346,7 @@ class Member:
                 case fx.SaveConfig():
                     self._save(effect)
                 case fx.Connect():
+                    self._publishing.meet_others()
                     source = self._worker.config.bind_source_addr or None
                     self.links.connect(effect.link, effect.ip, effect.bus_port, source)
                 case fx.Disconnect():
@@ -465,17 +459,3 @@ class Member:
         topology = self.coordinator.topology
         owner = topology.slots[slot]
         return owner is not None and owner.shard_id == topology.myself.shard_id
-
-    def delete_keys(self, slots: int, told: bool = True) -> None:
-        """Delete keys of slots in all databases: here, and if replicas are to be told, there."""
-        session = self._worker.internal_session()
-        trail = self._worker.trail
-        for db in self._worker.databases:
-            session.db = db
-            for slot in members(slots) if len(db) else ():
-                while keys := db.keys_in_slot(slot, KEYS_AT_ONCE):
-                    for key in keys:
-                        db.delete(key)
-                        session.changed(key, events.DEL)
-                        if told:
-                            trail.add(db.index, [b"DEL", key])

@@ -13,9 +13,9 @@ compile time. So a slip in this file is an ImportError, not a cluster that disag
                | nothing                                    FAILOVER_AUTH_REQUEST, FAILOVER_AUTH_ACK, MFSTART
     extension := length (4, of all of it), type (2), 0 (2), data, zeros up to a multiple of 8
 
-Valkey 8.1 and later knows a second, light form of message (16 bytes of header, type with bit 15 set)
-that it sends only to members which announce that they read it. We do not; such a message is stepped
-over by its length.
+Valkey 8.0 and later knows a second, light form of message (16 bytes of header, type with bit 15 set)
+that it sends only to members which announce that they read it, by a bit of their flags for each type. We do
+so for what is published; any other light message is stepped over by its length.
 
 Source: the struct declarations and static asserts in src/cluster_legacy.h of Redis 7.2 and Valkey 9.
 """
@@ -85,6 +85,8 @@ VOUCHED = Struct(f">{ID_BYTES}sQ")
 OUTSIDE = Struct(">HH")
 """Ours: port, TLS port; the host follows, ended by a zero"""
 
+LIGHT_HEADER = Struct(">4sIH2xH2x")
+"""sig, totlen, ver, type"""
 LIGHT_HEADER_BYTES = 16
 
 
@@ -98,6 +100,7 @@ def _check() -> None:
     sizes = {
         HEADER: 2256,
         START: 8,
+        LIGHT_HEADER: LIGHT_HEADER_BYTES,
         TYPE: 6,
         GOSSIP: 104,
         FAIL: 40,

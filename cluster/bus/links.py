@@ -24,11 +24,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from cluster.bus.published import encode_each
 from cluster.bus.sealing import Sealing, Secrets
 from cluster.bus.wire import MAX_MESSAGE, Decoder, WireError, encode
 from cluster.coordinator.coordinator import LinkInfo
 from cluster.coordinator.effects import LinkId
-from cluster.coordinator.messages import Header, Message
+from cluster.coordinator.messages import Header, LightPublish, Message, Published
 from node.handover import Handover
 from node.tls.connecting import connect
 from node.tls.doorway import TurnedAway
@@ -38,6 +39,7 @@ from node.tls.transport import TlsTransport
 SEND_LIMIT = 2 * MAX_MESSAGE
 """Bytes waiting on one link before it is given up, where cluster-link-sendbuf-limit does not say less."""
 READ_SIZE = 64 * 1024
+WRITE_SIZE = 64 * 1024
 ACCEPTED_AT_ONCE = 64
 GREETING_SECONDS = 0.2
 """For the other side of a connection of ours to greet, before we take it for one that knows no secrets"""
@@ -58,7 +60,7 @@ class Listener(Protocol):
     def bytes_received(self, link: LinkId) -> None:
         """Data arrived: before the messages in it, and also when they complete none."""
 
-    def received(self, message: Message, link: LinkInfo) -> None:
+    def received(self, message: Message | LightPublish, link: LinkInfo) -> None:
         """A complete message."""
 
     def header(self) -> Header:
@@ -308,20 +310,26 @@ class Links:
         if link is not None:
             link.close()
 
-    def send(self, link_ids: Iterable[LinkId], message: Message) -> None:
+    def send(self, link_ids: Iterable[LinkId], message: Message | Published) -> None:
         """Send over each link that is up; the others drop it, as a network would."""
-        raw = encode(message)
+        pieces = _in_pieces(encode_each(message))
+        length = sum(map(len, pieces))
         for link_id in link_ids:
             link = self._links.get(link_id)
             if link is None or link.transport is None:
                 continue
-            if link.transport.get_write_buffer_size() + len(raw) > self.send_limit:
+            if link.transport.get_write_buffer_size() + length > self.send_limit:
                 self.log(f"Closing the cluster bus link with {link.info.remote_ip}: it does not read")
                 self.overflowed += 1
                 asyncio.get_running_loop().call_soon(self.lost, link)
                 continue
-            link.write(link.sealing.stamp(raw))
-            self.bytes_sent += len(raw)
+            if link.sealing.stamps:
+                for raw in encode_each(message, sealed=True):
+                    link.write(link.sealing.stamp(raw))
+            else:
+                for piece in pieces:
+                    link.write(piece)
+            self.bytes_sent += length
 
     def greet(self) -> None:
         """There is a secret now: tell those who are connected already."""
@@ -449,6 +457,19 @@ class Links:
         if self._links.get(link.id) is link:
             del self._links[link.id]
             self.listener.link_down(link.id)
+
+
+def _in_pieces(each: list[bytes]) -> list[bytes]:
+    """Messages joined to pieces of about WRITE_SIZE: longer ones were memory that the system has to clear."""
+    pieces, first, length = [], 0, 0
+    for number, raw in enumerate(each):
+        length += len(raw)
+        if length > WRITE_SIZE:
+            pieces.append(b"".join(each[first : number + 1]))
+            first, length = number + 1, 0
+    if length:
+        pieces.append(b"".join(each[first:]))
+    return pieces
 
 
 def _plain_ip(address: tuple[object, ...] | None) -> str:

@@ -89,13 +89,18 @@ class Sealing:
         """Whether what we send now would be taken by one who insists."""
         return not self._secrets or self.knows_reader
 
+    @property
+    def stamps(self) -> bool:
+        """Whether messages get a seal: we have a secret, and know for whom they are."""
+        return bool(self._secrets and self._theirs)
+
     def greeting(self, header: Header) -> Module:
         self.has_greeted = True
         return Module(header, GREETER, 1, self._ours)
 
     def stamp(self, raw: bytes) -> bytes:
-        """The encoded message with its seal, if we have a secret and know for whom it is."""
-        if not self._secrets or not self._theirs:
+        """The encoded message, with its seal where it gets one."""
+        if not self.stamps:
             return raw
         self._sent += 1
         prepared = raw[:AT] + SEAL.pack(MARK, self._sent, NOTHING) + raw[AT + SEAL.size :]

@@ -7,7 +7,7 @@ message is not complete yet is nothing special: it gives none. Bytes that cannot
 begins.
 
 What is well framed but not for us is stepped over and counted: other protocol versions, types of a newer
-server, Valkey's light messages. Extensions of unknown type are kept as opaque bytes.
+server, Valkey's light messages but for published ones. Extensions of unknown type are kept as opaque bytes.
 
 The layout is in `layout.py`. What arrives here comes from the network without authentication, so texts
 that will stand in nodes.conf and in replies are held to the characters they may have.
@@ -202,14 +202,14 @@ class Decoder:
         """Bytes held of a message that is not complete."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[m.Message]:
+    def feed(self, data: bytes) -> list[m.Message | m.LightPublish]:
         """The messages that `data` completes, oldest first; an empty list if none. Raises WireError.
 
         Memory is taken for bytes that arrived, never for a length that was only announced.
         """
         buffer = self._buffer
         buffer += data
-        messages = []
+        messages: list[m.Message | m.LightPublish] = []
         at = 0
         while (length := self._length_at(at)) and len(buffer) - at >= length:
             raw = bytes(buffer[at : at + length])
@@ -237,8 +237,10 @@ class Decoder:
         return int(length)
 
     @staticmethod
-    def _decode(raw: memoryview) -> m.Message | None:
+    def _decode(raw: memoryview) -> m.Message | m.LightPublish | None:
         version, kind = layout.TYPE.unpack_from(raw, layout.TYPE_OFFSET)
+        if version == layout.VERSION and kind in _LIGHT_PUBLISH:
+            return _read_light(raw[layout.LIGHT_HEADER.size :], sharded=_LIGHT_PUBLISH[kind])
         if version != layout.VERSION or kind not in _BODIES:
             return None
         if len(raw) < layout.HEADER.size:
@@ -343,6 +345,23 @@ def _read_extension(kind: int, data: bytes) -> m.Extension:
 def _read_fail(head: _Head, body: memoryview) -> m.Message:
     _expect(len(body), layout.FAIL.size, "FAIL")
     return m.Fail(head.header, _read_id(bytes(body)))
+
+
+_LIGHT_PUBLISH = {
+    m.MessageType.PUBLISH | layout.LIGHT: False,
+    m.MessageType.PUBLISHSHARD | layout.LIGHT: True,
+}
+"""Types of the light messages that are read: is it for a shard?"""
+
+
+def _read_light(body: memoryview, *, sharded: bool) -> m.LightPublish:
+    try:
+        channel_length, message_length = layout.PUBLISH.unpack_from(body)
+    except struct_error as short:
+        raise BadLength(f"light message ends early: {short}") from short
+    _expect(len(body), layout.PUBLISH.size + channel_length + message_length, "light PUBLISH")
+    end = layout.PUBLISH.size + channel_length
+    return m.LightPublish(bytes(body[layout.PUBLISH.size : end]), bytes(body[end:]), sharded)
 
 
 def _publish(kind: type[m.Publish] | type[m.PublishShard]) -> Callable[[_Head, memoryview], m.Message]:

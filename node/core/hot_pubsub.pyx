@@ -1,72 +1,49 @@
-"""The compiled handler of PUBLISH. Its rules: compiled.pxd."""
+"""The compiled handler of PUBLISH. Its rules: compiled.pxd; the way of messages: fanout.pyx."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from node.core.compiled cimport argument, put
 from node.core.engine cimport Client, Engine, Request
 from node.core.fanout cimport Fanout, Receiver
-from node.core.reply_writer cimport ReplyWriter
-
-from node.errors import ReplyError
-
-
-cdef inline bytes word(Engine engine, Request* request, size_t number):
-    cdef size_t length
-    cdef const char* text = argument(engine, request, number, &length)
-    return PyBytes_FromStringAndSize(text, length)
-
-
-cdef bytes frame_of(ReplyWriter writer, int resp, bytes channel, bytes message):
-    writer.length = 0
-    writer.line_of_int(c"*" if resp == 2 else c">", 3)
-    writer.bulk(b"message", 7)
-    writer.bulk(<const char*>channel, len(channel))
-    writer.bulk(<const char*>message, len(message))
-    return PyBytes_FromStringAndSize(writer.data, writer.length)
-
-
-cdef ReplyWriter frames = ReplyWriter()
 
 
 cdef int publish(Engine engine, Client client, Request* request) except -1:
-    """Where nobody listens to patterns, and the publisher is none of the listeners."""
+    """Where nobody listens to patterns, and no listener is in the middle of its own requests, as the publisher is."""
+    cdef size_t channel_length, length
+    cdef const char* channel = argument(engine, request, 1, &channel_length)
+    cdef const char* message = argument(engine, request, 2, &length)
     cdef Fanout fanout = engine.fanout
-    cdef Client session
-    cdef bytes frame
-    cdef bytes in_resp2 = None
-    cdef bytes in_resp3 = None
-    if fanout is None or fanout.patterns:
+    if fanout is None or fanout.patterns or (fanout.in_cluster and channel_length + length > fanout.longest):
         return 0
-    channel = word(engine, request, 1)
-    cdef dict listeners = fanout.channels.get(channel)
-    if listeners is not None and client in listeners:
+    if not fanout.continues(channel, channel_length) and (
+        not begin_run(fanout, PyBytes_FromStringAndSize(channel, channel_length))
+    ):
         return 0
-    message = word(engine, request, 2)
-    if fanout.to_members is not None:
-        try:
-            fanout.to_members(channel, message, False)
-        except ReplyError:
-            return 0
+    if fanout.in_cluster:
+        if fanout.tell is not None:
+            fanout.tell_members(fanout.run, PyBytes_FromStringAndSize(message, length), False)
     elif engine.trail.enabled and not (client.replicated or engine.trail.follows):
-        engine.trail.add(client.db.index, [b"PUBLISH", channel, message])
-    engine.reply.line_of_int(c":", 0 if listeners is None else len(listeners))
-    if listeners is None:
-        return 1
-    for session in listeners:
+        engine.trail.add(
+            client.db.index, [b"PUBLISH", fanout.run, PyBytes_FromStringAndSize(message, length)]
+        )
+    engine.reply.line_of_int(c":", fanout.run_count)
+    fanout.add(message, length)
+    return 1
+
+
+cdef bint begin_run(Fanout fanout, bytes channel) except -1:
+    """False: one of the listeners cannot wait."""
+    cdef dict listeners = fanout.channels.get(channel)
+    cdef Client session
+    fanout.begin(channel, 0 if listeners is None else len(listeners))
+    for session in listeners or ():
         if session.link is None:
             continue
-        if session.resp == 2:
-            if in_resp2 is None:
-                in_resp2 = frame_of(frames, 2, channel, message)
-            frame = in_resp2
-        else:
-            if in_resp3 is None:
-                in_resp3 = frame_of(frames, 3, channel, message)
-            frame = in_resp3
-        (<Receiver?>session.link).deliver(frame)
-    frames.length = 0
-    frames.shrink()
-    return 1
+        if not (<Receiver?>session.link).await_turn():
+            fanout.end_run()
+            return False
+        (fanout.in_resp2 if session.resp == 2 else fanout.in_resp3).receivers.append(session.link)
+    return True
 
 
 def install(Engine engine not None) -> None:

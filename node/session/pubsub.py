@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from node.core.engine import GATE_SUBSCRIBED
+from node.core.command_rows import GATE_SUBSCRIBED
 from node.core.fanout import Fanout
 from node.core.key_slot import key_slot
 from node.core.reply_writer import encode_reply
@@ -116,6 +116,7 @@ class PubSub:
     def subscribe(self, session: Session, channel: bytes) -> Push:
         own = self._subscriptions(session)
         if channel not in own.channels:
+            self.fanout.end_run()
             own.channels[channel] = None
             self._channels.setdefault(channel, {})[session] = None
         return Push((b"subscribe", channel, own.count))
@@ -141,6 +142,7 @@ class PubSub:
         """No channel: the confirmation of having had none."""
         own = session.subscriptions
         if own is not None and channel in own.channels:
+            self.fanout.end_run()
             del own.channels[channel]
             _leave(self._channels, channel, session)
             self._settle(session)

@@ -118,6 +118,35 @@ def test_messages_of_others(redis_oracle: Oracle, shoal_node: ShoalNode) -> None
     assert heard[0][0] == [4, 2]
 
 
+def heard_together(server: Server) -> list[bytes]:
+    """What listeners of each protocol get of messages that came in one packet, in several ways."""
+    with ExitStack() as stack:
+        several = [stack.enter_context(server.resp(protocol=protocol)) for protocol in (2, 3, 2)]
+        for connection in several:
+            connection.command("SUBSCRIBE", "ra")
+            connection.command("SUBSCRIBE", "rb")
+        publisher = stack.enter_context(server.resp())
+        story: list[tuple[str, ...]] = [("PUBLISH", name, str(number)) for number, name in enumerate(RUNS)]
+        story[4:4] = [("MULTI",), ("PUBLISH", "ra", "queued"), ("EXEC",)]
+        story.append(("EVAL", "return redis.call('PUBLISH', 'ra', 'scripted')", "0"))
+        story.append(("PUBLISH", "ra", "long" * 80_000))
+        story.append(("PUBLISH", "ra", "last"))
+        publisher.send(b"".join(encode(*words) for words in story))
+        heard = [repr(publisher.read()).encode() for _ in story]
+        for connection in several:
+            while b"last" not in heard[-1]:
+                heard.append(connection.read_raw())
+            heard.append(b"")
+        return heard
+
+
+RUNS = ("ra", "ra", "ra", "rb", "rb", "nobody", "ra", "rb", "ra", "ra")
+
+
+def test_order_of_messages_that_come_together(redis_oracle: Oracle, shoal_node: ShoalNode) -> None:
+    assert heard_together(shoal_node) == heard_together(redis_oracle)
+
+
 def test_a_change_of_protocol_changes_what_is_allowed(shoal_node: ShoalNode) -> None:
     with shoal_node.resp(protocol=3) as connection, shoal_node.resp() as publisher:
         assert connection.command("SUBSCRIBE", "a") == Push([b"subscribe", b"a", 1])

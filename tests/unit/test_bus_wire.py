@@ -12,7 +12,7 @@ import itertools
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from struct import pack_into
+from struct import pack, pack_into
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from cluster import slots
 from cluster.bus import layout, wire
+from cluster.bus.published import encode_each
 from cluster.coordinator import messages as m
 from cluster.topology import flags
 from cluster.topology.node import Outside
@@ -107,6 +108,16 @@ def test_an_extension_only_one_server_knows_is_kept_opaque() -> None:
     assert [extension.type for extension in unknown] == [4]
 
 
+@pytest.mark.parametrize(("sharded", "kind"), [(False, m.Publish), (True, m.PublishShard)])
+def test_what_is_published_in_one_go_arrives_one_by_one(
+    sharded: bool, kind: type[m.Publish] | type[m.PublishShard]
+) -> None:
+    messages = ((b"news", b"one"), (b"", b""), (b"other", b"\r\n" * 3000))
+    each = encode_each(m.Published(HEADER, messages, sharded))
+    assert each == [wire.encode(kind(HEADER, *message)) for message in messages]
+    assert encode_each(m.Meet(HEADER)) == [wire.encode(m.Meet(HEADER))]
+
+
 def test_real_publish_carries_channel_and_message() -> None:
     for name in ("redis-publish", "valkey-publish"):
         message = decode_one(PACKETS[name])
@@ -159,6 +170,19 @@ def test_extensions_announce_themselves() -> None:
     assert message.header.message_flags & m.EXT_DATA
 
 
+def test_light_messages_carry_what_is_published() -> None:
+    real = PACKETS["valkey-light-publish"]
+    (heard,) = wire.Decoder().feed(real)
+    assert isinstance(heard, m.LightPublish) and not heard.sharded
+    one = (heard.channel, heard.message)
+    assert encode_each(m.Published(HEADER, (one,), False, light=True)) == [real]
+    several = encode_each(m.Published(HEADER, (one, (b"", b"")), True, light=True))
+    heard_so = [m.LightPublish(*one, True), m.LightPublish(b"", b"", True)]
+    assert wire.Decoder().feed(b"".join(several)) == heard_so
+    with pytest.raises(wire.BadLength):
+        wire.Decoder().feed(pack(">4sIHHHHII", b"RCmb", 24, 1, 0, 4 | layout.LIGHT, 0, 2**32 - 1, 1))
+
+
 def test_other_versions_types_and_light_messages_are_stepped_over() -> None:
     ping = wire.encode(ALL_MESSAGES[0])
     newer = bytearray(ping)
@@ -166,7 +190,8 @@ def test_other_versions_types_and_light_messages_are_stepped_over() -> None:
     unknown = bytearray(ping)
     pack_into(">H", unknown, 12, 99)
     decoder = wire.Decoder()
-    light = PACKETS["valkey-light-publish"]
+    kind = m.MessageType.MODULE | layout.LIGHT
+    light = layout.LIGHT_HEADER.pack(layout.SIGNATURE, 16, layout.VERSION, kind)
     assert decoder.feed(bytes(newer) + bytes(unknown) + light + ping) == [ALL_MESSAGES[0]]
     assert decoder.ignored == 3
 
