@@ -24,12 +24,14 @@ from cluster.coordinator.messages import (
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 
-WIRE_FLAGS = 0xFFFF & ~flag.EXTENSIONS
-"""That we read extensions is said by a message flag."""
+WIRE_FLAGS = 0xFFFF & ~(flag.EXTENSIONS | flag.LIGHT)
+"""That we read extensions is said by a message flag; that we can tell who sends light ones over a
+link, in answers over that link."""
 
 
-def build_header(state: State, message_flags: int = 0) -> Header:
-    """The header of a message that leaves now; `message_flags` in addition to those every message has."""
+def build_header(state: State, message_flags: int = 0, flags: int = 0) -> Header:
+    """The header of a message that leaves now; `message_flags` and `flags`, of the node, in addition to those
+    every message has."""
     myself, settings = state.myself, state.settings
     speaks_for = myself.primary if myself.is_replica and myself.primary else myself
     if state.manual.paused:
@@ -52,7 +54,7 @@ def build_header(state: State, message_flags: int = 0) -> Header:
         port=port,
         other_port=other_port,
         bus_port=settings.bus_port,
-        flags=myself.flags & WIRE_FLAGS,
+        flags=myself.flags & WIRE_FLAGS | flags,
         cluster_ok=state.ok,
         message_flags=message_flags | EXT_DATA | SHOAL,
     )
@@ -96,6 +98,8 @@ def apply_settings(state: State) -> None:
     else:
         myself.flags &= ~flag.NOFAILOVER
     myself.flags |= flag.EXTENSIONS
+    for node in state.topology.members:
+        node.told = None  # Which port stands first depends on settings.
     after = (myself.ip, myself.hostname, myself.human_nodename, myself.flags)
     if before != after or ports != (myself.tcp_port, myself.tls_port, myself.bus_port):
         state.save_later()

@@ -40,7 +40,7 @@ from cluster.coordinator.manual_failover import (
     tell_final_offset,
 )
 from cluster.coordinator.membership import follow_primary, remove_node
-from cluster.coordinator.messages import Header, Message, Publish, PublishShard
+from cluster.coordinator.messages import Header, LightPublish, Message, Published
 from cluster.coordinator.receive import receive
 from cluster.coordinator.replica_migration import migrate_if_spare
 from cluster.coordinator.report import cluster_info
@@ -176,7 +176,7 @@ class Coordinator:
 
         return self._turn(now, begin)
 
-    def step(self, message: Message, link: LinkInfo, now: int) -> list[Effect]:
+    def step(self, message: Message | LightPublish, link: LinkInfo, now: int) -> list[Effect]:
         """A message arrived."""
         return self._turn(
             now, lambda state: receive(state, message, link.id, link.remote_ip, link.local_ip), prompt=False
@@ -325,16 +325,22 @@ class Coordinator:
         """CLUSTER SAVECONFIG, and the last call before the worker ends."""
         return self._turn(now, lambda state: state.save_later(sync=True))
 
-    def publish(self, channel: bytes, message: bytes, sharded: bool, now: int) -> list[Effect]:
-        """Send a published message to all nodes, or (`sharded`) to those of this node's shard."""
+    def publish(self, messages: tuple[tuple[bytes, bytes], ...], sharded: bool, now: int) -> list[Effect]:
+        """Send published messages, (channel, message), to all nodes, or (`sharded`) to those of this node's
+        shard."""
 
-        state = self._state
-        nodes = state.topology.shard_members(state.myself) if sharded else state.peers()
-        links = [node.link for node in nodes if node.link is not None and not node.in_handshake]
-        if not links:  # told apart, because publishing has to be cheap, and a turn is not
-            return []
-        kind = PublishShard if sharded else Publish
-        return self._turn(now, lambda state: state.send(kind(build_header(state), channel, message), *links))
+        def change(state: State) -> None:
+            nodes = state.topology.shard_members(state.myself) if sharded else state.peers()
+            header = build_header(state)
+            for light in (False, True):
+                links = [
+                    node.link
+                    for node in nodes
+                    if not node.in_handshake and bool(node.flags & flag.LIGHT) is light
+                ]
+                state.send(Published(header, messages, sharded, light), *links)
+
+        return self._turn(now, change)
 
     # --- the turn
 
@@ -364,7 +370,7 @@ def _settle(state: State) -> None:
 
 def _tick(state: State) -> None:
     state.ticks += 1
-    state.suspects = [node for node in state.topology.members if node.timed_out]
+    state.suspects = [node for node in state.topology.members if node.flags & flag.PFAIL]
     for node in keep_links(state):
         remove_node(state, node)
     if state.ticks % (SECOND // state.settings.tick_period) == 0:

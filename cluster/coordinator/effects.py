@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.coordinator.messages import Message
+from cluster.coordinator.messages import Message, Published
 
 LinkId = int
 
@@ -45,10 +45,10 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send one message over each of `links`: encode once. A link that is gone or not yet up drops it."""
+    """Send this over each of `links`: encode once. A link that is gone or not yet up drops it."""
 
     links: tuple[LinkId, ...]
-    message: Message
+    message: Message | Published
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ having everything (abdication.py): then it answers that it has nothing to wait f
 was agreed with the primary needs no fence, as its writes are paused and its offset is known. TAKEOVER asks
 nobody.
 
-Members of the shard that are dead count among the R: they may have the only other copy. One that will not
-come back has to be forgotten (CLUSTER FORGET). Redis and Valkey replicas do not answer: a shard with such
-fails over by itself only with N = R.
+Members of the shard that are dead count among the R, the primary before this one, too: they may have come
+back behind our back, and have the only other copy. One that will not come back has to be forgotten (CLUSTER
+FORGET). Redis and Valkey replicas do not answer: a shard with such fails over by itself only with N = R.
 """
 
 from __future__ import annotations
@@ -48,13 +48,9 @@ def obstacle(state: State, primary: Node) -> str:
 
 
 def _others(state: State, primary: Node) -> list[Node]:
-    """The other members of the shard, without its primary, that may have a copy."""
+    """The other members of the shard, without its primary. Any may have a copy, whatever we know of it."""
     shard = state.topology.shard_members(primary)
-    return [
-        node
-        for node in shard
-        if node is not primary and node is not state.myself and (node.primary is primary or not node.failed)
-    ]
+    return [node for node in shard if node is not primary and node is not state.myself]
 
 
 def take_fence(state: State, sender: Node, header: Header) -> None:

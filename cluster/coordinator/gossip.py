@@ -29,33 +29,49 @@ CLOCK_TOLERANCE = 500
 
 
 def take_gossip(state: State, sender: Node, entries: tuple[Gossip, ...]) -> None:
-    """Process the gossip section of a heartbeat; all of it is ignored if an id is malformed."""
+    """Process the gossip section of a heartbeat; of strangers, none is taken if the id of one is malformed.
+
+    In a large cluster nearly all entries are about nodes that are well, and say nothing new: this loop is
+    where its members spend most of their time.
+    """
     nodes, myself, latest = state.topology.nodes, state.myself, state.now + CLOCK_TOLERANCE
-    strangers = [entry for entry in entries if entry.id not in nodes]
+    strangers: list[Gossip] = []
+    for entry in entries:
+        id, _, pong_received, _, _, _, flags, _ = entry
+        node = nodes.get(id)
+        if node is None:
+            strangers.append(entry)
+        elif (flags | node.flags) & FAILING or node.fail_reports:
+            _take_opinion(state, sender, node, entry)
+        elif (
+            node.pong_received < pong_received * 1000 <= latest and not node.ping_sent and node is not myself
+        ):
+            node.pong_received = pong_received * 1000
+    if strangers:
+        _take_strangers(state, sender, strangers)
+
+
+def _take_opinion(state: State, sender: Node, node: Node, entry: Gossip) -> None:
+    """Somebody thinks, or thought, that `node` does not answer."""
+    if node is state.myself:
+        return
+    if sender.is_primary:
+        take_report(state, sender, node, bool(entry.flags & FAILING))
+    failure_report_count(state, node)  # drops reports that are too old
+    learn_address(state, node, entry)
+    if not (node.ping_sent or entry.flags & FAILING or node.fail_reports):
+        pong = entry.pong_received * 1000
+        if node.pong_received < pong <= state.now + CLOCK_TOLERANCE:
+            node.pong_received = pong
+
+
+def _take_strangers(state: State, sender: Node, strangers: list[Gossip]) -> None:
     if not all(is_node_id(entry.id) for entry in strangers):
         state.log("warning", f"Node {sender.named()} gossiped nodes with invalid IDs.")
         return
     for entry in strangers:
         learn_node(state, entry)
-    for entry in entries:
-        id, _, pong_received, _, _, _, flags, _ = entry
-        node = nodes.get(id)
-        if node is None or node is myself:
-            continue
-        if (flags | node.flags) & FAILING or node.fail_reports:
-            _take_opinion(state, sender, node, entry)
-        if not (node.ping_sent or flags & FAILING or node.fail_reports):
-            pong = pong_received * 1000
-            if node.pong_received < pong <= latest:
-                node.pong_received = pong
-
-
-def _take_opinion(state: State, sender: Node, node: Node, entry: Gossip) -> None:
-    """Somebody thinks, or thought, that `node` does not answer."""
-    if sender.is_primary:
-        take_report(state, sender, node, bool(entry.flags & FAILING))
-    failure_report_count(state, node)  # drops reports that are too old
-    learn_address(state, node, entry)
+    take_gossip(state, sender, tuple(entry for entry in strangers if entry.id in state.topology.nodes))
 
 
 def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...]) -> None:

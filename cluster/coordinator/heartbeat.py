@@ -46,7 +46,8 @@ def send_heartbeat(
     extensions: tuple[Extension, ...] = ()
     if receiver is not None and receiver.flags & flag.EXTENSIONS:
         extensions = build_extensions(state, for_shoal=receiver.is_shoal)
-    header = build_header(state, message_flags)
+    knows_sender = link < 0 and receiver is not None
+    header = build_header(state, message_flags, flag.LIGHT if knows_sender else 0)
     state.send(kind(header, choose_gossip(state), extensions), link)
 
 
@@ -84,7 +85,17 @@ def _some_nodes(state: State) -> list[Node]:
 
 
 def _describe(node: Node, tls: bool) -> Gossip:
-    return Gossip(
+    """The entry about `node`. In a large cluster the same is told several times before it changes, so the
+    last one is kept; whoever changes an address or the ports in use drops it."""
+    told: Gossip | None = node.told
+    if (
+        told is not None
+        and told[2] == node.pong_received // 1000
+        and told[1] == node.ping_sent // 1000
+        and told[6] == node.flags & WIRE_FLAGS
+    ):
+        return told
+    told = node.told = Gossip(
         node.id,
         node.ping_sent // 1000,
         node.pong_received // 1000,
@@ -94,6 +105,7 @@ def _describe(node: Node, tls: bool) -> Gossip:
         node.flags & WIRE_FLAGS,
         node.client_port(not tls),
     )
+    return told
 
 
 def link_established(state: State, node: Node) -> None:
@@ -115,7 +127,7 @@ def keep_links(state: State) -> list[Node]:
     expired = []
     handshake, without = flag.HANDSHAKE, flag.MYSELF | flag.NOADDR
     for node in state.topology.members:
-        if node.flags & without or (node.link is not None and not node.flags & handshake):
+        if (node.link is not None and not node.flags & handshake) or node.flags & without:
             continue
         if node.in_handshake and state.now - node.met_at > handshake_timeout(state):
             expired.append(node)

@@ -38,6 +38,7 @@ def _set_address(node: Node, ip: str, ports: tuple[int, int], bus_port: int) -> 
     node.ip = ip
     node.tcp_port, node.tls_port = ports
     node.bus_port = bus_port
+    node.told = None
     node.flags &= ~flag.NOADDR
 
 

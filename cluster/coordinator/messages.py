@@ -224,6 +224,35 @@ class PublishShard:
 
 
 @dataclass(frozen=True, slots=True)
+class LightPublish:
+    """Either of these with a light header: its sender is whoever the link comes from."""
+
+    channel: bytes
+    message: bytes
+    sharded: bool
+
+    @property
+    def type(self) -> MessageType:
+        return MessageType.PUBLISHSHARD if self.sharded else MessageType.PUBLISH
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a node sends of these in one go. They arrive one by one."""
+
+    header: Header
+    messages: tuple[tuple[bytes, bytes], ...]
+    """(channel, message), in the order in which they were published; at least one."""
+    sharded: bool
+    light: bool = False
+    """With the light header, which says nothing of the sender."""
+
+    @property
+    def type(self) -> MessageType:
+        return MessageType.PUBLISHSHARD if self.sharded else MessageType.PUBLISH
+
+
+@dataclass(frozen=True, slots=True)
 class FailoverAuthRequest:
     """A replica asks every primary for its vote in the epoch `header.current_epoch`."""
 

@@ -5,6 +5,10 @@ strangers are dropped. Every message of a known node advances the epochs and its
 heartbeat is then read from the general to the particular: handshake, address, liveness, role, slots,
 epoch collision, gossip, extensions; slots need the role, and a collision is one only after the slots
 are settled.
+
+A first ping carries no extensions, as its receiver may not read them. Where the answer says that it does,
+they follow at once, in a pong that nobody asked for: two of five hundred members may not talk to each other
+again for a minute, and until then the other could not tell what shard we belong to.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ from cluster.coordinator.messages import (
     FailoverAuthRequest,
     Header,
     Heartbeat,
+    LightPublish,
     Meet,
     Message,
     MFStart,
@@ -52,9 +57,14 @@ from cluster.topology import flags as flag
 from cluster.topology.node import Node, is_node_id
 
 
-def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_ip: str) -> None:
+def receive(
+    state: State, message: Message | LightPublish, link: LinkId, remote_ip: str, local_ip: str
+) -> None:
     """Let `message`, which came over `link`, change the state."""
     state.received[message.type] += 1
+    if isinstance(message, LightPublish):
+        _take_light(state, message, link)
+        return
     header = message.header
     if link > 0 and link not in state.links:
         return
@@ -67,6 +77,7 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
     sender = _known_sender(state, header, link)
     if sender is not None:
         _note_sender(state, sender, header)
+    reads_more = sender is not None and _note_reader(sender, header)
     if isinstance(message, Ping | Meet):
         learn_own_ip(state, local_ip, introduced=isinstance(message, Meet))
         if sender is None and isinstance(message, Meet):
@@ -76,14 +87,25 @@ def receive(state: State, message: Message, link: LinkId, remote_ip: str, local_
         if not isinstance(message, Ping | Pong | Meet):
             return
         sender = finish_handshake(state, target, sender, header)
+        reads_more = sender is not None and _note_reader(sender, header)
     if sender is None or sender is state.myself:
         return
+    if reads_more and isinstance(message, Pong) and link > 0:
+        send_heartbeat(state, Pong, link)
     if isinstance(message, Ping | Pong | Meet):
         _take_heartbeat(state, sender, message, link, remote_ip)
         if isinstance(message, Pong) and link > 0:
             note_answer(state, sender, header)
     else:
         _take_other(state, sender, message)
+
+
+def _take_light(state: State, message: LightPublish, link: LinkId) -> None:
+    """What this link has brought before told who is at its other end."""
+    sender = state.links.get(link)
+    if sender is not None and not sender.in_handshake:
+        sender.data_received = state.now
+        state.emit(Deliver(message.channel, message.message, message.sharded))
 
 
 def _known_sender(state: State, header: Header, link: LinkId) -> Node | None:
@@ -102,9 +124,6 @@ def _note_sender(state: State, sender: Node, header: Header) -> None:
     """What any message of a known node tells."""
     if sender is state.myself:
         return
-    if header.message_flags & EXT_DATA:
-        sender.flags |= flag.EXTENSIONS
-    sender.is_shoal = bool(header.message_flags & SHOAL)
     sender.data_received = state.now
     learn_epochs(state, sender, header)
     sender.repl_offset = header.offset
@@ -114,6 +133,16 @@ def _note_sender(state: State, sender: Node, header: Header) -> None:
     take_paused_offset(state, sender, header)
 
 
+def _note_reader(sender: Node, header: Header) -> bool:
+    """Note what the sender reads beyond what everybody does; returns whether we did not know that it reads
+    extensions."""
+    sender.is_shoal = bool(header.message_flags & SHOAL)
+    if not header.message_flags & EXT_DATA or sender.flags & flag.EXTENSIONS:
+        return False
+    sender.flags |= flag.EXTENSIONS
+    return True
+
+
 def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId, remote_ip: str) -> None:
     header = message.header
     sender.flags = sender.flags & ~flag.NOFAILOVER | header.flags & flag.NOFAILOVER
@@ -121,6 +150,7 @@ def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId
         update_address(state, sender, header, remote_ip)
     if link > 0 and isinstance(message, Pong):
         pong_received(state, sender)
+        sender.flags |= header.flags & flag.LIGHT
     learn_role(state, sender, header)
     take_claims(state, sender, header)
     leave_replica_chain(state)

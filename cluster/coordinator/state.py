@@ -26,7 +26,7 @@ from cluster.coordinator.effects import (
     Send,
     SlotsChanged,
 )
-from cluster.coordinator.messages import Header, Message, MessageType
+from cluster.coordinator.messages import Header, Message, MessageType, Published
 from cluster.coordinator.surroundings import LocalFacts, RandomSource, Settings
 from cluster.coordinator.tenancy import Tenancy
 from cluster.topology import flags as flag
@@ -207,6 +207,7 @@ class State:
         self.last_link += 1
         node.link = self.last_link
         node.link_created_at = self.now
+        node.flags &= ~flag.LIGHT
         self.links[node.link] = node
         self.emit(Connect(node.link, node.ip, node.bus_port))
 
@@ -231,11 +232,12 @@ class State:
             self.emit(Disconnect(node.inbound_link))
             node.inbound_link = None
 
-    def send(self, message: Message, *links: LinkId | None) -> None:
+    def send(self, message: Message | Published, *links: LinkId | None) -> None:
         """Send over those of `links` that exist."""
         targets = tuple(link for link in links if link is not None)
         if targets:
-            self.sent[message.type] += len(targets)
+            count = len(message.messages) if isinstance(message, Published) else 1
+            self.sent[message.type] += count * len(targets)
             self.emit(Send(targets, message))
 
     def broadcast(self, message: Message) -> None:

@@ -65,8 +65,7 @@ def run_once(size: int, seed: int, node_timeout: int, *, silently: bool) -> Run:
 def costs_at_rest(size: int, node_timeout: int, seed: int = 1) -> tuple[float, float, float]:
     """Messages, kilobytes and ms of CPU per member and second, of a cluster that was formed a while ago."""
     world = World(seed, node_timeout)
-    # Shard ids only come with a member's own heartbeats, which are rare between two of many.
-    world.form(size // 2, 1, within=600)
+    world.form(size // 2, 1)
     world.run(2 * node_timeout / 1000)
     return _costs(world, QUIET * node_timeout / 1000)
 

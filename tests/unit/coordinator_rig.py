@@ -35,6 +35,8 @@ class Peer:
     epoch: int = 0
     of: str = ""
     """Name of its primary, for a replica."""
+    was: str = ""
+    """Name of the primary that has succeeded it."""
 
     @property
     def id(self) -> str:
@@ -51,7 +53,7 @@ class Peer:
     def line(self, myself: bool) -> str:
         port = 7000 + self.number
         role = "slave" if self.of else "master"
-        shard = (self.of or self.name) + "0" * 39
+        shard = (self.of or self.was or self.name) + "0" * 39
         flags = f"myself,{role}" if myself else role
         return (
             f"{self.id} 127.0.0.1:{port}@{port + 10000},,tls-port=0,shard-id={shard} "

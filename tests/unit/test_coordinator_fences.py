@@ -11,14 +11,16 @@ from cluster.coordinator.messages import Fail, FailoverAuthAck, FailoverAuthRequ
 from tests.unit.coordinator_rig import TIMEOUT, Peer, Rig
 
 
-def replica(siblings: str, wanted: int = 1, whole: bool = True) -> Rig:
-    """`d` is me, a replica of `a` with offset 1000; `siblings` are other replicas of `a`."""
+def replica(siblings: str, wanted: int = 1, whole: bool = True, former: str = "") -> Rig:
+    """`d` is me, a replica of `a` with offset 1000; `siblings` are other replicas of `a`, and `former` those
+    that `a` has succeeded."""
     me = Peer("d", of="a")
     others = [
         Peer("a", slots="0-5460", epoch=1),
         Peer("b", slots="5461-10922", epoch=2),
         Peer("c", slots="10923-16383", epoch=3),
         *(Peer(name, of="a") for name in siblings),
+        *(Peer(name, was="a") for name in former),
     ]
     rig = Rig(me, others, synchronous_replicas=wanted)
     rig.facts.offset, rig.facts.whole_copy = 1000, whole
@@ -57,6 +59,16 @@ class TestACandidate:
         votes(rig)
         assert not rig.happened(fx.BecomePrimary)
         fence(rig, "e", offset)
+        assert rig.happened(fx.BecomePrimary)
+
+    def test_a_dead_predecessor_of_its_primary_may_have_come_back_and_have_more(self) -> None:
+        rig = replica("", former="e")
+        rig.says("b", Fail, "e" * 40)
+        stand(rig)
+        votes(rig)
+        assert not rig.happened(fx.BecomePrimary)
+        rig.command("forget", "e" * 40)
+        rig.pass_time(100, answering="bc")
         assert rig.happened(fx.BecomePrimary)
 
     def test_who_has_less_gives_up(self) -> None:

@@ -15,10 +15,12 @@ from cluster.coordinator.messages import (
     Gossip,
     Hostname,
     HumanNodename,
+    LightPublish,
     Meet,
     Ping,
     Pong,
     Publish,
+    Published,
     PublishShard,
     ShardId,
     UnknownExtension,
@@ -279,6 +281,13 @@ def test_extensions_are_sent_to_those_who_read_them(rig: Rig) -> None:
     assert pong.header.message_flags & EXT_DATA
 
 
+def test_extensions_follow_as_soon_as_an_answer_shows_that_they_are_read(rig: Rig) -> None:
+    rig.node("c").flags &= ~flag.EXTENSIONS
+    for times in (1, 0):
+        rig.answers("c", message_flags=EXT_DATA)
+        assert [pong.extensions for pong in rig.sent(Pong)] == [(ShardId(rig.me.shard_id),)] * times
+
+
 def test_extensions_are_not_sent_to_old_servers() -> None:
     rig = Rig(B, [C])
     rig.node("c").flags &= ~flag.EXTENSIONS
@@ -360,10 +369,13 @@ def test_a_replica_does_not_forget_its_primary_on_hearsay() -> None:
 
 def test_publish_goes_to_all_and_sharded_publish_to_the_shard() -> None:
     rig = Rig(B, [C, D, Peer("1", of="b"), Peer("2", of="c")])
-    rig.do(rig.coordinator.publish(b"news", b"x", False, rig.now))
-    assert rig.receivers(Publish) == {"c", "d", "1", "2"}
-    rig.do(rig.coordinator.publish(b"news", b"x", True, rig.now))
-    assert rig.receivers(PublishShard) == {"1"}
+    rig.do(rig.coordinator.publish(((b"news", b"x"), (b"news", b"y")), False, rig.now))
+    assert rig.receivers(Published) == {"c", "d", "1", "2"}
+    assert rig.coordinator.info()["cluster_stats_messages_publish_sent"] == 8
+    rig.sent(Published)
+    rig.do(rig.coordinator.publish(((b"news", b"x"),), True, rig.now))
+    assert rig.receivers(Published) == {"1"}
+    assert rig.coordinator.info()["cluster_stats_messages_publishshard_sent"] == 1
 
 
 def test_published_messages_are_delivered_from_known_nodes_only(rig: Rig) -> None:
@@ -372,6 +384,32 @@ def test_published_messages_are_delivered_from_known_nodes_only(rig: Rig) -> Non
     rig.says("e", Publish, b"news", b"spam")
     delivered = rig.happened(fx.Deliver)
     assert delivered == [fx.Deliver(b"news", b"x", False), fx.Deliver(b"news", b"y", True)]
+
+
+def test_light_messages_are_those_of_whom_the_link_is_known_to_come_from(rig: Rig) -> None:
+    light = LightPublish(b"news", b"x", False)
+    rig.do(rig.coordinator.step(light, LinkInfo(-99, "127.0.0.1", "127.0.0.1"), rig.now))
+    assert not rig.happened(fx.Deliver), "nobody has said who that is"
+    link = rig.node("c").link
+    assert link is not None
+    rig.do(rig.coordinator.step(light, LinkInfo(link, "127.0.0.1", "127.0.0.1"), rig.now))
+    assert rig.happened(fx.Deliver) == [fx.Deliver(b"news", b"x", False)]
+
+
+def test_light_messages_go_to_those_who_read_them(rig: Rig) -> None:
+    rig.answers("c", flags=flag.PRIMARY | flag.LIGHT)
+    rig.do(rig.coordinator.publish(((b"news", b"x"),), False, rig.now))
+    assert {message.light for message in rig.sent(Published)} == {False, True}
+    rig.answers("d", flags=flag.PRIMARY | flag.LIGHT)
+    rig.do(rig.coordinator.publish(((b"news", b"x"),), False, rig.now))
+    assert [message.light for message in rig.sent(Published)] == [True]
+
+
+def test_who_answers_says_whether_it_knows_from_whom_the_link_comes(rig: Rig) -> None:
+    rig.says("e", Ping)
+    assert not rig.sent(Pong)[0].header.flags & flag.LIGHT, "it would not"
+    rig.says("c", Ping)
+    assert rig.sent(Pong)[0].header.flags & flag.LIGHT
 
 
 def test_tls_clusters_swap_the_ports() -> None:
