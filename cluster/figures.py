@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from node.core.slot_use import slot_use_by, slot_use_of
 from node.metrics.figures import Figure, counter, gauge
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def _of_migrations(member: Member) -> Iterator[Figure]:
 
 def _of_slots(engine: Any, databases: list[Any], limit: int) -> Iterator[Figure]:
     """Those that took most processor time."""
-    times = engine.slot_use_by(CPU)  # of those that have left this node nothing is kept
+    times = slot_use_by(engine, CPU)  # of those that have left this node nothing is kept
     used = [slot for slot, time in enumerate(times) if time]
     for slot in heapq.nlargest(limit, used, key=times.__getitem__):
-        use, label = engine.slot_use_of(slot), {"slot": str(slot)}
+        use, label = slot_use_of(engine, slot), {"slot": str(slot)}
         keys = sum(db.count_in_slot(slot) for db in databases)
         yield gauge("shoal_slot_keys", "Keys", keys, **label)
         yield counter("shoal_slot_cpu_seconds", "Of its commands", use[CPU] / 1e6, **label)

@@ -22,9 +22,10 @@ from cluster.backup.courier import Courier, Job
 from cluster.backup.layout import Access
 from cluster.backup.manifest import Manifest
 from cluster.operations.link import ErrorReply, NodeLink, OperationError, Refused
-from cluster.operations.server_info import keys_per_database, read_info, server_version
+from cluster.operations.server_info import keys_per_database, read_info
 from cluster.plans.backup import Layout
 from cluster.plans.model import lowest
+from cluster.readings.info import server_version
 from cluster.slot_tags import tag_of
 from node.core.key_slot import key_slot
 from node.core.reply_writer import encode_command

@@ -25,8 +25,9 @@ from cluster.backup.ledger import Ledger
 from cluster.backup.manifest import MANIFEST, Manifest, SnapshotFile, digest_text, save
 from cluster.backup.snapshot import BrokenOff, SnapshotStream
 from cluster.operations.link import OperationError, Unreachable
-from cluster.operations.server_info import keys_per_database, read_info, server_version
+from cluster.operations.server_info import keys_per_database, read_info
 from cluster.plans.backup import Holder, Layout, plan_backup
+from cluster.readings.info import server_version
 from cluster.slots import format_ranges
 from node.persistence.files import remove, sync_directory, write_fully
 from node.persistence.rdb import RdbError, RdbReader

@@ -25,7 +25,7 @@ from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import AS_USUAL, How, moving
 from cluster.cli.moving import move_by_plan, moves_as_json, print_moves
 from cluster.cli.output import Bars, confirm, human_bytes, narrator, print_json, say
-from cluster.operations.drafting import require_sound
+from cluster.operations.drafting import require_backed, require_sound
 from cluster.operations.forming import await_nodes
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink, Unreachable
 from cluster.operations.membership import OnBytes, attach, is_member, join
@@ -44,7 +44,11 @@ def add_node(
     new: Newcomer,
     address: Address = DEFAULT_ADDRESS,
     to_be_replica: Annotated[
-        bool, typer.Option("--to-be-replica", help="As a replica of the primary that has the fewest.")
+        bool,
+        typer.Option(
+            "--to-be-replica",
+            help="As a replica of the primary that has the fewest, if it can be in another zone.",
+        ),
     ] = False,
     replica_of: Annotated[
         str, typer.Option("--replica-of", metavar="NODE", help="As a replica of this primary.")
@@ -70,6 +74,7 @@ def add_node(
         moves: list[Move] = []
         if rebalance:
             require_sound(survey)
+            require_backed([newcomer])
             moves = plan_rebalance(survey.nodes | {node.id: node}, {node.id: 1.0}, 0.0)
         if not how.json:
             _print_plan(survey, node, primary, moves)
@@ -132,7 +137,7 @@ def as_newcomer(survey: Survey, newcomer: NodeLink) -> NodeInfo:
 def _primary_for(survey: Survey, node: NodeInfo, name: str) -> NodeInfo:
     if node.primary_id and not name:
         return survey.nodes[node.primary_id]  # by a former call
-    found = survey.find(name) if name else neediest_primary(survey.nodes, node.host, {node.id})
+    found = survey.find(name) if name else neediest_primary(survey.nodes, node.place, {node.id})
     if not found.is_primary:
         raise PlanError(f"{found.address} is a replica itself; `shoal nodes` lists the primaries")
     if found.id == node.id:

@@ -37,15 +37,18 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a cluster of nodes that run in cluster mode and hold nothing yet."""
-    plan = plan_create([parse_address(text) for text in addresses], replicas)
+    nodes = [parse_address(text) for text in addresses]
+    plan_create(nodes, replicas)  # what is wrong with the call is told before anybody is asked
     with ExitStack() as stack:
-        links = {address: NodeLink(*address, credentials) for address in plan.addresses}
+        links = {address: NodeLink(*address, credentials) for address in nodes}
         for link in links.values():
             stack.callback(link.close)
         try:
             await_nodes(list(links.values()), wait)
         except Unreachable as error:
             raise UsageProblem(str(error)) from error
+        zones = {address: read_view(link).observer.zone for address, link in links.items()}
+        plan = plan_create(nodes, replicas, zones)
         left = _remaining(plan, links, if_needed)
         if left is None:
             await_whole(links[plan.primaries[0].address], wait)
@@ -114,6 +117,8 @@ def print_plan(plan: CreatePlan) -> None:
     )
     if plan.shared_hosts:
         say(f"note: {plan.shared_hosts} replicas share a host with their primary, and fail with it")
+    if plan.shared_zones:
+        say(f"note: {plan.shared_zones} primaries have no replica outside their own zone")
 
 
 def plan_as_json(plan: CreatePlan) -> list[dict]:

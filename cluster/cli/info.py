@@ -14,10 +14,11 @@ from cluster.cli.connecting import connecting
 from cluster.cli.nodes import describe, in_families
 from cluster.cli.output import coloured, human_bytes, print_json, print_table, say
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
-from cluster.operations.server_info import read_info, server_version
+from cluster.operations.server_info import read_info
 from cluster.operations.survey import Survey
 from cluster.plans.check import check, uncovered_slots
 from cluster.plans.model import NodeInfo
+from cluster.readings.info import server_version
 from cluster.slots import SLOT_COUNT, count
 
 _NUMERIC = ["slots", "keys", "memory", "clients", "ops/s", "lag"]

@@ -1,7 +1,7 @@
 """`shoal nodes`: who is in the cluster.
 
 JSON: [{"id", "address", "role": "primary" | "replica", "primary": id | null, "primary_address", "state": "ok"
-| text, "slot_count", "slots": ranges, "epoch"}].
+| text, "slot_count", "slots": ranges, "epoch", "zone"}].
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ def nodes(
     if json:
         print_json(rows)
         return
+    zones = any(row["zone"] for row in rows)
     print_table(
         "",
-        ["address", "role", "state", "slots", "ranges", "epoch", "id"],
+        ["address", "role", *(["zone"] if zones else []), "state", "slots", "ranges", "epoch", "id"],
         [
             [
                 row["address"],
                 "primary" if row["role"] == "primary" else f"replica of {row['primary_address']}",
+                *([row["zone"]] if zones else []),
                 coloured(row["state"], good=row["state"] == "ok"),
                 row["slot_count"] if row["role"] == "primary" else "",
                 row["slots"],
@@ -75,4 +77,5 @@ def describe(node: NodeInfo, survey: Survey) -> dict[str, Any]:
         "slot_count": node.slot_count,
         "slots": format_ranges(node.slots),
         "epoch": node.epoch,
+        "zone": node.zone,
     }

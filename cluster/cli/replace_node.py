@@ -68,7 +68,7 @@ def _plan(survey: Survey, leaver: NodeInfo, node: NodeInfo, answering: set[str])
     """A call that was interrupted after the failover finds the old one a replica of the new one, or reset."""
     if leaver.primary_id == node.id or (node.slots and not leaver.slots):
         return Replacement(node.id, False)
-    return plan_replacement(survey.nodes, leaver.id, node.host, answering)
+    return plan_replacement(survey.nodes, leaver.id, node.place, answering)
 
 
 def _replace(

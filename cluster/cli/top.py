@@ -27,8 +27,9 @@ from rich.text import Text
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, parse_address
 from cluster.cli.connecting import connecting
 from cluster.cli.output import coloured, console, human_bytes
-from cluster.operations.gauges import Gauges, Sample, compare
+from cluster.operations.gauges import Gauges
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError, Unreachable
+from cluster.readings.activity import Sample, compare
 from cluster.slots import SLOT_COUNT
 
 _TEXTS = ("address", "role", "state")

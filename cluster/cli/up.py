@@ -24,6 +24,7 @@ from cluster.plans.tending import Policy
 from cluster.slots import SLOT_COUNT
 from cluster.supervisor.endpoints import ALL, Endpoint
 from cluster.supervisor.preflight import require_free_ports, require_program
+from cluster.supervisor.secrets import hide_own
 from cluster.supervisor.settings import Settings, SetupError, settle
 from cluster.supervisor.supervisor import Stopped, Supervisor
 from cluster.supervisor.workspace import Workspace
@@ -68,9 +69,13 @@ def up(
     ] = None,
     proxy_metrics_port: Annotated[
         int | None,
-        typer.Option("--proxy-metrics-port", help="The same of the first proxy."),
+        typer.Option("--proxy-metrics-port", help="The same of the first proxy, and the status page."),
     ] = None,
     directory: Annotated[Path, typer.Option("--dir", help="Where the cluster lives.")] = Path("shoal-data"),
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", help="The password of workers, proxy and clients is in this file."),
+    ] = None,
     worker_program: Annotated[
         str | None, typer.Option("--worker-program", help="Run this server for workers, e.g. valkey-server.")
     ] = None,
@@ -108,9 +113,9 @@ def up(
     """Run a cluster on this machine: workers, their replicas and a proxy. Ctrl-C stops it.
 
     The same directory gives the same cluster again; with a higher number of --workers the new ones join it,
-    as primaries or replicas as the numbers say, and slots move to the former. With `-- --requirepass
-    PASSWORD`, or with users of your own and `--masteruser USER --masterauth PASSWORD`, workers and proxy want
-    that password, and have it.
+    as primaries or replicas as the numbers say, and slots move to the former. With --password-file, or `--
+    --requirepass PASSWORD`, or with users of your own and `--masteruser USER --masterauth PASSWORD`, workers
+    and proxy want that password, and have it.
     """
     asked = {
         "workers": workers,
@@ -124,6 +129,8 @@ def up(
         "metrics_port": metrics_port,
         "proxy_metrics_port": proxy_metrics_port,
     }
+    hide_own()
+    more_settings = [*_password_in(password_file), *(worker_settings or [])]
     workspace = Workspace(directory)
     try:
         program = [require_program(worker_program)] if worker_program else []
@@ -133,11 +140,24 @@ def up(
         settings = settle(asked, workspace.remembered)
         require_free_ports(settings)
         policy = Policy(add_replicas=add_replicas, replace_lost=replace_lost, rebalance=rebalance)
-        _run(settings, workspace, program, worker_settings or [], verbose, witness, policy, json, json_lines)
+        _run(settings, workspace, program, more_settings, verbose, witness, policy, json, json_lines)
     except SetupError as error:
         raise UsageProblem(str(error)) from error
     finally:
         workspace.discard()
+
+
+def _password_in(file: Path | None) -> list[str]:
+    """As a setting of workers."""
+    if file is None:
+        return []
+    try:
+        password = file.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise UsageProblem(f"{file}: {(error.strerror or str(error)).lower()}") from error
+    if not password:
+        raise UsageProblem(f"{file} holds no password")
+    return ["--requirepass", password]
 
 
 def _run(
@@ -153,7 +173,8 @@ def _run(
 ) -> None:
     async def live() -> None:
         tls = workspace.directory / "tls" if settings.tls else None
-        write, show = (_write_aside, _show_json) if json else (_write, partial(_show, tls=tls))
+        in_words = partial(_show, page=settings.proxy_metrics_port, tls=tls)
+        write, show = (_write_aside, _show_json) if json else (_write, in_words)
         up = Supervisor(
             settings, workspace, write, show, program, worker_settings, verbose, witness, policy, json_lines
         )
@@ -182,8 +203,9 @@ def _show_json(rows: list[Endpoint], served: int) -> None:
     print(dumps({"endpoints": [asdict(row) for row in rows], "slots_served": served}), flush=True)
 
 
-def _show(rows: list[Endpoint], served: int, tls: Path | None) -> None:
-    """The table, and the two addresses that most people need. `tls`: where certificates are."""
+def _show(rows: list[Endpoint], served: int, page: int, tls: Path | None) -> None:
+    """The table, and the addresses that most people need. `page`: port of the status page, or 0; `tls`: where
+    certificates are."""
     print(flush=True)
     print_table(
         "",
@@ -195,6 +217,8 @@ def _show(rows: list[Endpoint], served: int, tls: Path | None) -> None:
     scheme = "redis" if tls is None else "rediss"
     print(f"\n plain clients:    {scheme}://{proxy}" if proxy else "")
     print(f" cluster clients:  {scheme}://{worker}")
+    if proxy and page:
+        print(f" status page:      http://{proxy.rpartition(':')[0]}:{page}/")
     if tls is not None:
         print(f" by TLS, with      --cacert {tls}/ca.crt --cert {tls}/client.crt --cert-key {tls}/client.key")
     all_served = served == SLOT_COUNT

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.commands.common import cluster_command
 from node import errors
-from node.core.engine import GATE_ASKING
+from node.core.command_rows import GATE_ASKING
 from node.handlers.registry import command
 from node.replies import OK
 

@@ -11,18 +11,23 @@ GETSLOTMIGRATIONS. FLUSHSLOT tells replicas the names of the keys: only Valkey's
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from cluster.commands.common import cluster_command, misused, parse_slot
 from cluster.slot_tags import tag_of
 from cluster.slots import SLOT_COUNT
-from node import errors
+from node.core.database import Database
 from node.core.key_slot import key_slot
+from node.core.slot_transfer import transfer_slots
 from node.errors import ReplyError
 from node.handlers.arguments import Options
 from node.handlers.key_scan import KeyScan
-from node.replies import OK
+from node.handlers.server import flushes_lazily
+from node.keyspace import events
+from node.replies import NO_REPLY, OK
 
 if TYPE_CHECKING:
     from cluster.member import Member
@@ -36,6 +41,8 @@ _ANY_TABLE: Final = b"0"
 _OURS: Final = b"%x" % (hash(b"the order of our tables") & 0xFFFFFFFF)
 """Tables are ordered by keyed hashes, and so is this, by the same key."""
 _POSITIONS: Final = 1 << 32
+KEYS_AT_ONCE: Final = 100
+"""That one DEL tells replicas of."""
 
 
 @cluster_command("clusterscan")
@@ -90,13 +97,41 @@ def _end_of_range(member: Member, slot: int) -> int:
 
 
 @cluster_command("cluster|flushslot")
-def flushslot(member: Member, ctx: Any, args: list[bytes]) -> str:
-    """FLUSHSLOT slot [ASYNC|SYNC]; both free the memory at once, and leave it to the system when."""
+def flushslot(member: Member, ctx: Any, args: list[bytes]) -> Any:
+    """FLUSHSLOT slot [ASYNC|SYNC]. Nobody sees any of the keys from here on; with SYNC the reply waits until
+    they are freed."""
     slot = parse_slot(args[0])
     if len(args) > 2:
         raise misused(ctx)
-    if len(args) == 2 and args[1].upper() not in (b"ASYNC", b"SYNC"):
-        raise errors.SYNTAX
-    member.delete_keys(1 << slot, told=not ctx.replicated)
+    lazily = flushes_lazily(ctx, args[1:])
+    emptied = [_take_out(ctx, db, slot) for db in ctx.worker.databases if db.count_in_slot(slot)]
     ctx.propagate()
+    graveyard = ctx.worker.graveyard
+    if not lazily and not ctx.replicated:
+        return NO_REPLY if graveyard.empty_for(ctx, emptied) else OK
+    for db in emptied:
+        graveyard.empty(db, True)
     return OK
+
+
+def _take_out(ctx: Any, db: Any, slot: int) -> Database:
+    """The keys of a slot in a database of their own, when all have been told that they are deleted."""
+    names = [[key for key, _ in db.cold_records(slot)]] if db.cold is not None else []
+    gone = Database(db.index)
+    gone.on_left = db.on_left
+    keys = transfer_slots(db, gone, slot, slot, keeps=False)
+    if ctx.engine.observed or (ctx.worker.trail.enabled and not ctx.replicated):
+        _tell(ctx, gone, itertools.chain(names, gone.key_lists(slot, KEYS_AT_ONCE)))
+    else:
+        ctx.engine.dirty += keys
+    return gone
+
+
+def _tell(ctx: Any, gone: Database, names: Iterable[list[bytes]]) -> None:
+    session = ctx.worker.internal_session()
+    session.db = gone
+    for keys in names:
+        for key in keys:
+            session.changed(key, events.DEL)
+        if keys and not ctx.replicated:
+            ctx.worker.trail.add(gone.index, [b"DEL", *keys])

@@ -16,6 +16,7 @@ from cluster.commands.common import cluster_command, misused, parse_slot
 from cluster.slots import SLOT_COUNT, members
 from node import errors
 from node.core.key_memory import slot_memory
+from node.core.slot_use import count_slot_use, forget_slot_use, slot_use_by, slot_use_of
 from node.errors import ReplyError
 from node.handlers.arguments import as_int
 
@@ -40,7 +41,7 @@ def follow_setting(worker: Any) -> None:
     """Let the engine count while the setting asks for it."""
 
     def apply(enabled: bool) -> None:
-        worker.engine.count_slot_use(enabled)
+        count_slot_use(worker.engine, enabled)
 
     apply(worker.config.cluster_slot_stats_enabled)
     worker.config.on_change("cluster-slot-stats-enabled", apply)
@@ -51,7 +52,7 @@ def forget_lost(member: Member, engine: Any, slots: int) -> None:
     topology = member.coordinator.topology
     for slot in members(slots):
         if topology.slots[slot] is not topology.myself:
-            engine.forget_slot_use(slot, slot + 1)
+            forget_slot_use(engine, slot, slot + 1)
 
 
 @cluster_command("cluster|slot-stats")
@@ -114,7 +115,7 @@ def _column(ctx: Any, metric: bytes, slots: Collection[int]) -> Sequence[int] | 
         return _memory(ctx, slots)
     if metric == COUNTED[0]:
         return {slot: sum(db.count_in_slot(slot) for db in ctx.worker.databases) for slot in slots}
-    return ctx.engine.slot_use_by(COUNTED.index(metric) - 1)
+    return slot_use_by(ctx.engine, COUNTED.index(metric) - 1)
 
 
 def _figures(ctx: Any, slots: Iterable[int]) -> dict[int, dict[bytes, int]]:
@@ -123,7 +124,7 @@ def _figures(ctx: Any, slots: Iterable[int]) -> dict[int, dict[bytes, int]]:
     figures = {}
     for slot in slots:
         keys = sum(db.count_in_slot(slot) for db in databases)
-        figures[slot] = dict(zip(known, (keys, *engine.slot_use_of(slot)), strict=False))
+        figures[slot] = dict(zip(known, (keys, *slot_use_of(engine, slot)), strict=False))
     return figures
 
 

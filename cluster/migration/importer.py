@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cluster.migration.effects import Effect, Hangup, Send
 from cluster.migration.import_job import ImportJob
-from node.core.engine import GATE_OUT_OF_MEMORY
+from node.core.command_rows import GATE_OUT_OF_MEMORY
 from node.core.memory import used_bytes
 from node.core.replay import Damaged, Replay
 from node.core.reply_writer import encode_command

@@ -26,7 +26,7 @@ from cluster.migration.invitations import Invitations
 from cluster.migration.job import Job
 from cluster.slots import NO_SLOTS
 from cluster.topology.node import Node
-from node.core.engine import GATE_BUSY
+from node.core.command_rows import GATE_BUSY
 
 if TYPE_CHECKING:
     from cluster.member import Member

@@ -8,7 +8,7 @@ Valkey, or a mix.
     link.py         one connection to one node, with errors that name the node
     server_info.py  the fields of INFO
     survey.py       asking every member for its view of the cluster
-    gauges.py       what all members are doing, again and again
+    gauges.py       what all members are doing, again and again (what is told: cluster/readings)
     forming.py      carrying out a create plan
     founding.py     seeing one worker into the cluster that its seeds tell of
     tending.py      looking after a cluster: one thing that is due at a time

@@ -11,11 +11,10 @@ way to it, and asking for all of them several times a second would cost it more 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from cluster.operations.link import ErrorReply, NodeLink, OperationError, Refused
-from cluster.slots import members, parse_ranges, ranges
+from cluster.readings.slot_jobs import Job, job_of
+from cluster.slots import members, ranges
 
 SAMPLE = 64
 """Slots that stand for all when it is asked how far a move has come."""
@@ -43,23 +42,6 @@ _PASSING = (
 """Why a node does not begin: it or we do not know yet who owns the slots, or which way they are going."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A row of CLUSTER GETSLOTMIGRATIONS. `sent`: bytes, where the node tells."""
-
-    name: str
-    operation: str
-    slots: int
-    target: str
-    state: str
-    message: str
-    sent: int
-
-    @property
-    def in_progress(self) -> bool:
-        return self.state not in ("success", "failed", "cancelled")
-
-
 class JobFailed(OperationError):
     """A migration ended without success, for a reason that may pass."""
 
@@ -72,23 +54,7 @@ def can_migrate_slots(link: NodeLink) -> bool:
 
 def jobs_of(link: NodeLink) -> list[Job]:
     """The latest first."""
-    return [_job(row) for row in link.call("CLUSTER", "GETSLOTMIGRATIONS")]
-
-
-def _job(row: Sequence[Any]) -> Job:
-    fields = {
-        key.decode(): value.decode() if isinstance(value, bytes) else value
-        for key, value in zip(row[::2], row[1::2], strict=True)
-    }
-    return Job(
-        name=fields["name"],
-        operation=fields["operation"],
-        slots=parse_ranges(fields["slot_ranges"]),
-        target=fields.get("target_node", ""),
-        state=fields["state"],
-        message=fields["message"],
-        sent=int(fields.get("sent_bytes", 0)),
-    )
+    return [job_of(row) for row in link.call("CLUSTER", "GETSLOTMIGRATIONS")]
 
 
 def running_export(link: NodeLink, slots: int) -> Job | None:

@@ -21,11 +21,11 @@ from cluster.addresses import is_unix
 from cluster.operations.certificate import days_left
 from cluster.operations.dialling import CONNECT_SECONDS, Tls, dial
 from cluster.operations.link import Credentials, ErrorReply, NodeLink, OperationError, Refused
-from cluster.operations.server_info import server_version
 from cluster.operations.survey import Survey
 from cluster.plans.check import Problem, check
 from cluster.plans.diagnosis.facts import Facts, Machine
 from cluster.plans.model import NodeInfo
+from cluster.readings.info import server_version
 
 AT_ONCE = 16
 KEYS = ("tls-key-file", "tls-client-key-file")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.operations.forming import Report, form, introduce
 from cluster.operations.link import NodeLink, OperationError, Unreachable
@@ -86,13 +86,16 @@ class _Usher:
 def found(own: NodeLink, view: View, expected: Expected, report: Report) -> None:
     """Make the cluster, if all who are there see that they are."""
     there = present(view)
-    plan = plan_founding(view, expected.replicas)
     survey = Survey(own, own.credentials)
-    links = {address: NodeLink(*address, own.credentials) for address in plan.addresses}
+    links: dict[tuple[str, int], NodeLink] = {}
     try:
         survey.refresh()
         if not all_see(survey.views, there):
             return
+        zones = {each.observer.id: each.observer.zone for each in survey.views}
+        nodes = [replace(view.nodes[node_id], zone=zones[node_id]) for node_id in there]
+        plan = plan_founding(nodes, expected.replicas)
+        links = {address: NodeLink(*address, own.credentials) for address in plan.addresses}
         for lost in view.nodes.keys() - there:  # it was never more than a name
             forget(survey, lost)
         report(f"forming a cluster of {len(there)} members")

@@ -47,9 +47,22 @@ def join(survey: Survey, newcomer: NodeLink, report: Report = lambda line: None)
 def _give_functions(survey: Survey, newcomer: NodeLink) -> None:
     """Every primary has the same; a new one would fail the callers."""
     source = survey.link(survey.primaries[0].id) if survey.primaries else survey.seed
-    dump = source.pipeline([("FUNCTION", "DUMP")])[0]
-    if not isinstance(dump, ErrorReply) and read_info(newcomer, "server").get("redis_version", "0")[0] >= "7":
-        newcomer.call("FUNCTION", "RESTORE", dump, "REPLACE")
+    dump, libraries = source.pipeline([("FUNCTION", "DUMP"), ("FUNCTION", "LIST")])
+    knows = read_info(newcomer, "server").get("redis_version", "0")[0] >= "7"
+    if isinstance(dump, ErrorReply) or not libraries or not knows:
+        return
+    restore = ("FUNCTION", "RESTORE", dump, "REPLACE")
+    directive = "synchronous-replicas"
+    setting = newcomer.pipeline([("CONFIG", "GET", directive)])[0]
+    if not isinstance(setting, list) or len(setting) < 2 or setting[1] == b"0":
+        newcomer.call(*restore)
+        return
+    # Its replicas, which it waits for, come later, and get the functions from it.
+    newcomer.call("CONFIG", "SET", directive, 0)
+    try:
+        newcomer.call(*restore)
+    finally:
+        newcomer.call("CONFIG", "SET", directive, setting[1])
 
 
 def _await_known(survey: Survey, newcomer: NodeLink, node_id: str) -> None:

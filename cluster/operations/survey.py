@@ -17,17 +17,20 @@ from cluster.operations.link import (
     ANONYMOUS,
     DEFAULT_TIMEOUT,
     Credentials,
+    ErrorReply,
     NodeLink,
     OperationError,
-    Refused,
     Unreachable,
 )
 from cluster.plans.check import agreed_nodes
 from cluster.plans.model import NodeInfo, PlanError, View
-from cluster.slots import NO_SLOTS, SLOT_COUNT, from_range, parse_range
+from cluster.readings.info import fields_of
+from cluster.readings.nodes_text import view_of
+from cluster.slots import SLOT_COUNT
 
 AT_ONCE = 32
 """Members that are asked at the same time."""
+_NODES = ("CLUSTER", "NODES")
 LOOPBACK = "127.0.0.1"
 """Where a member is that we reached by a unix socket, as long as it does not know its address."""
 
@@ -171,64 +174,24 @@ def first_slot(node: NodeInfo) -> int:
 
 
 def read_view(link: NodeLink) -> View:
-    """CLUSTER NODES of one member. Raises OperationError when it does not answer, or runs without a
-    cluster."""
+    """CLUSTER NODES of one member, with its own zone, which that does not tell. Raises OperationError when it
+    does not answer, or runs without a cluster."""
     own_host = LOOPBACK if is_unix(link.host) else link.host
-    try:
-        text = link.call_text("CLUSTER", "NODES")
-    except Refused as error:
+    lines, server = link.pipeline([_NODES, ("INFO", "server")])
+    if isinstance(lines, ErrorReply):
+        error = link.refused(_NODES, lines)
         if "cluster support disabled" in error.reply:
             error.next_step = "it runs alone, or is a proxy: give the address of a cluster's member"
-        raise
-    return parse_view(text.splitlines(), own_host, link.address)
+        raise error
+    view = parse_view(lines.decode("utf-8", "replace").splitlines(), own_host, link.address)
+    fields = {} if isinstance(server, ErrorReply) else fields_of(server.decode("utf-8", "replace"))
+    observer = replace(view.observer, zone=fields.get("availability_zone", ""))
+    return replace(view, observer=observer, nodes={**view.nodes, observer.id: observer})
 
 
 def parse_view(lines: Iterable[str], own_host: str, source: str) -> View:
-    """The view in the lines of CLUSTER NODES (format: cluster/topology/nodes_conf.py), whoever printed them.
-
-    A member that has not yet learned its address leaves it empty; it is `own_host` then, where we reached it.
-    """
-    nodes: dict[str, NodeInfo] = {}
-    observer: NodeInfo | None = None
-    open_words: list[str] = []
-    for line in lines:
-        try:
-            node, words = _parse_node(line)
-        except ValueError as error:
-            raise OperationError(
-                f"{source} printed a CLUSTER NODES line that is no such line: {error}"
-            ) from error
-        if "myself" in node.flags:
-            node = replace(node, host=node.host or own_host, linked=True)
-            observer, open_words = node, words
-        nodes[node.id] = node
-    if observer is None:
-        raise OperationError(f"{source} does not list itself in CLUSTER NODES")
-    migrating: dict[int, str] = {}
-    importing: dict[int, str] = {}
-    for word in open_words:
-        slot, _, rest = word.strip("[]").partition("-")
-        (migrating if rest.startswith(">-") else importing)[int(slot)] = rest[2:]
-    return View(observer, nodes, migrating, importing)
-
-
-def _parse_node(line: str) -> tuple[NodeInfo, list[str]]:
-    node_id, address, flags, primary_id, _ping, _pong, epoch, link, *words = line.split()
-    host, _, ports = address.partition(",")[0].rpartition(":")
-    port, _, bus_port = ports.partition("@")
-    slots = NO_SLOTS
-    for word in words:
-        if not word.startswith("["):
-            slots |= from_range(*parse_range(word))
-    node = NodeInfo(
-        id=node_id,
-        host=host,
-        port=int(port),
-        slots=slots,
-        primary_id=None if primary_id == "-" else primary_id,
-        flags=frozenset(flags.split(",")),
-        epoch=int(epoch),
-        bus_port=int(bus_port or 0),
-        linked=link == "connected",
-    )
-    return node, [word for word in words if word.startswith("[")]
+    """The view in the lines of CLUSTER NODES, whoever printed them."""
+    try:
+        return view_of(lines, own_host)
+    except ValueError as error:
+        raise OperationError(f"{source} printed what is no CLUSTER NODES: {error}") from error

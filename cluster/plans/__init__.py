@@ -5,6 +5,7 @@ a clock or rolls a die, so the same cluster always gets the same plan. `cluster/
 gather the values and carry the plans out.
 
     model.py      nodes, views, moves: what planners take and give
+    places.py     what goes down together: hosts and zones
     create.py     who becomes primary, who replicates whom, who serves what
     remaining.py  what is left to do of that, where it was begun before
     membership.py who follows whom, and who gets what, when nodes come and go

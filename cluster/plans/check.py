@@ -18,7 +18,7 @@ from cluster.slots import ALL_SLOTS, NO_SLOTS, count, format_ranges, from_iterab
 class Problem:
     kind: str
     """`unreachable`, `failed`, `uncovered`, `disagreement`, `contested`, `open-slot`, `unlinked`, `orphan`,
-    `epoch`, `stray`"""
+    `same-zone`, `epoch`, `stray`"""
     severity: str
     """`error` or `warning`"""
     text: str
@@ -187,6 +187,28 @@ def _orphans(views: Sequence[View]) -> Iterator[Problem]:
             )
 
 
+def _zones(views: Sequence[View]) -> Iterator[Problem]:
+    """Shards with all their copies in one zone, in a cluster that has more than one."""
+    nodes = agreed_nodes(views)
+    if len({node.zone for node in nodes.values()} - {""}) < 2:
+        return
+    replicas: dict[str, list[NodeInfo]] = {}
+    for node in nodes.values():
+        if node.primary_id in nodes and not node.failed:
+            replicas.setdefault(node.primary_id, []).append(node)
+    for primary_id, family in replicas.items():
+        primary = nodes[primary_id]
+        if primary.slots and primary.zone and all(node.zone == primary.zone for node in family):
+            names = ", ".join(node.address for node in family)
+            yield Problem(
+                "same-zone",
+                "warning",
+                f"{primary.address} and all its replicas ({names}) are in one zone, {primary.zone}: they go"
+                " down together",
+                f"`shoal add-node NEW --replica-of {primary.address}`, with NEW in another zone",
+            )
+
+
 def _epochs(views: Sequence[View]) -> Iterator[Problem]:
     """Two primaries in one configuration epoch: neither's claim can beat the other's until that is
     resolved."""
@@ -212,5 +234,6 @@ _JUDGES: tuple[Callable[[Sequence[View]], Iterator[Problem]], ...] = (
     _open_slots,
     _unlinked,
     _orphans,
+    _zones,
     _epochs,
 )

@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from cluster.plans.create import CreatePlan, plan_create
 from cluster.plans.homes import is_present
-from cluster.plans.model import View
+from cluster.plans.model import NodeInfo, View
 from cluster.slots import SLOT_COUNT
 
 
@@ -50,7 +50,7 @@ def all_see(views: Iterable[View], there: set[str]) -> bool:
     return told.keys() == there and all(present(view) == there for view in told.values())
 
 
-def plan_founding(view: View, replicas: int) -> CreatePlan:
-    """Raises PlanError if too few are there for so many replicas."""
-    nodes = [view.nodes[node_id] for node_id in present(view)]
-    return plan_create(sorted((node.host, node.port) for node in nodes), replicas)
+def plan_founding(nodes: Iterable[NodeInfo], replicas: int) -> CreatePlan:
+    """`nodes`: those who are there. Raises PlanError if they are too few for so many replicas."""
+    zones = {(node.host, node.port): node.zone for node in nodes}
+    return plan_create(sorted(zones), replicas, zones)

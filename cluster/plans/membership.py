@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from cluster.plans.model import Move, NodeInfo, PlanError
+from cluster.plans.places import Place, cost
 from cluster.slots import members
 
 MAJORITY_NEEDS = 3
@@ -38,11 +39,11 @@ class Replacement:
 
 
 def neediest_primary(
-    nodes: Mapping[str, NodeInfo], host: str, without: Collection[str] = (), extra: Mapping[str, int] = {}
+    nodes: Mapping[str, NodeInfo], place: Place, without: Collection[str] = (), extra: Mapping[str, int] = {}
 ) -> NodeInfo:
-    """Who should get a new replica that runs on `host`: the primary with the fewest, if possible on another
-    host, if possible with slots. `without`: ids that do not count; `extra`: replicas that are promised
-    already. Raises PlanError."""
+    """Who should get a new replica at `place`: the primary with the fewest, if possible in another zone and
+    on another host, if possible with slots. `without`: ids that do not count; `extra`: replicas that are
+    promised already. Raises PlanError."""
     candidates = [
         node for node in nodes.values() if node.is_primary and not node.failed and node.id not in without
     ]
@@ -52,11 +53,17 @@ def neediest_primary(
         node.primary_id for node in nodes.values() if not node.failed and node.id not in without
     )
 
-    def need(node: NodeInfo) -> tuple[bool, int, bool, int, str]:
+    def need(node: NodeInfo) -> tuple[bool, int, int, int, str]:
         backed = replicas[node.id] + extra.get(node.id, 0)
-        return not node.slots, backed, node.host == host, -node.slot_count, node.address
+        return not node.slots, backed, cost_of(nodes, place, node), -node.slot_count, node.address
 
     return min(candidates, key=need)
+
+
+def cost_of(nodes: Mapping[str, NodeInfo], place: Place, primary: NodeInfo) -> int:
+    """What a replica of `primary` at `place` would share with those that it has (`places.py`)."""
+    siblings = [node.place for node in nodes.values() if node.primary_id == primary.id and not node.failed]
+    return cost(place, primary.place, siblings)
 
 
 def plan_drain(nodes: Mapping[str, NodeInfo], leaver: str) -> list[Move]:
@@ -97,16 +104,16 @@ def plan_departure(nodes: Mapping[str, NodeInfo], leaver: str) -> Departure:
     promised: Counter[str] = Counter()
     orphans = [each for each in nodes.values() if each.primary_id == leaver]
     for replica in sorted(orphans, key=lambda each: each.address):
-        primary = neediest_primary(nodes, replica.host, {leaver}, promised)
+        primary = neediest_primary(nodes, replica.place, {leaver}, promised)
         promised[primary.id] += 1
         rehomed.append((replica.id, primary.id))
     return Departure(moves, rehomed, _notes(nodes, node))
 
 
 def plan_replacement(
-    nodes: Mapping[str, NodeInfo], old: str, host: str, answering: Collection[str]
+    nodes: Mapping[str, NodeInfo], old: str, place: Place, answering: Collection[str]
 ) -> Replacement:
-    """How a newcomer on `host` takes the place of `old`. `answering`: ids of members that do. Raises
+    """How a newcomer at `place` takes the place of `old`. `answering`: ids of members that do. Raises
     PlanError."""
     node = nodes[old]
     alive = old in answering and not node.failed
@@ -122,7 +129,7 @@ def plan_replacement(
             f"{node.address} is down with {node.slot_count} slots, and its data with it: start it, or"
             f" `shoal failover` one of its replicas"
         )
-    return Replacement(neediest_primary(nodes, host, {old}).id, False)
+    return Replacement(neediest_primary(nodes, place, {old}).id, False)
 
 
 def choose_heir(nodes: Mapping[str, NodeInfo], name: NodeInfo, offsets: Mapping[str, int]) -> NodeInfo:

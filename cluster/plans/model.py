@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from cluster.addresses import address_text
+from cluster.plans.places import Place
 from cluster.slots import NO_SLOTS, count, members
 
 
@@ -31,10 +32,16 @@ class NodeInfo:
     bus_port: int = 0
     linked: bool = True
     """whether the describing member has its bus link to this one up"""
+    zone: str = ""
+    """where it says it is (`availability-zone`); empty if it was not asked, or was not told"""
 
     @property
     def address(self) -> str:
         return address_text(self.host, self.port)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.host, self.zone)
 
     @property
     def slot_count(self) -> int:

@@ -4,7 +4,7 @@ plans/load.py.
 Shares are found by filling: as long as the heaviest slot left exceeds a share, it is set aside with a node of
 its own, and the others share the rest. Then, in this order:
 
-    seat      heavy slots, of which no node bears two, get a node each
+    seat      heavy slots get a node each
     relieve   who carries too much gives, the heaviest slots that fit first
     fill up   who still carries too little takes
 
@@ -18,18 +18,18 @@ few binary searches, so that 1,000 nodes with all slots take a fraction of a sec
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from itertools import accumulate
 
 from cluster.plans.model import Move
+from cluster.plans.polishing import Polishing
+from cluster.plans.seats import seats
 
 PARTNERS = 24
 """Nodes that are looked at for an exchange of two slots."""
 LEAST_SHARE = 0.05
 """Of the mean load. Where giants leave so little to the others that their share is less, that is what a
 tolerance is a part of: next to nothing is not worth being shared out exactly."""
-AWAY = 1.1
-"""What a move counts that would make room for a heavy slot away from its home."""
 _LAST = 1 << 20
 """Greater than any slot."""
 _NEVER = float("inf")
@@ -49,6 +49,8 @@ class Scales:
         tolerance: float,
         resting: Collection[int] = (),
     ) -> None:
+        self._held = held
+        self._resting = resting
         self._home = {slot: name for name, slots in held.items() for _, slot in slots}
         self._weights = weights
         self._tolerance = tolerance
@@ -142,18 +144,46 @@ class Scales:
             self.loads[name] += load
             insort(self._ranking, (self._excess(name), name))
         slot = weighed[1]
-        self._moved.pop(slot, None)  # so that a slot's last move counts for the order
+        self._moved.pop(slot, None)
         if self._home[slot] != target:
             self._moved[slot] = target
 
+    def polish(self) -> None:
+        """The same with fewer moves (cluster/plans/polishing.py)."""
+        giants = {
+            slot
+            for name, slots in self._held.items()
+            for load, slot in slots
+            if load > self._limit_of(name, slot)
+        }
+        fixed = giants | set(self._resting)
+        work = Polishing(
+            {name: [each for each in slots if each[1] not in fixed] for name, slots in self._held.items()},
+            {slot: target for slot, target in self._moved.items() if slot not in fixed},
+            self.loads,
+            {name: (self._lower(name), self._upper(name)) for name in self.loads},
+            {name: self._fair(name) for name in self.loads},
+        )
+        self._moved = {slot: self._moved[slot] for slot in self._moved if slot in fixed} | work.run()
+        self.loads = work.loads
+
+    def _limit_of(self, name: str, slot: int) -> float:
+        """Heavier slots stay where they were put: where they lie tells what a node should carry. So do all
+        of nodes that are to be empty."""
+        return min(self._fair(name), self._fair(self._moved.get(slot, name)))
+
     def moves(self) -> list[Move]:
-        return [Move(slot, self._home[slot], target) for slot, target in self._moved.items()]
+        """The heaviest first."""
+        weighed = {slot: load for slots in self._held.values() for load, slot in slots}
+        order = sorted(self._moved, key=lambda slot: (-weighed[slot], slot))
+        return [Move(slot, self._home[slot], self._moved[slot]) for slot in order]
 
     # --- finding moves
 
-    def settle(self) -> None:
+    def settle(self, part: float = 0.5) -> None:
+        """`part` of what a node bears: heavier slots are seated first, one a node."""
         self._empty()
-        self._seat()
+        self._seat(part)
         self._relieve()
         self._fill_up()
 
@@ -168,20 +198,22 @@ class Scales:
         fit = (name for _, name in self._ranking if self._weights[name] and name not in self._givers)
         return next(fit, None)
 
-    def _seat(self) -> None:
-        """The heaviest first, each where least has to go to make room; none of them moves again."""
-        bears_one = max(map(self._bound, self.loads)) / 2
+    def _seat(self, part: float) -> None:
+        """Slots heavier than `part` of what a node bears, each where that takes the fewest moves
+        (cluster/plans/seats.py); none of them moves again."""
+        heavy_from = max(map(self._bound, self.loads)) * part
         heavy: list[tuple[Weighed, str]] = []
         light: dict[str, list[float]] = {}
         for name, slots in self._slots.items():
-            first = bisect_right(slots, (bears_one, _LAST))
+            first = bisect_right(slots, (heavy_from, _LAST))
             heavy += ((weighed, name) for weighed in slots[first:])
             stays = self.loads[name] - sum(load for load, _ in slots)
             light[name] = list(accumulate((load for load, _ in slots[:first]), initial=stays))
         heavy.sort(reverse=True)
-        places = self._places(heavy, light)
+        free = [name for name, weight in self._weights.items() if weight and self._seated[name] <= heavy_from]
+        places = self._places(heavy, light, free)
         if self._refill(heavy, light, places):
-            places = self._places(heavy, light)
+            places = self._places(heavy, light, free)
         for (weighed, home), place in zip(heavy, places, strict=True):
             if place != home:
                 self._move(weighed, home, place)
@@ -189,17 +221,11 @@ class Scales:
             self._slots[place].remove(weighed)
             self._seated[place] = max(self._seated[place], weighed[0])
 
-    def _places(self, heavy: list[tuple[Weighed, str]], light: Mapping[str, list[float]]) -> list[str]:
-        """For each its place; home, where all are taken. `light`: of each node, what its other slots carry,
-        summed up from the lightest."""
-        bears_one = max(map(self._bound, self.loads)) / 2
-        free = {name for name, weight in self._weights.items() if weight and self._seated[name] <= bears_one}
-        places = []
-        for (load, _), home in heavy:
-            place = min(self._costs(load, home, free, light), default=(0, 0.0, home))[-1]
-            free.discard(place)
-            places.append(place)
-        return places
+    def _places(
+        self, heavy: list[tuple[Weighed, str]], light: Mapping[str, list[float]], free: list[str]
+    ) -> list[str]:
+        asked = [(load, home) for (load, _), home in heavy]
+        return seats(asked, light, {name: self._fair(name) for name in free}, self._tolerance)
 
     def _refill(
         self, heavy: list[tuple[Weighed, str]], light: Mapping[str, list[float]], places: list[str]
@@ -216,18 +242,6 @@ class Scales:
             self._level = min(before, rest / weight)
             self._rank()
         return self._level < before
-
-    def _costs(
-        self, load: float, home: str, free: Collection[str], light: Mapping[str, list[float]]
-    ) -> Iterator[tuple[float, float, str]]:
-        """(moves, what it carries, name) of each place for a heavy slot. Elsewhere they weigh more than at
-        home, because it is a heavy one that would move."""
-        for name in free:
-            bound = self._bound(name)
-            room = max(bound, (1 + self._tolerance) * load) - load
-            sums = light[name]
-            moves = bisect_right(sums, bound) - bisect_right(sums, room)
-            yield moves if name == home else 1 + moves * AWAY, sums[-1], name
 
     def _relieve(self) -> None:
         """Until nobody carries too much, or nothing helps."""

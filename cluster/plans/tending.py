@@ -137,8 +137,11 @@ class Tending:
     # --- roles
 
     def _give_role(self, nodes: Mapping[str, NodeInfo], host: Host) -> Step | None:
-        idle = [spare for spare in spares(nodes) if self._is_newcomer(spare, host)]
         serving = [node for node in nodes.values() if node.slots]
+        # Those that are to have slots are taken from the end: from zones with few primaries.
+        crowd = Counter(node.zone for node in serving if node.zone)
+        idle = [spare for spare in spares(nodes) if self._is_newcomer(spare, host)]
+        idle.sort(key=lambda spare: -crowd[nodes[spare].zone])
         if not idle or not serving:
             return None
         # Who is being introduced is there twice, under a name that is made up as well.
@@ -147,11 +150,13 @@ class Tending:
         primaries = len(counted) // (self.policy.replicas + 1)
         number = min(max(0, primaries - len(serving)), len(idle))
         followers, heirs = idle[: len(idle) - number], idle[len(idle) - number :]
-        if followers:
-            spare = followers[0]
-            found = homes(nodes, followers, self.policy.replicas).get(spare)
-            return Follow(spare, found or neediest_primary(nodes, nodes[spare].host, set(spares(nodes))).id)
         wanted = tuple(spare for spare in heirs if spare not in host.declined)
+        if followers:
+            # Heirs have their replicas before slots: no write is ever taken that only one has.
+            found = homes(nodes, followers, self.policy.replicas, wanted)
+            spare = next(iter(found), followers[0])
+            home = found.get(spare)
+            return Follow(spare, home or neediest_primary(nodes, nodes[spare].place, set(spares(nodes))).id)
         all_well = not any(node.failed for node in serving)
         if wanted and self.policy.rebalance and all_well and not host.is_moving:
             return Fill(wanted)

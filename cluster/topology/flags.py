@@ -27,6 +27,8 @@ NOFAILOVER = 512
 """A replica whose operator forbids it to fail over."""
 EXTENSIONS = 1024
 """It reads ping extensions (Redis 7.0 and later)."""
+LIGHT = 2048
+"""It reads published messages with the light header (Valkey 8.0), and knows from whom our link comes."""
 
 _WORDS = (
     (MYSELF, "myself"),

@@ -9,6 +9,7 @@ else). Times are Unix ms, 0 for never.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cluster.slots import NO_SLOTS, format_ranges
 from cluster.topology import flags as flag
@@ -65,6 +66,7 @@ class Node:
         "slots",
         "tcp_port",
         "tls_port",
+        "told",
         "voted_at",
         "voted_for",
         "vouched_until",
@@ -127,6 +129,8 @@ class Node:
         self.orphaned_since = 0
         """Since when it has no working replica; kept by replica migration."""
 
+        self.told: Any = None
+        """The entry of gossip that was last made of it; the coordinator's own."""
         self._ranges = ""
         self._ranges_of = NO_SLOTS
 

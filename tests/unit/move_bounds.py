@@ -4,14 +4,16 @@ Balanced means that no node carries more than (1 + tolerance) times its share, w
 heaviest slot if that is more; and none less than (1 - tolerance) times `level`. Every move takes a slot from
 one node and gives it to another, so each of these is a bound, and the greatest one counts:
 
-    givers    Slots of which no node bears two (heavier than half of what it may carry) have a node each, in
-              the end. Beside such a slot its node must get rid of its heaviest others until they fit; a node
-              without one likewise. Which of them has which node costs least is an assignment problem, solved
-              exactly (`exact`), or, for large clusters, each for itself.
+    givers    Slots of which no node bears two (heavier than half of what it may carry, and than what fits
+              beside the heaviest of all) have a node each, in the end. Beside such a slot its node must get
+              rid of its heaviest others until they fit; a node without one likewise. Which of them has which
+              node costs least is an assignment problem, solved exactly (`exact`), or, for large clusters,
+              each for itself.
     placed    Slots heavier than some part of the level end up somewhere, each by a move unless at home, and
               what must make room for them there counts, in fractions of slots: the number of slots that make
               up some load, the heaviest first, is a convex function of that load, so that rooms for several
-              slots on one node add up to no less than the rooms for each.
+              slots on one node add up to no less than the rooms for each. What fits beside the heaviest slot
+              of all, in what its node may differ by, needs no room, and is not among them.
     takers    Who lacks something gets at least as many slots as the heaviest of all would be enough.
 """
 
@@ -38,8 +40,9 @@ def fewest_moves(nodes: Nodes, level: float, tolerance: float) -> int:
 
 def _givers(nodes: Nodes, level: float, tolerance: float) -> int:
     bound = (1 + tolerance) * level
-    heavy = [(load, name) for name, slots in enumerate(nodes) for load in slots if load > bound / 2]
-    light = [list(accumulate(sorted(x for x in slots if x <= bound / 2), initial=0.0)) for slots in nodes]
+    alone = max(bound / 2, _beside_heaviest(nodes, tolerance))
+    heavy = [(load, name) for name, slots in enumerate(nodes) for load in slots if load > alone]
+    light = [list(accumulate(sorted(x for x in slots if x <= alone), initial=0.0)) for slots in nodes]
 
     def removed(name: int, room: float) -> int:
         return len(light[name]) - max(bisect_right(light[name], room + 1e-9), 1)
@@ -58,6 +61,7 @@ def _givers(nodes: Nodes, level: float, tolerance: float) -> int:
 
 def _placed(nodes: Nodes, level: float, tolerance: float, heavy_from: float) -> int:
     bound = (1 + tolerance) * level
+    heavy_from = max(heavy_from, _beside_heaviest(nodes, tolerance))
     light = [sorted((x for x in slots if x <= heavy_from), reverse=True) for slots in nodes]
     sums = [list(accumulate(slots, initial=0.0)) for slots in light]
 
@@ -75,11 +79,17 @@ def _placed(nodes: Nodes, level: float, tolerance: float, heavy_from: float) -> 
         for load in slots:
             if load > heavy_from:
                 room = (1 + tolerance) * max(level, load) - load
+                saved = 0.0 if load <= level else -math.inf  # a giant's node may keep more than one without
                 total += min(
-                    max(0.0, fraction(name, sums[name][-1] - room) - without[name]) + (name != home)
+                    max(saved, fraction(name, sums[name][-1] - room) - without[name]) + (name != home)
                     for name in range(len(nodes))
                 )
     return math.ceil(total - 1e-6)
+
+
+def _beside_heaviest(nodes: Nodes, tolerance: float) -> float:
+    """What the node of the heaviest slot may carry beside it."""
+    return tolerance * max(load for slots in nodes for load in slots)
 
 
 def _takers(nodes: Nodes, level: float, tolerance: float) -> int:

@@ -72,11 +72,11 @@ class TestFounder:
         assert not all_see([*views[:-1], view_of("f", STRANGERS[1:])], there)
 
     def test_its_plan_is_that_of_create(self) -> None:
-        plan = plan_founding(view_of("a", [*STRANGERS, node("g", 0, None, "fail?")]), 1)
+        plan = plan_founding(STRANGERS, 1)
         assert [(each.first, each.last) for each in plan.primaries] == divide_slots(3)
         assert {host for host, _ in plan.addresses} == {each.host for each in STRANGERS}
         with pytest.raises(PlanError, match="a cluster needs at least 3"):
-            plan_founding(view_of("a", STRANGERS), 2)
+            plan_founding(STRANGERS, 2)
 
 
 class TestHomes:
@@ -87,6 +87,17 @@ class TestHomes:
         assert sorted(found) == ["s", "t"]
         assert sorted(found.values()) == ["p", "r"]
         assert homes(nodes, spares(nodes), 0) == {}
+
+    def test_none_goes_to_a_primary_of_its_own_zone_if_another_order_helps(self) -> None:
+        """Each in turn taking the best that is left would leave the last one with the primary beside it."""
+        zones = dict(zip("pqrstu", "abcabc", strict=True))
+        everybody = (*SHARDS, node("s"), node("t"), node("u"))
+        nodes = {each.id: replace(each, zone=zones[each.id], host="h") for each in everybody}
+        found = homes(nodes, spares(nodes), 1)
+        assert sorted(found.values()) == ["p", "q", "r"]
+        assert all(zones[spare] != zones[primary] for spare, primary in found.items())
+        full = nodes | {"x": node("x", 0, "q"), "y": node("y", 0, "r")}
+        assert homes(full, ["s", "t"], 1) == {"t": "p"}
 
     def test_a_dead_replica_is_none_and_the_dead_are_no_spares(self) -> None:
         dead = node("x", 0, "p", "fail")

@@ -64,16 +64,34 @@ def require_balance(
         assert abs(sum(slots) - share) <= share * (percent / 100 + 1e-9)
 
 
+def drifted(loads: Sequence[float]) -> list[float]:
+    """A tenth of the slots have exchanged their loads."""
+    chance, later = random.Random(2), list(loads)
+    some = chance.sample(range(SLOT_COUNT), SLOT_COUNT // 10)
+    for slot, load in zip(some, chance.sample([loads[slot] for slot in some], len(some)), strict=True):
+        later[slot] = load
+    return later
+
+
+def require_few_moves(
+    nodes: dict[str, NodeInfo], loads: Sequence[float], plan: LoadPlan, times: float
+) -> None:
+    require_balance(nodes, loads, plan, 5)
+    fewest = fewest_moves(list(carried(nodes, loads).values()), level_of(plan), 0.05)
+    # Where few moves do, the bound is off by the fractions it counts in.
+    assert len(plan.moves) <= max(times * fewest, fewest + 1)
+
+
 @pytest.mark.parametrize("exponent", [0.5, 0.8, 1.0, 1.2])
-@pytest.mark.parametrize("number", [3, 50])
+@pytest.mark.parametrize("number", [3, 30])
 @pytest.mark.parametrize("shuffled", [True, False])
 def test_zipf_loads_are_within_the_goal_after_few_moves(exponent: float, number: int, shuffled: bool) -> None:
     nodes, loads = cluster_of(number), zipf(exponent, shuffled=shuffled)
     plan = plan_by_load(nodes, loads)
-    require_balance(nodes, loads, plan, 5)
-    fewest = fewest_moves(list(carried(nodes, loads).values()), level_of(plan), 0.05)
-    # Where few moves do, the bound is off by the fractions it counts in.
-    assert len(plan.moves) <= max(1.2 * fewest, fewest + 5)
+    require_few_moves(nodes, loads, plan, 1.2)
+    if shuffled:
+        later, settled = drifted(loads), after(nodes, plan.moves)
+        require_few_moves(settled, later, plan_by_load(settled, later), 1.3)
 
 
 def test_a_thousand_nodes_take_less_than_two_seconds() -> None:

@@ -19,6 +19,7 @@ from cluster.plans.membership import (
     require_forgettable,
 )
 from cluster.plans.model import NodeInfo, PlanError
+from cluster.plans.places import Place
 
 FAIL = frozenset({"fail"})
 
@@ -93,33 +94,40 @@ class TestDeparture:
 class TestNeediest:
     def test_fewest_replicas_then_another_host(self) -> None:
         nodes = cluster(4, 4, 4, replicas={"r": "a"})
-        assert neediest_primary(nodes, "host-b").id == "c"
-        assert neediest_primary(nodes, "host-x", extra={"b": 1}).id == "c"
-        assert neediest_primary(nodes, "host-x", without={"b", "c"}).id == "a"
+        assert neediest_primary(nodes, Place("host-b")).id == "c"
+        assert neediest_primary(nodes, Place("host-x"), extra={"b": 1}).id == "c"
+        assert neediest_primary(nodes, Place("host-x"), without={"b", "c"}).id == "a"
+
+    def test_another_zone_counts_as_another_host_does(self) -> None:
+        zones = {"a": "west", "b": "east", "c": "west"}
+        nodes = {name: replace(node, zone=zones[name]) for name, node in cluster(4, 4, 4).items()}
+        assert neediest_primary(nodes, Place("host-x", "west")).id == "b"
+        assert neediest_primary(nodes, Place("host-b", "east")).id == "a"
+        assert neediest_primary(nodes, Place("host-a", "west"), without={"b"}).id == "c"
 
     def test_slots_matter_most_and_the_failed_do_not_count(self) -> None:
         nodes = failed(cluster(4, 0, 4, replicas={"r": "a"}), "c")
-        assert neediest_primary(nodes, "x").id == "a"
+        assert neediest_primary(nodes, Place("x")).id == "a"
         with pytest.raises(PlanError, match="no primary"):
-            neediest_primary(failed(cluster(4), "a"), "x")
+            neediest_primary(failed(cluster(4), "a"), Place("x"))
 
 
 class TestReplacing:
     nodes = cluster(4, 4, 4, 0, replicas={"r": "a", "s": "b"})
 
     def test_a_primary_that_runs_is_followed_and_then_succeeded(self) -> None:
-        assert plan_replacement(self.nodes, "a", "x", {"a"}) == Replacement("a", True)
+        assert plan_replacement(self.nodes, "a", Place("x"), {"a"}) == Replacement("a", True)
 
     def test_a_replica_is_replaced_by_another_replica_also_when_it_is_down(self) -> None:
-        assert plan_replacement(self.nodes, "r", "x", set()) == Replacement("a", False)
+        assert plan_replacement(self.nodes, "r", Place("x"), set()) == Replacement("a", False)
 
     def test_a_dead_one_that_has_been_succeeded_leaves_a_place_where_it_is_needed(self) -> None:
-        assert plan_replacement(failed(self.nodes, "d"), "d", "x", set()) == Replacement("c", False)
+        assert plan_replacement(failed(self.nodes, "d"), "d", Place("x"), set()) == Replacement("c", False)
 
     @pytest.mark.parametrize(("down", "old"), [("a", "a"), ("a", "r")])
     def test_what_is_lost_cannot_be_copied(self, down: str, old: str) -> None:
         with pytest.raises(PlanError, match="`shoal failover"):
-            plan_replacement(failed(self.nodes, down), old, "x", {"r"})
+            plan_replacement(failed(self.nodes, down), old, Place("x"), {"r"})
 
 
 class TestHeirs:

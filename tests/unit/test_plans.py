@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +79,26 @@ class TestCreate:
         assert len(plan.primaries) == hosts * families
         assert plan.shared_hosts == 0
         assert all(len(primary.replicas) == replicas for primary in plan.primaries)
+
+    @given(zones=st.integers(2, 4), families=st.integers(1, 3), order=st.randoms(use_true_random=False))
+    def test_no_replica_in_the_zone_of_its_primary_when_zones_are_equally_filled(
+        self, zones: int, families: int, order: random.Random
+    ) -> None:
+        """On whatever hosts: two of each zone, all on one, or each on its own."""
+        hosts = order.choice([1, 2, 99])
+        nodes = [(f"z{zone}", i) for zone in range(zones) for i in range(2 * families)]
+        order.shuffle(nodes)
+        places = {
+            (f"h-{zone}-{i % hosts}" if hosts > 1 else "h", int(zone[1:]) * 100 + i): zone
+            for zone, i in nodes
+        }
+        if zones * families < 3:
+            return
+        plan = plan_create(list(places), 1, places)
+        assert plan.shared_zones == 0
+        held = Counter(places[primary.address] for primary in plan.primaries)
+        assert set(held.values()) == {families}
+        assert plan_create(list(places), 1, dict.fromkeys(places, "z")).shared_zones == 0
 
     @given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 99)), unique=True, min_size=3))
     def test_every_node_has_one_place(self, addresses: list[tuple[str, int]]) -> None:
@@ -221,6 +245,19 @@ class TestCheck:
             "127.0.0.1:7001 has 5-6 open, migrating to 127.0.0.1:7002",
             "127.0.0.1:7002 has 5 open, importing from 127.0.0.1:7001",
         ]
+
+    def test_a_shard_with_all_its_copies_in_one_zone_is_named(self) -> None:
+        nodes = {name: replace(node, zone="east") for name, node in nodes_serving(8192, 8192).items()}
+        nodes["b"] = replace(nodes["b"], zone="west")
+        nodes["r"] = NodeInfo("r", "127.0.0.1", 7009, primary_id="a", zone="east")
+        nodes["s"] = NodeInfo("s", "127.0.0.1", 7010, primary_id="b", zone="east")
+        [problem] = check(views_of(nodes))
+        assert problem.kind == "same-zone"
+        assert problem.text.startswith(
+            "127.0.0.1:7001 and all its replicas (127.0.0.1:7009) are in one zone, east"
+        )
+        nodes["b"] = replace(nodes["b"], zone="east")  # there is no other: nothing could be done
+        assert check(views_of(nodes)) == []
 
     def test_contested_slots_and_equal_epochs(self) -> None:
         nodes = nodes_serving(8192, 8192)

@@ -74,9 +74,15 @@ class TestRoles:
         one = step(cluster(node("s")), Policy(replicas=1))
         assert isinstance(one, Follow) and one.spare == "s" and one.primary in PRIMARIES
         nodes = cluster(node("s"), node("t"))
-        assert isinstance(step(nodes, Policy(replicas=1)), Follow)
-        nodes["s"] = node("s", "p")
+        assert step(nodes, Policy(replicas=1)) == Follow("s", "t")
+        nodes["s"] = node("s", "t")
         assert step(nodes, Policy(replicas=1)) == Fill(("t",))
+
+    def test_slots_go_to_the_zone_that_has_fewest(self) -> None:
+        nodes = cluster(node("s"), node("t"))
+        zones = dict(zip("pqrxyzst", "aabbbaba", strict=True)) | {"s": "c"}
+        nodes = {name: replace(each, zone=zones[name]) for name, each in nodes.items()}
+        assert step(nodes, Policy(replicas=1)) == Follow("t", "s")
 
     def test_who_is_being_introduced_is_not_counted_twice(self) -> None:
         arriving = (node("h", None, "handshake"), node("i", None, "handshake"))

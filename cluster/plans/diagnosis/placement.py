@@ -26,10 +26,12 @@ def findings(servers: Sequence[Facts]) -> Iterator[Problem]:
             "spread primaries over three hosts at least, replicas over others than their primaries",
         )
         return
-    yield from _together(members, "host", {server.address: server.host for server in members})
+    hosts_of = {server.address: server.host for server in members}
+    yield from _families(members, hosts_of)
+    yield from _outvoted(voters, "host", hosts_of)
     zones = {server.address: _zone(server) for server in members}
     if len(set(zones.values()) - {""}) > 1:
-        yield from _together(members, "zone", zones)
+        yield from _outvoted(voters, "zone", zones)
 
 
 def _zone(server: Facts) -> str:
@@ -55,24 +57,28 @@ def _majority(members: Sequence[Facts], voters: Sequence[Facts]) -> Iterator[Pro
         )
 
 
-def _together(members: Sequence[Facts], what: str, place: dict[str, str]) -> Iterator[Problem]:
+def _families(members: Sequence[Facts], host_of: dict[str, str]) -> Iterator[Problem]:
+    """Shards with all their copies on one host. (Those in one zone `cluster/plans/check.py` finds.)"""
     by_id = {server.member.id: server for server in members if server.member}
-    voters = [server for server in members if server.member and server.member.slots]
     shared: dict[str, list[str]] = {}
     for server in members:
         primary = by_id.get(server.member.primary_id or "") if server.member else None
-        if primary is not None and place[primary.address] and place[server.address]:
-            apart = place[server.address] != place[primary.address]
+        if primary is not None:
+            apart = host_of[server.address] != host_of[primary.address]
             shared.setdefault(primary.address, []).append("" if apart else server.address)
     for address, replicas in shared.items():
         if all(replicas):
             yield Problem(
-                f"same-{what}",
+                "same-host",
                 "warning",
-                f"{address} and all its replicas ({', '.join(replicas)}) are in one {what},"
-                f" {place[address]}: they go down together",
-                f"`shoal add-node NEW --replica-of {address}`, with NEW in another {what}",
+                f"{address} and all its replicas ({', '.join(replicas)}) are on one host,"
+                f" {host_of[address]}: they go down together",
+                f"`shoal add-node NEW --replica-of {address}`, with NEW on another host",
             )
+
+
+def _outvoted(voters: Sequence[Facts], what: str, place: dict[str, str]) -> Iterator[Problem]:
+    """Hosts or zones without which there is no majority."""
     number = Counter(place[server.address] for server in voters if place[server.address])
     for name, count in number.items():
         if count * 2 >= len(voters) and len(number) > 1:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-
-from cluster.operations.link import NodeLink, OperationError
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 Times = Mapping[str, Mapping[int, int]]
 """Command -> upper end of a bucket in µs -> calls."""
@@ -25,12 +24,8 @@ OURS = frozenset(
 """Commands that a look at the node is made of, or its replicas' reports."""
 
 
-def read_times(link: NodeLink) -> dict[str, dict[int, int]]:
-    """Empty where they are not tracked, or not known."""
-    try:
-        reply = link.call("LATENCY", "HISTOGRAM")
-    except OperationError:
-        return {}
+def times_of(reply: Sequence[Any]) -> dict[str, dict[int, int]]:
+    """Of a reply to LATENCY HISTOGRAM."""
     found = {}
     for name, fields in zip(reply[::2], reply[1::2], strict=True):
         cumulative = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"histogram_usec", [])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from cluster.operations.atomic import Job
-from cluster.operations.command_times import Times, percentiles, read_times
-from cluster.operations.gauges import Reading, Sample, SlotUse, compare
-from cluster.operations.link import NodeLink
 from cluster.plans.model import NodeInfo
+from cluster.readings.activity import Reading, Sample, SlotUse, compare
+from cluster.readings.command_times import Times, percentiles, times_of
+from cluster.readings.slot_jobs import Job
 from cluster.slots import from_range
 
 NODES = {
@@ -113,8 +111,5 @@ def test_percentiles_are_of_the_commands_between_two_readings() -> None:
 
 
 def test_a_histogram_as_it_is_told() -> None:
-    class Canned(NodeLink):
-        def call(self, *args: Any) -> Any:
-            return [b"get", [b"calls", 3, b"histogram_usec", [1, 1, 33, 3]], b"client|list", [b"calls", 0]]
-
-    assert read_times(Canned("10.0.0.1", 7001)) == {"get": {1: 1, 33: 2}, "client|list": {}}
+    told = [b"get", [b"calls", 3, b"histogram_usec", [1, 1, 33, 3]], b"client|list", [b"calls", 0]]
+    assert times_of(told) == {"get": {1: 1, 33: 2}, "client|list": {}}
