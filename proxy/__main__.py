@@ -62,9 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(config: ProxyConfig, place: Place | None) -> int:
     """Serve. Imports here what a process that only watches others has no use for."""
-    import uvloop
+    from node.event_loop import new_event_loop
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    factory = new_event_loop if config.own_poller else asyncio.SelectorEventLoop
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(_serve(config, place))
 
 

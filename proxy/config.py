@@ -213,7 +213,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
     parser.add_argument("--max-lag-seconds", type=int, default=15, metavar="SECONDS",
                         help="nor one that has not heard from its primary for so long")  # fmt: skip
     parser.add_argument("--loop-poller", action="store_true",
-                        help="watch connections through the event loop instead of an epoll set")  # fmt: skip
+                        help="let an event loop of the usual kind watch connections")  # fmt: skip
     parser.add_argument(
         "--metrics-port", type=_port, default=0, metavar="PORT",
         help="tell Prometheus of the proxy, at /metrics; 0: do not; of several processes each has its own"

@@ -2,7 +2,7 @@
 
     listener -> Client -> RouteTable, SlotMap -> Upstream -> worker
                   |  \\-> Commands -> jobs -----/    |
-                  \\------------ Reactor ------------/      Topology keeps the SlotMap like the cluster
+                  \\------------- Turns -------------/      Topology keeps the SlotMap like the cluster
 
 Starts without waiting for the cluster: until the map is known, requests for keys are answered with
 CLUSTERDOWN.
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, every
 from node.descriptors import raise_limit
+from node.event_loop import reactor_of
 from node.tls.transport import HANDSHAKE_SECONDS
 from proxy.config import ProxyConfig
 from proxy.core.client import Client
-from proxy.core.reactor import Reactor
+from proxy.core.connection import Turns
 from proxy.core.routes import RouteTable
 from proxy.core.secrecy import Secrecy
 from proxy.core.tallies import Tallies
@@ -42,6 +43,7 @@ from proxy.workers.topology import Topology
 if TYPE_CHECKING:
     from node.metrics.web import WebServer
     from proxy.requests.commands import Commands
+    from proxy.status.pages import Status
 
 log = logging.getLogger("shoal.proxy")
 
@@ -69,6 +71,7 @@ class ProxyServer:
         self._siblings_listener: socket.socket | None = None
         self._legacies: list[Legacy] = []
         self.metrics: WebServer | None = None
+        self.status: Status | None = None
 
     async def start(self) -> None:
         """Listen and begin to learn the cluster's map. Raises OSError if an address cannot be had."""
@@ -82,15 +85,15 @@ class ProxyServer:
         else:
             self._listeners = [adopt(descriptor) for descriptor in self.place.listeners]
         self._protected = {each for each in self._listeners if 0 < _port_of(each) == config.tls.tls_port}
-        self.reactor = Reactor(self.loop, config.own_poller, Tallies(row.name for row in every()))
+        self.turns = Turns(reactor_of(self.loop), Tallies(row.name for row in every()))
         reads = {row.name for row in TABLE.values() if may_read_replica(row)}
-        numbers = self.reactor.tallies.numbers
+        numbers = self.turns.tallies.numbers
         self.routes = RouteTable(raw_routes(config.rules), config.rules.prefixes, reads, numbers)
         if config.hot_reads != "no":
             self.routes.mark_steady(steady_reads())
         by_sockets = config.worker_sockets and login.tls is None
         self.topology = Topology(config.seeds, login, self._map_changed, by_sockets)
-        self.service = Service(config, self.reactor, self.topology, login, dedicated)
+        self.service = Service(config, self.turns, self.topology, login, dedicated)
         self.commands = commands = self.service.commands
         commands.port, commands.max_clients = self.port, max_clients
         if config.mirror.seeds:
@@ -100,7 +103,7 @@ class ProxyServer:
 
             def service_for(credentials: tuple[bytes, ...]) -> Service:
                 as_user = Login(credentials, login.tls)
-                return Service(config, self.reactor, self.topology, as_user, dedicated, commands)
+                return Service(config, self.turns, self.topology, as_user, dedicated, commands)
 
             commands.users = Users(commands, service_for)
             self._background.append(self.loop.create_task(commands.users.close_idle()))
@@ -128,8 +131,11 @@ class ProxyServer:
         from node.metrics.exposition import page_of  # takes memory that others need not give
         from node.metrics.web import WebServer
         from proxy.local.metrics import ProxyCollector
+        from proxy.status.pages import Status
 
-        server = WebServer({"/metrics": page_of(ProxyCollector(self.commands).collect)})
+        self.status = Status(self.commands, self.topology)
+        figures = page_of(ProxyCollector(self.commands).collect)
+        server = WebServer({"/metrics": figures, **self.status.pages})
         which = self.place.index if self.place else 0
         shared = self.place is not None  # with the process that this one replaces
         port = config.metrics_port + which
@@ -137,12 +143,19 @@ class ProxyServer:
         await server.start([listen_tcp(each, port, config.backlog, shared) for each in addresses])
         return server
 
+    def _fall_silent(self) -> None:
+        """Serve no figures any more."""
+        if self.metrics is not None:
+            self.metrics.close()
+        if self.status is not None:
+            self.status.close()
+
     def _begin_mirroring(self, commands: Commands) -> None:
         from proxy.mirror.mirroring import Mirroring  # takes memory that others need not give
 
         options = self.config.mirror
         login = Login(options.credentials, self.protection.to_workers if options.tls else None)
-        commands.mirroring = Mirroring(options, self.reactor, login, self.config.resend_writes)
+        commands.mirroring = Mirroring(options, self.turns, login, self.config.resend_writes)
         self._background.append(self.loop.create_task(commands.mirroring.run()))
         self.service.mirror(commands.mirroring)
 
@@ -164,8 +177,7 @@ class ProxyServer:
 
     async def drain(self, heir: socket.socket | None = None) -> None:
         """Accept nobody any more, and part with those that are there; `heir`: a line to their new process."""
-        if self.metrics is not None:
-            self.metrics.close()
+        self._fall_silent()
         for listener in self._listeners:
             if listener is not self._siblings_listener:
                 self.loop.remove_reader(listener.fileno())
@@ -183,8 +195,7 @@ class ProxyServer:
                 listener.close()
         for legacy in self._legacies:
             legacy.close()
-        if self.metrics is not None:
-            self.metrics.close()
+        self._fall_silent()
         if self.config.unix_socket and self.place is None:
             os.unlink(self.config.unix_socket)
         if self.commands.slow_requests.spans is not None:
@@ -199,7 +210,7 @@ class ProxyServer:
         self.service.close()
         if self.commands.mirroring is not None:
             self.commands.mirroring.close()
-        self.reactor.close()
+        self.turns.close()
 
     @property
     def port(self) -> int:
@@ -276,7 +287,7 @@ class ProxyServer:
             client.kill()
 
     def _client(self, number: int, facts: ClientFacts) -> Client:
-        client = Client(self.reactor, self.commands, self.routes, self.service.slots, number)
+        client = Client(self.turns, self.commands, self.routes, self.service.slots, number)
         client.facts = facts
         client.diverted = self.commands.pause.active
         if self.commands.replica_reads is not None:

@@ -5,7 +5,7 @@ Read it in this order; each .pxd is the contents page of its .pyx.
     frames      where a request or a reply ends, in place
     sinks       who takes replies: clients, and whoever else has asked
     buffers     the bytes that wait in either direction
-    reactor     epoll, and the system calls; `secrecy` is TLS between it and a socket
+    connection  turns, and the system calls; `secrecy` is TLS between it and a socket
     upstream    one connection to a worker, which many clients share
     listener    one on which the proxy listens
     routes      from a command and a slot to an upstream connection

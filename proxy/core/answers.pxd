@@ -3,7 +3,7 @@
 from libc.stdint cimport int16_t, int64_t, uint64_t
 
 from proxy.core.limits cimport Limits, OutputLimit
-from proxy.core.reactor cimport Connection
+from proxy.core.connection cimport Connection
 from proxy.core.tallies cimport Tallies
 
 cdef struct Pending:

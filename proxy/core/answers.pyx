@@ -46,7 +46,7 @@ cdef class Answers(Connection):
             return
         append(&self.outgoing, frame, len(frame))
         if not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def tell_behind(self, bytes frame not None) -> None:
         """The same, but not before the requests so far are answered; unless the last one blocks."""
@@ -155,7 +155,7 @@ cdef class Answers(Connection):
             if self.writing:
                 return self.check_unread()
             if not self.flush_wanted:
-                self.reactor.wants_flush(self)
+                self.turns.wants_flush(self)
             return 0
         entry.reply = <char*>malloc(length or 1)
         if entry.reply == NULL:

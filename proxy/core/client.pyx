@@ -24,7 +24,7 @@ from node.core.timing cimport monotonic_ns
 from proxy.core.answers cimport Answers, Pending
 from proxy.core.buffers cimport append, consume, release, size
 from proxy.core.frames cimport BROKEN, COMPLETE, NEED_MORE, RequestLimits, error_text, scan_request
-from proxy.core.reactor cimport Connection, Reactor
+from proxy.core.connection cimport Connection, Turns
 from proxy.core.hot_reads cimport NOT_TAKEN, TAKEN_BEHIND, Taken
 from proxy.core.routes cimport Route, fits
 from proxy.core.secrecy cimport Secrecy
@@ -60,11 +60,11 @@ cdef bytes UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 cdef class Client(Answers):
 
     def __init__(
-        self, Reactor reactor not None, service, RouteTable routes not None, SlotMap slots not None, uint64_t id
+        self, Turns turns not None, service, RouteTable routes not None, SlotMap slots not None, uint64_t id
     ):
-        self.reactor = reactor
+        self.turns = turns
         self.service = service
-        self.tallies = reactor.tallies
+        self.tallies = turns.tallies
         self.routes = routes
         self.slots = slots
         self.id = id
@@ -111,10 +111,6 @@ cdef class Client(Answers):
         return self.secrecy is not None and not self.secrecy.established
 
     @property
-    def descriptor_number(self) -> int:
-        return self.descriptor
-
-    @property
     def buffered(self) -> tuple:
         """(bytes of unfinished or waiting requests, bytes of replies not sent yet)."""
         return size(&self.unread), size(&self.outgoing) + self.stashed
@@ -159,7 +155,7 @@ cdef class Client(Answers):
         """Take no further requests, and close when all replies are sent."""
         self.input_ended = True
         if self.head == self.tail and not self.flush_wanted and self.descriptor >= 0:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def kill(self) -> None:
         """Close at once, whatever is in flight."""
@@ -191,16 +187,13 @@ cdef class Client(Answers):
         self.frozen = False
         self.interest(True, self.writing)
         if self.stalled and not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def give_away(self) -> tuple:
         """Give the connection away: (its open descriptor, what was read but not dispatched)."""
         cdef int descriptor = self.descriptor
         cdef bytes unread = self.unread.data[self.unread.start:self.unread.end] if self.unread.data else b""
-        self.reactor.let_go(self)
-        self.descriptor = -1
-        release(&self.unread)
-        release(&self.outgoing)
+        self.let_go()
         self.forget_requests()
         self.service.client_closed(self)
         return descriptor, unread
@@ -222,9 +215,6 @@ cdef class Client(Answers):
     cdef int on_readable(self) except -1:
         cdef char* data
         cdef Py_ssize_t available
-        if not self.reading:
-            self.close()  # told of an event nobody asked for: the connection is reset
-            return 0
         available = self.receive(&data)
         if available == 0:
             return 0
@@ -308,13 +298,13 @@ cdef class Client(Answers):
             return 0
         self.waking = True
         wait = max(SHORTEST_WAIT, SECOND // max(self.bounds.rate, 1))
-        self.reactor.loop.call_later(wait / SECOND, self._wake)
+        self.turns.loop.call_later(wait / SECOND, self._wake)
         return 0
 
     def _wake(self):
         self.waking = False
         if self.descriptor >= 0 and not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def limits_changed(self) -> None:
         """Reckon anew what the rate allows."""

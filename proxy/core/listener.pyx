@@ -6,7 +6,7 @@ confirmation or an error.
 """
 
 from proxy.core.buffers cimport append, consume, size
-from proxy.core.reactor cimport Connection
+from proxy.core.connection cimport Connection, Turns
 from proxy.core.replies cimport ReplyConnection
 from proxy.core.secrecy cimport Secrecy
 
@@ -17,8 +17,8 @@ cdef class Listener(ReplyConnection):
     cdef readonly object owner          # lines.Lines
     cdef readonly tuple address
 
-    def __init__(self, reactor, owner, tuple address):
-        self.reactor = reactor
+    def __init__(self, Turns turns not None, owner, tuple address):
+        self.turns = turns
         self.owner = owner
         self.address = address
 
@@ -33,12 +33,12 @@ cdef class Listener(ReplyConnection):
         """Take over a socket on which the handshake is done; what was to be sent up to now is."""
         self.take_over(descriptor, secrecy)
         if size(&self.outgoing) and not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def send(self, bytes request not None) -> None:
         append(&self.outgoing, request, len(request))
         if self.descriptor >= 0 and not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def hang_up(self) -> None:
         """Close without telling the owner."""

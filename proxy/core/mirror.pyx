@@ -127,7 +127,7 @@ cdef class Mirror(Tap):
         self.number += 1
         self.waiting[self.number] = cost, request if reply is not None else None, reply, failed
         self.sent += 1
-        return upstream.request(request, len(request), self, self.number, 0, upstream.reactor.tallies.now)
+        return upstream.request(request, len(request), self, self.number, 0, upstream.turns.tallies.now)
 
     def _send_early(self, int slot, bytes request, bytes reply, bint failed, Py_ssize_t cost):
         self.give_back(cost)

@@ -1,7 +1,7 @@
 """A connection on which a worker says something: replies, or what it tells without being asked."""
 
 from proxy.core.frames cimport ReplyScan
-from proxy.core.reactor cimport Connection
+from proxy.core.connection cimport Connection
 from proxy.core.secrecy cimport Secrecy
 
 cdef class ReplyConnection(Connection):

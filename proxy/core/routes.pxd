@@ -6,6 +6,8 @@ from proxy.core.upstream cimport Upstream
 
 cdef enum:
     NAME_MAX = 22           # no command name is longer
+    BLOCK = 64              # slots
+    MIXED = 65535           # no upstream's number
 
 cdef struct Route:
     uint8_t name_length     # 0: free place in the table
@@ -33,13 +35,15 @@ cdef class RouteTable:
 cdef class SlotMap:
     """Slot -> upstream, once per protocol version; `None` where nobody serves the slot.
 
-    Two steps, slot to number to upstream, so that what every request looks up stays in the first-level cache.
+    What every request looks up shall stay in the first-level cache: so slot to number to upstream, and, as neighbours
+    mostly have the same owner, a number for all of a block if it can be.
 
     A second table of the same kind says which replicas may be read (replica_reads.py). A client always gets the
     same of several, so that what it reads does not go back in time.
     """
 
     cdef uint16_t numbers[16384]    # 0: nobody
+    cdef uint16_t blocks[256]       # of each 64 slots the number that all have, or MIXED
     cdef list resp2                 # number -> Upstream
     cdef list resp3
     cdef dict known                 # Upstream of resp2 -> number

@@ -1,6 +1,7 @@
 """The two tables of the hot path; see routes.pxd. routing.py fills the one, topology.py the other."""
 
 from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint16_t
 from libc.string cimport memcmp, memcpy, memset
 
 from cpython.list cimport PyList_GET_ITEM
@@ -103,6 +104,7 @@ cdef class SlotMap:
     def clear(self) -> None:
         """Nobody serves anything."""
         memset(self.numbers, 0, sizeof(self.numbers))
+        memset(self.blocks, 0, sizeof(self.blocks))
         self.resp2 = [None]
         self.resp3 = [None]
         self.known = {None: 0}
@@ -116,6 +118,7 @@ cdef class SlotMap:
             self.resp2.append(resp2)
             self.resp3.append(resp3)
         self.numbers[slot] = self.known[resp2]
+        self.blocks[slot // BLOCK] = common(&self.numbers[slot - slot % BLOCK])
 
     def find(self, int slot, int version):
         """The upstream that serves `slot` for clients of RESP `version`, or None."""
@@ -148,7 +151,19 @@ cdef class SlotMap:
         return choice[client % <uint64_t>len(choice)]
 
     cdef Upstream owner(self, int slot, bint resp3):
-        return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, self.numbers[slot])
+        cdef int number = self.blocks[slot // BLOCK]
+        if number == MIXED:
+            number = self.numbers[slot]
+        return <Upstream>PyList_GET_ITEM(self.resp3 if resp3 else self.resp2, number)
+
+
+cdef uint16_t common(uint16_t* numbers) noexcept:
+    """The number that all of a block have, or MIXED."""
+    cdef int i
+    for i in range(1, BLOCK):
+        if numbers[i] != numbers[0]:
+            return MIXED
+    return numbers[0]
 
 
 cdef int check_slot(int slot) except -1:

@@ -2,11 +2,15 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-cdef class ReplySink:
+from node.core.reactor cimport Watched
+
+cdef class ReplySink(Watched):
     """Whoever sends a request to a worker names a sink and a tag; the sink gets the reply and the tag back.
 
     Exactly one call per request, whatever happens: a lost connection answers with an error reply. The bytes
     are one whole reply and belong to the caller: copy what is to be kept.
+
+    A client is both a sink and a connection, and a compiled class has one base: so all sinks could be watched.
     """
 
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1

@@ -1,11 +1,13 @@
 """Receivers of replies; see sinks.pxd. `Job` is the one that plain Python extends."""
 
+from node.core.reactor cimport Watched
+
 import logging
 
 log = logging.getLogger("shoal.proxy")
 
 
-cdef class ReplySink:
+cdef class ReplySink(Watched):
 
     cdef int on_reply(self, uint64_t tag, const char* reply, Py_ssize_t length) except -1:
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """What the proxy counts of each request: C arrays that the forwarder adds to, and nobody else.
 
 A request's time goes from its arrival to its reply's, so it has everything in it: waiting for a worker that
-fails over, the worker, the network. The clock is read once in a turn of the reactor (reactor.pyx), because to
+fails over, the worker, the network. The clock is read once in a turn (connection.pyx), because to
 read it twice for each request would cost more than counting: requests and replies of one turn have one time.
 What blocks is counted, but not timed, as in Redis.
 """
@@ -15,6 +15,7 @@ NEVER = 0x7FFFFFFFFFFFFFFF
 cdef enum:
     ERRORS_MAX = 128        # kinds of errors that are told apart, as in Redis
     WORD_MAX = 64           # bytes of an error's first word that count
+    SECOND = 1000000000     # ns
 
 
 cdef class Tallies:
@@ -27,7 +28,7 @@ cdef class Tallies:
         if self.rows == NULL:
             raise MemoryError()
         self.errors = {}
-        self.slow_after = NEVER
+        self.slow_after = self.slow_most = NEVER
         self.now = monotonic_ns()
 
     def __dealloc__(self):
@@ -74,6 +75,15 @@ cdef class Tallies:
         if started:
             note(&row.timing, self.now - started, 1, True)
         return 0
+
+    cdef bint looks_at_slow(self) noexcept:
+        """Is there time to look at a slow request? To tell of it costs ten times what it cost itself, and where all
+        are slow, because there is too much to do, that would make them slower yet."""
+        if self.now - self.slow_since >= SECOND:
+            self.slow_since = self.now
+            self.slow_left = self.slow_most
+        self.slow_left -= 1
+        return self.slow_left >= 0
 
     cdef int note_error(self, const char* reply, Py_ssize_t length) except -1:
         cdef Py_ssize_t end = 1

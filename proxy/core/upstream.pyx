@@ -17,7 +17,7 @@ from libc.string cimport memcmp
 
 from node.core.timing cimport distribution, forget, monotonic_ns, note
 from proxy.core.buffers cimport append, consume, release, size
-from proxy.core.reactor cimport Connection
+from proxy.core.connection cimport Connection, Turns
 from proxy.core.replies cimport ReplyConnection
 from proxy.core.rings cimport larger_ring
 from proxy.core.secrecy cimport Secrecy
@@ -37,9 +37,9 @@ cdef bytes ASKING = b"*1\r\n$6\r\nASKING\r\n"
 cdef class Upstream(ReplyConnection):
 
     def __init__(
-        self, reactor, pool, str host, int port, int version, Py_ssize_t queue_max=UNBOUNDED
+        self, Turns turns not None, pool, str host, int port, int version, Py_ssize_t queue_max=UNBOUNDED
     ):
-        self.reactor = reactor
+        self.turns = turns
         self.pool = pool
         self.host = host
         self.port = port
@@ -89,9 +89,9 @@ cdef class Upstream(ReplyConnection):
     ):
         """Send one encoded request; its reply goes to `sink`, or nowhere. `asking` sends ASKING before it."""
         cdef int64_t started = 0 if sink is None else sink.began(tag)
-        self.reactor.tallies.now = monotonic_ns()
+        self.turns.tallies.now = monotonic_ns()
         if started == 0:
-            started = self.reactor.tallies.now
+            started = self.turns.tallies.now
         if asking and self.state != DOWN:
             self.request(ASKING, len(ASKING), None, 0, 0, started)
         self.request(request, len(request), sink, tag, redirects, started)
@@ -111,7 +111,7 @@ cdef class Upstream(ReplyConnection):
             return
         self.state = UP
         if self.unsent and not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
 
     def wait(self) -> None:
         """Send nothing more; `pool.quiet` is called when all that was sent is answered."""
@@ -136,7 +136,7 @@ cdef class Upstream(ReplyConnection):
             return 0
         self.probe = self.ring[self.head & (self.ring_size - 1)].length
         if not self.flush_wanted:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
         return 0
 
     def go_on(self) -> None:
@@ -144,7 +144,7 @@ cdef class Upstream(ReplyConnection):
         if self.state == WAITING:
             self.state = UP
             if self.unsent and not self.flush_wanted:
-                self.reactor.wants_flush(self)
+                self.turns.wants_flush(self)
 
     def take_all(self) -> list:
         """Take away all requests that somebody waits for, the oldest first, as (bytes, sink, tag, redirects,
@@ -246,7 +246,7 @@ cdef class Upstream(ReplyConnection):
         self.tail += 1
         self.requests += 1
         if not self.flush_wanted and self.state == UP:
-            self.reactor.wants_flush(self)
+            self.turns.wants_flush(self)
         return 0
 
     cdef int grow(self) except -1:
@@ -295,7 +295,7 @@ cdef class Upstream(ReplyConnection):
         if size(&self.outgoing) - entry.length < self.unsent:
             raise ConnectionError(f"{self!r} answers what it has not read: {reply[:min(length, 200)]!r}")
         self.head += 1
-        took = self.reactor.tallies.now - entry.started
+        took = self.turns.tallies.now - entry.started
         note(&self.timing, took, 1, True)
         if entry.sink == NULL:
             consume(&self.outgoing, entry.length)
@@ -307,9 +307,9 @@ cdef class Upstream(ReplyConnection):
             consume(&self.outgoing, entry.length)
             self.pool.redirect(self, reply[:length - 2], request, sink, entry.tag, entry.redirects + 1)
             return 0
-        if took > self.reactor.tallies.slow_after:
+        if took > self.turns.tallies.slow_after and self.turns.tallies.looks_at_slow():
             request = self.outgoing.data[self.outgoing.start:self.outgoing.start + entry.length]
-            self.reactor.tallies.slow(self, sink, request, took)
+            self.turns.tallies.slow(self, sink, request, took)
         self.errors += reply[0] == c"-"
         if self.tap is not None:
             self.tap.answered(sink, self.outgoing.data + self.outgoing.start, entry.length, reply, length)

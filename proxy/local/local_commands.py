@@ -292,7 +292,7 @@ def client_line(client: Client) -> str:
     channels, patterns, shards = map(len, listens.names.values()) if listens else (0, 0, 0)
     waiting, unsent = client.buffered
     return (
-        f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor_number} "
+        f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor} "
         f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 "
         f"sub={channels} psub={patterns} ssub={shards} multi={queued} "
         f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user={facts.user.decode('utf-8', 'replace')} "

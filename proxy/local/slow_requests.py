@@ -2,7 +2,8 @@
 
 The time goes from a request's arrival to its worker's reply, so waiting for a failover and the network are in
 it, where a worker's slow log has only what it spent itself. What the proxy has sent as several requests is
-looked at part by part. Requests that block are not slow, as in Redis.
+looked at part by part. Requests that block are not slow, as in Redis. In a second no more are looked at
+than the log can hold, unless there are traces.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class SlowRequests:
         if self._spans is not None:
             limits.append(self._spans.threshold)
         self._tallies.slow_after = min(limits) * NS_IN_US if limits else NEVER
+        self._tallies.slow_most = self.max_len if self._spans is None else NEVER
 
     @property
     def max_len(self) -> int:
@@ -67,6 +69,7 @@ class SlowRequests:
     @max_len.setter
     def max_len(self, limit: int) -> None:
         self.log.cut(limit)
+        self._follow()
 
     def note(self, upstream: Upstream, sink: Any, request: bytes, took: int) -> None:
         """`sink` has its reply to `request` after so many ns. Called by the upstream."""

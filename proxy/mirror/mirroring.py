@@ -40,7 +40,7 @@ from proxy.workers.topology import SLOT_COUNT, NodeView, Topology
 from proxy.workers.upstreams import UpstreamPool
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.core.upstream import Upstream
     from proxy.mirror.options import MirrorOptions
     from proxy.workers.dialogue import Address, RemoteError
@@ -62,12 +62,12 @@ LOST = b"-ERR upstream connection lost"
 class Mirroring:
     """One for all services of a proxy."""
 
-    def __init__(self, options: MirrorOptions, reactor: Reactor, login: Login, resend_writes: bool) -> None:
+    def __init__(self, options: MirrorOptions, turns: Turns, login: Login, resend_writes: bool) -> None:
         self.options = options
         self.resend_writes = resend_writes
         self.slots = SlotMap()
         self.topology = MirrorTopology(options.seeds, login, self._map_changed)
-        self.pool = MirrorPool(reactor, login, FailoverWait(float("inf"), resend_writes), 1 << 62)
+        self.pool = MirrorPool(turns, login, FailoverWait(float("inf"), resend_writes), 1 << 62)
         self.pool.topology = self.topology
         self.topology.keep(self.slots, self.pool)
         routes = RouteTable(

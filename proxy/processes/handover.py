@@ -78,7 +78,7 @@ async def hand_over(client: Client, line: socket.socket) -> None:
     }
     for piece in in_pieces(topics_of(client)):
         await _send(line, json.dumps({"listens": piece}).encode())
-    await _send(line, json.dumps(facts, default=_as_text).encode(), client.descriptor_number)
+    await _send(line, json.dumps(facts, default=_as_text).encode(), client.descriptor)
     descriptor, unread = client.give_away()
     os.close(descriptor)
     for start in range(0, len(unread), PIECE):

@@ -85,7 +85,7 @@ class Commands:
         self.password = config.password
         self.limits = config.limits
         self.rules = config.rules
-        self.tallies = pool.reactor.tallies
+        self.tallies = pool.turns.tallies
         self.slow_requests: SlowRequests = (
             front.slow_requests if front else SlowRequests(self.tallies, config.slow_after)
         )

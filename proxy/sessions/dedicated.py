@@ -20,7 +20,7 @@ from proxy.requests.codec import integer_of
 from proxy.workers.dialogue import Address, Login, open_worker, refusal
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.core.sinks import ReplySink
     from proxy.workers.topology import Topology
 
@@ -38,8 +38,8 @@ class DedicatedPool:
     keeps_requests = False
     is_timed = False  # what blocks is not slow
 
-    def __init__(self, reactor: Reactor, login: Login, limit: int, topology: Topology) -> None:
-        self.reactor = reactor
+    def __init__(self, turns: Turns, login: Login, limit: int, topology: Topology) -> None:
+        self.turns = turns
         self.login = login
         self.limit = limit
         self.topology = topology
@@ -69,7 +69,7 @@ class DedicatedPool:
         else:
             if self.lent >= self.limit:
                 raise TOO_MANY
-            upstream = Upstream(self.reactor, self, *address, version)
+            upstream = Upstream(self.turns, self, *address, version)
         self._lent.add(upstream)
         return upstream
 

@@ -35,7 +35,7 @@ from proxy.workers.dialogue import Address, Login
 from proxy.workers.redirection import destination
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.workers.topology import Topology
     from proxy.workers.upstreams import UpstreamPool
 
@@ -80,8 +80,8 @@ class Placement:
 
 
 class Hub(Lines):
-    def __init__(self, reactor: Reactor, login: Login, pool: UpstreamPool, topology: Topology) -> None:
-        super().__init__(reactor, login)
+    def __init__(self, turns: Turns, login: Login, pool: UpstreamPool, topology: Topology) -> None:
+        super().__init__(turns, login)
         self.pool = pool
         self.topology = topology
         self.anchor: Address | None = None
@@ -120,14 +120,14 @@ class Hub(Lines):
 
     def own_share(self, channel: bytes) -> tuple[int, int]:
         """(to how many of our lines' subscriptions a message on `channel` is sent by the anchor, how many
-        frames our clients get of it)."""
+        frames our clients get of it). What is still being placed again counts for nobody."""
         topics = [topic for topic in self._patterns.values() if topic.glob and topic.glob.matches(channel)]
         direct = self.topics.get((CHANNEL, channel))
         if direct is not None:
             topics.append(direct)
         line = self.lines.get(self.anchor) if self.anchor else None
-        upstream = sum(topic.at.get(line, False) for topic in topics) if line else 0
-        return upstream, sum(len(topic.listeners) for topic in topics)
+        placed = [topic for topic in topics if line is not None and topic.at.get(line)]
+        return len(placed), sum(len(topic.listeners) for topic in placed)
 
     # Placing
 

@@ -27,7 +27,7 @@ from proxy.requests import codec
 from proxy.sessions.lines import Lines
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.workers.dialogue import Login
     from proxy.workers.topology import Topology
 
@@ -48,8 +48,8 @@ class User(Protocol):
 
 
 class Invalidations(Lines):
-    def __init__(self, reactor: Reactor, login: Login, topology: Topology) -> None:
-        super().__init__(reactor, login)
+    def __init__(self, turns: Turns, login: Login, topology: Topology) -> None:
+        super().__init__(turns, login)
         self.topology = topology
         self.whole = False
         """Is every primary listened to?"""

@@ -14,7 +14,7 @@ from proxy.core.listener import Listener
 from proxy.workers.dialogue import Address, Login, open_worker, refusal
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
 
 log = logging.getLogger("shoal.proxy")
 
@@ -23,8 +23,8 @@ REPAIR_DELAY = 0.1
 
 
 class Lines:
-    def __init__(self, reactor: Reactor, login: Login) -> None:
-        self.reactor = reactor
+    def __init__(self, turns: Turns, login: Login) -> None:
+        self.turns = turns
         self.login = login
         self.lines: dict[Address, Listener] = {}
         self._connecting: dict[Listener, asyncio.Task[None]] = {}
@@ -33,7 +33,7 @@ class Lines:
     def line(self, address: Address) -> Listener:
         """The line to a worker; what is sent on it queues up until it is open."""
         if address not in self.lines:
-            listener = self.lines[address] = Listener(self.reactor, self, address)
+            listener = self.lines[address] = Listener(self.turns, self, address)
             self._connecting[listener] = asyncio.get_running_loop().create_task(self._open(listener))
         return self.lines[address]
 

@@ -19,7 +19,7 @@ from proxy.sessions.session import LATER, session_of
 
 if TYPE_CHECKING:
     from proxy.core.client import Client
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.sessions.sessions import Sessions
     from proxy.workers.dialogue import Login
     from proxy.workers.topology import Topology
@@ -29,8 +29,8 @@ UNBOUND = b"-CLUSTERDOWN Hash slot not served\r\n"
 
 
 class Monitors(Lines):
-    def __init__(self, reactor: Reactor, login: Login, topology: Topology) -> None:
-        super().__init__(reactor, login)
+    def __init__(self, turns: Turns, login: Login, topology: Topology) -> None:
+        super().__init__(turns, login)
         self.topology = topology
         self.clients: dict[Client, None] = {}
         self._waiting: dict[Client, Callable[[bytes | None], None]] = {}

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from node.tls.problems import reason_of
 from proxy.core.frames import ReplyScanner
@@ -101,19 +102,25 @@ async def open_socket(address: Address) -> socket.socket:
             return await open_unix(path)
         except OSError:  # it has ended, or is too busy to accept; perhaps it is back without a socket
             UNIX_SOCKETS.pop(address, None)
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
-    family, kind, protocol, _, where = found[0]
+    family, kind, protocol, _, where = (await _resolved(address))[0]
     connection = socket.socket(family, kind, protocol)
     try:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        await loop.sock_connect(connection, where)
+        await asyncio.get_running_loop().sock_connect(connection, where)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+async def _resolved(address: Address) -> Sequence[tuple[Any, ...]]:
+    """As socket.getaddrinfo; a name is looked up in a thread, which an IP address need not be."""
+    try:
+        return socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return await asyncio.get_running_loop().getaddrinfo(*address, type=socket.SOCK_STREAM)
 
 
 async def open_unix(path: str) -> socket.socket:

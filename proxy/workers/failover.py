@@ -86,6 +86,12 @@ class FailoverWait:
         self._trouble[upstream] = began, now
         return now - began < self.seconds
 
+    def waited(self, upstream: Upstream) -> float | None:
+        """Seconds since the trouble began that its requests wait through at the moment, if they do."""
+        now = asyncio.get_running_loop().time()
+        began, last = self._trouble.get(upstream, (now, now - 2 * CALM))
+        return now - began if now - last <= CALM else None
+
     def may_repeat(self, request: Request) -> bool:
         """After the connection is lost."""
         if request.redirects + request.sent * COST_OF_LOSS > FINAL - 1:

@@ -24,7 +24,7 @@ from proxy.workers.dialogue import Address, Login, open_worker, refusal
 from proxy.workers.failover import Request, as_requests
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.core.routes import SlotMap
     from proxy.core.sinks import ReplySink
     from proxy.workers.topology import Topology
@@ -38,14 +38,14 @@ class ReplicaLinks:
 
     def __init__(
         self,
-        reactor: Reactor,
+        turns: Turns,
         login: Login,
         topology: Topology,
         slots: SlotMap,
         changed: Callable[[Upstream], None],
     ) -> None:
         """`changed` is called with a link that is up or lost, before what was on it is sent elsewhere."""
-        self.reactor = reactor
+        self.turns = turns
         self.login = login
         self.topology = topology
         self.slots = slots
@@ -68,7 +68,7 @@ class ReplicaLinks:
             for version in (2, 3):
                 link = self._links.get((address, version))
                 if link is None:
-                    link = Upstream(self.reactor, self, *address, version)
+                    link = Upstream(self.turns, self, *address, version)
                     self._links[address, version] = link
                 if link.state_name in ("idle", "down"):
                     link.connecting()

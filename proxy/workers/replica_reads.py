@@ -40,7 +40,7 @@ from proxy.workers.topology import SLOT_COUNT
 if TYPE_CHECKING:
     from proxy.config import ProxyConfig
     from proxy.core.client import Client
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.core.routes import SlotMap
     from proxy.core.upstream import Upstream
     from proxy.workers.topology import Topology
@@ -90,11 +90,11 @@ class Seen:
 
 
 class ReplicaReads:
-    def __init__(self, reactor: Reactor, pool: UpstreamPool, topology: Topology, config: ProxyConfig) -> None:
+    def __init__(self, turns: Turns, pool: UpstreamPool, topology: Topology, config: ProxyConfig) -> None:
         self.pool = pool
         self.topology = topology
         self.config = config
-        self.reactor = reactor
+        self.turns = turns
         self._kept: list[tuple[SlotMap, ReplicaLinks]] = []
         """Of each service; the first's links are those over which replicas are looked at"""
         self.seen: dict[Address, Seen] = {}
@@ -107,7 +107,7 @@ class ReplicaReads:
 
     def keep(self, slots: SlotMap, login: Login) -> ReplicaLinks:
         """From now on keep a service's table, and links under its login, which are returned."""
-        links = ReplicaLinks(self.reactor, login, self.topology, slots, self.links_changed)
+        links = ReplicaLinks(self.turns, login, self.topology, slots, self.links_changed)
         self._kept.append((slots, links))
         self._wake.set()
         return links

@@ -25,7 +25,7 @@ from proxy.workers.upstreams import UpstreamPool
 
 if TYPE_CHECKING:
     from proxy.config import ProxyConfig
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.mirror.mirroring import Mirroring
     from proxy.workers.dialogue import Login
     from proxy.workers.replica_links import ReplicaLinks
@@ -39,7 +39,7 @@ class Service:
     def __init__(
         self,
         config: ProxyConfig,
-        reactor: Reactor,
+        turns: Turns,
         topology: Topology,
         login: Login,
         dedicated_limit: int,
@@ -48,12 +48,12 @@ class Service:
         self.topology = topology
         self.slots = SlotMap()
         failover = FailoverWait(config.failover_wait, config.resend_writes)
-        self.pool = UpstreamPool(reactor, login, failover, config.failover_queue)
+        self.pool = UpstreamPool(turns, login, failover, config.failover_queue)
         self.pool.topology = topology
-        self.dedicated = DedicatedPool(reactor, login, dedicated_limit, topology)
-        self.hub = Hub(reactor, login, self.pool, topology)
-        self.monitors = Monitors(reactor, login, topology)
-        self.invalidations = Invalidations(reactor, login, topology)
+        self.dedicated = DedicatedPool(turns, login, dedicated_limit, topology)
+        self.hub = Hub(turns, login, self.pool, topology)
+        self.monitors = Monitors(turns, login, topology)
+        self.invalidations = Invalidations(turns, login, topology)
         for told in (self.dedicated, self.hub, self.monitors, self.invalidations):
             self.pool.told_of_nodes.append(told.reconcile)
         self.commands = Commands(self.pool, topology, self.slots, config, front)
@@ -70,14 +70,14 @@ class Service:
         topology.keep(self.slots, self.pool)
         if front is not None and front.mirroring is not None:
             self.mirror(front.mirroring)
-        self._read_from_replicas(config, reactor, front)
+        self._read_from_replicas(config, turns, front)
 
-    def _read_from_replicas(self, config: ProxyConfig, reactor: Reactor, front: Commands | None) -> None:
+    def _read_from_replicas(self, config: ProxyConfig, turns: Turns, front: Commands | None) -> None:
         """All services read from the same, each under its login."""
         self.replica_links: ReplicaLinks | None = None
         if config.read_from == "primary":
             return
-        reads = front.replica_reads if front else ReplicaReads(reactor, self.pool, self.topology, config)
+        reads = front.replica_reads if front else ReplicaReads(turns, self.pool, self.topology, config)
         assert reads is not None
         self.commands.replica_reads = reads
         self.replica_links = reads.keep(self.slots, self.pool.login)

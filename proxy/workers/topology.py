@@ -149,6 +149,8 @@ class Topology:
         """As Layout has them, of the last refresh"""
         self.successors: dict[Address, Address] = {}
         """Who has taken slots of whom since the last refresh"""
+        self.seen: Callable[[Layout], None] | None = None
+        """Told of every layout, before it is taken over (status/chronicle.py)"""
         self.refreshes = 0
         self.changes = 0
         self._wake = asyncio.Event()
@@ -235,6 +237,8 @@ class Topology:
 
     def _apply(self, layout: Layout) -> None:
         self.refreshes += 1
+        if self.seen is not None:
+            self.seen(layout)
         self.nodes, self.replicas, self.leaving = layout.nodes, layout.replicas, layout.leaving
         changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
         if changed:

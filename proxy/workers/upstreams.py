@@ -24,7 +24,7 @@ from proxy.workers.failover import COST_OF_LOSS, REFUSALS, FailoverWait, Request
 from proxy.workers.redirection import destination
 
 if TYPE_CHECKING:
-    from proxy.core.reactor import Reactor
+    from proxy.core.connection import Turns
     from proxy.core.sinks import ReplySink, Tap
     from proxy.workers.topology import Topology
 
@@ -46,8 +46,8 @@ class UpstreamPool:
     is_timed = True
     """What takes long here is slow (slow_requests.py)."""
 
-    def __init__(self, reactor: Reactor, login: Login, failover: FailoverWait, queue_max: int) -> None:
-        self.reactor = reactor
+    def __init__(self, turns: Turns, login: Login, failover: FailoverWait, queue_max: int) -> None:
+        self.turns = turns
         self.login = login
         self.failover = failover
         self.queue_max = queue_max
@@ -70,7 +70,7 @@ class UpstreamPool:
         """The upstream for a worker; it connects on its first request."""
         upstream = self._upstreams.get((address, version))
         if upstream is None:
-            upstream = Upstream(self.reactor, self, *address, version, self.queue_max)
+            upstream = Upstream(self.turns, self, *address, version, self.queue_max)
             upstream.tap = self.tap
             self._upstreams[address, version] = upstream
         return upstream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.harness.wait import eventually
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RunningCluster]:
-    with cluster_of(3, enable_debug_command="yes") as running:
+    with cluster_of(3, kind="valkey", enable_debug_command="yes") as running:
         yield running
 
 
@@ -125,6 +126,13 @@ def test_slow_requests(client: Resp, cluster: RunningCluster) -> None:
     rows = client.command("SLOWLOG", "GET", "NODE", "PROXY", "-1")
     assert [row[3][0] for row in rows] == [b"MSET", b"MSET"], "part by part, and without what blocks"
     assert rows[0][0] > number
+    began = time.monotonic()
+    client.send(encode("GET", "a") * 500)
+    for _ in range(500):
+        client.read()
+    newest = client.command("SLOWLOG", "GET", "NODE", "PROXY", "1")[0][0]
+    held = 128 + 2 * (time.monotonic() - began + 1)  # before, in this second, and now, in later ones
+    assert newest - rows[0][0] <= held, "no more in a second than it holds"
     client.command(
         "CONFIG", "SET", "NODE", "PROXY", "slowlog-log-slower-than", "10000", "slowlog-max-len", "128"
     )
@@ -167,4 +175,4 @@ def test_prometheus(client: Resp, metrics_port: int, cluster: RunningCluster) ->
         assert ("shoal_proxy_upstream_connects_total", address) in values
         assert ("shoal_proxy_upstream_waits_total", address) in values
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        page(metrics_port, "/")
+        page(metrics_port, "/nothing")

@@ -311,7 +311,9 @@ def test_idle_clients_cost_next_to_nothing(cluster: RunningCluster, report: Call
     enough = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], count + 1000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (enough, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     deep = b"".join(encode("GET", f"key:{number}") for number in range(300))
-    with ShoalProxy(cluster.addresses[:1]) as proxy, contextlib.ExitStack() as stack:
+    proxy = ShoalProxy(cluster.addresses[:1])
+    proxy.forked = False
+    with proxy, contextlib.ExitStack() as stack:
         with proxy.resp() as first:
             first.send(deep)
             assert all(first.read_raw() == b"$-1\r\n" for _ in range(300))
