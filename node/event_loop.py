@@ -1,4 +1,4 @@
-"""The event loop of a worker: asyncio's own, which waits by our reactor.
+"""The event loop of workers and proxies: asyncio's own, which waits by our reactor.
 
 asyncio lets one choose by what its loop waits, a selector. Ours hands it only what is its own: the cluster
 bus, pipes, timers. Clients' connections are read and written by the reactor while the loop believes to wait

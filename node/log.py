@@ -32,6 +32,8 @@ BYE: Final = "Redis is now ready to exit, bye bye..."
 
 
 PLAIN: Final = LineFormat()
+HIDDEN: Final = "*redacted*"
+"""What stands in a line, with `hide-user-data-from-log`, where it would have what came from a client."""
 
 
 class Log:
@@ -46,6 +48,7 @@ class Log:
     ) -> None:
         self.role = "C"
         self.form = form
+        self.hides_user_data = False
         self._path = path
         self._clock = clock
         self.set_level(level)
@@ -58,7 +61,12 @@ class Log:
         def follow_formats(_: str = "") -> None:
             log.form = LineFormat(config.log_format, config.log_timestamp_format)
 
+        def follow_hiding(_: bool = False) -> None:
+            log.hides_user_data = config.hide_user_data_from_log
+
         config.on_change("loglevel", log.set_level)
+        config.on_change("hide-user-data-from-log", follow_hiding)
+        follow_hiding()
         for name in ("log-format", "log-timestamp-format"):
             config.on_change(name, follow_formats)
         follow_formats()
@@ -67,6 +75,14 @@ class Log:
     def set_level(self, level: str) -> None:
         """Write nothing below `level`, one of LEVELS."""
         self._threshold = LEVELS.index(level)
+
+    def of_user(self, text: str) -> str:
+        """What came from a client, as it may stand in a line."""
+        return HIDDEN if self.hides_user_data else text
+
+    def key(self, key: bytes) -> str:
+        """A key, as it may stand in a line."""
+        return self.of_user(repr(key))
 
     def debug(self, message: str) -> None:
         self._write(0, message)

@@ -20,9 +20,10 @@ from node.accepting import Acceptor
 from node.cluster_port import ClusterPort, Standalone
 from node.commands.model import Command
 from node.config import Config
+from node.core.command_rows import GATE_LOADING, load_rows
 from node.core.compiled import install as install_compiled_handlers
 from node.core.connection import Connection
-from node.core.engine import GATE_LOADING, Engine
+from node.core.engine import Engine
 from node.core.reply_writer import encode_reply
 from node.ending import Ending
 from node.errors import ReplyError
@@ -32,7 +33,7 @@ from node.keyspace import encodings
 from node.keyspace.anteroom import Anteroom
 from node.keyspace.departures import Departures
 from node.keyspace.eviction import Eviction
-from node.keyspace.expiry import ActiveExpiry
+from node.keyspace.expiry import ActiveExpiry, ExpiryCycles
 from node.keyspace.field_expiry import FieldExpiry
 from node.keyspace.graveyard import Graveyard
 from node.keyspace.notifications import Notifications
@@ -123,11 +124,12 @@ class Worker:
         self._figures: WebServer | None = None
         self.field_expiry = FieldExpiry(self)
         self.expiry = [ActiveExpiry(db) for db in self.databases]
+        self.expiry_cycles = ExpiryCycles(self)
 
         registry.load_all()
         self.commands = registry.served_commands(config.renamed_commands)
         sessions_ask = config.cluster_enabled or config.storage_engine == "disk"
-        self.engine.load(registry.rows(self.commands), sessions_ask)
+        load_rows(self.engine, registry.rows(self.commands), sessions_ask)
         install_compiled_handlers(self.engine)
         self.engine.on_bug = self._log_bug
         self.engine.on_error = self.count_error
@@ -151,8 +153,6 @@ class Worker:
         self.choose_expiry()
         self.ending = Ending(self)
         self.cluster: ClusterPort = make_cluster(self) if make_cluster else Standalone()
-        if self.cluster.enabled:
-            self.pubsub.fanout.to_members = self.cluster.publish
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -332,7 +332,10 @@ class Worker:
     def _log_bug(self, command: str, bug: Exception) -> None:
         import traceback
 
-        self.log.warning(f"A bug in {command}: {''.join(traceback.format_exception(bug))}")
+        # What an exception says may quote what a client has sent.
+        hidden = [*traceback.format_tb(bug.__traceback__), type(bug).__name__]
+        told = hidden if self.log.hides_user_data else traceback.format_exception(bug)
+        self.log.warning(f"A bug in {command}: {''.join(told)}")
 
     # --- what happens to keys ------------------------------------------------------------------------
 
@@ -367,8 +370,7 @@ class Worker:
         now = self.engine.tick()
         if self.active_expiry and not self.engine.gate & GATE_LOADING:
             began = time.monotonic()
-            for expiry in self.expiry:
-                expiry.run(period, self.config.active_expire_effort)
+            self.expiry_cycles.run(period)
             self.field_expiry.run(period, self.config.active_expire_effort)
             self.engine.finish_command()
             self.slowness.note("expire-cycle", time.monotonic() - began)

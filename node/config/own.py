@@ -6,6 +6,7 @@ OWN = {
     "storage-engine": "`disk`: the dataset may exceed memory",
     "storage-dir": "the directory of the disk engine, in `dir`",
     "synchronous-replicas": "replies to writes leave when so many replicas have them",
+    "synchronous-replicas-wait": "ms for which writes wait while replicas are too few; then they fail",
     "cluster-witness-limit": "ms for which a silent node is taken to be busy, if it is seen at work",
     "cluster-outside-port": "one more port, for clients that reach members by other addresses",
     "cluster-outside-tls-port": "the same, for TLS",

@@ -10,6 +10,7 @@ as they are (`Spelling`), whatever their case, so that a name that was seen befo
 
 from libc.stdint cimport uint64_t
 
+from node.core.command_rows cimport row_called
 from node.core.engine cimport BATCH, Engine, Request, Row, Spelling
 from node.core.keyspace cimport Keyspace, make_key
 from node.core.request_reader cimport COMPLETE, EMPTY, Limits, Outcome, Progress, Span, read_frame, read_plain, spans_push
@@ -94,7 +95,7 @@ cdef inline bint prepare(Engine engine, Request* request) noexcept:
     if not request.is_inline:
         row = request.row = row_spelled(engine, request.base + span.start, span.length)
     elif split(engine, request):
-        row = request.row = engine.lookup(request.base + span.start, span.length)
+        row = request.row = row_called(engine, request.base + span.start, span.length)
     else:
         request.is_line = True
         request.row = NULL
@@ -107,16 +108,16 @@ cdef inline bint prepare(Engine engine, Request* request) noexcept:
 
 
 cdef inline Row* row_spelled(Engine engine, const char* name, size_t length) noexcept:
-    """`Engine.lookup`, of the first word of a frame, which never begins before the frame's eighth byte."""
+    """`row_called`, of the first word of a frame, which never begins before the frame's eighth byte."""
     cdef Spelling* spelling
     cdef uint64_t word
     if not 0 < length <= 8:
-        return engine.lookup(name, length)
+        return row_called(engine, name, length)
     word = word_at(name + length - 8) >> (64 - 8 * length)
     spelling = &engine.spellings[(word * 0x9E3779B97F4A7C15ULL) >> SPREAD_SHIFT]
     if spelling.word != word or spelling.row == NULL or spelling.row.name_length != length:
         spelling.word = word
-        spelling.row = engine.lookup(name, length)
+        spelling.row = row_called(engine, name, length)
     return spelling.row
 
 

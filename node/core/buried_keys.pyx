@@ -4,18 +4,17 @@ FLUSHALL ASYNC must not keep anybody waiting, however much there is. So the tabl
 the database goes on with none, and what it had is freed in pieces (node/keyspace/graveyard).
 """
 
-from libc.stdint cimport uint32_t
+from libc.string cimport memset
 
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport Keyspace
-from node.core.memory cimport release
-from node.core.slot_table cimport Entry, SlotTable, entry_of
+from node.core.slot_table cimport Entry, SlotTable, Walk, next_entry, table_free
 
 
 cdef class BuriedKeys(Keyspace):
     cdef int slot           # the first one that still has keys
-    cdef uint32_t cell      # of its table: those before are free already
+    cdef Walk walk          # in its table: what is before is free already
 
     def __len__(self) -> int:
         return self.size
@@ -27,19 +26,16 @@ cdef class BuriedKeys(Keyspace):
         cdef size_t freed = 0
         while self.size and freed < limit and self.slot < SLOT_COUNT:
             table = &self.tables[self.slot]
-            while table.cells != NULL and freed < limit:
-                if table.cells[self.cell] != 0:
-                    entry = entry_of(table.cells[self.cell])
-                    table.cells[self.cell] = 0
-                    self.release(entry, True)
-                    freed += 1
-                self.cell += 1
-                if self.cell >> table.bits:
-                    release(table.cells)
-                    table.cells = NULL
-            if table.cells == NULL:
+            entry = next_entry(table, &self.walk)
+            if entry != NULL:
+                self.walk.leaf.cells[self.walk.cell - 1] = 0
+                self.release(entry, True)
+                freed += 1
+            else:
+                table_free(table)
+                memset(table, 0, sizeof(SlotTable))
+                memset(&self.walk, 0, sizeof(Walk))
                 self.slot += 1
-                self.cell = 0
         return freed
 
 

@@ -19,14 +19,21 @@ from node.core.slot_table cimport (
     IS_OBJECT,
     Entry,
     SlotTable,
+    Walk,
     entry_expiry,
     entry_hash,
-    entry_of,
     entry_type,
     entry_value_length,
+    leaf_at,
+    next_entry,
+    place_after,
+    table_bytes,
     table_find,
     table_walk,
 )
+
+cdef enum:
+    HOMES_AT_ONCE = 16
 
 
 cdef class Catalogue(Keyspace):
@@ -57,31 +64,51 @@ cdef class Catalogue(Keyspace):
 
     def table_memory(self) -> tuple:
         """Bytes of the tables that find keys, (for all of them, for those with an expiry)."""
-        cdef int64_t cells = 0
+        cdef size_t total = SLOT_COUNT * sizeof(SlotTable)
         cdef int slot
         for slot in range(SLOT_COUNT):
-            if self.tables[slot].cells != NULL:
-                cells += <int64_t>sizeof(uint64_t) << self.tables[slot].bits
-        return SLOT_COUNT * sizeof(SlotTable) + cells, self.volatile_count * sizeof(int64_t)
+            total += table_bytes(&self.tables[slot])
+        return total, self.volatile_count * sizeof(int64_t)
+
+    def table_shape(self, int slot) -> tuple:
+        """(leaves of the slot's table, cells of the largest, most cells in a row that are taken): the last two bound
+        what adding or removing one key may take."""
+        cdef SlotTable* leaf
+        cdef uint32_t place = 0
+        cdef uint32_t leaves = 0, largest = 0, longest = 0, row, i
+        while True:
+            leaf = leaf_at(&self.tables[slot], place)
+            if leaf == NULL:
+                return leaves, largest, longest
+            place = place_after(&self.tables[slot], place)
+            leaves += 1
+            if leaf.cells == NULL:
+                continue
+            largest = max(largest, 1U << leaf.bits)
+            row = 0
+            for i in range(1U << leaf.bits):
+                row = row + 1 if leaf.cells[i] != 0 else 0
+                longest = max(longest, row)
 
     def sizes(self) -> dict:
         """Type → list of counts: how many keys have a size of 0, of 1, from 2, from 4, from 8 ... on. Bytes for
         strings, members for others. Looks at every key."""
         cdef dict counts = {name: [0] * 64 for name in TYPE_NAMES}
         cdef int slot, step
-        cdef uint32_t i
         cdef uint64_t size
         cdef Entry* entry
+        cdef Walk walk
         for slot in range(SLOT_COUNT) if self.cold is not None else ():
             for _, record in self.cold_records(slot):
                 value = self.cold.codec.value_in(record)[0]
                 name = "string" if type(value) is bytes else value.type_name
                 counts[name][len(value).bit_length()] += 1
         for slot in range(SLOT_COUNT) if self.size else ():
-            for i in range(1U << self.tables[slot].bits if self.tables[slot].used else 0):
-                if self.tables[slot].cells[i] == 0:
-                    continue
-                entry = entry_of(self.tables[slot].cells[i])
+            walk = Walk(NULL, 0, 0)
+            while True:
+                entry = next_entry(&self.tables[slot], &walk)
+                if entry == NULL:
+                    break
                 size = len(value_of(entry)) if entry.flags & IS_OBJECT else entry_value_length(entry)
                 step = 0
                 while size:
@@ -95,18 +122,14 @@ cdef class Catalogue(Keyspace):
     cdef list live_entries(self, int slot, Py_ssize_t limit, bint with_values):
         cdef SlotTable* table = &self.tables[slot]
         cdef Entry* entry
+        cdef Walk walk = Walk(NULL, 0, 0)
         cdef list found = []
-        cdef uint32_t i
         if self.cold is not None and self.cold.keys[slot]:
             self.add_cold(found, slot, limit, with_values)
-        if table.cells == NULL:
-            return found
-        for i in range(1U << table.bits):
-            if len(found) >= limit:
+        while len(found) < limit:
+            entry = next_entry(table, &walk)
+            if entry == NULL:
                 break
-            if table.cells[i] == 0:
-                continue
-            entry = entry_of(table.cells[i])
             if entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry):
                 continue
             if with_values:
@@ -117,6 +140,19 @@ cdef class Catalogue(Keyspace):
 
     def keys_in_slot(self, int slot, Py_ssize_t limit) -> list:
         return self.live_entries(slot, limit, False)
+
+    def key_lists(self, int slot, Py_ssize_t size):
+        """Iterate over the slot's keys that are in memory, live or not, in lists of up to `size`. The slot must stay as it is
+        meanwhile."""
+        cdef Walk walk = Walk(NULL, 0, 0)
+        cdef Entry* entry = next_entry(&self.tables[slot], &walk)
+        cdef list keys
+        while entry != NULL:
+            keys = []
+            while entry != NULL and len(keys) < size:
+                keys.append(key_of(entry))
+                entry = next_entry(&self.tables[slot], &walk)
+            yield keys
 
     def keys(self):
         """Iterate over all live keys. Keys may be removed meanwhile; those of a slot are taken at once."""
@@ -141,8 +177,8 @@ cdef class Catalogue(Keyspace):
         """
         cdef int slot = <int>min(cursor >> 32, <uint64_t>SLOT_COUNT)
         cdef uint32_t start = <uint32_t>cursor
-        cdef uint32_t home, homes, found, i
-        cdef uint64_t end
+        cdef uint32_t found, i
+        cdef uint64_t end, walked
         cdef SlotTable* table
         cdef Entry** batch
         cdef list keys = []
@@ -153,17 +189,15 @@ cdef class Catalogue(Keyspace):
                 slot += 1
                 start = 0
                 continue
-            home = start >> (32 - table.bits) if table.bits else 0
-            homes = min(16U, (1U << table.bits) - home)
-            end = <uint64_t>(home + homes) << (32 - table.bits)
+            found = table_walk(table, start, HOMES_AT_ONCE, NULL, &walked)
+            end = walked
             if self.cold is not None and self.cold.keys[slot]:
                 end = self.scan_cold(slot, start, end, max(1, count - len(keys)), keys)
-            found = table_walk(table, home, homes, NULL) if table.used else 0
             batch = <Entry**>malloc(max(found, 1U) * sizeof(Entry*))
             if batch == NULL:
                 raise MemoryError
             if found:
-                table_walk(table, home, homes, batch)
+                table_walk(table, start, HOMES_AT_ONCE, batch, &walked)
             for i in range(found):
                 if not start <= entry_hash(batch[i]) < end:
                     continue  # the table shrank since, and an earlier call returned this one; or a later one will
@@ -191,7 +225,7 @@ cdef class Catalogue(Keyspace):
         """A key, each equally likely; None when there is none."""
         cdef int slot, attempt
         cdef int64_t nth
-        cdef uint32_t i, index
+        cdef Walk walk
         cdef SlotTable* table
         cdef Entry* entry
         for attempt in range(100):
@@ -205,13 +239,15 @@ cdef class Catalogue(Keyspace):
                 nth -= self.tables[slot].used
                 slot += 1
             table = &self.tables[slot]
-            index = 0
-            for i in range(1U << table.bits):
-                if table.cells[i] != 0:
-                    if index == nth:
-                        break
-                    index += 1
-            entry = entry_of(table.cells[i])
+            walk = Walk(NULL, 0, 0)
+            while nth >= leaf_at(table, walk.place).used:
+                nth -= leaf_at(table, walk.place).used
+                walk.place = place_after(table, walk.place)
+            while True:
+                entry = next_entry(table, &walk)
+                if nth == 0:
+                    break
+                nth -= 1
             if not (entry.flags & HAS_EXPIRY and self.clock[0] > entry_expiry(entry)):
                 return key_of(entry)
             if self.hides_expired:
@@ -289,39 +325,3 @@ cdef class Catalogue(Keyspace):
         key_from_bytes(&k, key)
         self.find(&k)
         return 0
-
-    def expire_cycle(self, int slot, int limit) -> tuple:
-        """Drop up to `limit` expired keys of one slot; returns (dropped, volatile keys seen, ms that those not
-        dropped have left, in total)."""
-        cdef int64_t left = 0
-        cdef SlotTable* table = &self.tables[slot]
-        cdef uint32_t seen = 0
-        cdef uint32_t i
-        cdef Entry* entry
-        cdef list stale
-        if table.volatiles == 0:
-            return 0, 0, 0
-        stale = []
-        for i in range(1U << table.bits):
-            if table.cells[i] == 0:
-                continue
-            entry = entry_of(table.cells[i])
-            if entry.flags & HAS_EXPIRY:
-                seen += 1
-                if self.clock[0] > entry_expiry(entry):
-                    stale.append(key_of(entry))
-                    if len(stale) >= limit:
-                        break
-                else:
-                    left += entry_expiry(entry) - self.clock[0]
-        for name in stale:
-            self.delete_stale(name)
-        return len(stale), seen, left
-
-    def next_volatile_slot(self, int start) -> int:
-        """The first slot at or after `start` that holds keys with an expiry, or -1."""
-        cdef int slot
-        for slot in range(start, SLOT_COUNT):
-            if self.tables[slot].volatiles:
-                return slot
-        return -1

@@ -104,10 +104,22 @@ cdef class ClientOutput(Receiver):
             return 0
         if self.serving:
             return self.engine.reply.raw(frame, len(frame))
-        if self.frames is None:
+        self.engine.fanout.end_run()
+        self.await_turn()
+        return self.add_frame(frame)
+
+    cdef bint await_turn(self) except -1:
+        if self.serving:
+            return False
+        if self.frames is None and not self.gone:
             self.frames = []
             self.frames_length = 0
             self.engine.fanout.enter(self, at_turn_end(self.loop))
+        return True
+
+    cdef int add_frame(self, bytes frame) except -1:
+        if self.gone:
+            return 0
         self.frames.append(frame)
         self.frames_length += len(frame)
         if self.frames_length > FLUSH_SIZE:
@@ -115,9 +127,10 @@ cdef class ClientOutput(Receiver):
         return 0
 
     cdef int hand_out(self) except -1:
+        self.engine.fanout.end_run()
         cdef list frames = self.frames
         self.frames = None
-        if frames is not None:
+        if frames:
             self.say(frames[0] if len(frames) == 1 else b"".join(frames), False)
         return 0
 
@@ -190,6 +203,9 @@ cdef class ClientOutput(Receiver):
     cdef size_t waiting_output(self) except? 0xFFFFFFFF:
         if self.gone:
             return 0
+        if self.frames is None:
+            return self.held_length + self.unsent()
+        self.engine.fanout.end_run()
         return self.held_length + self.unsent() + (self.frames_length if self.frames is not None else 0)
 
     @property

@@ -22,11 +22,13 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from node.core.batch cimport read_batch
+from node.core.batch_times cimport share_out
 from node.core.client_output cimport FLUSH_SIZE, ClientOutput
 from node.core.engine cimport BATCH, Client, Engine, Request
 from node.core.memory cimport release, resize
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Outcome, Progress, spans_free
+from node.core.slot_use cimport serve_counted
 from node.core.timing cimport monotonic_ns
 from node.core.wire cimport Wire
 
@@ -295,18 +297,18 @@ cdef class Connection(ClientOutput):
             used[0] = request.end
             request.answered = engine.reply.length
             if engine.counts_use:
-                engine.serve_counted(client, request)
+                serve_counted(engine, client, request)
             else:
                 engine.serve(client, request)
             if client.suspended or client.closing or self.gone:
                 # What follows will be read again.
-                engine.share_out(client, i + 1, monotonic_ns() - began - (engine.measured - measured))
+                share_out(engine, client, i + 1, monotonic_ns() - began - (engine.measured - measured))
                 self.commands += i + 1
                 self.progress.position = self.progress.wanted = self.progress.spans.count = 0
                 return False
         self.commands += count
         if count:
-            engine.share_out(client, count, monotonic_ns() - began - (engine.measured - measured))
+            share_out(engine, client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == BAD:
             client.closing = True
             engine.fail(client, "ERR " + (<bytes>engine.limits.error).decode("utf-8", "surrogateescape"))

@@ -17,6 +17,9 @@ from node.core.trail cimport Trail
 cdef extern from *:
     enum: BATCH "64"             # requests parsed, hashed and prefetched together
 
+cdef enum:
+    SHARED_SIZE = 64 * 1024      # bytes of the buffer that all connections read into
+
 cdef struct Request:
     Row* row                     # NULL: unknown, or inline
     const char* base
@@ -161,22 +164,17 @@ cdef class Engine:
     cdef readonly dict row_of            # command name -> row number
     cdef char* shared                    # the receive buffer all connections share
     cdef readonly object shared_view
-    cdef object aside                    # what `step_aside` put there
+    cdef object aside                    # what aside.pyx put there
     cdef Queue spare_queue               # for the next transaction, or None
     cdef public object scripting         # what runs scripts: a Runner of script_runner, once there was one
 
-    cdef Row* lookup(self, const char* name, size_t length) noexcept
-    cdef bint gather(self, Client client, Request* request) except -1
     cdef int serve(self, Client client, Request* request) except -1
     cdef object run(self, Client client, int row, list args, list argv, Request* request)
     cdef bint queue_up(self, Client client, Request* request) except -1
     cdef bint serve_in_transaction(self, Client client, Request* request) except -1
     cdef bint serve_within(self, Client client, Request* request) except -1
-    cdef int serve_counted(self, Client client, Request* request) except -1
     cdef list arguments(self, Request* request, size_t skip)
-    cdef int share_out(self, Client client, int count, int64_t elapsed) except -1
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1
-    cdef int tell_large(self, Client client, int count) except -1
     cdef int tell_failed(self, int row, value) except -1
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1
     cdef int fail(self, Client client, str text) except -1

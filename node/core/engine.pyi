@@ -1,6 +1,6 @@
 """What Python sees of the engine (engine.pyx)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from node.core.fanout import Fanout
@@ -8,29 +8,6 @@ from node.core.key_traffic import KeyTraffic
 from node.core.outbox import Outbox
 from node.core.trail import Trail
 from node.keyspace.events import Event
-
-GATE_AUTH: int
-GATE_TRANSACTION: int
-GATE_ASKING: int
-GATE_REPLY: int
-GATE_SUBSCRIBED: int
-GATE_NO_TOUCH: int
-GATE_TRACKING: int
-GATE_RESTRICTED: int
-GATE_PARTICULAR: int
-GATE_LOADING: int
-GATE_PAUSED_WRITES: int
-GATE_PAUSED_ALL: int
-GATE_READ_ONLY: int
-GATE_OUT_OF_MEMORY: int
-GATE_FEW_REPLICAS: int
-GATE_DISK_ERROR: int
-GATE_STALE: int
-GATE_TIMED: int
-GATE_MONITORED: int
-GATE_BUSY: int
-
-NOT_QUEUED: frozenset[str]
 
 class Client:
     engine: Engine
@@ -88,11 +65,9 @@ class Engine:
     on_large: Callable[[Any, list[bytes], int, int], None] | None
     tracks_latency: bool
     bulk_length: int
-    commands_processed: int
     reads_processed: int
     writes_processed: int
     query_limit_disconnections: int
-    command_ns: int
     followers: int
     bytes_received: int
     bytes_sent: int
@@ -101,7 +76,6 @@ class Engine:
     def __init__(self, databases: int = 1) -> None: ...
     @property
     def slot_states(self) -> memoryview: ...
-    def load(self, commands: Iterable[tuple[str, Any, Any]], looks_at_keys: bool) -> None: ...
     def tick(self) -> int: ...
     def call(self, client: Client, name: str, argv: list[bytes], args: list[bytes]) -> Any: ...
     def observe(self, observer: Callable[[Any, bytes, Event], None]) -> None: ...
@@ -109,16 +83,6 @@ class Engine:
     def call_before_replies(self, callback: Callable[[], None]) -> None: ...
     def call_after_command(self, callback: Callable[[], None]) -> None: ...
     def finish_command(self) -> None: ...
-    def step_aside(self) -> None: ...
-    def step_back(self) -> None: ...
     def reject(self, name: str) -> None: ...
     def discount(self, name: str) -> None: ...
-    def command_stats(self) -> dict[str, tuple[int, int, int, int]]: ...
-    def latencies(self) -> dict[str, list[tuple[int, int]]]: ...
-    def reset_stats(self) -> None: ...
-    def count_slot_use(self, wanted: bool) -> None: ...
     traffic: KeyTraffic | None
-    def watch_traffic(self, traffic: KeyTraffic | None) -> None: ...
-    def slot_use_of(self, slot: int) -> tuple[int, int, int, int, int]: ...
-    def slot_use_by(self, figure: int) -> list[int]: ...
-    def forget_slot_use(self, first: int, stop: int) -> None: ...

@@ -13,27 +13,28 @@ mask says which of them concern its command. Slots that are not plainly served h
 `slot_states` that also leads to way 3. So what is almost always off costs one branch.
 
 After a write one trail is left (`core/trail`), whichever way it went.
+
+The rows and the gates are in command_rows.pyx; what is counted is read by statistics.pyx and slot_use.pyx, and told of
+a batch by batch_times.pyx.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from node.core.command_rows cimport INDEX_SIZE, WATCHED
 from node.core.database cimport Database
+from node.core.gathering cimport gather
 from node.core.key_slot cimport SLOT_COUNT
-from node.core.key_traffic cimport KeyTraffic
-from node.core.keyspace cimport Key, key_from_bytes, make_key
-from node.core.memory cimport python_used, release, resize, take_zeroed, used
+from node.core.memory cimport python_used, release, used
 from node.core.outbox cimport Outbox
 from node.core.queue cimport NO_SLOT, SOME_SLOT, Queue
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport Limits, Span, Spans, spans_free
-from node.core.slot_table cimport likely_cell, likely_entry, prefetch
+from node.core.request_reader cimport spans_free
 from node.core.steady_clock cimport steady_ms
-from node.core.timing cimport distribution, forget, monotonic_ns, note
+from node.core.timing cimport forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
 from node.errors import ReplyError
@@ -43,68 +44,10 @@ from node.words import UnbalancedQuotes, split_words
 cdef extern from "<Python.h>":
     int PyBUF_WRITE
 
-# Gates of a client
-GATE_AUTH = 1 << 0            # not authenticated yet
-GATE_TRANSACTION = 1 << 1     # between MULTI and EXEC
-GATE_ASKING = 1 << 2          # the next command may use an importing slot
-GATE_REPLY = 1 << 3           # CLIENT REPLY OFF or SKIP
-GATE_SUBSCRIBED = 1 << 4      # RESP2 subscriber: few commands are allowed
-GATE_NO_TOUCH = 1 << 5        # CLIENT NO-TOUCH
-GATE_TRACKING = 1 << 6        # CLIENT TRACKING: its reads are remembered; or it is told what others track
-GATE_RESTRICTED = 1 << 7      # its user may not do everything
-# Gates of the worker
-GATE_LOADING = 1 << 8
-GATE_PAUSED_WRITES = 1 << 9
-GATE_PAUSED_ALL = 1 << 10
-GATE_READ_ONLY = 1 << 11      # a replica
-GATE_OUT_OF_MEMORY = 1 << 12
-GATE_FEW_REPLICAS = 1 << 13   # min-replicas-to-write not met
-GATE_DISK_ERROR = 1 << 14     # stop-writes-on-bgsave-error
-GATE_STALE = 1 << 15          # replica-serve-stale-data no, and the link is down
-GATE_TIMED = 1 << 16          # the slow log wants each command's own time: none is compiled
-GATE_MONITORED = 1 << 17      # MONITOR: every command is shown
-GATE_BUSY = 1 << 18           # served from inside a script that runs long: few commands are allowed
-GATE_PARTICULAR = 1 << 19     # a client's own, as the first eight: CLIENT CAPA redirect, CLIENT IMPORT-SOURCE
-
-NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
-"""Commands that act at once even between MULTI and EXEC."""
-
-cdef uint32_t MASK_ALL = (
-    0xFF | GATE_LOADING | GATE_PAUSED_ALL | GATE_STALE | GATE_TIMED | GATE_MONITORED | GATE_BUSY
-    | GATE_PARTICULAR
-)
-cdef uint32_t WATCHED = GATE_TIMED | GATE_MONITORED   # what concerns clients that are obeyed, too
-cdef uint32_t MASK_WRITE = GATE_PAUSED_WRITES | GATE_READ_ONLY | GATE_FEW_REPLICAS | GATE_DISK_ERROR
-cdef uint32_t MASK_DENYOOM = GATE_OUT_OF_MEMORY
-
 cdef enum:
-    SHARED_SIZE = 64 * 1024
-    INDEX_SIZE = 2048
-    LONGEST_NAME = 31
     LARGEST_SPARE = 16 * 1024    # bytes of a transaction's queue that is kept for the next
 
 cdef object _ReplyError = ReplyError
-
-
-cdef inline uint32_t name_hash(const char* name, size_t length) noexcept nogil:
-    """Of a command name, whatever its case."""
-    cdef uint32_t value = 2166136261U
-    cdef size_t i
-    for i in range(length):
-        value = (value ^ (<unsigned char>name[i] & 0xDF)) * 16777619U
-    return value
-
-
-cdef inline bint same_name(const char* upper, const char* name, size_t length) noexcept nogil:
-    cdef size_t i
-    cdef char c
-    for i in range(length):
-        c = name[i]
-        if c"a" <= c <= c"z":
-            c -= 32
-        if c != upper[i]:
-            return False
-    return True
 
 
 cdef class Client:
@@ -210,19 +153,6 @@ cdef class Client:
         return self.engine.commands[self.last_row].name if self.last_row >= 0 else ""
 
 
-cdef class Aside:
-    """What the engine was about when it stepped aside."""
-    cdef Request batch[64]
-    cdef Spans spans
-    cdef Limits limits
-    cdef ReplyWriter reply
-    cdef char* shared
-    cdef object shared_view
-    cdef object before_replies
-    cdef object after_command
-    cdef int64_t now
-
-
 cdef class Engine:
     def __cinit__(self, int databases=1):
         cdef Database db
@@ -263,164 +193,10 @@ cdef class Engine:
 
     # --- set up --------------------------------------------------------------------------------------
 
-    def load(self, commands, bint looks_at_keys) -> None:
-        """Fill the rows from (name, Command, handler).
-
-        The name is what clients call it by, "" for subcommands, which the session resolves. `looks_at_keys`:
-        several keys are the session's business, unless they are plainly in one slot and in memory.
-        """
-        commands = list(commands)
-        self.looks_at_keys = looks_at_keys
-        cdef Row* row
-        cdef int i
-        self.rows = <Row*>calloc(len(commands), sizeof(Row))
-        if self.rows == NULL:
-            raise MemoryError
-        self.row_count = len(commands)
-        for i, (called, command, handler) in enumerate(commands):
-            self.commands.append(command)
-            self.handlers.append(handler)
-            self.row_of[command.name] = i
-            row = &self.rows[i]
-            row.arity = command.arity
-            row.is_write = "write" in command.flags
-            row.tells_data = row.is_write or command.may_replicate or "readonly" in command.flags
-            row.mask = MASK_ALL
-            if "loading" in command.flags:
-                row.mask &= ~<uint32_t>GATE_LOADING
-            if "stale" in command.flags:
-                row.mask &= ~<uint32_t>GATE_STALE
-            if "allow_busy" in command.flags:
-                row.mask &= ~<uint32_t>GATE_BUSY
-            if row.is_write:
-                row.mask |= MASK_WRITE
-            elif command.may_replicate:
-                row.mask |= GATE_PAUSED_WRITES
-            if command.name == "ping":
-                row.mask |= GATE_DISK_ERROR     # who asks how it goes is told, as by Redis
-            if "denyoom" in command.flags:
-                row.mask |= MASK_DENYOOM
-            name = called.upper().encode()
-            if not 0 < len(name) <= LONGEST_NAME:
-                continue
-            movable = "movablekeys" in command.flags
-            one_key = not movable and command.first_key == command.last_key
-            row.has_keys = not movable and not one_key and row.tells_data
-            if one_key or row.has_keys:
-                row.first_key, row.last_key, row.key_step = command.first_key, command.last_key, command.step
-            row.key_index = command.first_key if one_key else 0
-            if not command.subcommands and (one_key or row.has_keys or not looks_at_keys):
-                row.way = DIRECT
-            row.in_scripts = row.way == DIRECT and not command.may_replicate and "noscript" not in command.flags
-            row.is_queued = (
-                row.way == DIRECT and command.name not in NOT_QUEUED and "no_multi" not in command.flags
-            )
-            row.ends_transactions = command.name in ("exec", "discard")
-            row.name_length = len(name)
-            for j in range(len(name)):
-                row.name[j] = name[j]
-            self.add_to_index(i)
-
-    def add_to_index(self, int number) -> None:
-        cdef Row* row = &self.rows[number]
-        cdef uint32_t i = name_hash(row.name, row.name_length) & (INDEX_SIZE - 1)
-        while self.index[i]:
-            i = (i + 1) & (INDEX_SIZE - 1)
-        self.index[i] = number + 1
-
     @property
     def slot_states(self):
         """Writable bytes, one per slot: SLOT_SERVED or SLOT_ASK of node/cluster_port."""
         return PyMemoryView_FromMemory(<char*>self.states, SLOT_COUNT, PyBUF_WRITE)
-
-    def count_slot_use(self, bint wanted) -> None:
-        """Count time and bytes per slot from here on, or not any more."""
-        release(self.slot_use)
-        self.slot_use = NULL
-        if wanted:
-            self.slot_use = <SlotUse*>take_zeroed(SLOT_COUNT, sizeof(SlotUse))
-            if self.slot_use == NULL:
-                raise MemoryError
-        self.counts_use = wanted or self.traffic is not None
-
-    def watch_traffic(self, KeyTraffic traffic) -> None:
-        """Tell `traffic` of all commands with keys from here on, or nobody any more (None)."""
-        self.traffic = traffic
-        self.counts_use = traffic is not None or self.slot_use != NULL
-
-    def slot_use_of(self, int slot) -> tuple[int, int, int, int, int]:
-        """(us, bytes received, bytes sent, reads, writes) of a slot's requests since they are counted."""
-        if self.slot_use == NULL:
-            return 0, 0, 0, 0, 0
-        use = self.slot_use[slot]
-        return use.nanoseconds // 1000, use.bytes_in, use.bytes_out, use.reads, use.writes
-
-    def slot_use_by(self, int figure) -> list[int]:
-        """Of all slots, that figure of `slot_use_of`."""
-        cdef int slot
-        cdef list column = [0] * SLOT_COUNT
-        if self.slot_use == NULL:
-            return column
-        for slot in range(SLOT_COUNT):
-            if figure == 0:
-                column[slot] = self.slot_use[slot].nanoseconds // 1000
-            elif figure == 1:
-                column[slot] = self.slot_use[slot].bytes_in
-            elif figure == 2:
-                column[slot] = self.slot_use[slot].bytes_out
-            elif figure == 3:
-                column[slot] = self.slot_use[slot].reads
-            else:
-                column[slot] = self.slot_use[slot].writes
-        return column
-
-    def forget_slot_use(self, int first, int stop) -> None:
-        """Begin anew with the slots of range(first, stop)."""
-        if self.slot_use != NULL:
-            memset(&self.slot_use[first], 0, (stop - first) * sizeof(SlotUse))
-
-    @property
-    def command_ns(self) -> int:
-        """Time spent in commands."""
-        cdef int64_t total = 0
-        cdef int i
-        for i in range(self.row_count):
-            total += self.rows[i].timing.nanoseconds
-        return total
-
-    @property
-    def commands_processed(self) -> int:
-        """How many were called, inside of transactions and scripts too; what was refused does not count."""
-        cdef uint64_t total = 0
-        cdef int i
-        for i in range(self.row_count):
-            total += self.rows[i].calls
-        return total
-
-    def command_stats(self) -> dict:
-        """name -> (calls, rejected, failed, ns spent) of commands that were called or rejected."""
-        return {
-            name: (
-                self.rows[i].calls, self.rows[i].rejected, self.rows[i].failed, self.rows[i].timing.nanoseconds
-            )
-            for name, i in self.row_of.items()
-            if self.rows[i].calls or self.rows[i].rejected
-        }
-
-    def latencies(self) -> dict:
-        """name -> [(longest time in ns, calls)], ascending, of commands that were called and tracked."""
-        found = {name: distribution(&self.rows[<int>i].timing) for name, i in self.row_of.items()}
-        return {name: calls for name, calls in found.items() if calls}
-
-    def reset_stats(self) -> None:
-        cdef int i
-        for i in range(self.row_count):
-            self.rows[i].calls = self.rows[i].rejected = self.rows[i].failed = 0
-            forget(&self.rows[i].timing)
-        self.connections_received = 0
-        self.bytes_received = self.bytes_sent = self.reads_processed = self.writes_processed = 0
-        self.query_limit_disconnections = 0
-        self.forget_slot_use(0, SLOT_COUNT)
 
     cpdef int64_t tick(self):
         """Read the clock: sets and returns `now`, in Unix ms, for the engine and its databases."""
@@ -433,58 +209,6 @@ cdef class Engine:
         return self.now
 
     # --- the way of a request ------------------------------------------------------------------------
-
-    cdef Row* lookup(self, const char* name, size_t length) noexcept:
-        """The row of the command that clients call so, or NULL."""
-        cdef Row* row
-        cdef uint32_t i
-        if length == 0 or length > LONGEST_NAME:
-            return NULL
-        i = name_hash(name, length) & (INDEX_SIZE - 1)
-        while self.index[i]:
-            row = &self.rows[self.index[i] - 1]
-            if row.name_length == length and same_name(row.name, name, length):
-                return row
-            i = (i + 1) & (INDEX_SIZE - 1)
-        return NULL
-
-    cdef bint gather(self, Client client, Request* request) except -1:
-        """Hash the keys of a command that may have several, and ask for the memory they are in. False: it takes
-        the session to tell where they are."""
-        cdef Row* row = request.row
-        cdef Span* span
-        cdef Key* key
-        cdef Key* keys
-        cdef int last = row.last_key if row.last_key >= 0 else <int>request.count + row.last_key
-        cdef int i
-        cdef bint judged = self.looks_at_keys and not client.obeyed
-        if row.compiled == NULL and not judged:
-            return True
-        if last < row.first_key or last >= <int>request.count:
-            return False
-        self.key_count = (last - row.first_key) // row.key_step + 1
-        if self.key_count > self.key_room:
-            keys = <Key*>resize(self.keys, self.key_count * sizeof(Key))
-            if keys == NULL:
-                raise MemoryError
-            self.keys, self.key_room = keys, self.key_count
-        self.keys[0] = request.key
-        if self.key_count == 1:
-            return True
-        if judged and client.db.cold is not None:
-            return False
-        for i in range(1, self.key_count):
-            key = &self.keys[i]
-            span = &self.spans.items[request.first + row.first_key + i * row.key_step]
-            make_key(key, request.base + span.start, span.length)
-            if judged and key.slot != request.key.slot:
-                return False
-            prefetch(&client.db.tables[key.slot])
-        for i in range(1, self.key_count):
-            prefetch(likely_cell(&client.db.tables[self.keys[i].slot], self.keys[i].hash))
-        for i in range(1, self.key_count):
-            prefetch(likely_entry(&client.db.tables[self.keys[i].slot], self.keys[i].hash))
-        return True
 
     cdef int serve(self, Client client, Request* request) except -1:
         """Execute one request of `client` and append its reply to `self.reply`."""
@@ -499,7 +223,7 @@ cdef class Engine:
             and (client.gate | (self.gate & WATCHED if client.obeyed else self.gate)) & row.mask == 0
             and (count == row.arity if row.arity > 0 else count >= -row.arity)
             and (row.first_key == 0 or self.states[request.key.slot] == 0 or client.obeyed)
-            and (not row.has_keys or self.gather(client, request))
+            and (not row.has_keys or gather(self, client, request))
         ):
             done = row.compiled(self, client, request) if row.compiled != NULL else 0
             if done:
@@ -562,7 +286,7 @@ cdef class Engine:
         if request.is_inline:
             return False
         if self.looks_at_keys and row.first_key and not client.obeyed:
-            if self.states[request.key.slot] or (row.has_keys and not self.gather(client, request)):
+            if self.states[request.key.slot] or (row.has_keys and not gather(self, client, request)):
                 return False
             slot = request.key.slot if slot in (NO_SLOT, request.key.slot) else SOME_SLOT
         queue.add(
@@ -581,7 +305,7 @@ cdef class Engine:
         cdef int done
         if row.first_key and self.states[request.key.slot] and not client.obeyed:
             return False
-        if row.has_keys and not self.gather(client, request):
+        if row.has_keys and not gather(self, client, request):
             return False
         began = monotonic_ns()
         done = row.compiled(self, client, request)
@@ -597,49 +321,6 @@ cdef class Engine:
         if 0 <= self.slow_us <= elapsed // 1000:
             self.tell_slow(client, <int>(row - self.rows), self.arguments(request, 0), elapsed)
         return True
-
-    cdef int serve_counted(self, Client client, Request* request) except -1:
-        """`serve`, with what it costs put down to its keys and their slot, that of the first."""
-        cdef Row* row = request.row
-        cdef KeyTraffic traffic = self.traffic
-        cdef list keys = None
-        cdef Key key
-        cdef int slot
-        if row != NULL and 0 < row.key_index < <int>request.count:
-            slot = request.key.slot
-        else:
-            keys = client.keys_of(self.arguments(request, 0)) if row != NULL else None
-            if not keys:
-                return self.serve(client, request)
-            key_from_bytes(&key, keys[0])
-            slot = key.slot
-        if traffic is None or not traffic.draws():
-            keys = None
-        elif keys is None:  # before it is served: its buffer may go
-            keys = [PyBytes_FromStringAndSize(request.key.data, request.key.length)]
-        cdef size_t written = self.reply.length
-        cdef uint64_t rejected = row.rejected
-        cdef size_t streamed = self.trail.pending.length
-        cdef int64_t dirty = self.dirty
-        cdef int64_t began = monotonic_ns()
-        self.serve(client, request)
-        cdef int64_t elapsed = monotonic_ns() - began
-        streamed = max(self.trail.pending.length, streamed) - streamed
-        cdef size_t received = request.end - request.begin
-        cdef size_t sent = max(self.reply.length, written) - written
-        if row.rejected != rejected:
-            return 0
-        if self.slot_use != NULL:
-            self.slot_use[slot].nanoseconds += elapsed
-            self.slot_use[slot].bytes_in += received
-            self.slot_use[slot].bytes_out += sent + streamed * self.followers
-            if row.is_write or self.dirty != dirty:  # as a script or a transaction may
-                self.slot_use[slot].writes += 1
-            else:
-                self.slot_use[slot].reads += 1
-        if traffic is not None:
-            traffic.note(slot, keys, elapsed, received + sent)
-        return 0
 
     cdef list arguments(self, Request* request, size_t skip):
         cdef list args = []
@@ -687,56 +368,6 @@ cdef class Engine:
         client.argv = outer_argv
         client.propagation = outer
         return value
-
-    cdef int share_out(self, Client client, int count, int64_t elapsed) except -1:
-        """Give the compiled ones of the batch's first `count` requests, which took `elapsed` ns besides the time
-        of Python handlers, their share of it; and look at the size of all."""
-        cdef int64_t share = elapsed // count
-        cdef int i
-        cdef Row* row
-        cdef int first = 0
-        for i in range(count):
-            # Equal commands in a row, the usual case, are noted at once.
-            row = self.batch[i].row
-            if i + 1 < count and self.batch[i + 1].row == row and (
-                self.batch[i + 1].compiled == self.batch[i].compiled
-            ):
-                continue
-            if self.batch[i].compiled:
-                note(&row.timing, share * (i + 1 - first), i + 1 - first, self.tracks_latency)
-            first = i + 1
-        if 0 <= self.slow_us <= share // 1000:
-            for i in range(count):
-                if self.batch[i].compiled:
-                    self.tell_slow(
-                        client, <int>(self.batch[i].row - self.rows), self.arguments(&self.batch[i], 0), share
-                    )
-        if (
-            self.batch[count - 1].end - self.batch[0].begin >= self.large_request
-            or self.reply.length - self.batch[0].answered >= self.large_reply
-        ):
-            self.tell_large(client, count)
-        return 0
-
-    cdef int tell_large(self, Client client, int count) except -1:
-        """Tell of those among the batch's first `count` requests that are large, or have a large reply."""
-        cdef Request* request
-        cdef size_t received, until, sent
-        cdef int i
-        for i in range(count):
-            request = &self.batch[i]
-            received = request.end - request.begin
-            until = self.batch[i + 1].answered if i + 1 < count else self.reply.length
-            sent = until - request.answered if until > request.answered else 0
-            if self.on_large is not None and (received >= self.large_request or sent >= self.large_reply):
-                argv = self.arguments(request, 0)
-                if request.is_line:
-                    try:
-                        argv = split_words(argv[0])
-                    except UnbalancedQuotes:
-                        continue
-                self.on_large(client, argv, received, sent)
-        return 0
 
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1:
         if self.on_slow is not None:
@@ -818,37 +449,6 @@ cdef class Engine:
         for callback in callbacks:
             callback()
         return 0
-
-    def step_aside(self) -> None:
-        """Make place for other requests in the middle of one, until `step_back`."""
-        cdef Aside aside = Aside()
-        cdef char* shared = <char*>malloc(SHARED_SIZE)
-        if shared == NULL:
-            raise MemoryError
-        memcpy(aside.batch, self.batch, sizeof(self.batch))
-        aside.spans, aside.limits = self.spans, self.limits
-        memset(&self.spans, 0, sizeof(self.spans))
-        aside.reply, self.reply = self.reply, ReplyWriter()
-        aside.shared, self.shared = self.shared, shared
-        aside.shared_view = self.shared_view
-        self.shared_view = PyMemoryView_FromMemory(shared, SHARED_SIZE, PyBUF_WRITE)
-        aside.before_replies, self.before_replies = self.before_replies, None
-        aside.after_command, self.after_command = self.after_command, None
-        aside.now = self.now
-        self.aside = aside
-
-    def step_back(self) -> None:
-        """Go on with what was put aside, as if no time had passed."""
-        cdef Aside aside = self.aside
-        self.aside = None
-        memcpy(self.batch, aside.batch, sizeof(self.batch))
-        spans_free(&self.spans)
-        self.spans, self.limits = aside.spans, aside.limits
-        self.reply = aside.reply
-        free(self.shared)
-        self.shared, self.shared_view = aside.shared, aside.shared_view
-        self.before_replies, self.after_command = aside.before_replies, aside.after_command
-        self.now = aside.now
 
     def reject(self, str name) -> None:
         """Count a command that was refused before it ran."""

@@ -16,7 +16,16 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from node.core.key_slot cimport SLOT_COUNT
 from node.core.keyspace cimport CLOCK_MASK, Keyspace, key_of
 from node.core.memory cimport release, take_zeroed
-from node.core.slot_table cimport HAS_EXPIRY, Entry, SlotTable, entry_expiry, entry_of
+from node.core.slot_table cimport (
+    HAS_EXPIRY,
+    Entry,
+    SlotTable,
+    entry_expiry,
+    entry_of,
+    leaf_at,
+    leaf_of,
+    place_after,
+)
 
 IDLE_LONGEST = 0
 USED_LEAST = 1
@@ -47,7 +56,9 @@ cdef class Sampler:
         release(self.sums)
 
     cdef inline uint32_t keys_in(self, int slot) noexcept:
-        cdef SlotTable* table = &self.db.tables[slot]
+        return self.keys_of(&self.db.tables[slot])
+
+    cdef inline uint32_t keys_of(self, SlotTable* table) noexcept:
         return table.volatiles if self.volatile else table.used
 
     cdef void take_sums(self) noexcept:
@@ -83,7 +94,7 @@ cdef class Sampler:
     cdef Entry* draw(self) noexcept:
         """An entry, or NULL where there is none. A volatile one may have to be searched for in its table."""
         cdef int slot
-        cdef SlotTable* table
+        cdef SlotTable* leaf
         cdef uint32_t i, mask
         cdef int tries = 0
         if (self.db.volatile_count if self.volatile else self.db.size) == 0:
@@ -91,13 +102,22 @@ cdef class Sampler:
         slot = self.draw_slot()
         if slot < 0:
             return NULL
-        table = &self.db.tables[slot]
-        mask = (1U << table.bits) - 1
+        leaf = self.draw_leaf(&self.db.tables[slot])
+        mask = (1U << leaf.bits) - 1
         i = <uint32_t>self.db.random() & mask
-        while table.cells[i] == 0 or (self.volatile and not entry_of(table.cells[i]).flags & HAS_EXPIRY):
+        while leaf.cells[i] == 0 or (self.volatile and not entry_of(leaf.cells[i]).flags & HAS_EXPIRY):
             tries += 1
             i = (<uint32_t>self.db.random() if tries < MOST_TRIES else i + 1) & mask
-        return entry_of(table.cells[i])
+        return entry_of(leaf.cells[i])
+
+    cdef SlotTable* draw_leaf(self, SlotTable* table) noexcept:
+        """A leaf that holds keys, of a table that does: a hash is drawn, because hashes are even."""
+        cdef SlotTable* leaf = leaf_of(table, <uint32_t>self.db.random())
+        cdef uint32_t place = 0
+        while not self.keys_of(leaf):
+            leaf = leaf_at(table, place)
+            place = place_after(table, place)
+        return leaf
 
     def random_key(self) -> bytes | None:
         """A key, each about equally likely; None where there is none."""

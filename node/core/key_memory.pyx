@@ -7,12 +7,12 @@ so that the sum over all keys is what `used_memory` grew by.
 
 import sys
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from node.core.database cimport Database
 from node.core.keyspace cimport Key, key_from_bytes, value_of
 from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size
-from node.core.slot_table cimport IS_OBJECT, Entry, SlotTable, entry_of
+from node.core.slot_table cimport IS_OBJECT, Entry, SlotTable, Walk, next_entry, table_bytes
 
 cdef Py_ssize_t SAMPLES = 5      # members of a large value that stand for all, as for MEMORY USAGE
 
@@ -28,24 +28,22 @@ def key_memory(Database db not None, bytes key not None, Py_ssize_t samples) -> 
     if entry == NULL:
         return None
     table = &db.tables[k.slot]
-    return entry_memory(entry, samples) + (sizeof(uint64_t) << table.bits) // table.used
+    return entry_memory(entry, samples) + table_bytes(table) // table.used
 
 
 def slot_memory(Database db not None, int slot, uint32_t most) -> int:
     """Bytes of what a slot has in memory. Of a slot with many keys `most` are looked at, those that hash first:
     any, that is."""
     cdef SlotTable* table = &db.tables[slot]
-    cdef uint32_t cell, seen = 0
+    cdef Walk walk = Walk(NULL, 0, 0)
+    cdef uint32_t seen = 0
     cdef size_t total = 0
     if table.used == 0:
         return 0
-    for cell in range(1U << table.bits):
-        if table.cells[cell]:
-            total += entry_memory(entry_of(table.cells[cell]), SAMPLES)
-            seen += 1
-            if seen == most:
-                break
-    return total * table.used // seen + (sizeof(uint64_t) << table.bits)
+    while seen < min(most, table.used):
+        total += entry_memory(next_entry(table, &walk), SAMPLES)
+        seen += 1
+    return total * table.used // seen + table_bytes(table)
 
 
 cdef size_t entry_memory(Entry* entry, Py_ssize_t samples) except? 0:

@@ -1,6 +1,6 @@
 """What clients' commands cost, by key: the time they take and the bytes that they bring and fetch.
 
-The engine tells of every request with keys while there is a KeyTraffic (`Engine.watch_traffic`), and of nothing
+The engine tells of every request with keys while there is a KeyTraffic (`watch_traffic`), and of nothing
 otherwise. All count in the totals; one of `ratio`, drawn by chance, is put down to its keys, in equal
 parts where it has several. Keys stand in two sketches of fixed size (core/heavy_hitters), so memory is bounded
 whatever clients do; keys longer than LONGEST_KEY are left out for the same reason.

@@ -36,7 +36,7 @@ from node.core.slot_table cimport (
     UNSAVED,
     WAS_EDITED,
     Lengths,
-    cell_of,
+    Walk,
     entry_expiry,
     entry_key,
     entry_object,
@@ -45,10 +45,13 @@ from node.core.slot_table cimport (
     entry_value_length,
     expiry_place,
     header_size,
+    next_entry,
     set_value_length,
     table_add,
     table_find,
+    table_free,
     table_remove,
+    table_replace,
 )
 
 from node.errors import STRING_TOO_LONG, WRONGTYPE
@@ -224,7 +227,7 @@ cdef class Keyspace:
         cdef Entry* entry = entry_of(cell[0])
         if self.cold is not None:
             self.bury(key, entry)
-        table_remove(&self.tables[key.slot], cell)
+        table_remove(&self.tables[key.slot], key.hash, cell)
         self.release(entry, lazily)
 
     cdef void expire(self, Key* key, uint64_t* cell):
@@ -315,19 +318,13 @@ cdef class Keyspace:
         """Put `entry` where `key` is, or add it. Frees what it replaces."""
         cdef uint64_t* cell = self.place_of(key)
         cdef Entry* old
-        cdef SlotTable* table
         if cell == NULL:
             return self.add(key, entry)
-        table = &self.tables[key.slot]
         old = entry_of(cell[0])
         if self.tracks_frequency:
             self.touch_entry(old)
             entry.clock = old.clock  # how often the key is used outlives its value
-        cell[0] = cell_of(key.hash, entry)
-        if old.flags & HAS_EXPIRY:
-            table.volatiles -= 1
-        if entry.flags & HAS_EXPIRY:
-            table.volatiles += 1
+        table_replace(&self.tables[key.slot], key.hash, cell, entry)
         self.account(entry, 1)
         entry.flags |= old.flags & (STORED | UNSAVED | IN_FLIGHT)
         self.soil(key, entry)
@@ -462,14 +459,15 @@ cdef class Keyspace:
         """Drop those that are in memory."""
         cdef SlotTable* table = &self.tables[slot]
         cdef SlotTable old = table[0]
-        cdef uint32_t i
-        if old.cells == NULL:
-            return 0
+        cdef Walk walk = Walk(NULL, 0, 0)
+        cdef Entry* entry = NULL
         memset(table, 0, sizeof(SlotTable))
-        for i in range(1U << old.bits):
-            if old.cells[i] != 0:
-                self.release(entry_of(old.cells[i]), False)
-        release(old.cells)
+        while True:
+            entry = next_entry(&old, &walk)
+            if entry == NULL:
+                break
+            self.release(entry, False)
+        table_free(&old)
         return old.used
 
     def clear(self) -> int:

@@ -26,13 +26,6 @@ cdef extern from "<Python.h>" nogil:
     void PyMem_SetAllocator(PyMemAllocatorDomain domain, PyMemAllocatorEx* allocator)
 
 cdef extern from "<malloc.h>" nogil:
-    struct mallinfo2_t "mallinfo2":
-        size_t arena
-        size_t hblkhd
-        size_t uordblks
-        size_t fordblks
-        size_t keepcost
-    mallinfo2_t c_mallinfo2 "mallinfo2"()
     int malloc_trim(size_t pad)
     int mallopt(int what, int value)
     int M_MXFAST
@@ -40,6 +33,9 @@ cdef extern from "<malloc.h>" nogil:
 
 cdef extern from "<stdio.h>" nogil:
     FILE* open_memstream(char** text, size_t* length)
+
+cdef enum:
+    UNUSUAL = 100_040    # bytes: of no block that is free by chance, and not so many that they are asked of the system
 
 cdef extern from * nogil:
     """
@@ -109,17 +105,9 @@ cdef void python_free(void* ctx, void* block) noexcept nogil:
     plain.free(ctx, block)
 
 
-def allocator_figures() -> tuple:
-    """(bytes handed out, bytes held) of the C library's allocator. Walks its lists of free blocks, which takes
-    long where there are many."""
-    cdef mallinfo2_t info
-    with nogil:
-        info = c_mallinfo2()
-    return info.uordblks + info.hblkhd, info.arena + info.hblkhd
-
-
 def allocator_report() -> bytes:
-    """What the C library has to say of its allocator: XML, as malloc_info(3) writes it."""
+    """What the C library has to say of its allocator: XML, as malloc_info(3) writes it. Walks its lists of free
+    blocks, which takes long where there are many."""
     cdef char* text = NULL
     cdef size_t length = 0
     cdef FILE* stream = open_memstream(&text, &length)
@@ -131,6 +119,12 @@ def allocator_report() -> bytes:
         return text[:length]
     finally:
         free(text)
+
+
+def settle() -> None:
+    """Have the allocator file some of the blocks that were freed lately: it puts them on a heap, and at each request
+    that no filed one fits takes up to ten thousand from there. `trim` would walk over all of them at once."""
+    release(take(UNUSUAL))
 
 
 def trim() -> bool:

@@ -71,12 +71,12 @@ from node.core.slot_table cimport (
     TYPE_STRING,
     TYPE_ZSET,
     Entry,
-    SlotTable,
+    Walk,
     entry_expiry,
     entry_key,
     entry_key_length,
     entry_object,
-    entry_of,
+    next_entry,
     entry_type,
     entry_value,
     entry_value_length,
@@ -179,20 +179,19 @@ cdef class RdbOutput:
         """
         cdef Entry* waiting[AHEAD]
         cdef Entry* entry
-        cdef SlotTable* table
+        cdef Walk walk
         cdef uint64_t seen = 0
         cdef uint64_t i
         cdef int slot
-        cdef uint32_t cell
         self.clocks = BY_IDLE_TIME if "lru" in policy else BY_FREQUENCY if "lfu" in policy else NOT_KEPT
         for slot in range(SLOT_COUNT):
-            table = &db.tables[slot]
+            walk = Walk(NULL, 0, 0)
             if slot + 1 < SLOT_COUNT:
                 prefetch(db.tables[slot + 1].cells)
-            for cell in range(1U << table.bits if table.used else 0):
-                if table.cells[cell] == 0:
-                    continue
-                entry = entry_of(table.cells[cell])
+            while True:
+                entry = next_entry(&db.tables[slot], &walk)
+                if entry == NULL:
+                    break
                 prefetch(entry)
                 prefetch(<char*>entry + CACHE_LINE)
                 if seen >= AHEAD:

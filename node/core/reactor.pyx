@@ -283,5 +283,8 @@ cdef int handle(Watched one, int kind) except -1:
             one.on_readable()
     except Exception:
         log.exception("closing a connection after an internal error")
-        one.on_bug()
+        try:
+            one.on_bug()
+        except Exception:
+            log.exception("a connection cannot be closed")
     return 0

@@ -13,11 +13,12 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.string cimport memchr
 
 from node.core.batch cimport read_batch
+from node.core.batch_times cimport share_out
 from node.core.engine cimport BATCH, Client, Engine, Request
 from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Limits, Outcome, Progress, spans_free
 from node.core.timing cimport monotonic_ns
 
-from node.core.engine import GATE_TRANSACTION
+from node.core.command_rows import GATE_TRANSACTION
 from node.errors import ReplyError
 
 cdef uint32_t TRANSACTION = GATE_TRANSACTION
@@ -92,7 +93,7 @@ cdef class Replay:
             if self.stopped:
                 return False
         if count:
-            engine.share_out(self.client, count, monotonic_ns() - began - (engine.measured - measured))
+            share_out(engine, self.client, count, monotonic_ns() - began - (engine.measured - measured))
         if outcome == NEED_MORE:
             return False
         if outcome == BAD or outcome == EMPTY:

@@ -11,6 +11,7 @@ plainly here, RESP3, wrong arity, and whatever the compiled handler itself leave
 from libc.stdint cimport int64_t
 
 from node.core.double_digits cimport DOUBLE_TEXT, print_double
+from node.core.command_rows cimport row_called
 from node.core.engine cimport DIRECT, Client, Engine, Request, Row
 from node.core.keyspace cimport make_key
 from node.core.lua_api cimport *
@@ -18,7 +19,7 @@ from node.core.lua_values cimport Ref
 from node.core.memory cimport release, resize
 from node.core.request_reader cimport spans_push
 
-from node.core.engine import GATE_RESTRICTED, GATE_TRACKING
+from node.core.command_rows import GATE_RESTRICTED, GATE_TRACKING
 
 cdef unsigned int TRACKING = GATE_TRACKING
 cdef unsigned int RESTRICTED = GATE_RESTRICTED
@@ -115,7 +116,7 @@ cdef class ScriptCalls:
         if client.resp != 2 or count == 0 or lua_type(L, 1) != LUA_TSTRING:
             return False
         name = lua_tolstring(L, 1, &length)
-        row = engine.lookup(name, length)
+        row = row_called(engine, name, length)
         if (
             row == NULL
             or row.compiled == NULL

@@ -20,7 +20,7 @@ from node.core.request_reader cimport Span
 from node.core.script_calls cimport Runnable, ScriptCalls
 from node.core.timing cimport monotonic_ns
 
-from node.core.engine import GATE_READ_ONLY
+from node.core.command_rows import GATE_READ_ONLY
 from node.errors import ReplyError
 
 cdef unsigned int READ_ONLY = GATE_READ_ONLY

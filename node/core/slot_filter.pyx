@@ -9,6 +9,7 @@ follows them is not seen by anybody before the whole is there.
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
+from node.core.command_rows cimport row_called
 from node.core.engine cimport Engine, Row
 from node.core.key_slot cimport slot_of
 from node.core.request_reader cimport COMPLETE, Limits, Progress, Span, Spans, read_frame, spans_free
@@ -71,7 +72,7 @@ cdef class SlotFilter:
         """Whether the command in `spans` writes keys of our slots."""
         cdef Span* name = &self.spans.items[0]
         cdef Span* key
-        cdef Row* row = self.engine.lookup(base + name.start, name.length)
+        cdef Row* row = row_called(self.engine, base + name.start, name.length)
         if row != NULL and 0 < row.key_index < <int>self.spans.count:
             key = &self.spans.items[row.key_index]
             return row.is_write and self.wanted[slot_of(base + key.start, key.length)]

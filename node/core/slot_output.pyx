@@ -17,10 +17,11 @@ from node.core.slot_table cimport (
     IS_OBJECT,
     Entry,
     SlotTable,
+    Walk,
     entry_expiry,
     entry_key,
     entry_key_length,
-    entry_of,
+    next_entry,
     entry_value,
     entry_value_length,
     prefetch,
@@ -54,15 +55,17 @@ cdef class SlotOutput:
     def slot(self, Database db not None, int slot) -> None:
         """All live keys of a slot."""
         cdef SlotTable* table = &db.tables[slot]
-        cdef uint32_t cells = 1U << table.bits if table.used else 0
-        cdef uint32_t i
+        cdef Walk walk = Walk(NULL, 0, 0)
+        cdef Walk ahead = Walk(NULL, 0, 0)
         cdef Entry* entry
-        for i in range(cells):
-            if i + AHEAD < cells:
-                prefetch(entry_of(table.cells[i + AHEAD]))
-            if table.cells[i] == 0:
-                continue
-            entry = entry_of(table.cells[i])
+        cdef int i
+        for i in range(AHEAD):
+            prefetch(next_entry(table, &ahead))
+        while True:
+            entry = next_entry(table, &walk)
+            if entry == NULL:
+                break
+            prefetch(next_entry(table, &ahead))
             if entry.flags & HAS_EXPIRY and db.clock[0] > entry_expiry(entry):
                 continue
             if entry.flags & IS_OBJECT:

@@ -54,11 +54,48 @@ cdef struct Lengths:
     uint32_t key
     uint32_t value
 
-cdef struct SlotTable:
-    uint64_t* cells       # 2**bits of them, or NULL while empty
-    uint32_t used
-    uint32_t volatiles    # entries with an expiry
-    uint32_t bits
+cdef enum:
+    LARGEST_BITS = 12     # of a table that is not divided
+    DEEPEST = 16
+
+cdef extern from * nogil:
+    """
+    typedef struct {
+        uint64_t* cells;
+        uint32_t used;
+        uint32_t volatiles;
+        union {
+            uint32_t bits;
+            struct ShoalPages* pages;
+        };
+    } ShoalTable;
+    typedef struct {
+        ShoalTable table;
+        uint32_t depth;
+    } ShoalPage;
+    typedef struct ShoalPages {
+        uint32_t depth;
+        ShoalPage* at[];
+    } ShoalPages;
+    """
+    ctypedef struct Pages "ShoalPages"
+    ctypedef struct SlotTable "ShoalTable":
+        uint64_t* cells       # 2**bits of them; NULL while empty, and of a table that is divided into pages
+        uint32_t used
+        uint32_t volatiles    # entries with an expiry
+        uint32_t bits         # where there are cells
+        Pages* pages          # where there are none, but entries
+    ctypedef struct Page "ShoalPage":
+        SlotTable table       # of hashes without their first `depth` bits
+        uint32_t depth        # how many first bits all its hashes have in common
+    ctypedef struct Pages "ShoalPages":
+        uint32_t depth        # there is a place for each value of so many bits
+        Page** at             # one after the other for what a page of less depth is for
+
+cdef struct Walk:         # where somebody is in a table: zero at its beginning
+    SlotTable* leaf
+    uint32_t place        # of the leaf behind it
+    uint32_t cell         # the next one
 
 cdef inline Entry* entry_of(uint64_t cell) noexcept nogil:
     return <Entry*>(cell & 0xFFFFFFFFFFFFULL)
@@ -113,6 +150,48 @@ cdef inline uint64_t cell_of(uint32_t hash, Entry* entry) noexcept nogil:
 cdef inline uint32_t home_of_hash(uint32_t hash, uint32_t bits) noexcept nogil:
     return hash >> (32 - bits) if bits else 0
 
+# A table is one leaf, itself, or as many as it has pages.
+
+cdef inline Page* page_of(SlotTable* table, uint32_t hash) noexcept nogil:
+    """Of a table that is divided."""
+    return table.pages.at[<uint64_t>hash >> (32 - table.pages.depth)]
+
+cdef inline SlotTable* leaf_of(SlotTable* table, uint32_t hash) noexcept nogil:
+    """The leaf that a key of this hash is in, if it is there."""
+    return &page_of(table, hash).table if table.cells == NULL and table.used else table
+
+cdef inline SlotTable* leaf_at(SlotTable* table, uint32_t place) noexcept nogil:
+    """The leaf at a place, 0 being that of the first; it may be empty. NULL behind the last one."""
+    if table.cells != NULL:
+        return table if place == 0 else NULL
+    if table.used == 0 or place >> table.pages.depth:
+        return NULL
+    return &table.pages.at[place].table
+
+cdef inline uint32_t place_after(SlotTable* table, uint32_t place) noexcept nogil:
+    """That of the leaf behind the one at `place`."""
+    cdef uint32_t alike
+    if table.cells != NULL:
+        return place + 1
+    alike = 1U << (table.pages.depth - table.pages.at[place].depth)
+    return (place & ~(alike - 1)) + alike
+
+cdef inline Entry* next_entry(SlotTable* table, Walk* walk) noexcept nogil:
+    """One entry after the other, in the order of their hashes, nearly; then NULL. The table must stay as it is."""
+    cdef uint64_t cell
+    while True:
+        if walk.leaf == NULL or walk.leaf.cells == NULL or walk.cell >> walk.leaf.bits:
+            walk.leaf = leaf_at(table, walk.place)
+            if walk.leaf == NULL:
+                return NULL
+            walk.place = place_after(table, walk.place)
+            walk.cell = 0
+            continue
+        cell = walk.leaf.cells[walk.cell]
+        walk.cell += 1
+        if cell != 0:
+            return entry_of(cell)
+
 # Where a key most likely is, for prefetching. These return addresses instead of prefetching themselves because
 # GCC takes a function that only loads and prefetches for one without effect, and drops its calls.
 
@@ -150,13 +229,11 @@ cdef inline bint same_bytes(const char* one, const char* other, size_t length) n
         ) == 0
     return memcmp(one, other, length) == 0
 
-cdef inline uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil:
-    """The cell that holds `key`, or NULL."""
+cdef inline uint64_t* leaf_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil:
+    """`table_find` in a leaf that is not empty; `hash` as it has them."""
     cdef uint32_t i
     cdef uint64_t cell
     cdef Entry* entry
-    if table.used == 0:
-        return NULL
     i = home_of_hash(hash, table.bits)
     while True:
         cell = table.cells[i]
@@ -168,6 +245,24 @@ cdef inline uint64_t* table_find(SlotTable* table, uint32_t hash, const char* ke
                 return &table.cells[i]
         i = (i + 1) & ((1U << table.bits) - 1)
 
+cdef uint64_t* find_in_pages(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil
+
+cdef inline uint64_t* table_find(SlotTable* table, uint32_t hash, const char* key, size_t length) noexcept nogil:
+    """The cell that holds `key`, or NULL."""
+    if table.cells == NULL:
+        return find_in_pages(table, hash, key, length) if table.used else NULL
+    return leaf_find(table, hash, key, length)
+
+cdef inline void table_replace(SlotTable* table, uint32_t hash, uint64_t* cell, Entry* entry) noexcept nogil:
+    """Have `entry` in `cell`, instead of another one of the same key."""
+    cdef uint32_t change = (entry.flags & HAS_EXPIRY) - (entry_of(cell[0]).flags & HAS_EXPIRY)    # may be less than 0
+    table.volatiles += change
+    if table.cells == NULL:
+        page_of(table, hash).table.volatiles += change
+    cell[0] = (cell[0] & ~0xFFFFFFFFFFFFULL) | <uint64_t>entry
+
 cdef int table_add(SlotTable* table, uint32_t hash, Entry* entry) except -1
-cdef void table_remove(SlotTable* table, uint64_t* cell) noexcept nogil
-cdef uint32_t table_walk(SlotTable* table, uint32_t start_home, uint32_t homes, Entry** out) noexcept nogil
+cdef void table_remove(SlotTable* table, uint32_t hash, uint64_t* cell) noexcept nogil
+cdef void table_free(SlotTable* table) noexcept nogil
+cdef size_t table_bytes(SlotTable* table) noexcept nogil
+cdef uint32_t table_walk(SlotTable* table, uint32_t start, uint32_t homes, Entry** out, uint64_t* end) noexcept nogil

@@ -19,9 +19,10 @@ from node.core.slot_table cimport (
     UNSAVED,
     Entry,
     SlotTable,
+    Walk,
     entry_object,
-    entry_of,
     entry_type,
+    next_entry,
 )
 
 
@@ -71,26 +72,25 @@ cdef int transfer(Database source, Database target, int slot) except -1:
 cdef int own_entries(Database target, SlotTable* table) except -1:
     """The entries are in nobody's store but, soon, in that of their new database. (Where it has none, nobody looks at
     these flags.)"""
-    cdef uint32_t i
+    cdef Walk walk = Walk(NULL, 0, 0)
     cdef Entry* entry
-    for i in range(1U << table.bits):
-        if table.cells[i] != 0:
-            entry = entry_of(table.cells[i])
-            entry.flags &= ~<uint32_t>(STORED | UNSAVED | IN_FLIGHT)
-            entry.flags |= UNSAVED
-            target.cold.dirty.add(key_of(entry))
-    return 0
+    while True:
+        entry = next_entry(table, &walk)
+        if entry == NULL:
+            return 0
+        entry.flags &= ~<uint32_t>(STORED | UNSAVED | IN_FLIGHT)
+        entry.flags |= UNSAVED
+        target.cold.dirty.add(key_of(entry))
 
 
 cdef int await_fields(Database target, SlotTable* table) except -1:
     """Fields of hashes may expire: the database must know whose."""
-    cdef uint32_t i
+    cdef Walk walk = Walk(NULL, 0, 0)
     cdef Entry* entry
-    for i in range(1U << table.bits):
-        if table.cells[i] == 0:
-            continue
-        entry = entry_of(table.cells[i])
+    while True:
+        entry = next_entry(table, &walk)
+        if entry == NULL:
+            return 0
         if entry_type(entry) == TYPE_HASH:
             if (<Hash><PyObject*>entry_object(entry)[0]).timed:
                 target.await_fields(key_of(entry), <Hash><PyObject*>entry_object(entry)[0])
-    return 0

@@ -13,11 +13,12 @@ are not known, REPLCONF; and all while `all_by_hand` is set. It returns whether 
 from libc.stdint cimport int64_t, uint32_t
 
 from node.core.database cimport Database
+from node.core.command_rows cimport row_called
 from node.core.engine cimport Client, Request, Row
 from node.core.replay cimport Replay
 from node.core.trail cimport Trail
 
-from node.core.engine import GATE_TRANSACTION
+from node.core.command_rows import GATE_TRANSACTION
 from node.core.replay import Damaged
 from node.core.trail import FOR_REPLICAS
 
@@ -47,10 +48,10 @@ cdef class StreamReplay(Replay):
         self.by_hand = by_hand
         self.on_error = on_error
         self.begun = bytearray()
-        self.replconf = client.engine.lookup(b"REPLCONF", 8)
+        self.replconf = row_called(client.engine, b"REPLCONF", 8)
         assert len(FOR_REPLICAS) <= MOST_UNLOGGED
         for name in FOR_REPLICAS:
-            self.unlogged[self.unlogged_count] = client.engine.lookup(name, len(name))
+            self.unlogged[self.unlogged_count] = row_called(client.engine, name, len(name))
             self.unlogged_count += 1
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ no order is kept: the classic clock algorithm, which costs a few cells for each 
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
 from node.core.key_slot cimport SLOT_COUNT
@@ -20,8 +20,11 @@ from node.core.slot_table cimport (
     USED,
     Entry,
     SlotTable,
+    entry_hash,
     entry_object,
     entry_of,
+    leaf_at,
+    place_after,
     table_remove,
 )
 
@@ -34,6 +37,7 @@ cdef class Sweep:
 
     cdef Database db
     cdef int slot
+    cdef uint32_t place               # of the leaf, in that slot's table
     cdef uint32_t cell
     cdef readonly int64_t spilled     # keys, since the start
 
@@ -50,32 +54,39 @@ cdef class Sweep:
         it takes; returns how many bytes became free."""
         cdef int64_t goal = used - size
         cdef int64_t before = used
-        cdef SlotTable* table
+        cdef SlotTable* leaf
         cdef Entry* entry
         while used > goal and looks > 0:
-            table = &self.db.tables[self.slot]
-            if table.cells == NULL or self.cell >> table.bits:
-                self.slot = (self.slot + 1) % SLOT_COUNT
-                self.cell = 0
-                looks -= 1
-                continue
+            leaf = leaf_at(&self.db.tables[self.slot], self.place)
             looks -= 1
-            if table.cells[self.cell] == 0:
+            if leaf == NULL or leaf.cells == NULL or self.cell >> leaf.bits:
+                self.go_on(leaf)
+                continue
+            if leaf.cells[self.cell] == 0:
                 self.cell += 1
                 continue
-            entry = entry_of(table.cells[self.cell])
+            entry = entry_of(leaf.cells[self.cell])
             if entry.flags & USED:
                 entry.flags &= ~<uint32_t>USED
                 self.cell += 1
             elif may_leave(self.db, entry):
-                self.leave(table, entry)    # what lay behind it may be in its cell now
+                self.leave(&leaf.cells[self.cell], entry)    # what lay behind it may be in its cell now
             else:
                 self.cell += 1
         return before - used
 
-    cdef int leave(self, SlotTable* table, Entry* entry) except -1:
+    cdef void go_on(self, SlotTable* leaf) noexcept:
+        """To the beginning of the next leaf, perhaps in another table."""
+        self.cell = 0
+        if leaf != NULL:
+            self.place = place_after(&self.db.tables[self.slot], self.place)
+        else:
+            self.place = 0
+            self.slot = (self.slot + 1) % SLOT_COUNT
+
+    cdef int leave(self, uint64_t* cell, Entry* entry) except -1:
         self.db.cold.count(self.slot, 1, 1 if entry.flags & HAS_EXPIRY else 0)
-        table_remove(table, &table.cells[self.cell])
+        table_remove(&self.db.tables[self.slot], entry_hash(entry), cell)
         self.db.release(entry, True)
         self.spilled += 1
         return 0

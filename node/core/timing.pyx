@@ -4,7 +4,7 @@ Who measures what:
 
 - A Python handler is timed on its own: `Engine.run` reads the clock before and after it.
 - Compiled handlers take less time than reading a clock twice. A batch of requests is timed as a
-  whole, the time of the Python handlers among them taken off, and shared out evenly (`Engine.share_out`). So
+  whole, the time of the Python handlers among them taken off, and shared out evenly (`share_out`). So
   their mean is right, their distribution is as fine as batches are small, and a client that waits for each
   reply gets exact figures.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from node import errors
-from node.core.engine import GATE_NO_TOUCH
+from node.core.command_rows import GATE_NO_TOUCH
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_int
 from node.handlers.client_filters import parse_filters

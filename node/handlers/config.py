@@ -6,6 +6,7 @@ from typing import Any
 
 from node import errors
 from node.config.text import to_bytes, to_text
+from node.core.statistics import reset_stats
 from node.errors import ReplyError, one_line
 from node.handlers.registry import command
 from node.replies import OK
@@ -55,7 +56,7 @@ def rewrite(ctx: Any, args: list[bytes]) -> str:
 @command("config|resetstat")
 def resetstat(ctx: Any, args: list[bytes]) -> str:
     worker = ctx.worker
-    worker.engine.reset_stats()
+    reset_stats(worker.engine)
     worker.error_counts.clear()
     worker.rejected_connections = 0
     worker.field_expiry.expired = 0

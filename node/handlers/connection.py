@@ -6,7 +6,7 @@ from typing import Any
 
 from node import errors
 from node.acl.users import DEFAULT
-from node.core.engine import GATE_SUBSCRIBED
+from node.core.command_rows import GATE_SUBSCRIBED
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import as_int
 from node.handlers.client import checked_name

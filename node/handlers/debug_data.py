@@ -85,8 +85,10 @@ def htstats(ctx: Any, args: list[bytes]) -> Verbatim:
     if not 0 <= number < len(ctx.engine.databases):
         raise _NO_SUCH_DATABASE
     db = ctx.engine.databases[number]
-    used = sum(1 for slot in range(SLOTS) if db.count_in_slot(slot)) if len(db) else 0
-    return Verbatim(f"[Dictionary HT]\n{_table(len(db), used)}[Expires HT]\n{_table(db.expiring, used)}")
+    shapes = [db.table_shape(slot) for slot in range(SLOTS) if db.count_in_slot(slot)] if len(db) else []
+    used = sum(leaves for leaves, _, _ in shapes)
+    row = f" longest row of taken cells: {max((row for _, _, row in shapes), default=0)}\n" if shapes else ""
+    return Verbatim(f"[Dictionary HT]\n{_table(len(db), used)}{row}[Expires HT]\n{_table(db.expiring, used)}")
 
 
 def _table(elements: int, tables: int) -> str:
@@ -108,7 +110,7 @@ def listpack(ctx: Any, args: list[bytes]) -> str:
     value = _value(ctx, args[0])
     if not str(ctx.db.encoding(args[0])).startswith("listpack"):
         raise _NO_LISTPACK
-    ctx.worker.log.warning(f"Listpack of {len(value)} elements: {args[0]!r}")
+    ctx.worker.log.warning(f"Listpack of {len(value)} elements: {ctx.worker.log.of_user(repr(args[0]))}")
     return "Listpack structure printed on stdout"
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from node.core import statistics
 from node.event_loop import multiplexing_api
 from node.handlers.migrate import idle_link_count
 from node.handlers.registry import command
@@ -180,7 +181,7 @@ def modules(worker: Any) -> Fields:
 
 def command_stats(worker: Any) -> Fields:
     """Times as core/timing measures them."""
-    return dict(request_stats.command_lines(worker.engine.command_stats()))
+    return dict(request_stats.command_lines(statistics.command_stats(worker.engine)))
 
 
 def latency_stats(worker: Any) -> Fields:
@@ -189,7 +190,7 @@ def latency_stats(worker: Any) -> Fields:
     if not config.latency_tracking:
         return {}
     shares = config.latency_tracking_info_percentiles
-    return dict(request_stats.latency_lines(worker.engine.latencies(), shares))
+    return dict(request_stats.latency_lines(statistics.latencies(worker.engine), shares))
 
 
 def error_stats(worker: Any) -> Fields:

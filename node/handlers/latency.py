@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from node.core.statistics import latencies
 from node.errors import ReplyError, one_line
 from node.handlers.registry import command
 from node.metrics import request_stats, sparkline
@@ -75,7 +76,7 @@ def graph(ctx: Any, args: list[bytes]) -> Verbatim:
 
 @command("latency|histogram")
 def histogram(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
-    return request_stats.histograms(ctx.engine.latencies(), args)
+    return request_stats.histograms(latencies(ctx.engine), args)
 
 
 @command("latency|doctor")

@@ -33,18 +33,18 @@ def time_(ctx: Any, args: list[bytes]) -> list[bytes]:
 
 
 @command("flushall")
-def flushall(ctx: Any, args: list[bytes]) -> str:
-    _flush(ctx, ctx.engine.databases, _flushes_lazily(ctx, args))
+def flushall(ctx: Any, args: list[bytes]) -> Any:
+    reply = _flush(ctx, ctx.engine.databases, flushes_lazily(ctx, args))
     ctx.worker.snapshots.emptied()
     ctx.propagate([b"FLUSHALL", *args])
-    return OK
+    return reply
 
 
 @command("flushdb")
-def flushdb(ctx: Any, args: list[bytes]) -> str:
-    _flush(ctx, [ctx.db], _flushes_lazily(ctx, args))
+def flushdb(ctx: Any, args: list[bytes]) -> Any:
+    reply = _flush(ctx, [ctx.db], flushes_lazily(ctx, args))
     ctx.propagate([b"FLUSHDB", *args])
-    return OK
+    return reply
 
 
 @command("swapdb")
@@ -66,7 +66,7 @@ def swapdb(ctx: Any, args: list[bytes]) -> str:
     return OK
 
 
-def _flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
+def flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
     """ASYNC, SYNC, or as the settings have it."""
     if not args:
         return bool(ctx.config.lazyfree_lazy_user_flush)
@@ -76,16 +76,17 @@ def _flushes_lazily(ctx: Any, args: list[bytes]) -> bool:
     return option == b"ASYNC"
 
 
-def _flush(ctx: Any, databases: list[Any], lazily: bool) -> None:
+def _flush(ctx: Any, databases: list[Any], lazily: bool) -> Any:
     """Each key is a change. The command is replicated even if there was none: a replica may hold something
     all the same."""
     ctx.worker.databases_emptied(databases)
     ctx.worker.cluster.data_flushed()
+    ctx.engine.dirty += sum(map(len, databases))
+    if not lazily and not ctx.replicated:  # to our primary nobody replies
+        return NO_REPLY if ctx.worker.graveyard.empty_for(ctx, databases) else OK
     for db in databases:
-        ctx.engine.dirty += len(db)
-        ctx.worker.graveyard.empty(db, lazily)
-    if not lazily:
-        ctx.worker.memory.emptied()
+        ctx.worker.graveyard.empty(db, True)
+    return OK
 
 
 @command("shutdown")

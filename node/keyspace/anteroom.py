@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from node.core.command_rows import GATE_LOADING
 from node.core.database import Database
-from node.core.engine import GATE_LOADING
 from node.core.key_slot import key_slot
 from node.core.slot_transfer import transfer_slots
 from node.session.arrivals import ArrivalsSession

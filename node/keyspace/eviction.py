@@ -28,7 +28,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from node.core.engine import GATE_LOADING, GATE_OUT_OF_MEMORY, GATE_PAUSED_ALL, GATE_PAUSED_WRITES
+from node.core.command_rows import GATE_LOADING, GATE_OUT_OF_MEMORY, GATE_PAUSED_ALL, GATE_PAUSED_WRITES
 from node.core.eviction import EXPIRES_FIRST, IDLE_LONGEST, USED_LEAST, Pool, Sampler
 from node.keyspace import events
 
@@ -214,9 +214,11 @@ class Eviction:
     def _best_key(self, by: int) -> tuple[int, bytes] | None:
         databases = self._worker.databases
         volatile = self._worker.config.maxmemory_policy.startswith("volatile")
+        samples = self._worker.config.maxmemory_samples
         while any(db.volatile_count if volatile else len(db) for db in databases):
-            for sampler in self._samplers:
-                self._pool.fill(sampler, self._worker.config.maxmemory_samples, by)
+            for sampler, db in zip(self._samplers, databases, strict=True):
+                if db.size:
+                    self._pool.fill(sampler, samples, by)
             while (candidate := self._pool.pop()) is not None:
                 index, key = candidate
                 expiry = databases[index].expiry(key)

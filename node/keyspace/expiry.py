@@ -1,27 +1,36 @@
 """Active expiry: keys that nobody asks for any more are dropped all the same.
 
-Lazy expiry only meets keys that are looked up. This cycle walks the slots that hold volatile keys, a part
-of them each time it is called, and goes on past its usual budget only while it finds that a good part of
-what it meets is stale, as Redis' activeExpireCycle does. `active-expire-effort` (1 to 10) raises what it
-may cost. Only a primary does this: a replica waits for DEL.
+Lazy expiry only meets keys that are looked up. A cycle, several times a second, goes on where the last one
+stopped (core/expiry_hand), for USUAL_BUDGET, and on past that only while a good part of what it meets is
+stale, as Redis' activeExpireCycle does. `active-expire-effort` (1 to 10) raises what it may cost. However
+much that is, nobody waits for it: a cycle is done in slices, each in a turn of the loop. Only a primary does
+this: a replica waits for DEL.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from node.core.command_rows import GATE_LOADING
+from node.core.expiry_hand import ExpiryHand
 
 if TYPE_CHECKING:
     from node.core.database import Database
+    from node.worker import Worker
 
-USUAL_BUDGET = 0.001
+USUAL_BUDGET: Final = 0.001
 """Seconds a cycle may take while little is stale."""
-LARGEST_SHARE = 0.25
+LARGEST_SHARE: Final = 0.25
 """Share of the time between two cycles that one may take at most."""
-ACCEPTABLE_STALE = 0.10
+SLICE: Final = 0.001
+"""Seconds of a turn of the loop."""
+ACCEPTABLE_STALE: Final = 0.10
 """Stale share of the volatile keys met above which a cycle goes on."""
-SLOTS_PER_CHECK = 64
-KEYS_PER_SLOT = 200
+LOOKS: Final = 512
+"""Cells that are looked at between two looks at the clock."""
+SLOTS: Final = 16384
 
 
 class ActiveExpiry:
@@ -29,7 +38,9 @@ class ActiveExpiry:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._next_slot = 0
+        self._hand = ExpiryHand(db)
+        self._usual = self._largest = self._acceptable = self._spent = 0.0
+        self._end = self._dropped = self._seen = self._ms_left = 0
         self.stale_percent = 0.0
         """Running estimate of the share of volatile keys that are stale: INFO expired_stale_perc."""
         self.seconds = 0.0
@@ -39,44 +50,47 @@ class ActiveExpiry:
         self.average_ttl = 0
         """Running estimate of the ms that volatile keys have left: INFO avg_ttl."""
 
-    def run(self, period: float, effort: int = 1) -> None:
-        """One cycle; `period` is the time until the next, in seconds; `effort` is 1 to 10."""
-        usual = USUAL_BUDGET * (1 + (effort - 1) / 4)
-        largest = period * (LARGEST_SHARE + 0.02 * (effort - 1))
-        acceptable = ACCEPTABLE_STALE - 0.01 * (effort - 1)
-        db = self._db
-        if db.volatile_count == 0 or db.hides_expired:
-            self.stale_percent *= 0.95
-            self.average_ttl = 0
-            return
-        started = time.monotonic()
-        first_slot = self._next_slot
-        wrapped = False
-        dropped = seen = visited = ms_left = 0
-        while True:
-            slot = db.next_volatile_slot(self._next_slot)
-            if slot < 0 or (wrapped and slot >= first_slot):
-                if wrapped or first_slot == 0:
-                    self._next_slot = 0
-                    break
-                wrapped, self._next_slot = True, 0
-                continue
-            stale, volatile, left = db.expire_cycle(slot, KEYS_PER_SLOT)
-            dropped += stale
-            seen += volatile
-            ms_left += left
-            if stale < KEYS_PER_SLOT:
-                self._next_slot = slot + 1
-            visited += 1
-            if visited % SLOTS_PER_CHECK == 0:
-                elapsed = time.monotonic() - started
-                if elapsed > (largest if dropped > seen * acceptable else usual):
-                    self.time_cap_reached += 1
-                    break
-        self.seconds += time.monotonic() - started
-        self._note_ttl(ms_left, seen - dropped)
-        share = 100 * dropped / seen if seen else 0.0
-        self.stale_percent = self.stale_percent * 0.95 + share * 0.05
+    def begin(self, period: float, effort: int = 1) -> None:
+        """A cycle; `period` is the time until the next, in seconds; `effort` is 1 to 10."""
+        self._usual = USUAL_BUDGET * (1 + (effort - 1) / 4)
+        self._largest = period * (LARGEST_SHARE + 0.02 * (effort - 1))
+        self._acceptable = ACCEPTABLE_STALE - 0.01 * (effort - 1)
+        self._spent = 0.0
+        self._end = self._hand.slots_passed + SLOTS
+        self._dropped = self._seen = self._ms_left = 0
+
+    def go_on(self) -> bool:
+        """A slice of the cycle; False if that was its end."""
+        if self._db.volatile_count == 0 or self._db.hides_expired:
+            if self._spent == 0:
+                self.stale_percent *= 0.95
+                self.average_ttl = 0
+            return self._finish()
+        began = time.monotonic()
+        taken = 0.0
+        while taken < SLICE and self._hand.slots_passed < self._end:
+            dropped, seen, ms_left = self._hand.step(LOOKS)
+            self._dropped += dropped
+            self._seen += seen
+            self._ms_left += ms_left
+            taken = time.monotonic() - began
+        self._spent += taken
+        self.seconds += taken
+        if self._hand.slots_passed >= self._end:
+            return self._finish()
+        many = self._dropped > self._seen * self._acceptable
+        if self._spent > (self._largest if many else self._usual):
+            self.time_cap_reached += 1
+            return self._finish()
+        return True
+
+    def _finish(self) -> bool:
+        if self._seen:
+            self._note_ttl(self._ms_left, self._seen - self._dropped)
+        if self._spent:
+            share = 100 * self._dropped / self._seen if self._seen else 0.0
+            self.stale_percent = self.stale_percent * 0.95 + share * 0.05
+        return False
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT."""
@@ -88,3 +102,37 @@ class ActiveExpiry:
         if keys:
             mean = ms_left // keys
             self.average_ttl = (self.average_ttl * 49 + mean) // 50 if self.average_ttl else mean
+
+
+class ExpiryCycles:
+    """The cycles of a worker's databases."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._under_way: list[ActiveExpiry] = []
+        self._scheduled = False
+
+    def run(self, period: float) -> None:
+        """Begin one of each database, and do the first slice of each: `period` is the time until the next."""
+        self._under_way = list(self._worker.expiry)
+        for cycle in self._under_way:
+            cycle.begin(period, self._worker.config.active_expire_effort)
+        self._work()
+
+    def _work(self) -> None:
+        self._under_way = [cycle for cycle in self._under_way if cycle.go_on()]
+        self._worker.engine.finish_command()
+        if self._under_way and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        worker = self._worker
+        if not worker.active_expiry or worker.engine.gate & GATE_LOADING:
+            return
+        worker.engine.tick()
+        began = time.monotonic()
+        self._work()
+        worker.slowness.note("expire-cycle", time.monotonic() - began)
+        worker.trail.flush()

@@ -3,7 +3,8 @@
 A value of a million members takes a tenth of a second to free. Where a command says so (UNLINK, FLUSHALL
 ASYNC), or a setting (the `lazyfree-lazy-…` ones, `replica-lazy-flush`), it leaves the keyspace at once,
 comes here, and is taken apart in pieces: BUDGET seconds in each turn of the loop, so that other clients
-notice little of it. Redis has a thread for this. Here all memory belongs to the one thread there is.
+notice little of it. Redis has a thread for this. Here all memory belongs to the one thread there is. Who
+asked for all to be freed (FLUSHALL SYNC) is kept waiting for it, as in Redis 8, but nobody else is.
 
 Only values of more than LARGE members come here, as in Redis, and only those that nobody else holds; others
 are freed on the spot, which costs less. What is here is still counted in `used_memory`, which falls as it
@@ -14,11 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.buried_keys import BuriedKeys, bury_keys
+from node.replies import OK
 
 if TYPE_CHECKING:
+    from node.session.session import Session
     from node.worker import Worker
 
 LARGE: Final = 64
@@ -33,9 +37,11 @@ PACKED: Final = frozenset(("listpack", "listpackex", "intset"))
 
 class Graveyard:
     def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._values: list[Any] = []
         self._keys: list[BuriedKeys] = []
         self._digging = False
+        self._mourners: list[Session] = []
         self.freed = 0
         """Values and keys, since the start or CONFIG RESETSTAT."""
         for db in worker.databases:
@@ -82,6 +88,23 @@ class Graveyard:
             self._keys.append(bury_keys(db))
             self._dig_soon()
 
+    def empty_for(self, session: Session, databases: Sequence[Any]) -> bool:
+        """Drop all keys of these databases. If it takes long to free them, `session` is suspended and gets OK
+        when that is done; returns whether it waits. Who cannot wait holds up the others."""
+        if not self._worker.blocking.may_wait(session):
+            for db in databases:
+                db.clear()
+        else:
+            for db in databases:
+                self.empty(db, True)
+            self.dig(BUDGET)
+            if self.pending:
+                session.suspend()
+                self._mourners.append(session)
+                return True
+        self._worker.memory.emptied()
+        return False
+
     def dig(self, seconds: float) -> bool:
         """Free for about so long, at least one piece. False if there was nothing to free."""
         if not self._values and not self._keys:
@@ -113,3 +136,9 @@ class Graveyard:
         self.dig(BUDGET)
         if self._values or self._keys:
             self._dig_soon()
+            return
+        if self._mourners:
+            self._worker.memory.emptied()
+        mourners, self._mourners = self._mourners, []
+        for session in mourners:
+            session.resume(OK)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from node.core.engine import GATE_LOADING
+from node.core.command_rows import GATE_LOADING
 from node.keyspace import events
 
 if TYPE_CHECKING:

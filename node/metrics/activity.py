@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from node.core.statistics import command_ns, commands_processed
 from node.metrics import process
 from node.metrics.rates import Rate
 
@@ -31,7 +32,7 @@ class Activity:
         """Unix ms `now`: called by the worker's timer."""
         self._timer_runs += 1
         engine = self._engine
-        self._commands.sample(now, engine.commands_processed)
+        self._commands.sample(now, commands_processed(engine))
         self._input.sample(now, engine.bytes_received)
         self._output.sample(now, engine.bytes_sent)
         self._turns.sample(now, self._turn_count)
@@ -55,7 +56,7 @@ class Activity:
         engine = self._engine
         return {
             "total_connections_received": engine.connections_received,
-            "total_commands_processed": engine.commands_processed,
+            "total_commands_processed": commands_processed(engine),
             "instantaneous_ops_per_sec": round(self._commands.per_second),
             "total_net_input_bytes": engine.bytes_received,
             "total_net_output_bytes": engine.bytes_sent,
@@ -72,7 +73,7 @@ class Activity:
             "total_writes_processed": engine.writes_processed,
             "eventloop_cycles": self._turn_count,
             "eventloop_duration_sum": self._turning_us,
-            "eventloop_duration_cmd_sum": engine.command_ns // 1000,
+            "eventloop_duration_cmd_sum": command_ns(engine) // 1000,
             "instantaneous_eventloop_cycles_per_sec": round(pace),
             "instantaneous_eventloop_duration_usec": round(self._turning.per_second / pace) if pace else 0,
         }

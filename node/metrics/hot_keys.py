@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.core.key_traffic import KeyTraffic
+from node.core.slot_use import watch_traffic
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -75,14 +76,14 @@ class HotKeys:
     def start(self, wanted: Wanted) -> None:
         """Begin a watch; none must be active."""
         self.watch = Watch(wanted, self._worker.engine.now)
-        self._worker.engine.watch_traffic(self.watch.traffic)
+        watch_traffic(self._worker.engine, self.watch.traffic)
         if wanted.seconds:
             self._alarm = asyncio.get_running_loop().call_later(wanted.seconds, self.stop)
 
     def stop(self) -> None:
         """End the watch that is active."""
         assert self.watch is not None
-        self._worker.engine.watch_traffic(None)
+        watch_traffic(self._worker.engine, None)
         self.watch.ended = self._worker.engine.tick()
         if self._alarm is not None:
             self._alarm.cancel()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from node.core.engine import GATE_TIMED
+from node.core.command_rows import GATE_TIMED
 from node.metrics.latency_events import LatencyEvents
 from node.metrics.slow_log import SlowLog
 from node.session.description import address

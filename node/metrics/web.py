@@ -23,6 +23,8 @@ class Content(NamedTuple):
     kind: str
     """As Content-Type says it"""
     body: bytes
+    headers: Mapping[str, str] = {}
+    """Others"""
 
 
 Page = Callable[[], Awaitable[Content]]
@@ -92,5 +94,6 @@ def _response(status: str, content: Content = NOTHING, with_body: bool = True) -
         f"Content-Type: {content.kind}",
         f"Content-Length: {len(content.body)}",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in content.headers.items()),
     ]
     return "\r\n".join([*head, "", ""]).encode() + (content.body if with_body else b"")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.metrics_core import Metric
 
+from node.core import statistics
 from node.handlers import info
 from node.listeners import open_tcp
 from node.metrics.exposition import families, of_requests, page_of
@@ -53,7 +54,7 @@ def collect(worker: Worker) -> Iterator[Metric]:
     yield from families(_of_instance(worker))
     yield from families(_of_databases(worker))
     engine = worker.engine
-    stats, latencies = engine.command_stats(), engine.latencies()
+    stats, latencies = statistics.command_stats(engine), statistics.latencies(engine)
     yield from of_requests(stats, worker.error_counts, latencies, "Time of execution")
     yield from families(_of_slowness(worker))
     yield from families(_of_synchrony(worker))

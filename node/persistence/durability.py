@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from node.core.engine import GATE_DISK_ERROR, GATE_LOADING
+from node.core.command_rows import GATE_DISK_ERROR, GATE_LOADING
 from node.errors import ReplyError
 from node.persistence.aof.append_only import AppendOnly
 from node.persistence.files import StoreError

@@ -127,4 +127,4 @@ class Loader:
             db.set_frequency(entry.key, entry.frequency)
 
     def _error(self, reason: str, entry: Entry) -> RdbError:
-        return RdbError(self._name, self.reader.offset, f"key {entry.key[:128]!r}: {reason}")
+        return RdbError(self._name, self.reader.offset, f"{self.reader.name_of(entry.key)}: {reason}")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from node import errors
-from node.core.engine import GATE_LOADING
+from node.core.command_rows import GATE_LOADING
 from node.core.memory import used_bytes
 from node.errors import ReplyError
 from node.persistence.child import Children, Outcome, ensure_parent
@@ -380,7 +380,10 @@ class Snapshots:
         take_function = worker.functions.load_from_file if spare is None else spare.functions.append
         databases = engine.databases if spare is None else spare.databases
         try:
-            reader = RdbReader(stream, name, log.warning, take_function, resumable=isinstance(stream, Feed))
+            resumable = isinstance(stream, Feed)
+            reader = RdbReader(
+                stream, name, log.warning, take_function, resumable=resumable, show_key=log.key
+            )
             self.loader = Loader(reader, name, databases, drop_before, worker.durability.breathe)
             yield self.loader
             self.loaded_aux = reader.aux

@@ -275,7 +275,9 @@ class PrimaryLink(asyncio.Protocol):
         return name not in FOR_REPLICAS and not _is_about_the_cluster(argv)
 
     def _tell_failure(self, name: str, reason: str) -> None:
-        self._worker.log.warning(f"The primary's command {name} failed here: {reason}")
+        code, _, rest = reason.partition(" ")  # the rest may quote arguments
+        log = self._worker.log
+        log.warning(f"The primary's command {name} failed here: {code} {log.of_user(rest)}")
 
     # the snapshot
 

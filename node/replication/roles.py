@@ -17,7 +17,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from node.core.engine import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
+from node.core.command_rows import GATE_FEW_REPLICAS, GATE_READ_ONLY, GATE_STALE
 from node.core.steady_clock import steady_ms
 from node.errors import ReplyError
 from node.replication import views
@@ -76,7 +76,7 @@ class Replication:
         config.on_change("repl-backlog-size", self._resize_backlog)
         for name in ("replica-serve-stale-data", "min-replicas-to-write", "min-replicas-max-lag"):
             config.on_change(name, lambda _: self._set_gates())
-        for name in ("replica-read-only", "synchronous-replicas"):
+        for name in ("replica-read-only", "synchronous-replicas", "synchronous-replicas-wait"):
             config.on_change(name, lambda _: self._role_changed())
         worker.cron_jobs.append(self._cron)
 
@@ -210,13 +210,15 @@ class Replication:
         few = False
         if not replica and config.min_replicas_to_write and config.min_replicas_max_lag:
             few = self.primary.good_replicas(engine.now) < config.min_replicas_to_write
-        few = few or self.synchrony.lacks_replicas
+        self.synchrony.count_replicas()
+        few = few or self.synchrony.refuses
         for gate, closed in (
             (GATE_READ_ONLY, replica and config.replica_read_only),
             (GATE_STALE, replica and not config.replica_serve_stale_data and not self.primary_link_up),
             (GATE_FEW_REPLICAS, few),
         ):
             engine.gate = engine.gate | gate if closed else engine.gate & ~gate
+        self.synchrony.hold_writes()
 
     # as a replica
 
@@ -381,7 +383,8 @@ class Replication:
         self.waits.check()
         self.failover.check()
         self._worker.ending.check()
-        if self._worker.engine.gate & GATE_FEW_REPLICAS or self._worker.config.min_replicas_to_write:
+        few = self._worker.engine.gate & GATE_FEW_REPLICAS or self.synchrony.waits
+        if few or self._worker.config.min_replicas_to_write:
             self._set_gates()
 
     def client_gone(self, session: Any) -> None:

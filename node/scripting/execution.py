@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node import errors
-from node.core.engine import (
+from node.core.command_rows import (
     GATE_DISK_ERROR,
     GATE_FEW_REPLICAS,
     GATE_OUT_OF_MEMORY,

@@ -21,7 +21,7 @@ from node.acl.denial import Reason
 from node.acl.file import AclFileError
 from node.acl.users import DEFAULT, declared, is_name
 from node.config.text import to_bytes, to_text
-from node.core.engine import GATE_AUTH, GATE_RESTRICTED
+from node.core.command_rows import GATE_AUTH, GATE_RESTRICTED
 from node.errors import ReplyError, one_line
 from node.session.description import describe
 

@@ -3,7 +3,7 @@
 The event loop stands still then, so the sockets are asked here: those of the clients, and those on which new
 ones come, since SCRIPT KILL is mostly sent over a new connection. GATE_BUSY is closed meanwhile, so that
 commands not made for a busy worker get an error. The clock of the command that runs, its reply and what waits
-for its end are put aside (`engine.step_aside`).
+for its end are put aside (node/core/aside.pyx).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import contextlib
 import select
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from node.core.engine import GATE_BUSY
+from node.core.aside import step_aside, step_back
+from node.core.command_rows import GATE_BUSY
 
 if TYPE_CHECKING:
     from node.accepting import Acceptor
@@ -66,24 +67,24 @@ class BusyService:
         engine = self._worker.engine
         assert self._poll is not None
         engine.gate |= GATE_BUSY
-        engine.step_aside()
+        step_aside(engine)
         try:
             for _ in range(ROUNDS):
                 if not self._serve_ready(self._poll):
                     break
         finally:
-            engine.step_back()
+            step_back(engine)
             engine.gate &= ~GATE_BUSY
 
     def serve_cluster(self) -> None:
         """Let the worker take part in its cluster."""
         engine = self._worker.engine
         engine.gate |= GATE_BUSY  # replies that were held back may leave, and let requests go on
-        engine.step_aside()
+        step_aside(engine)
         try:
             self._worker.cluster.serve_meanwhile()
         finally:
-            engine.step_back()
+            step_back(engine)
             engine.gate &= ~GATE_BUSY
 
     def _serve_ready(self, poll: select.epoll) -> bool:

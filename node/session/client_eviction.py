@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from node.session.client_memory import memory_of
-from node.session.description import describe
+from node.session.description import describe_for_log
 
 if TYPE_CHECKING:
     from node.worker import Worker
@@ -50,7 +50,7 @@ class ClientEviction:
         for session in sorted(sizes, key=lambda each: sizes[each], reverse=True):
             if session.no_evict or session.link is None:
                 continue
-            self._worker.log.notice(f"Evicting client: {describe(session).decode('latin-1')}")
+            self._worker.log.notice(f"Evicting client: {describe_for_log(session)}")
             session.link.abort()
             self.evicted += 1
             excess -= sizes[session]

@@ -7,9 +7,10 @@ describe parts of Redis' own client structure are given as zero where clients' p
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from node.core.engine import GATE_NO_TOUCH
+from node.core.command_rows import GATE_NO_TOUCH
 from node.session.client_memory import memory_of
 
 if TYPE_CHECKING:
@@ -73,9 +74,14 @@ def flags(session: Session) -> str:
     return "".join(letter for letter, holds in said.items() if holds) or "N"
 
 
-def describe(session: Session, doing: str = "") -> bytes:
+def describe_for_log(session: Session) -> str:
+    """The same for the log, with nothing in it that the client chose, if the log is to hide that."""
+    return describe(session, names=session.worker.log.of_user).decode("latin-1")
+
+
+def describe(session: Session, doing: str = "", names: Callable[[str], str] = str) -> bytes:
     """One line without its end: `id=3 addr=127.0.0.1:1234 ...`. `doing`: a command that was refused, as the
-    last it sent."""
+    last it sent; `names` is applied to what the client calls itself."""
     link = session.link
     now = session.engine.now
     pending_input = link.pending_input if link else 0
@@ -89,7 +95,7 @@ def describe(session: Session, doing: str = "") -> bytes:
         "addr": address(session),
         "laddr": local_address(session),
         "fd": sock.fileno() if sock is not None else -1,
-        "name": session.name.decode("latin-1"),
+        "name": names(session.name.decode("latin-1")),
         "age": (now - session.created_at) // 1000,
         "idle": (now - link.last_active) // 1000 if link else 0,
         "flags": flags(session),
@@ -111,11 +117,11 @@ def describe(session: Session, doing: str = "") -> bytes:
         "tot-mem": memory.total,
         "events": "rw" if pending_output else "r",
         "cmd": doing or session.last_command or NO_COMMAND,
-        "user": session.user.name.decode("latin-1") if session.user else "(superuser)",
+        "user": names(session.user.name.decode("latin-1")) if session.user else "(superuser)",
         "redir": -1 if session.tracking is None else session.tracking.redirect,
         "resp": session.resp,
-        "lib-name": session.lib_name.decode("latin-1"),
-        "lib-ver": session.lib_ver.decode("latin-1"),
+        "lib-name": names(session.lib_name.decode("latin-1")),
+        "lib-ver": names(session.lib_ver.decode("latin-1")),
         "io-thread": 0,
         "tot-net-in": link.bytes_received if link else 0,
         "tot-net-out": link.bytes_sent if link else 0,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from node.core.engine import GATE_MONITORED
+from node.core.command_rows import GATE_MONITORED
 from node.metrics.slow_log import redacted
 from node.session.description import address, is_unix
 from node.session.pubsub import Frame

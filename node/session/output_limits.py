@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from node.session.description import describe
+from node.session.description import describe_for_log
 
 if TYPE_CHECKING:
     from node.session.session import Session
@@ -47,7 +47,7 @@ class OutputLimits:
     def _say(self, session: Session) -> None:
         self.disconnections += 1
         self._worker.log.warning(
-            f"Client {describe(session).decode('latin-1')} closed for overcoming of output buffer limits."
+            f"Client {describe_for_log(session)} closed for overcoming of output buffer limits."
         )
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from node.core.engine import GATE_PAUSED_ALL, GATE_PAUSED_WRITES
+from node.core.command_rows import GATE_PAUSED_ALL, GATE_PAUSED_WRITES
 from node.core.key_slot import key_slot
 
 if TYPE_CHECKING:

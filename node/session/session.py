@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from node import errors
 from node.commands.model import Command
-from node.core.engine import (
+from node.core.command_rows import (
     GATE_ASKING,
     GATE_AUTH,
     GATE_BUSY,
@@ -35,8 +35,8 @@ from node.core.engine import (
     GATE_SUBSCRIBED,
     GATE_TRACKING,
     NOT_QUEUED,
-    Client,
 )
+from node.core.engine import Client
 from node.errors import ReplyError
 from node.keyspace import events
 from node.replies import NO_REPLY, QUEUED, Replies

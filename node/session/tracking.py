@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from node.core.engine import GATE_TRACKING
+from node.core.command_rows import GATE_TRACKING
 from node.session.pubsub import MESSAGE, Frame
 from node.session.reader_table import ReaderTable
 from node.session.tracking_mode import CHANNEL, Mode

@@ -100,7 +100,8 @@ class AofReader:
         """Returns the offset of what follows the snapshot."""
         log = self._worker.log
         log.notice(f"Reading RDB base file on AOF loading... ({name})")
-        reader = RdbReader(file, name, log.warning, self._worker.functions.load_from_file)
+        take_function = self._worker.functions.load_from_file
+        reader = RdbReader(file, name, log.warning, take_function, show_key=log.key)
         loader = Loader(reader, name, self._worker.engine.databases)
         while not loader.load_slice():
             self.position = self._before + reader.offset

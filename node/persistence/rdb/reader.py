@@ -32,6 +32,8 @@ Warn = Callable[[str], object]
 """Told, in one line, of each thing that is skipped."""
 TakeFunction = Callable[[bytes], object]
 """Given the source of each library of functions; raises ReplyError for one that does not load."""
+SHOWN_OF_KEY = 128
+"""Bytes of a key that messages show at most."""
 
 
 class Readable(Protocol):
@@ -62,9 +64,11 @@ class RdbReader:
         take_function: TakeFunction | None = None,
         *,
         resumable: bool = False,
+        show_key: Callable[[bytes], str] = repr,
     ) -> None:
         self._source = Source(stream, name, resumable)
         self._warn = warn
+        self._show_key = show_key
         self._take_function = take_function
         self.version = 0
         self.database = 0
@@ -173,10 +177,14 @@ class RdbReader:
 
     def _skip(self, empty: EmptyValue) -> None:
         self.empty_keys_skipped += 1
-        self._warn(f"{self._source.name}: skipping key {self._source.last_key[:128]!r}: {empty}")
+        self._warn(f"{self._source.name}: skipping {self.name_of(self._source.last_key)}: {empty}")
 
     def _error(self, malformed: Malformed) -> RdbError:
-        return self._source.error(f"key {self._source.last_key[:128]!r}: {malformed}")
+        return self._source.error(f"{self.name_of(self._source.last_key)}: {malformed}")
+
+    def name_of(self, key: bytes) -> str:
+        """As messages name it."""
+        return f"key {self._show_key(key[:SHOWN_OF_KEY])}"
 
     def _read_section(self, code: int) -> None:
         source = self._source

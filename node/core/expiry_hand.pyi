@@ -1,0 +1,6 @@
+from typing import Any
+
+class ExpiryHand:
+    def __init__(self, db: Any) -> None: ...
+    slots_passed: int
+    def step(self, looks: int) -> tuple[int, int, int]: ...
