@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.harness.servers import Oracle, Server, ShoalNode
-from tests.harness.turns import turn
+from tests.harness.servers import Oracle, Process, Server, ShoalNode
+from tests.harness.turns import Turns, one_first
 
 # Tests share their cores with the servers they drive: what an example takes says nothing.
 settings.register_profile("shoal", deadline=None)
 settings.load_profile("shoal")
 
 
+Process.forked = os.environ.get("SHOAL_FULL") != "1"
+
+
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: five for two CPUs, because most tests wait for servers half of their time."""
-    return 5 * (os.cpu_count() or 1) // 2
+    """`-n auto`: six for two CPUs, because most tests wait for servers two thirds of their time."""
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -31,8 +34,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    with turn(alone=item.get_closest_marker("alone") is not None):
+def pytest_collection() -> Iterator[None]:
+    with one_first():
+        return (yield)
+
+
+_turns = Turns()
+
+
+def _is_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    with _turns.take(_is_alone(item), _is_alone(nextitem)):
         return (yield)
 
 

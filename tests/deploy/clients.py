@@ -43,7 +43,7 @@ class Anywhere(redis.Connection):
         raise problem or OSError("no address")
 
 
-def client_of(ports: Sequence[int]) -> redis.Redis:
+def client_of(ports: list[int]) -> redis.Redis:
     """It repeats once, elsewhere, what failed for a lost connection."""
     pool = redis.ConnectionPool(
         connection_class=Anywhere,
@@ -58,7 +58,7 @@ def client_of(ports: Sequence[int]) -> redis.Redis:
 class Writers:
     """Used in a `with` block; nobody writes any more behind it."""
 
-    def __init__(self, ports: Sequence[int], count: int = 2, pause: float = 0.02) -> None:
+    def __init__(self, ports: list[int], count: int = 2, pause: float = 0.02) -> None:
         self.ports = ports
         self.pause = pause
         self.acknowledged: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The engine, the image and the composition, once for all tests here: they take turns with it."""
+"""The engine and the image, once for all tests here; a composition for each module, made of nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import docker
 import pytest
 
-from tests.deploy.engine import Composition, engine, ensure_base_image
+from tests.deploy.engine import IMAGE, Composition, engine, ensure_base_image
 from tests.harness.ports import lease_port, release_port
 
 
@@ -19,14 +19,20 @@ def docker_engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def composition(docker_engine: docker.DockerClient) -> Iterator[Composition]:
-    """Built, and not yet brought up."""
+def image(docker_engine: docker.DockerClient) -> str:
+    """Built; its name."""
+    ensure_base_image(docker_engine)
+    Composition(docker_engine, "shoaltestimage", []).run("build", "worker-1")
+    return IMAGE
+
+
+@pytest.fixture(scope="module")
+def composition(docker_engine: docker.DockerClient, image: str) -> Iterator[Composition]:
+    """Not yet brought up."""
     with ExitStack() as stack:
         ports = [lease_port() for _ in range(8)]
         for port in ports:
             stack.callback(release_port, port)
-        ensure_base_image(docker_engine)
         made = Composition(docker_engine, f"shoaltest{ports[0]}", ports)
         stack.callback(made.run, "--profile", "full", "down", "--volumes", "--timeout", "5")
-        made.run("build", "worker-1")
         yield made

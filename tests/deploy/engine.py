@@ -115,7 +115,7 @@ class Composition:
     """This project's docker-compose.yml, brought up under a name of its own, at ports of its own."""
 
     def __init__(self, client: docker.DockerClient, name: str, ports: list[int]) -> None:
-        """`ports`: of two proxies and six workers."""
+        """`ports`: of two proxies and six workers; none if it is only built."""
         self.client = client
         self.name = name
         self.proxy_ports, self.worker_ports = ports[:2], ports[2:]
@@ -126,10 +126,10 @@ class Composition:
             "SHOAL_OPTIMIZATION": "-O0",
             "SHOAL_NODE_TIMEOUT": "2000",
             "SHOAL_HEALTH_INTERVAL": "3s",
-            "SHOAL_PORT": str(ports[0]),
-            "SHOAL_PORT_PROXY_2": str(ports[1]),
+            "SHOAL_PORT_STATUS": "0",  # any: `published` tells it
         }
-        self.environment |= {f"SHOAL_PORT_{n}": str(port) for n, port in enumerate(self.worker_ports, 1)}
+        published = ["PORT", "PORT_PROXY_2", *(f"PORT_{number}" for number in range(1, 7))]
+        self.environment |= {f"SHOAL_{name}": str(port) for name, port in zip(published, ports, strict=False)}
 
     def run(self, *arguments: str) -> str:
         """`docker-compose ARGUMENTS`; its output, or an AssertionError with it."""
@@ -152,6 +152,11 @@ class Composition:
             filters={"label": [f"com.docker.compose.{name}={value}" for name, value in labels.items()]},
         )
         return found
+
+    def published(self, service: str, port: int) -> int:
+        """Where a port of a service's first container is found."""
+        ports = self.container(service).attrs["NetworkSettings"]["Ports"]
+        return int(ports[f"{port}/tcp"][0]["HostPort"])
 
     def inside(self, service: str, *command: str, number: int = 1) -> str:
         """Run a command in a service's container; its output, or an AssertionError with it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -48,6 +49,11 @@ def test_three_workers_and_a_proxy_come_up_and_serve_all_slots(composition: Comp
         eventually(lambda: serves_all(client), "keys of all slots can be written", timeout=120)
         assert [client.get(f"outside:{number}") for number in range(200)] == [str(n) for n in range(200)]
     eventually(lambda: composition.is_healthy("proxy"), "the proxy is healthy", timeout=60)
+    page = f"http://127.0.0.1:{composition.published('proxy', 9122)}"
+    with urlopen(f"{page}/status.json", timeout=30) as told:
+        assert json.load(told)["cluster"]["slots"] == 16384
+    with urlopen(page, timeout=30) as shown:
+        assert b"status.js" in shown.read(), "the page is part of what is installed"
 
 
 def test_cluster_clients_are_told_addresses_that_they_can_reach(composition: Composition) -> None:
@@ -98,5 +104,3 @@ def test_data_and_members_outlive_the_containers(composition: Composition) -> No
     with proxy(composition) as client:
         assert [client.get(f"outside:{number}") for number in range(200)] == [str(n) for n in range(200)]
     assert members(composition) == before
-    composition.run("down", "--volumes", "--timeout", "30")
-    del composition.environment["SHOAL_REPLICAS"]

@@ -27,12 +27,11 @@ PROXIES = ("proxy", "proxy-2")
 
 
 @pytest.fixture(scope="module")
-def cluster(composition: Composition) -> Iterator[Composition]:
+def cluster(composition: Composition) -> Composition:
     composition.environment["SHOAL_SYNCHRONOUS"] = "1"
     composition.run("up", "-d", "--no-build", *WORKERS, *PROXIES, "tender")
     eventually(lambda: all_well(composition), "every primary has its replica", timeout=120)
-    yield composition
-    del composition.environment["SHOAL_SYNCHRONOUS"]
+    return composition
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "password": "pa55word",
         "backup": {"enabled": True, "keep": 3},
         "worker": {"primaries": 5, "replicas": 2, "synchronousReplicas": 1, "antiAffinity": "preferred"},
-        "proxy": {"options": {"read-from": "prefer-replica", "auth-by-workers": ""}},
+        "proxy": {"options": {"read-from": "same-zone", "auth-by-workers": ""}},
     },
     "little": {
-        "worker": {"replicas": 0, "antiAffinity": ""},
+        "worker": {"replicas": 0, "antiAffinity": "", "zone": "a"},
         "proxy": {"count": 0},
         "tender": {"enabled": False},
         "metrics": {"enabled": False},
@@ -93,6 +93,14 @@ def test_workers_are_as_many_as_the_cluster_expects() -> None:
         headless = rendered(name)["Service", "demo-shoal-workers"]["spec"]
         assert headless["clusterIP"] == "None" and headless["publishNotReadyAddresses"]
         assert int(port) in [each["port"] for each in headless["ports"]]
+
+
+def test_workers_and_proxies_are_told_their_zone() -> None:
+    for manifest in (worker("all"), rendered("all")["Deployment", "demo-shoal-proxy"]):
+        assert container(manifest)["args"].count("$(ZONE)") == 1
+        [zone] = [each for each in container(manifest)["env"] if each["name"] == "ZONE"]
+        assert zone["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['topology.kubernetes.io/zone']"
+    assert {"name": "ZONE", "value": "a"} in container(worker("little"))["env"]
 
 
 def test_what_selects_pods_finds_them() -> None:
@@ -187,6 +195,7 @@ def test_the_stack_file_is_read() -> None:
     services = compose("--file", "deploy/swarm/stack.yml")["services"]
     assert services["worker"]["deploy"]["replicas"] == 6
     assert option(services["worker"]["command"], "--cluster-expected-size") == "6"
+    assert services["worker"]["environment"] == {"ZONE": "{{.Node.Hostname}}"}
 
 
 def test_prometheus_takes_its_files() -> None:

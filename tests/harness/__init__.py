@@ -2,6 +2,7 @@
 
     ports.py     ports nobody else in this machine's test runs is using
     servers.py   start, stop and kill one server: ours (`ShoalNode`) or an oracle (`Oracle("redis"|"valkey")`)
+    forks.py     how hundreds of workers are started in little time
     clusters.py  `cluster_of(3, replicas=1, kind="shoal")`: a formed cluster of any of them, or of a mix
     cutter.py    the network between members, which can be cut, for each direction apart
     turns.py     which tests run beside others, and which alone

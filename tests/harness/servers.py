@@ -12,7 +12,6 @@ directory. Whatever happens to the test run, the kernel ends the process with it
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import re
@@ -24,21 +23,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 
+from tests.harness.environment import ROOT as ROOT
+from tests.harness.environment import die_with_parent as die_with_parent
+from tests.harness.environment import source_environment as source_environment
+from tests.harness.forks import FORKS, Forked
 from tests.harness.ports import lease_port, release_port
 from tests.harness.resp import Error, Resp
 from tests.harness.wait import StillFalse, eventually
 
-ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE = 15.0
 STOP_DEADLINE = 10.0
 LOG_TAIL = 4000
-
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 Setting = str | int | list[str]
 
@@ -49,22 +48,6 @@ SIGNS_OF_BUGS = ("A bug in", "Exception ignored", "Traceback (most recent call l
 
 class NotStarted(AssertionError):
     """The server ended, or did not answer before the deadline. The message carries the end of its log."""
-
-
-def die_with_parent() -> None:
-    """Run in the child before exec: the kernel kills it when the thread that started it is gone."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def source_environment() -> dict[str, str]:
-    """The environment in which `python -m ...` finds this source tree from any directory.
-
-    It keeps its bytecode, whatever holds for the tests themselves: a run starts hundreds of workers, and to
-    compile the sources takes each of them three times what the rest of its start does.
-    """
-    inherited = os.environ.get("PYTHONPATH")
-    path = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
-    return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class _ByTls(redis.Connection):
@@ -82,6 +65,8 @@ class Process:
     """A program that listens on `port`. Subclasses say how it is called and when it is ready."""
 
     kind = ""
+    forked = False
+    """One of ours is forked, which is quicker (forks.py). It is what operators start but for its memory."""
 
     def __init__(self, port: int | None = None) -> None:
         self.host = "127.0.0.1"
@@ -93,7 +78,7 @@ class Process:
         )
         self.directory = Path(self._files.name)
         self.log_path = self.directory / "log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self.tls: ssl.SSLContext | None = None
         """How to connect to it, if by TLS (certificates.py)."""
         self.tls_options: dict[str, Any] = {}
@@ -144,18 +129,23 @@ class Process:
         """Start the process; with `wait`, return once it is ready."""
         assert not self.running, f"{self!r} is already running"
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.directory,
-                env=source_environment(),
-                preexec_fn=die_with_parent,
-            )
+            self.process = self._launch(self.command(), log)
         if wait:
             self.wait_ready()
         return self
+
+    def _launch(self, argv: list[str], log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+        if self.forked and argv[:2] == [sys.executable, "-m"] and argv[2] in FORKS:
+            return FORKS[argv[2]].start(argv[3:], self.directory, log)
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=self.directory,
+            env=source_environment(),
+            preexec_fn=die_with_parent,
+        )
 
     def wait_ready(self, timeout: float = START_DEADLINE) -> None:
         """Until `is_ready`; raises NotStarted with the end of the log when it ends or the time is up."""

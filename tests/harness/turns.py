@@ -6,6 +6,11 @@ marked `alone`, and while it runs no other test of this checkout does.
 
     with turn(alone=False): ...
 
+Who finds nothing compiled yet compiles it, and so would each of a run's processes, as they begin at once: so
+one goes ahead.
+
+    with one_first(): ...
+
 Two locks of the kernel's make that fair, and go with a process that dies. Everybody passes the gate, one by
 one, into the room, which many share; who wants the room to itself keeps the gate shut meanwhile, so that
 nobody else enters while it waits for the others to leave.
@@ -21,6 +26,7 @@ from pathlib import Path
 
 ROOM = Path(__file__)
 """A lock leaves no trace in what is locked, so any file will do."""
+ANTEROOM = ROOM.with_name("__init__.py")
 
 
 @contextlib.contextmanager
@@ -36,11 +42,44 @@ def turn(alone: bool, room: Path = ROOM) -> Iterator[None]:
         yield
 
 
+class Turns:
+    """Those of one process. Neighbours that are alone share one: the others, for whose end it waits, have to
+    stop for it only once."""
+
+    def __init__(self, room: Path = ROOM) -> None:
+        self._room = room
+        self._taken = contextlib.ExitStack()
+        self._goes_on = False
+
+    @contextlib.contextmanager
+    def take(self, alone: bool, next_alone: bool) -> Iterator[None]:
+        """`next_alone`: what the next will ask for."""
+        if not self._goes_on:
+            self._taken.enter_context(turn(alone, self._room))
+        try:
+            yield
+        finally:
+            self._goes_on = alone and next_alone
+            if not self._goes_on:
+                self._taken.close()
+
+
 @contextlib.contextmanager
-def _locked(path: Path, kind: int) -> Iterator[int]:
+def one_first(room: Path = ANTEROOM) -> Iterator[None]:
+    """Who comes first is inside alone; those who come meanwhile wait for it, and then are inside together."""
+    with _locked(room, fcntl.LOCK_EX, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path, kind: int, kind_if_taken: int = 0) -> Iterator[int]:
+    """Waits for the lock; or, if there is `kind_if_taken`, for a lock of that kind instead."""
     opened = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(opened, kind)
+        try:
+            fcntl.flock(opened, kind | (fcntl.LOCK_NB if kind_if_taken else 0))
+        except BlockingIOError:
+            fcntl.flock(opened, kind_if_taken)
         yield opened
     finally:
         fcntl.flock(opened, fcntl.LOCK_UN)  # a forked child may still have it open

@@ -34,8 +34,13 @@ def rewrite(server: Server) -> None:
     server.run("BGREWRITEAOF")
 
     def done() -> bool:
+        """And what it has replaced, which is removed a little later, is gone."""
         fields = server.info("persistence")
-        return not fields["aof_rewrite_in_progress"] and fields["aof_rewrites"] > rewrites
+        if fields["aof_rewrite_in_progress"] or fields["aof_rewrites"] <= rewrites:
+            return False
+        manifest = log_of(server) / "appendonly.aof.manifest"
+        named = {line.split()[1] for line in manifest.read_text().splitlines()}
+        return {path.name for path in log_of(server).iterdir()} == named | {manifest.name}
 
     eventually(done, "the end of the rewrite")
 

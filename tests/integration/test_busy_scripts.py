@@ -114,11 +114,11 @@ def test_time_stands_still_in_a_script_that_others_interrupt(node: ShoalNode) ->
     script = """
     redis.call('set', 'k', 'v', 'px', 300)
     local start = os.clock()
-    while os.clock() - start < 1.5 do end
+    while os.clock() - start < 1 do end
     return redis.call('get', 'k')"""
-    with Resp(node.port, node.host, timeout=10) as caller:
+    with Resp(node.port, node.host, timeout=60) as caller:
         caller.send_command("EVAL", script, 0)
-        eventually(lambda: "Slow script detected" in node.log, timeout=10)
+        eventually(lambda: "Slow script detected" in node.log, timeout=60)
         assert is_busy(node)
         assert caller.read() == b"v"
 

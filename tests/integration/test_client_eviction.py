@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -35,17 +36,23 @@ def is_connected(connection: Resp) -> bool:
 def test_the_biggest_goes_first(node: ShoalNode) -> None:
     with node.client() as client, Resp(node.port) as big, Resp(node.port) as bigger, Resp(node.port) as small:
         fatten(small, 100_000)
+        for connection in (big, bigger):
+            connection.command("CLIENT", "SETNAME", "ann")
         fatten(big, 3 * MB)
         fatten(bigger, 4 * MB)
         client.config_set("maxmemory-clients", 5 * MB)
         eventually(lambda: client.info("stats")["evicted_clients"] == 1, "one is evicted")
         assert not is_connected(bigger)
         assert is_connected(big) and is_connected(small)
+        client.config_set("hide-user-data-from-log", "yes")
         client.config_set("maxmemory-clients", 1 * MB)
         eventually(lambda: client.info("stats")["evicted_clients"] == 2, "and another")
+        client.config_set("hide-user-data-from-log", "no")
         assert not is_connected(big)
         assert is_connected(small)
-        assert node.log.count("Evicting client: id=") == 2
+        shown, hidden = re.findall(r"Evicting client: id=(.*)", node.log)
+        assert "name=ann" in shown and "user=default" in shown
+        assert "name=*redacted*" in hidden and "user=*redacted*" in hidden
 
 
 def test_output_that_is_not_read_counts(node: ShoalNode) -> None:

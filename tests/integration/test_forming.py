@@ -34,8 +34,9 @@ def workers(number: int, replicas: int) -> Iterator[list[ShoalNode]]:
                 cluster_expected_size=number,
                 cluster_expected_replicas=replicas,
                 appendonly="yes",
+                availability_zone=zone,
             )
-            for port in ports
+            for port, zone in zip(ports, "aabbcc"[:number], strict=True)
         ]
         for node in found:
             stack.push(node)
@@ -70,7 +71,8 @@ def move(nodes: list[ShoalNode]) -> None:
 
 
 def test_they_form_a_cluster_and_find_each_other_again() -> None:
-    """A seed comes late; then all come back elsewhere, together, and one of them without what it had."""
+    """A seed comes late; then all come back elsewhere, together, and one of them without what it had. Nobody
+    replicates a primary of its own zone."""
     with workers(6, replicas=1) as nodes:
         late, *early = nodes
         start(early)
@@ -78,6 +80,10 @@ def test_they_form_a_cluster_and_find_each_other_again() -> None:
         late.start()
         cluster = RunningCluster(nodes)
         await_whole(cluster)
+        zones = {node: node.config["availability-zone"] for node in nodes}
+        for primary in cluster.primaries:
+            assert zones[cluster.replicas_of(primary)[0]] != zones[primary]
+        assert {zones[primary] for primary in cluster.primaries} == {"a", "b", "c"}
         with cluster.client() as client:
             client.set("key", "value")
         before = {node: cluster.id_of(node) for node in nodes}

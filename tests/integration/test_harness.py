@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import pytest
 from tests.harness.clusters import cluster_of
 from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
 from tests.harness.resp import NULL, NULL_ARRAY, NULL_BULK, Error, Map, Simple
-from tests.harness.servers import NotStarted, Oracle
-from tests.harness.turns import turn
+from tests.harness.servers import NotStarted, Oracle, ShoalNode
+from tests.harness.turns import Turns, one_first, turn
 from tests.harness.wait import StillFalse, eventually
 
 
@@ -62,6 +63,29 @@ def test_eventually_reports_what_it_waited_for() -> None:
         eventually(lambda: False, "the sky to fall", timeout=0.02)
 
 
+def test_neighbours_that_are_alone_share_a_turn(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.touch()
+
+    def is_taken() -> bool:
+        with room.open() as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    turns = Turns(room)
+    for next_alone in (True, False):
+        assert is_taken() is not next_alone  # between the two it stays so
+        with turns.take(alone=True, next_alone=next_alone):
+            assert is_taken()
+    assert not is_taken()
+    with turns.take(alone=False, next_alone=True):
+        assert not is_taken()
+    assert not is_taken()
+
+
 def test_who_is_alone_waits_for_others_and_later_ones_for_it(tmp_path: Path) -> None:
     room = tmp_path / "room"
     room.touch()
@@ -90,6 +114,42 @@ def test_who_is_alone_waits_for_others_and_later_ones_for_it(tmp_path: Path) -> 
     alone.join()
     another.join()
     assert came == [True, False]
+
+
+def test_one_goes_ahead_and_the_others_follow_together(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.touch()
+    came: list[str] = []
+
+    def follow() -> None:
+        with one_first(room):
+            came.append("follower")
+
+    follower = threading.Thread(target=follow)
+    with one_first(room):
+        follower.start()
+        came.append("first")
+        assert came == ["first"]
+    follower.join()
+    assert came == ["first", "follower"]
+    with room.open() as opened:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+        with one_first(room), one_first(room):
+            pass  # beside one who is inside already
+
+
+def test_a_forked_worker_ends_as_any_process() -> None:
+    node = ShoalNode()
+    node.forked = True
+    with node:
+        assert node.process is not None and node.process.poll() is None
+        node.kill()
+        assert node.process.returncode == -signal.SIGKILL
+        node.start()
+        assert node.stop() == 0
+        assert node.log.count("Ready to accept connections") == 2
+    with pytest.raises(NotStarted, match="ended with code 1"), ShoalNode(maxmemory="none"):
+        pass
 
 
 def test_a_mixed_cluster_forms() -> None:

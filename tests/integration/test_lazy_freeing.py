@@ -88,7 +88,10 @@ def test_every_type_is_freed_to_the_last_byte(node: ShoalNode, key: str) -> None
 
 
 def flush(connection: Resp) -> None:
+    """In a transaction: who may wait has it freed lazily in any case, and waits."""
+    connection.command("MULTI")
     connection.command("FLUSHALL")
+    connection.command("EXEC")
 
 
 def delete(connection: Resp) -> None:
@@ -111,6 +114,20 @@ def let_expire(connection: Resp) -> None:
 def evict(connection: Resp) -> None:
     connection.command("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "1")
     eventually(lambda: connection.command("DBSIZE") == 0, "they are evicted")
+
+
+def test_flushall_sync_keeps_nobody_waiting_but_who_asked_for_it(node: ShoalNode) -> None:
+    with node.client() as client, Resp(node.port) as connection, Resp(node.port) as other:
+        send(connection, (["SET", f"key:{n}", "x" * 100] for n in range(50_000)))
+        large_values(connection)
+        connection.send(encode("FLUSHALL", "SYNC") + encode("INFO", "memory"))
+        eventually(lambda: other.command("DBSIZE") == 0, "all is gone")
+        seen = [pending(client)]
+        eventually(lambda: seen.append(pending(client)) or not seen[-1], "all is freed")
+        assert any(0 < each < 50_005 for each in seen), "others are served while it is freed"
+        assert connection.read() == Simple("OK")
+        assert b"lazyfree_pending_objects:0\r\n" in connection.read()
+        assert client.info("memory")["lazyfreed_objects"] == 50_005
 
 
 @pytest.mark.parametrize(

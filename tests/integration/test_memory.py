@@ -16,7 +16,9 @@ MB = 1 << 20
 
 @pytest.fixture
 def node() -> Iterator[ShoalNode]:
-    with ShoalNode(save="") as started:
+    node = ShoalNode(save="")
+    node.forked = False
+    with node as started:
         yield started
 
 

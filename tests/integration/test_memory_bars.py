@@ -119,7 +119,9 @@ def growth(server: Server, commands: Callable[[Random], Iterator[Command]]) -> i
 @pytest.mark.parametrize("case", CASES)
 def test_growth_is_near_valkeys(case: str) -> None:
     commands, bar = CASES[case]
-    with ShoalNode(save="") as node:
+    node = ShoalNode(save="")
+    node.forked = False
+    with node:
         ours = growth(node, commands)
     with Oracle("valkey", save="") as oracle:
         theirs = growth(oracle, commands)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import threading
 import urllib.error
@@ -177,6 +178,21 @@ def test_only_what_there_is_is_served(watched: Watched) -> None:
     with pytest.raises(urllib.error.HTTPError, match="405"):
         scrape(port, method="POST")
     assert scrape(port, method="HEAD") == ""
+
+
+def test_a_proxy_serves_a_status_page_and_its_figures(watched: Watched) -> None:
+    port = watched.ports[2]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+        policy = response.headers["Content-Security-Policy"]
+        scripts = re.findall(r'src="(\w+\.js)"', response.read().decode())
+    assert policy.startswith("default-src 'none'; script-src 'self';") and "unsafe" not in policy
+    assert scripts and all(scrape(port, f"/{script}") for script in scripts)
+    (node,) = json.loads(scrape(port, "/status.json"))["nodes"]
+    assert (node["address"], node["role"], node["state"]) == (watched.primary.address, "primary", "ok")
+    slots = json.loads(scrape(port, "/slots.json"))
+    assert slots["owners"] == [[0, 16383, node["id"]]]
+    with pytest.raises(urllib.error.HTTPError, match="405"):
+        scrape(port, "/status.json", method="POST")
 
 
 SERIES = re.compile(r"\b(?:redis|shoal)_[a-z_]+")

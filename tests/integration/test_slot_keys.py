@@ -10,7 +10,7 @@ from node.core.key_slot import key_slot
 from tests.compat.scripts import assert_same
 from tests.compat.test_propagation import stream_of
 from tests.harness.clusters import RunningCluster, cluster_of
-from tests.harness.resp import Error, Resp
+from tests.harness.resp import Error, Null, Resp, Simple
 from tests.harness.servers import Server, server
 from tests.harness.wait import eventually
 
@@ -101,11 +101,31 @@ def test_flushslot_empties_a_slot(singles: list[Server]) -> None:
     ours = singles[0]
     ours.run("FLUSHALL")
     slot = str(key_slot(b"tag"))
-    script = [b"SET {tag}1 x", b"SET other x", b"CLUSTER FLUSHSLOT %s SYNC" % slot.encode()]
-    told = stream_of(ours, [line.split() for line in script])
-    assert told == [[b"SET", b"{tag}1", b"x"], [b"SET", b"other", b"x"], [b"DEL", b"{tag}1"]]
+    keys = [b"{tag}%d" % n for n in range(230)]
+    script = [[b"SET", b"other", b"x"], *([b"SET", key, b"x"] for key in keys)]
+    for mode in (b"SYNC", b"ASYNC"):
+        told = stream_of(ours, [*script, [b"CLUSTER", b"FLUSHSLOT", slot.encode(), mode]])
+        assert told[: len(script)] == script
+        deleted = told[len(script) :]
+        assert [command[0] for command in deleted] == [b"DEL"] * 3, "a hundred at a time"
+        assert sorted(key for command in deleted for key in command[1:]) == sorted(keys)
     assert ours.run("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
     assert ours.run("EXISTS", "other") == 1
+
+
+def test_flushslot_tells_who_watches_and_who_listens(singles: list[Server]) -> None:
+    slot = str(key_slot(b"tag"))
+    for node in singles:
+        node.run("SET", "{tag}1", "x")
+        node.run("CONFIG", "SET", "notify-keyspace-events", "Kg")
+        with node.resp() as watching, node.resp() as listening:
+            listening.command("SUBSCRIBE", "__keyspace@0__:{tag}1")
+            watching.command("WATCH", "{tag}1")
+            assert node.run("CLUSTER", "FLUSHSLOT", slot) == Simple("OK")
+            watching.command("MULTI")
+            watching.command("PING")
+            assert isinstance(watching.command("EXEC"), Null)
+            assert listening.read() == [b"message", b"__keyspace@0__:{tag}1", b"del"]
 
 
 def test_a_walk_leads_through_a_mixed_cluster() -> None:

@@ -69,7 +69,8 @@ def test_replies_leave_when_the_replica_has_the_bytes(kind: str) -> None:
 
 
 def test_as_many_replicas_as_asked_for() -> None:
-    with ShoalNode(synchronous_replicas=1) as primary, ShoalNode() as first, ShoalNode() as second:
+    setting = {"synchronous_replicas": 1, "synchronous_replicas_wait": 0}
+    with ShoalNode(**setting) as primary, ShoalNode() as first, ShoalNode() as second:
         for replica in (first, second):
             follow(replica, primary)
         wait_settled(primary, first, second)
@@ -87,11 +88,30 @@ def test_as_many_replicas_as_asked_for() -> None:
             assert writer.command("SET", "a", "4") == OK
 
 
-def test_without_replicas_writes_are_refused() -> None:
-    with ShoalNode(synchronous_replicas=1) as primary, primary.resp() as client:
+def test_without_replicas_writes_wait_and_are_refused_then() -> None:
+    with (
+        ShoalNode(synchronous_replicas=1, synchronous_replicas_wait=0) as primary,
+        ShoalNode() as replica,
+        primary.resp() as client,
+        primary.resp() as admin,
+    ):
         reply = client.command("SET", "a", "1")
         assert isinstance(reply, Error) and reply.prefix == "NOREPLICAS"
-        assert client.command("EXISTS", "a") == 0
+        assert admin.command("CONFIG", "SET", "synchronous-replicas-wait", "60000") == OK
+        client.send_command("SET", "a", "1")
+        assert says_nothing(client)
+        assert admin.command("EXISTS", "a") == 0
+        follow(replica, primary)
+        wait_settled(primary, replica)
+        assert client.read() == OK
+        replica.stop()
+        eventually(lambda: primary.info("replication")["connected_slaves"] == 0, "it is missed")
+        client.send_command("SET", "a", "2")
+        assert says_nothing(client)
+        assert admin.command("CONFIG", "SET", "synchronous-replicas-wait", "1") == OK
+        reply = client.read()
+        assert isinstance(reply, Error) and reply.prefix == "NOREPLICAS"
+        assert admin.command("GET", "a") == b"1"
 
 
 def test_pipelines_transactions_scripts_and_blocked_clients_wait_too() -> None:

@@ -10,7 +10,7 @@ import pytest
 from node.acl import User
 from node.acl.file import AclFileError
 from node.config import Config
-from node.core.engine import GATE_AUTH, GATE_RESTRICTED, GATE_TRANSACTION
+from node.core.command_rows import GATE_AUTH, GATE_RESTRICTED, GATE_TRANSACTION
 from node.errors import ReplyError
 from node.log import Log
 from node.session.session import Session

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from node.config import Config
+from node.core.command_rows import GATE_TIMED
 from node.core.connection import Connection
-from node.core.engine import GATE_TIMED
+from node.core.statistics import command_stats
 from node.datatypes import Hash, List, Set, SortedSet, Stream
 from node.datatypes.limits import limits
 from node.handlers import registry
@@ -98,7 +99,7 @@ class Rig:
             "events": list(self.events),
             "dirty": self.engine.dirty,
             "hits": (self.db.hits, self.db.misses, self.db.expired),
-            "stats": {name: figures[:3] for name, figures in self.engine.command_stats().items()},
+            "stats": {name: figures[:3] for name, figures in command_stats(self.engine).items()},
             "keys": {
                 key: (contents(value), encoding(self.db, key, value), near(expiry))
                 for key, value, expiry in self.db.entries()

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from node.config.directives import BY_NAME
 from node.log import Log
 from node.log_lines import MAX_LINE, LineFormat
 from node.metrics.slow_log import SECRET_SETTINGS
+from node.worker import Worker
 
 AT = time.mktime((2026, 11, 2, 7, 8, 9, 0, 0, -1)) + 0.042
 
@@ -55,6 +57,22 @@ def test_a_message_is_one_line_and_bounded(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     log_to(tmp_path / "no" / "such" / "directory").warning("lost")
     assert not (tmp_path / "no").exists()
+
+
+def test_what_clients_sent_can_be_kept_out(tmp_path: Path) -> None:
+    config = Config.from_args(["--logfile", str(tmp_path / "log")])
+    worker = SimpleNamespace(log=Log.from_config(config))
+    for hides in ("no", "yes"):
+        config.set({"hide-user-data-from-log": hides})
+        worker.log.notice(f"key {worker.log.key(b'ann')}")
+        try:
+            raise KeyError("ann")
+        except KeyError as bug:
+            Worker._log_bug(worker, "get", bug)  # type: ignore[arg-type]
+    shown, bug, hidden, hidden_bug = (tmp_path / "log").read_text().splitlines()
+    assert shown.endswith("* key b'ann'") and "KeyError: 'ann'" in bug
+    assert hidden.endswith("* key *redacted*")
+    assert hidden_bug.endswith("KeyError") and "A bug in get: " in hidden_bug
 
 
 def test_standard_output(capfd: pytest.CaptureFixture[str]) -> None:

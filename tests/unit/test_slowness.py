@@ -89,6 +89,9 @@ def test_more_effort_drops_more_expired_keys() -> None:
         for number in range(100_000):
             db.set(b"%d" % number, b"", 1000 if number % 20 == 0 else 10**15)
         db.now = 2000
-        ActiveExpiry(db).run(10, effort)
+        cycle = ActiveExpiry(db)
+        cycle.begin(10, effort)
+        while cycle.go_on():
+            pass
         dropped.append(db.expired)
     assert 0 < dropped[0] < dropped[1] == 5000

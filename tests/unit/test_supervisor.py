@@ -10,6 +10,7 @@ import pytest
 
 from cluster.supervisor.child import describe_end
 from cluster.supervisor.logs import LONGEST_LINE, JsonSpeaker, LineSplitter, cause_of_end, shorten
+from cluster.supervisor.secrets import divide, without_secrets
 from cluster.supervisor.settings import SetupError, settle, to_remember
 from cluster.supervisor.workspace import Workspace
 
@@ -121,3 +122,31 @@ class TestWorkspace:
             workspace.acquire()
         workspace.discard()
         assert (tmp_path / "shoal.json").exists()
+
+
+class TestSecrets:
+    SETTINGS = (
+        *("--save", ""),
+        *("--requirepass", "--pass word"),
+        *("--user", "ann", "on", ">pw"),
+        "--masterauth x",
+    )
+
+    def test_they_go_to_workers_apart(self) -> None:
+        public, told = divide([*self.SETTINGS, "--appendonly", "yes"])
+        assert public == ["--save", "", "--appendonly", "yes"]
+        assert told.splitlines() == [
+            b'requirepass "--pass word"',
+            b'user "ann" "on" ">pw"',
+            b"masterauth x",
+        ]
+        assert divide(["--appendonly", "yes"]) == (["--appendonly", "yes"], b"")
+
+    def test_a_command_line_shows_stars(self) -> None:
+        words = ["shoal", "up", "--", *self.SETTINGS, "--appendonly", "yes", ""]
+        shown = without_secrets("\0".join(words).encode()).decode().split("\0")
+        assert list(map(len, shown)) == list(map(len, words))
+        assert shown[:6] == ["shoal", "up", "--", "--save", "", "--requirepass"]
+        assert set("".join(shown[6:7] + shown[8:11])) == {"*"}
+        assert shown[11:] == ["--masterauth**", "--appendonly", "yes", ""]
+        assert without_secrets(b"shoal\0doctor\0") == b"shoal\0doctor\0"
