@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import platform
 import shlex
 import shutil
 import sys
@@ -41,6 +42,14 @@ DIRECTIVES = {
 }
 
 
+def _portability() -> list[str]:
+    """Options for C libraries that lack what the core uses of glibc: portable/malloc.h stands in for it."""
+    name, version = platform.libc_ver()
+    if name == "glibc" and tuple(map(int, version.split("."))) >= (2, 33):
+        return []
+    return ["-Ideploy/portable", *(["-DMSG_NOSIGNAL=0"] if sys.platform == "darwin" else [])]
+
+
 class BuildCore(build_ext):
     """Cythonizes and compiles every .pyx of the project, on all CPUs."""
 
@@ -52,7 +61,13 @@ class BuildCore(build_ext):
             Extension(
                 path.removesuffix(".pyx").replace(os.sep, "."),
                 [path],
-                extra_compile_args=[OPTIMIZATION, "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
+                extra_compile_args=[
+                    OPTIMIZATION,
+                    "-g0",
+                    "-fno-strict-aliasing",
+                    "-Wno-unused-function",
+                    *_portability(),
+                ],
             )
             for path in sources
         ]

@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ class _Process(asyncio.SubprocessProtocol):
 
 class Child:
     """`keep_alive` says whether a death is followed by a new start. `before_restart` is called at once, has
-    to come to its end first, and tells whether there shall be a next start."""
+    to come to its end first, and tells whether there shall be a next start. `told` is what it finds at its
+    standard input, each time."""
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class Child:
         speaker: Speaker,
         note: Callable[[str], None],
         before_restart: Callable[[], Awaitable[bool]] | None = None,
+        told: bytes = b"",
     ) -> None:
         self.name = name
         self.command = list(command)
@@ -88,6 +91,7 @@ class Child:
         self._environment = environment
         self._note = note
         self._before_restart = before_restart
+        self._told = told
         self._process: _Process | None = None
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -174,17 +178,20 @@ class Child:
 
     async def _spawn(self) -> None:
         self.exit_code = None
-        _, self._process = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Process(self.speaker),
-            *self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self._directory,
-            env=self._environment,
-            process_group=0,
-            preexec_fn=_end_with_parent if _libc else None,
-        )
+        with tempfile.TemporaryFile() as told:  # without a name, so nobody else finds it
+            told.write(self._told)
+            told.seek(0)
+            _, self._process = await asyncio.get_running_loop().subprocess_exec(
+                lambda: _Process(self.speaker),
+                *self.command,
+                stdin=told if self._told else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                env=self._environment,
+                process_group=0,
+                preexec_fn=_end_with_parent if _libc else None,
+            )
 
     async def _hear_last_words(self, process: _Process) -> None:
         with contextlib.suppress(asyncio.TimeoutError):

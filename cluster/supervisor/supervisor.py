@@ -35,6 +35,7 @@ from cluster.supervisor.endpoints import Endpoint, endpoints
 from cluster.supervisor.login import login_from
 from cluster.supervisor.logs import JsonSpeaker, Speaker, cause_of_end
 from cluster.supervisor.programs import proxy_command, source_environment, worker_command
+from cluster.supervisor.secrets import divide
 from cluster.supervisor.settings import Settings, SetupError, to_remember
 from cluster.supervisor.succession import hand_over
 from cluster.supervisor.witness import Witness
@@ -177,9 +178,10 @@ class Supervisor:
         args = worker_arguments(
             self.settings, port, directory, self._authority, json_lines and not self._worker_program
         )
-        args += [*self._login.more_settings, *self._worker_settings]
+        public, secret = divide([*self._login.more_settings, *self._worker_settings])
+        args = [*(["-"] if secret else []), *args, *public]  # `-`: there is more at the standard input
         command = [*self._worker_program, *args] if self._worker_program else worker_command(args)
-        return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port))
+        return self._child(f"worker {port}", str(port), command, lambda: self._succeed(port), told=secret)
 
     async def _succeed(self, port: int) -> bool:
         """The worker on `port` died: let a replica take its place before it comes back. False if it shall
@@ -205,6 +207,7 @@ class Supervisor:
         command: list[str],
         before_restart: Callable[[], Awaitable[bool]] | None = None,
         environment: Mapping[str, str] = {},
+        told: bytes = b"",
     ) -> Child:
         number = len(self._workers) + len(self._proxies)
         speaker: Speaker
@@ -213,7 +216,7 @@ class Supervisor:
         else:
             speaker = Speaker(short_name, self._width, number, self._write, lambda: self._loud)
         directory, variables = self.workspace.directory, source_environment() | dict(environment)
-        return Child(name, command, directory, variables, speaker, self.note, before_restart)
+        return Child(name, command, directory, variables, speaker, self.note, before_restart, told)
 
     @property
     def _width(self) -> int:

@@ -69,3 +69,13 @@ prometheus.io/scrape: "true"
 prometheus.io/port: {{ .Values.metrics.port | quote }}
 {{- end }}
 {{- end }}
+
+{{/* Where a pod is, as a variable. A label that the pod does not have is empty. */}}
+{{- define "shoal.zone" -}}
+- name: ZONE
+  {{- if .Values.worker.zone }}
+  value: {{ .Values.worker.zone | quote }}
+  {{- else }}
+  valueFrom: {fieldRef: {fieldPath: "metadata.labels['{{ .Values.worker.zoneKey }}']"}}
+  {{- end }}
+{{- end }}
