@@ -49,7 +49,7 @@ class AppendOnly:
         self.rewritten_size = 0
         """Bytes of all parts after the last rewrite, or at the start."""
         worker.config.on_change("appendonly", self._switch)
-        worker.config.on_change("appendfsync", lambda _: self.recorder.flush(force=True))
+        worker.config.on_change("appendfsync", lambda _: self.recorder.flush())
         worker.cron_jobs.append(self._tick)
 
     @property

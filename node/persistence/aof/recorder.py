@@ -3,8 +3,9 @@
 The trail hands over its stream (`record`) before the replies of a read leave. Those replies, and all others
 of this turn of the event loop, are held back until the turn's end (`_commit`), when everything is written in
 one write and, with `always`, brought to the disk by one fdatasync. So no reply promises what is not at least
-in the kernel's hands, and a hundred clients share one sync. With `everysec` a thread syncs once a second;
-while it is still at it, writing waits up to two seconds, since the write might hang on the same disk.
+in the kernel's hands, and a hundred clients share one sync. With `everysec` a thread syncs once a second.
+While it is at it Redis keeps what is acknowledged in memory for up to two seconds, because a write may hang on the
+same disk; a process that is killed then has lost it. We write: what is acknowledged outlives the process.
 
 What cannot be written stays in memory, writes are refused (MISCONF), and it is tried again every second. With
 `always` there is no way to keep what was promised, and the worker ends.
@@ -24,7 +25,7 @@ from node.core.reply_writer import encode_command
 from node.errors import ReplyError
 from node.persistence.aof.file import Background, LogFile
 
-POSTPONE_SECONDS: Final = 2.0
+SLOW_SYNC_SECONDS: Final = 2.0
 SYNC_SECONDS: Final = 1.0
 COMPLAIN_SECONDS: Final = 30.0
 
@@ -48,7 +49,8 @@ class Recorder:
         self._synced_size = 0
         self._last_sync = 0.0
         self._last_attempt = 0.0
-        self._postponed_since = 0.0
+        self._sync_began = 0.0
+        self._sync_is_slow = False
         self._complained_at = -COMPLAIN_SECONDS
         self._second = 0
         self._recorded_offset = 0
@@ -73,7 +75,7 @@ class Recorder:
         """Write what there is to the old file, and all that follows to `file`."""
         trail = self._worker.trail
         trail.flush()
-        self.flush(force=True)
+        self.flush()
         if self.file is not None:
             if file is not None:
                 self._sync_in_background(self.file, self._written_offset)
@@ -129,26 +131,25 @@ class Recorder:
                 return  # the worker ends, and what it could not keep stays unsaid
             self._worker.engine.outbox.logged()
 
-    def flush(self, force: bool = False) -> None:
-        """Write what was recorded, and sync as the setting says. `force`: write whatever the disk is
-        doing."""
+    def flush(self) -> None:
+        """Write what was recorded, and sync as the setting says."""
         if self.file is None:
             return
-        if self._buffer and (force or not self._postpones()):
+        if self._buffer:
+            self._watch_sync()
             self._write(self.file)
         if not self._buffer and self.file.size > self._synced_size:
             self._sync(self.file)
 
     def tick(self) -> None:
-        """Called some times a second: what was postponed, what failed, and the second of `everysec`."""
+        """Called some times a second: what failed, and the second of `everysec`."""
         if self.write_error is None or time.monotonic() - self._last_attempt >= SYNC_SECONDS:
             self.flush()
 
     def write_now(self) -> None:
-        """All that was recorded, to the file, whatever the disk is doing: it outlives the process, if not a
-        power cut."""
+        """All that was recorded, to the file: it outlives the process, if not a power cut."""
         self._worker.trail.flush()
-        self.flush(force=True)
+        self.flush()
 
     def sync_now(self) -> None:
         """All that was recorded, to the disk, waiting for it. Raises OSError."""
@@ -161,23 +162,16 @@ class Recorder:
 
     # --- writing -------------------------------------------------------------------------------------
 
-    def _postpones(self) -> bool:
-        """Whether writing had better wait for the sync that is under way."""
-        if self._worker.config.appendfsync != "everysec" or not self._background.syncs:
-            self._postponed_since = 0.0
-            return False
-        now = time.monotonic()
-        if not self._postponed_since:
-            self._postponed_since = now
-        if now - self._postponed_since < POSTPONE_SECONDS:
-            return True
-        self._postponed_since = 0.0
-        self.delayed_syncs += 1
-        self._worker.log.notice(
-            "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without "
-            "waiting for fsync to complete, this may slow down the server."
-        )
-        return False
+    def _watch_sync(self) -> None:
+        """Say, once a sync, that it takes longer than a disk should: writes may hang on it."""
+        slow = self._background.syncs > 0 and time.monotonic() - self._sync_began >= SLOW_SYNC_SECONDS
+        if slow and not self._sync_is_slow:
+            self.delayed_syncs += 1
+            self._worker.log.notice(
+                "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without "
+                "waiting for fsync to complete, this may slow down the server."
+            )
+        self._sync_is_slow = slow
 
     def _write(self, file: LogFile) -> None:
         data = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
@@ -242,6 +236,7 @@ class Recorder:
 
     def _sync_in_background(self, file: LogFile, offset: int) -> None:
         size = file.size
+        self._sync_began = time.monotonic()
 
         def done(error: OSError | None) -> None:
             changed = (error is None) != (self.sync_error is None)
