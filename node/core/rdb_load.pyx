@@ -9,7 +9,8 @@ server holds one. A count is only a claim, as lengths are (`rdb_source.pyx`): no
 not come.
 """
 
-from libc.math cimport isnan
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.math cimport isnan, signbit
 from libc.stdint cimport uint64_t
 
 from node.core.field_table cimport fields_set
@@ -36,7 +37,7 @@ from node.core.rdb_source cimport (
     text_bytes,
 )
 from node.core.set cimport HASHTABLE, INTSET, Set, new_set, set_add
-from node.core.sorted_set cimport ONLY_NEW, REFUSED, SortedSet, rank_all, zset_put
+from node.core.sorted_set cimport ONLY_NEW, REFUSED, SortedSet, rank_all, zset_negate_zero, zset_put
 
 from node.core.listpack import Malformed
 
@@ -124,9 +125,12 @@ cdef Set load_set(Source source):
 
 
 cdef SortedSet load_sorted_set(Source source):
+    """Where a long member makes it large only later, the sign of -0, which a listpack has no room for, is put back."""
     cdef SortedSet made = SortedSet()
     cdef uint64_t count, i
     cdef double score
+    cdef bytes member
+    cdef list negative = []
     source_length(source, &count)
     if count > <uint64_t>limits.zset_max_listpack_entries:
         rank_all(made)
@@ -135,8 +139,13 @@ cdef SortedSet load_sorted_set(Source source):
         source_read(source, &score, sizeof(double))
         if isnan(score):
             raise Malformed("score that is not a number")
+        if made.ranking == NULL and score == 0 and signbit(score):
+            negative.append(text_bytes(&source.first))
         if zset_put(made, source.first.data, source.first.length, &score, ONLY_NEW) == REFUSED:
             raise Malformed("sorted set with a member twice")
+    if made.ranking != NULL:
+        for member in negative:
+            zset_negate_zero(made, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
     return made
 
 

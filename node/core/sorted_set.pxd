@@ -33,4 +33,5 @@ cdef size_t zset_count(SortedSet value) noexcept
 cdef uint64_t zset_count_before(SortedSet value, Probe* probe) noexcept
 cdef bint zset_remove(SortedSet value, const char* text, size_t length) except -1
 cdef int zset_remove_range(SortedSet value, uint64_t start, uint64_t stop) except -1
+cdef void zset_negate_zero(SortedSet value, const char* text, size_t length) noexcept
 cdef bint zset_score(SortedSet value, const char* text, size_t length, double* score) noexcept

@@ -162,6 +162,11 @@ cdef bint zset_score(SortedSet value, const char* text, size_t length, double* s
     return at != NULL
 
 
+cdef void zset_negate_zero(SortedSet value, const char* text, size_t length) noexcept:
+    """Make the 0 of a member -0, which is the same place in the order. Of a large sorted set, and a member that is there."""
+    score_of(ranking_find(value.ranking, text, length))[0] = -0.0
+
+
 cdef bint must_rank(SortedSet value, const char* text, size_t length) except -1:
     """Would one member more be too much for a listpack?"""
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import copysign
+from struct import pack
 from typing import Any
 
 import pytest
@@ -32,6 +34,16 @@ def test_round_trip(value: Any) -> None:
 
 def test_as_redis_7_2_writes_it() -> None:
     assert dump_payload(b"1") == sealed(b"\x00\xc0\x01")
+
+
+@pytest.mark.parametrize("length", [1, 65])
+def test_the_sign_of_a_score_of_zero(length: int) -> None:
+    """A listpack has no room for it, whichever member comes first."""
+    member = b"m" * length
+    body = b"\x05\x02\x00" + pack("<d", -0.0) + bytes([length if length < 64 else 0x40])
+    body += (b"" if length < 64 else bytes([length])) + member + pack("<d", 1.0)
+    scores = dict(plain(load_payload(sealed(body)))[1])
+    assert (copysign(1, scores[b""]), scores[member]) == (1.0 if length == 1 else -1.0, 1.0)
 
 
 @pytest.mark.parametrize("version", [1, 6, 11, 12, 80])
