@@ -17,7 +17,6 @@ from node.persistence.aof.manifest import parse
 from node.persistence.aof.reader import AofReader
 from node.worker import Worker
 from tests.harness.servers import ShoalNode
-from tests.harness.wait import eventually
 from tests.integration.test_append_only import increment_of
 
 TORN = 4096
