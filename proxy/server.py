@@ -261,7 +261,8 @@ class ProxyServer:
             return
         commands.connections_received += 1
         self._next_id += 1
-        facts = ClientFacts(_address_text(peer), _address_text(connection.getsockname()))
+        own = _address_text(connection.getsockname())
+        facts = ClientFacts(_address_text(peer) if peer else own, own)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -325,7 +326,7 @@ def _port_of(listener: socket.socket) -> int:
 
 
 def _address_text(address: Any) -> str:
-    """As CLIENT LIST prints it: `ip:port`, or a unix socket's path with port 0."""
+    """As CLIENT LIST prints it: `ip:port`, or a unix socket's path with port 0 (for either end)."""
     if isinstance(address, tuple):
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"{host}:{address[1]}"

@@ -9,11 +9,11 @@ from node import errors
 from node.core.command_rows import GATE_NO_TOUCH
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import parse_int
-from node.handlers.client_filters import parse_filters
+from node.handlers.client_filters import Scope, parse_filters
 from node.handlers.client_words import parse_pause
 from node.handlers.registry import command
 from node.replies import NO_REPLY, OK, Verbatim
-from node.session.description import address, describe
+from node.session.description import Description, address, describe
 
 PAUSE_REASON = "client"
 
@@ -156,8 +156,16 @@ def info(ctx: Any, args: list[bytes]) -> Verbatim:
 
 @command("client|list")
 def list_(ctx: Any, args: list[bytes]) -> Verbatim:
-    chosen = parse_filters(ctx, args, listing=True)
-    return Verbatim(b"".join(describe(session) + b"\n" for session in _open_sessions(ctx) if chosen(session)))
+    found = _chosen_sessions(ctx, args, listing=True)
+    return Verbatim(b"".join(describe(session) + b"\n" for session in found))
+
+
+def _chosen_sessions(ctx: Any, args: list[bytes], *, listing: bool) -> list[Any]:
+    """Those that the filters of CLIENT LIST (`listing`) or CLIENT KILL are for. Raises ReplyError."""
+    users = ctx.worker.access.users
+    scope = Scope(ctx.id, ctx.engine.now, len(ctx.engine.databases), lambda name: users.get(name) is not None)
+    chosen = parse_filters(scope, args, listing=listing)
+    return [session for session in _open_sessions(ctx) if chosen(Description(session))]
 
 
 def _open_sessions(ctx: Any) -> Iterator[Any]:
@@ -203,8 +211,7 @@ def kill(ctx: Any, args: list[bytes]) -> Any:
             raise _NO_SUCH_CLIENT
         _close(ctx, found[0])
         return OK
-    chosen = parse_filters(ctx, args, listing=False)
-    found = [session for session in _open_sessions(ctx) if chosen(session)]
+    found = _chosen_sessions(ctx, args, listing=False)
     for session in found:
         _close(ctx, session)
     return len(found)

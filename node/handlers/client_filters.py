@@ -3,19 +3,77 @@
 Filters come in any order and must all hold; of one that is given twice the last counts, but ids add up. Most
 have a form with NOT-. Redis knows TYPE, ID, ADDR, LADDR, USER, MAXAGE and SKIPME, and for LIST only TYPE or
 ID; all else is Valkey's. Where an id is no number, LIST and KILL each say so in Redis' words for it.
+
+The proxy has clients of its own kind, and these filters: what they ask of a client is `Described`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 from node import errors
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import INT_MAX, INT_MIN, as_int, parse_int, parse_int_between
-from node.session.description import address, flags, host, local_address
 
-Condition = Callable[[Any], bool]
+
+class Described(Protocol):
+    """What can be said about a client."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def kind(self) -> str:
+        """normal, pubsub, replica or master"""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def local_address(self) -> str: ...
+    @property
+    def host(self) -> str:
+        """Empty for a Unix socket"""
+
+    @property
+    def user_name(self) -> bytes | None: ...
+    @property
+    def flags(self) -> str: ...
+    @property
+    def redirects(self) -> bool:
+        """CLIENT CAPA redirect"""
+
+    @property
+    def database(self) -> int: ...
+    @property
+    def created_at(self) -> int:
+        """ms, of the clock of `Scope.now`"""
+
+    @property
+    def last_active(self) -> int:
+        """ms, likewise"""
+
+    @property
+    def name(self) -> bytes: ...
+    @property
+    def lib_name(self) -> bytes: ...
+    @property
+    def lib_ver(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What filters are seen against."""
+
+    asking: int
+    """Id of who asks"""
+    now: int
+    """ms"""
+    databases: int
+    knows_user: Callable[[bytes], bool]
+
+
+Condition = Callable[[Described], bool]
 
 CLIENT_TYPES = {
     b"normal": "normal",
@@ -32,7 +90,7 @@ _BAD_CLIENT_ID = ReplyError("ERR Invalid client ID")
 _CLIENT_ID_TOO_LOW = ReplyError("ERR client-id should be greater than 0")
 
 
-def parse_filters(ctx: Any, args: list[bytes], *, listing: bool) -> Condition:
+def parse_filters(scope: Scope, args: list[bytes], *, listing: bool) -> Condition:
     """The filters of CLIENT LIST (`listing`) or CLIENT KILL as one. Raises ReplyError."""
     conditions: dict[bytes, Condition] = {}
     ids: dict[bytes, set[int]] = {}
@@ -52,20 +110,20 @@ def parse_filters(ctx: Any, args: list[bytes], *, listing: bool) -> Condition:
         if option == b"SKIPME":
             skip_me = _yes_or_no(value)
         elif option in _FILTERS:
-            conditions[option] = _FILTERS[option](ctx, value, "")
+            conditions[option] = _FILTERS[option](scope, value, "")
         elif option.removeprefix(b"NOT-") in _WITH_OPPOSITE:
             conditions[option] = _opposite(
-                _FILTERS[option.removeprefix(b"NOT-")](ctx, value, option.decode())
+                _FILTERS[option.removeprefix(b"NOT-")](scope, value, option.decode())
             )
         else:
             raise errors.SYNTAX
         at += 2
     wanted, unwanted = ids.get(b"ID"), ids.get(b"NOT-ID", ())
-    return lambda session: (
-        not (skip_me and session is ctx)
-        and (wanted is None or session.id in wanted)
-        and session.id not in unwanted
-        and all(holds(session) for holds in conditions.values())
+    return lambda client: (
+        not (skip_me and client.id == scope.asking)
+        and (wanted is None or client.id in wanted)
+        and client.id not in unwanted
+        and all(holds(client) for holds in conditions.values())
     )
 
 
@@ -105,40 +163,39 @@ def _yes_or_no(word: bytes) -> bool:
 
 
 def _opposite(condition: Condition) -> Condition:
-    return lambda session: not condition(session)
+    return lambda client: not condition(client)
 
 
 # ------------------------------------------------------------------------------------------------- filters
 # Each makes a condition of a value; `negated` is its name with NOT-, or empty. Raises ReplyError.
 
 
-def _type(ctx: Any, value: bytes, negated: str) -> Condition:
+def _type(scope: Scope, value: bytes, negated: str) -> Condition:
     kind = CLIENT_TYPES.get(value.lower())
     if kind is None:
         raise ReplyError(f"ERR Unknown client type '{one_line(value)}'")
-    return lambda session: bool(session.kind == kind)
+    return lambda client: client.kind == kind
 
 
-def _address(ctx: Any, value: bytes, negated: str) -> Condition:
+def _address(scope: Scope, value: bytes, negated: str) -> Condition:
     text = value.decode("utf-8", "replace")
-    return lambda session: address(session) == text
+    return lambda client: client.address == text
 
 
-def _local_address(ctx: Any, value: bytes, negated: str) -> Condition:
+def _local_address(scope: Scope, value: bytes, negated: str) -> Condition:
     text = value.decode("utf-8", "replace")
-    return lambda session: local_address(session) == text
+    return lambda client: client.local_address == text
 
 
-def _host(ctx: Any, value: bytes, negated: str) -> Condition:
+def _host(scope: Scope, value: bytes, negated: str) -> Condition:
     text = value.decode("utf-8", "replace")
-    return lambda session: host(session) == text
+    return lambda client: client.host == text
 
 
-def _user(ctx: Any, value: bytes, negated: str) -> Condition:
-    user = ctx.worker.access.users.get(value)
-    if user is None:
+def _user(scope: Scope, value: bytes, negated: str) -> Condition:
+    if not scope.knows_user(value):
         raise ReplyError(f"ERR No such user '{one_line(value)}'")
-    return lambda session: session.user is user
+    return lambda client: client.user_name == value
 
 
 def _seconds(value: bytes, what: str) -> int:
@@ -148,24 +205,24 @@ def _seconds(value: bytes, what: str) -> int:
     return seconds
 
 
-def _age(ctx: Any, value: bytes, negated: str) -> Condition:
-    latest = ctx.engine.now - _seconds(value, "maxage") * 1000
-    return lambda session: bool(session.created_at <= latest)
+def _age(scope: Scope, value: bytes, negated: str) -> Condition:
+    latest = scope.now - _seconds(value, "maxage") * 1000
+    return lambda client: client.created_at <= latest
 
 
-def _idle(ctx: Any, value: bytes, negated: str) -> Condition:
-    latest = ctx.engine.now - _seconds(value, "idle") * 1000
-    return lambda session: bool(session.link.last_active <= latest)
+def _idle(scope: Scope, value: bytes, negated: str) -> Condition:
+    latest = scope.now - _seconds(value, "idle") * 1000
+    return lambda client: client.last_active <= latest
 
 
-def _flags(ctx: Any, value: bytes, negated: str) -> Condition:
+def _flags(scope: Scope, value: bytes, negated: str) -> Condition:
     wanted = _letters(value, FLAGS, "flags", negated)
-    return lambda session: wanted <= set(flags(session))
+    return lambda client: wanted <= set(client.flags)
 
 
-def _capabilities(ctx: Any, value: bytes, negated: str) -> Condition:
+def _capabilities(scope: Scope, value: bytes, negated: str) -> Condition:
     wanted = _letters(value, CAPABILITIES, "capa", negated)
-    return lambda session: session.redirects or not wanted
+    return lambda client: client.redirects or not wanted
 
 
 def _letters(value: bytes, known: frozenset[str], what: str, negated: str) -> set[str]:
@@ -175,22 +232,22 @@ def _letters(value: bytes, known: frozenset[str], what: str, negated: str) -> se
     return letters
 
 
-def _database(ctx: Any, value: bytes, negated: str) -> Condition:
+def _database(scope: Scope, value: bytes, negated: str) -> Condition:
     name = negated or "DB"
     number = parse_int_between(
         value, INT_MIN, INT_MAX, ReplyError(f"ERR {name} is not an integer or out of range")
     )
-    last = len(ctx.engine.databases) - 1
+    last = scope.databases - 1
     if not 0 <= number <= last:
         raise ReplyError(f"ERR {name} number should be between 0 and {last}")
-    return lambda session: bool(session.db.index == number)
+    return lambda client: client.database == number
 
 
-def _attribute(name: str) -> Callable[[Any, bytes, str], Condition]:
+def _attribute(name: str) -> Callable[[Scope, bytes, str], Condition]:
     """Of an attribute that is empty for those who have not set it: they have none, not an empty one."""
 
-    def make(ctx: Any, value: bytes, negated: str) -> Condition:
-        return lambda session: bool(value) and getattr(session, name) == value
+    def make(scope: Scope, value: bytes, negated: str) -> Condition:
+        return lambda client: bool(value) and getattr(client, name) == value
 
     return make
 

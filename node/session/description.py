@@ -74,6 +74,71 @@ def flags(session: Session) -> str:
     return "".join(letter for letter, holds in said.items() if holds) or "N"
 
 
+class Description:
+    """What filters of CLIENT LIST ask of a session (handlers/client_filters.py)."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def id(self) -> int:
+        return self._session.id
+
+    @property
+    def kind(self) -> str:
+        return self._session.kind
+
+    @property
+    def address(self) -> str:
+        return address(self._session)
+
+    @property
+    def local_address(self) -> str:
+        return local_address(self._session)
+
+    @property
+    def host(self) -> str:
+        return host(self._session)
+
+    @property
+    def user_name(self) -> bytes | None:
+        return self._session.user.name if self._session.user else None
+
+    @property
+    def flags(self) -> str:
+        return flags(self._session)
+
+    @property
+    def redirects(self) -> bool:
+        return self._session.redirects
+
+    @property
+    def database(self) -> int:
+        return int(self._session.db.index)
+
+    @property
+    def created_at(self) -> int:
+        return int(self._session.created_at)
+
+    @property
+    def last_active(self) -> int:
+        return int(self._session.link.last_active)
+
+    @property
+    def name(self) -> bytes:
+        return self._session.name
+
+    @property
+    def lib_name(self) -> bytes:
+        return self._session.lib_name
+
+    @property
+    def lib_ver(self) -> bytes:
+        return self._session.lib_ver
+
+
 def describe_for_log(session: Session) -> str:
     """The same for the log, with nothing in it that the client chose, if the log is to hide that."""
     return describe(session, names=session.worker.log.of_user).decode("latin-1")

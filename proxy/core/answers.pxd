@@ -32,8 +32,10 @@ cdef class Answers(Connection):
     cdef readonly uint64_t head
     cdef readonly uint64_t tail
     cdef uint64_t tail_seen             # `tail` when we were looked at last (trim)
+    cdef int16_t last_number            # of the last request's command, before the ring was given back
     cdef Py_ssize_t stashed             # bytes of replies that came too early
 
+    cdef int16_t newest(self) noexcept
     cdef uint64_t push(self, Py_ssize_t request_length) except? 0
     cdef int grow(self) except -1
     cdef void forget_requests(self) noexcept

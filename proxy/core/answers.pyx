@@ -87,6 +87,16 @@ cdef class Answers(Connection):
             self.tallies.now = monotonic_ns()
             self.on_reply(tag, reply, len(reply))
 
+    @property
+    def last_command(self) -> str:
+        """The name of the last request's command; empty if it was none, or there was no request."""
+        return self.tallies.names[self.newest()]
+
+    cdef int16_t newest(self) noexcept:
+        if self.ring == NULL or self.tail == 0:
+            return self.last_number
+        return self.ring[(self.tail - 1) & (self.ring_size - 1)].number
+
     def trim(self) -> int:
         """If nothing was asked since the last call, give back what the pipelines of before needed: how many
         bytes that were."""
@@ -94,6 +104,7 @@ cdef class Answers(Connection):
         if self.tail != self.tail_seen or self.head != self.tail:
             self.tail_seen = self.tail
             return 0
+        self.last_number = self.newest()
         free(self.ring)
         self.ring = NULL
         self.ring_size = 0

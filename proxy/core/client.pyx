@@ -106,6 +106,11 @@ cdef class Client(Answers):
         return self.descriptor >= 0
 
     @property
+    def closing(self) -> bool:
+        """Nothing more is read from it: it is closed when all replies are sent."""
+        return self.input_ended
+
+    @property
     def shakes_hands(self) -> bool:
         """It is not known yet who it is."""
         return self.secrecy is not None and not self.secrecy.established

@@ -1,5 +1,7 @@
 """Connections that read and send for themselves, in turns of the worker's own reactor (node/core/reactor.pyx)."""
 
+from libc.stdint cimport int64_t, uint64_t
+
 from node.core.reactor cimport Reactor
 from proxy.core.buffers cimport Buffer
 from proxy.core.secrecy cimport Secrecy
@@ -27,12 +29,16 @@ cdef class Connection(ReplySink):
     cdef Buffer unread          # an unfinished frame, or input we may not work on yet
     cdef Buffer outgoing
     cdef Secrecy secrecy        # TLS, or None
+    cdef readonly int64_t last_active       # ns: when a turn began in which something was read or sent
+    cdef readonly uint64_t bytes_received   # of plain text
+    cdef readonly uint64_t bytes_sent
 
     cdef int attach(self, int descriptor) except -1
     cdef int let_go(self) except -1
     cdef Py_ssize_t receive(self, char** data) except -2
     cdef int keep(self, const char* data, Py_ssize_t available, Py_ssize_t used) except -1
     cdef Py_ssize_t send_now(self, const char* data, Py_ssize_t length) except -2
+    cdef void note_sent(self, Py_ssize_t count) noexcept
     cdef Py_ssize_t receive_text(self, char* where, Py_ssize_t room) except -2
     cdef bint finish_sending(self) except -1
 

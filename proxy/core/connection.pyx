@@ -109,6 +109,7 @@ cdef class Connection(ReplySink):
         """Take over an open, non-blocking descriptor and begin to read from it."""
         self.reactor = self.turns.reactor
         self.descriptor = descriptor
+        self.last_active = self.turns.tallies.now
         return self.interest(True, False)
 
     cdef int let_go(self) except -1:
@@ -157,6 +158,8 @@ cdef class Connection(ReplySink):
                 return 0 if errno == EAGAIN or errno == EINTR else -1
             if count == 0:
                 return -1
+        self.bytes_received += count
+        self.last_active = self.turns.tallies.now
         if not continues:
             data[0] = where
             return count
@@ -179,11 +182,18 @@ cdef class Connection(ReplySink):
             count = self.secrecy.send(self.descriptor, data, length)
             if self.secrecy.waits:
                 self.interest(self.reading, True)
+            if count > 0:
+                self.note_sent(count)
             return count
         count = send(self.descriptor, data, length, 0)
         if count >= 0:
+            self.note_sent(count)
             return count
         return 0 if errno == EAGAIN or errno == EINTR else -1
+
+    cdef void note_sent(self, Py_ssize_t count) noexcept:
+        self.bytes_sent += count
+        self.last_active = self.turns.tallies.now
 
     cdef Py_ssize_t receive_text(self, char* where, Py_ssize_t room) except -2:
         """As recv(2), by TLS; 0 if there is nothing yet, -1 if the connection is lost."""

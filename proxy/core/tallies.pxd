@@ -19,6 +19,7 @@ cdef class Tallies:
     cdef int64_t slow_since
     cdef readonly dict errors       # first word of an error reply -> how often
     cdef readonly dict numbers      # name of a command -> its number
+    cdef readonly tuple names       # [number]; that of 0 is empty
     cdef Tally* rows                # [number]; row 0 is for what is no command
     cdef int count
 

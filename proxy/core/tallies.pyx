@@ -22,7 +22,8 @@ cdef class Tallies:
 
     def __init__(self, names=()):
         """`names` of all commands that are counted."""
-        self.numbers = {name: number for number, name in enumerate(names, 1)}
+        self.names = ("", *names)
+        self.numbers = {name: number for number, name in enumerate(self.names) if number}
         self.count = len(self.numbers) + 1
         self.rows = <Tally*>calloc(self.count, sizeof(Tally))
         if self.rows == NULL:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from node.errors import one_line
 from node.metrics.percentiles import percentiles
 from node.replies import Verbatim
+from proxy.local.clients import Description
 from proxy.local.version import REDIS_VERSION
 from proxy.requests.codec import decode_reply, encode_reply, is_error
 from proxy.requests.worker_info import Sections, merged, parse
@@ -71,6 +72,7 @@ def figures(commands: Commands) -> dict[str, str]:
     counts = {
         "process_id": os.getpid(),
         "connected_clients": len(commands.clients),
+        **_states(commands),
         "dedicated_connections": commands.sessions.dedicated.lent,
         "dedicated_connections_idle": commands.sessions.dedicated.idle,
     }
@@ -136,7 +138,19 @@ def _clients(commands: Commands) -> dict[str, Any]:
     return {
         "connected_clients": len(commands.clients),
         "maxclients": commands.front.max_clients,
+        **_states(commands),
         "tracking_clients": len(tracking.modes),
+    }
+
+
+def _states(commands: Commands) -> dict[str, int]:
+    """How many clients wait, listen and watch."""
+    clients = commands.clients.values()
+    sessions = [client.session for client in clients if client.session is not None]
+    return {
+        "blocked_clients": sum(Description(client, commands).is_blocked for client in clients),
+        "pubsub_clients": sum(bool(session.subscriptions) for session in sessions),
+        "watching_clients": sum(session.watch is not None for session in sessions),
     }
 
 

@@ -16,14 +16,14 @@ from node.errors import (
     DB_INDEX_OUT_OF_RANGE,
     NOAUTH,
     NOPROTO,
-    NOT_AN_INTEGER,
     SAME_OBJECT,
     SYNTAX,
     WRONGPASS,
     ReplyError,
     bad_subcommand_arguments,
 )
-from node.replies import OK, Verbatim
+from node.handlers.arguments import INT_MAX, INT_MIN, parse_int, parse_int_between
+from node.replies import OK
 from proxy.local.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Local = Callable[["Client", list[bytes], "Commands"], Any]
 LOCAL_COMMANDS: dict[str, Local] = {}
+BAD_PROTOCOL = ReplyError("ERR Protocol version is not an integer or out of range")
 
 
 @dataclass
@@ -50,6 +51,10 @@ class ClientFacts:
     user: bytes = b"default"
     strict: bool = False
     """CLIENT CAPA strict: no read is answered from the cache, or by a replica."""
+    redirects: bool = False
+    """CLIENT CAPA redirect, which CLIENT LIST can ask for. The proxy redirects nobody."""
+    no_evict: bool = False
+    no_touch: bool = False
     sibling: bool = False
     """It is another process of the same proxy: it is answered for this one alone."""
 
@@ -93,9 +98,7 @@ def role(client: Client, argv: list[bytes], commands: Commands) -> Any:
 
 @local("select")
 def select(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    if not argv[1].removeprefix(b"-").isdigit():
-        raise NOT_AN_INTEGER
-    if int(argv[1]) != 0:
+    if parse_int_between(argv[1], INT_MIN, INT_MAX) != 0:
         raise DB_INDEX_OUT_OF_RANGE
     return OK
 
@@ -103,19 +106,16 @@ def select(client: Client, argv: list[bytes], commands: Commands) -> Any:
 @local("swapdb")
 def swapdb(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """There is one database, so it can only be swapped with itself."""
-    for number, which in ((argv[1], "first"), (argv[2], "second")):
-        if not number.removeprefix(b"-").isdigit():
-            raise ReplyError(f"ERR invalid {which} DB index")
-    if int(argv[1]) or int(argv[2]):
+    one = parse_int_between(argv[1], INT_MIN, INT_MAX, ReplyError("ERR invalid first DB index"))
+    two = parse_int_between(argv[2], INT_MIN, INT_MAX, ReplyError("ERR invalid second DB index"))
+    if one or two:
         raise DB_INDEX_OUT_OF_RANGE
     return OK
 
 
 @local("move")
 def move(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    if not argv[2].removeprefix(b"-").isdigit():
-        raise NOT_AN_INTEGER
-    raise DB_INDEX_OUT_OF_RANGE if int(argv[2]) else SAME_OBJECT
+    raise DB_INDEX_OUT_OF_RANGE if parse_int_between(argv[2], INT_MIN, INT_MAX) else SAME_OBJECT
 
 
 @local("acl|whoami")
@@ -133,6 +133,7 @@ def quit_(client: Client, argv: list[bytes], commands: Commands) -> Any:
 def reset(client: Client, argv: list[bytes], commands: Commands) -> Any:
     client.facts.name = b""
     client.facts.reads_replicas = True
+    client.facts.no_evict = client.facts.no_touch = False
     client.replies_off = client.skip_next = client.strict = client.facts.strict = False
     if commands.replica_reads is not None:
         commands.replica_reads.choose_for(client)
@@ -161,9 +162,7 @@ def auth(client: Client, argv: list[bytes], commands: Commands) -> Any:
 def hello(client: Client, argv: list[bytes], commands: Commands) -> Any:
     resp = client.resp
     if len(argv) > 1:
-        if not argv[1].isdigit():
-            raise ReplyError("ERR Protocol version is not an integer or out of range")
-        resp = int(argv[1])
+        resp = parse_int(argv[1], BAD_PROTOCOL)
         if resp not in (2, 3):
             raise NOPROTO
     name, login = hello_options(argv[2:])
@@ -259,110 +258,6 @@ def _checked_name(name: bytes, what: str) -> bytes:
     return name
 
 
-@local("client|info")
-def client_info(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    return Verbatim(client_line(client))
-
-
-@local("client|list")
-def client_list(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    match [option.upper() for option in argv[2:4]]:
-        case []:
-            chosen = list(commands.clients.values())
-        case [b"ID", *_] if len(argv) > 3:
-            if not all(word.isdigit() for word in argv[3:]):
-                raise ReplyError("ERR Invalid client ID")
-            numbers = [int(word) for word in argv[3:]]
-            chosen = [commands.clients[number] for number in numbers if number in commands.clients]
-        case [b"TYPE", kind] if kind in (b"NORMAL", b"MASTER", b"REPLICA", b"SLAVE", b"PUBSUB"):
-            chosen = list(commands.clients.values()) if kind == b"NORMAL" else []
-        case [b"TYPE", _]:
-            raise ReplyError(f"ERR Unknown client type '{argv[3].decode('latin-1')}'")
-        case _:
-            raise SYNTAX
-    return Verbatim("".join(map(client_line, chosen)))
-
-
-def client_line(client: Client) -> str:
-    """One line of CLIENT LIST, with the fields that mean something in a proxy."""
-    facts = client.facts
-    transaction = client.session.transaction if client.session else None
-    queued = -1 if transaction is None else len(transaction.queue)
-    listens = client.session.subscriptions if client.session else None
-    channels, patterns, shards = map(len, listens.names.values()) if listens else (0, 0, 0)
-    waiting, unsent = client.buffered
-    return (
-        f"id={client.id} addr={facts.address} laddr={facts.local_address} fd={client.descriptor} "
-        f"name={facts.name.decode()} age={int(time.monotonic() - facts.since)} db=0 "
-        f"sub={channels} psub={patterns} ssub={shards} multi={queued} "
-        f"qbuf={waiting} omem={unsent} cmd={facts.last_command} user={facts.user.decode('utf-8', 'replace')} "
-        f"lib-name={facts.library.decode()} lib-ver={facts.library_version.decode()} resp={client.resp}\n"
-    )
-
-
-@local("client|kill")
-def client_kill(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    """CLIENT KILL address, or by filters, all of which must hold."""
-    if len(argv) == 3:
-        if not _kill(client, [other for other in commands.clients.values() if _is_at(other, argv[2])]):
-            raise ReplyError("ERR No such client")
-        return OK
-    if len(argv) % 2:
-        raise SYNTAX
-    skip_me = True
-    chosen = list(commands.clients.values())
-    for name, value in zip(argv[2::2], argv[3::2], strict=True):
-        if name.upper() == b"SKIPME":
-            if value.lower() not in (b"yes", b"no"):
-                raise SYNTAX
-            skip_me = value.lower() == b"yes"
-        else:
-            condition = _kill_filter(name.upper(), value, commands)
-            chosen = [other for other in chosen if condition(other)]
-    return _kill(client, [other for other in chosen if not (skip_me and other is client)])
-
-
-def _kill_filter(name: bytes, value: bytes, commands: Commands) -> Callable[[Client], bool]:
-    """The condition of one filter of CLIENT KILL. Raises ReplyError."""
-    match name:
-        case b"ID":
-            if not value.isdigit() or not int(value):
-                raise ReplyError("ERR client-id should be greater than 0")
-            return lambda other: other.id == int(value)
-        case b"ADDR":
-            return lambda other: _is_at(other, value)
-        case b"LADDR":
-            return lambda other: other.facts.local_address.encode() == value
-        case b"USER":
-            if commands.users is None and value not in (b"default", commands.config.user):
-                raise ReplyError(f"ERR No such user '{value.decode('latin-1')}'")
-            return lambda other: other.facts.user == value
-        case b"MAXAGE":
-            if not value.isdigit():
-                raise ReplyError("ERR maxage is not an integer or out of range")
-            return lambda other: time.monotonic() - other.facts.since >= int(value)
-        case b"TYPE":
-            kind = value.upper()
-            if kind not in (b"NORMAL", b"MASTER", b"REPLICA", b"SLAVE", b"PUBSUB"):
-                raise ReplyError(f"ERR Unknown client type '{value.decode('latin-1')}'")
-            return lambda other: kind == b"NORMAL"
-        case _:
-            raise SYNTAX
-
-
-def _is_at(client: Client, address: bytes) -> bool:
-    return client.facts.address.encode() == address
-
-
-def _kill(killer: Client, chosen: list[Client]) -> int:
-    for client in chosen:
-        if client is killer:
-            client.end_input()  # it still gets its reply
-        else:
-            client.kill()
-    return len(chosen)
-
-
 @local("client|unblock")
 def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """1 if the client was blocked. The worker where it waits is told, so that takes a moment."""
@@ -371,9 +266,7 @@ def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any
     reason = argv[3].upper() if len(argv) > 3 else b"TIMEOUT"
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise ReplyError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    if not argv[2].isdigit():
-        raise NOT_AN_INTEGER
-    target = commands.clients.get(int(argv[2]))
+    target = commands.clients.get(parse_int(argv[2]))
     if target is None or target.session is None or target.session.blocked is None:
         return 0
     return int(target.session.blocked.unblock(reason == b"ERROR"))
@@ -382,6 +275,8 @@ def client_unblock(client: Client, argv: list[bytes], commands: Commands) -> Any
 @local("client|capa")
 def client_capa(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """What the client can do. One word means something to the proxy: `strict`, no replies that may be old."""
+    if any(word.lower() == b"redirect" for word in argv[2:]):
+        client.facts.redirects = True
     if any(word.lower() == b"strict" for word in argv[2:]):
         client.strict = client.facts.strict = True
         if commands.replica_reads is not None:
@@ -389,12 +284,27 @@ def client_capa(client: Client, argv: list[bytes], commands: Commands) -> Any:
     return OK
 
 
-@local("client|no-evict", "client|no-touch")
-def client_switch(client: Client, argv: list[bytes], commands: Commands) -> Any:
-    """Accepted, without effect: the proxy evicts no clients, and to workers all clients are one."""
-    if argv[2].lower() not in (b"on", b"off"):
-        raise SYNTAX
+@local("client|no-evict")
+def client_no_evict(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """Noted, without effect: the proxy evicts no clients."""
+    client.facts.no_evict = _switch(argv[2])
     return OK
+
+
+@local("client|no-touch")
+def client_no_touch(client: Client, argv: list[bytes], commands: Commands) -> Any:
+    """Noted, without effect: to workers all clients are one."""
+    client.facts.no_touch = _switch(argv[2])
+    return OK
+
+
+def _switch(word: bytes) -> bool:
+    match word.upper():
+        case b"ON":
+            return True
+        case b"OFF":
+            return False
+    raise SYNTAX
 
 
 def client_reply(client: Client, tag: int, argv: list[bytes]) -> Any:

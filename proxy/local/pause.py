@@ -63,6 +63,10 @@ class Pause:
         client.block()
         self._waiting[client] = tag, argv, request
 
+    def holds(self, client: Client) -> bool:
+        """Does a request of this client wait?"""
+        return client in self._waiting
+
     def forget(self, client: Client) -> None:
         """It is gone."""
         self._waiting.pop(client, None)

@@ -68,8 +68,9 @@ class Siblings:
 
     async def together(self, client: Client, tag: int, name: str, argv: Sequence[bytes], own: Any) -> None:
         """Answer `client` with our `own` reply and those of the others in one."""
-        others = [each for each in await self.ask(*argv) if not isinstance(each, ReplyError)]
-        client.complete(tag, encode_reply(MERGED[name](argv, [own, *others]), client.resp))
+        replies = [own, *await self.ask(*argv)]
+        done = [each for each in replies if not isinstance(each, ReplyError)]
+        client.complete(tag, encode_reply(MERGED[name](argv, done) if done else own, client.resp))
 
 
 def _lines(argv: Sequence[bytes], replies: Sequence[Any]) -> Any:
@@ -87,11 +88,7 @@ def _id_of(line: bytes) -> int:
 
 def _killed(argv: Sequence[bytes], replies: Sequence[Any]) -> Any:
     """How many, or for the old form whether anybody."""
-    if len(argv) > 3:
-        return sum(replies)
-    if all(isinstance(reply, ReplyError) for reply in replies):
-        return replies[0]
-    return next(reply for reply in replies if not isinstance(reply, ReplyError))
+    return sum(replies) if len(argv) > 3 else replies[0]
 
 
 def _total(argv: Sequence[bytes], replies: Sequence[Any]) -> Any:
@@ -109,4 +106,4 @@ MERGED: dict[str, Callable[[Sequence[bytes], Sequence[Any]], Any]] = {
     "client|pause": _first,
     "client|unpause": _first,
 }
-"""Commands that each process answers for its own clients, and how the answers become one."""
+"""Commands that each process answers for its own clients, and how those that are no errors become one."""

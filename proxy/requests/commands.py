@@ -26,6 +26,7 @@ from node.errors import (
     wrong_arity,
 )
 from proxy.local import catalogue as _catalogue  # noqa: F401  registers what answers COMMAND
+from proxy.local import clients as _clients  # noqa: F401  registers CLIENT LIST, INFO and KILL
 from proxy.local import own
 from proxy.local.facade import Facade
 from proxy.local.local_commands import client_reply, local_function, refuse_unauthenticated
@@ -139,8 +140,8 @@ class Commands:
             command = self._admitted(client, tag, argv)
         except ReplyError as error:
             client.count_rejected(tag)
-            self.sessions.spoil(client)
-            return codec.encode_reply(error.with_traceback(None), client.resp)
+            error = self.sessions.rejected(client, argv, error.with_traceback(None))
+            return codec.encode_reply(error, client.resp)
         if request is None or node:
             request = codec.encode_request(argv)
         try:
@@ -207,7 +208,7 @@ class Commands:
             case Way.OWN:
                 return OWN_WAYS[command.name](self, client, tag, argv, request)
             case Way.ANY:
-                self._send_anywhere(client, tag, request)
+                self.send_anywhere(client, tag, request)
             case Way.REFUSED:
                 raise _not_supported(command.name)
         return LATER
@@ -241,7 +242,7 @@ class Commands:
         elif len(slots) > 1:
             raise CROSSSLOT
         elif not slots:
-            self._send_anywhere(client, tag, request)
+            self.send_anywhere(client, tag, request)
         else:
             self._server_of(client, command, slots.pop()).send(request, client, tag)
         return LATER
@@ -257,7 +258,9 @@ class Commands:
         merge = reporting(route.report, argv, client.resp) if route.report else route.merge
         targets = self.pool.nodes(client.resp) if route.replicas else self.primaries(client)
         if route.aside:
-            self.begin(self._ask_aside(client, tag, targets, argv, merge))
+            if not client.postpone(tag):  # over other connections it could be ahead of what was asked before
+                client.hold()
+                self.begin(self._ask_aside(client, tag, targets, argv, merge))
         else:
             jobs.Broadcast(client, tag, merge).start(request, targets)
 
@@ -320,7 +323,7 @@ class Commands:
                 return upstream
         raise ReplyError(f"ERR Unknown node {one_line(name)}")
 
-    def _send_anywhere(self, client: Client, tag: int, request: bytes) -> None:
+    def send_anywhere(self, client: Client, tag: int, request: bytes) -> None:
         """To a worker that is connected, if there is one."""
         candidates = self.primaries(client)
         if not candidates:
@@ -367,4 +370,4 @@ def _row(argv: list[bytes]) -> Command:
 
 def _not_supported(name: str) -> ReplyError:
     shown = name.replace("|", " ").upper()
-    return ReplyError(f"ERR {shown} is not supported through the proxy yet")
+    return ReplyError(f"ERR {shown} is not supported through the proxy")

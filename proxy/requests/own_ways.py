@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.core.key_slot import key_slot
-from node.errors import ReplyError, wrong_arity
+from node.errors import SYNTAX, ReplyError
 from node.replies import Verbatim
 from proxy.local import hot_keys, settings
 from proxy.local.facade import slot_asked_about
@@ -19,7 +19,7 @@ from proxy.requests import codec, jobs
 from proxy.requests.merger import all_succeeded
 from proxy.requests.questions import ask_all
 from proxy.requests.reports import REPORTS, reporting
-from proxy.requests.routing import DEBUG_EVERYWHERE, DEBUG_WITH_KEY
+from proxy.requests.routing import DEBUG_ANYWHERE, DEBUG_EVERYWHERE, DEBUG_WITH_KEY
 from proxy.requests.scanning import Scan
 from proxy.sessions.session import LATER
 
@@ -77,7 +77,7 @@ def config_get(commands: Commands, client: Client, tag: int, argv: list[bytes], 
 
 def config_set(commands: Commands, client: Client, tag: int, argv: list[bytes], request: bytes) -> Any:
     if len(argv) % 2:
-        raise wrong_arity("config|set")
+        raise SYNTAX
     if done := settings.set_own(commands, argv):
         return done
     jobs.Broadcast(client, tag, all_succeeded).start(request, commands.pool.nodes(client.resp))
@@ -110,6 +110,8 @@ def debug(commands: Commands, client: Client, tag: int, argv: list[bytes], reque
         commands.owner(client, key_slot(argv[2])).send(request, client, tag)
     elif what in DEBUG_EVERYWHERE:
         jobs.Broadcast(client, tag, all_succeeded).start(request, commands.primaries(client))
+    elif what in DEBUG_ANYWHERE:
+        commands.send_anywhere(client, tag, request)
     else:
         raise ReplyError("ERR the proxy does not know whom to ask: say DEBUG NODE host:port ...")
     return LATER

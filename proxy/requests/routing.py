@@ -80,12 +80,14 @@ DEBUG_WITH_KEY = {b"object", b"listpack", b"quicklist", b"sdslen", b"htstats-key
 DEBUG_EVERYWHERE = {
     b"sleep", b"jmap", b"set-active-expire", b"quicklist-packed-threshold", b"dict-resizing", b"pause-cron",
     b"set-disable-deny-scripts", b"stringmatch-len", b"change-repl-id", b"replybuffer",
-    b"client-enforce-reply-list", b"reload", b"loadaof",
+    b"client-enforce-reply-list", b"reload", b"loadaof", b"log",
 }  # fmt: skip
 """... and those that are for all primaries, which answer alike"""
+DEBUG_ANYWHERE = {b"error", b"help", b"protocol"}
+"""... and those that any worker answers for all"""
 
 _SAME_EVERYWHERE = {
-    "publish", "lolwut", "script|show", "function|list", "function|dump",
+    "publish", "lolwut", "script|show", "function|list", "function|dump", "pfselftest",
     "module|list", "acl|cat", "acl|dryrun", "acl|genpass", "acl|getuser", "acl|list", "acl|users",
 }  # fmt: skip
 """Commands without keys that any worker can answer for all. (PUBLISH: the members tell each other.)"""

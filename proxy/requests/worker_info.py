@@ -63,8 +63,8 @@ def _field(name: str, values: list[str]) -> str:
 
 
 def _greatest(name: str) -> bool:
-    """Is this a switch, a state, a duration or a share, of which there is no sum?"""
-    return name.endswith(
+    """Is this a switch, a state, a duration or a share, of which there is no sum? Or what all have?"""
+    return name in ("number_of_libraries", "number_of_functions") or name.endswith(
         ("loading", "_enabled", "_in_progress", "_scheduled", "_sec", "_usec", "_running", "_age", "_perc",
          "_ratio", "_time", "_active")
     )  # fmt: skip
@@ -74,7 +74,7 @@ def _compound(values: list[str]) -> str:
     """`keys=1,expires=0,avg_ttl=0`, `calls=1,usec=3,usec_per_call=3.00,…`, `count=2`, `p50=1.0,p99=2.0`."""
     rows = [dict(part.partition("=")[::2] for part in value.split(",")) for value in values]
     total: dict[str, str] = {}
-    for name in rows[0]:
+    for name in dict.fromkeys(name for row in rows for name in row):
         column = [row[name] for row in rows if name in row]
         numbers = [_number(value) for value in column]
         if name == "avg_ttl":

@@ -122,6 +122,11 @@ class Blocked(ClientJob):
         self.client.block()
         self._send((owner.host, owner.port), request)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Has it gone to a worker?"""
+        return self.connection is not None and self.sessions.dedicated.number_of(self.connection) != 0
+
     def unblock(self, with_error: bool) -> bool:
         """CLIENT UNBLOCK from another client. False if there is no worker that could be told."""
         number = self.sessions.dedicated.number_of(self.connection) if self.connection else 0
@@ -240,6 +245,11 @@ class WaitForAll(ClientJob):
         for index, connection in enumerate(list(self.connections)):
             connection.send(WRITE_NOTHING, self, WRITTEN, FINAL)
             connection.send(request, self, index, FINAL)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Has it gone to a worker?"""
+        return all(map(self.sessions.dedicated.number_of, self.connections))
 
     def unblock(self, with_error: bool) -> bool:
         """CLIENT UNBLOCK: those that still wait are told; the answer is made of what they say."""

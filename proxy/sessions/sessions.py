@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
-from node.errors import MONITORS_ACCESS_NO_KEYS, not_for_subscribers
+from node.errors import MONITORS_ACCESS_NO_KEYS, ReplyError, not_for_subscribers
 from proxy.requests.routing import would_block
 from proxy.sessions import blocking, monitors, subscriptions, tracking, transactions
 from proxy.sessions.session import LATER, PASS
@@ -81,6 +81,16 @@ class Sessions:
                 return PASS
             function = blocking.block
         return function(self, client, tag, command, argv, request)
+
+    def rejected(self, client: Client, argv: list[bytes], error: ReplyError) -> ReplyError:
+        """A request was refused as it stands. What the client is told; EXEC ends its transaction even so."""
+        session = client.session
+        if session is None or session.transaction is None or argv[0].lower() != b"exec":
+            self.spoil(client)
+            return error
+        transactions.close(self, client)
+        self.stop_watching(client)
+        return transactions.discarded_because_of(error)
 
     def spoil(self, client: Client) -> None:
         """A request of this client was refused: it spoils the transaction that is open."""

@@ -74,6 +74,7 @@ class Watch:
     slot: int
     asking: bool = False
     """The slot was on its way to this worker."""
+    keys: set[bytes] = field(default_factory=set)
     lost: bool = False
 
 
@@ -183,8 +184,8 @@ class Execution(ClientJob):
         reason = next((each for each in self.replies if each[:1] == b"-"), reply)
         if not reason.startswith((*KINDS, *REFUSALS)):
             if reply.startswith(b"-EXECABORT") and reason is not reply:
-                words = reason[1:].removeprefix(b"ERR ")
-                reply = b"-EXECABORT Transaction discarded because of: " + words
+                error = ReplyError(reason[1:-2].decode("latin-1"))
+                reply = codec.encode_reply(discarded_because_of(error), self.resp)
             self.answer(reply)
         elif self.watch is not None:
             self.answer(null_array(self.resp))
@@ -270,11 +271,16 @@ class Watching(ClientJob):
         self.sessions.stop_watching(self.client)
         try:
             self.sessions.start_watching(self.client, watch.slot, where.address, where.asking)
+            self.client.session.watch.keys = watch.keys
         except ReplyError as error:
             self.answer(codec.encode_reply(error.with_traceback(None), self.client.resp))
         else:
             self.watch = self.client.session.watch
             self.start()
+
+
+def discarded_because_of(error: ReplyError) -> ReplyError:
+    return ReplyError(f"EXECABORT Transaction discarded because of: {error.text.removeprefix('ERR ')}")
 
 
 def null_array(resp: int) -> bytes:
@@ -301,7 +307,7 @@ def exec_(
     transaction, watch = session.transaction, session.watch
     if watch is not None and client.postpone(tag):
         return LATER
-    _close(sessions, client)
+    close(sessions, client)
     if transaction.broken:
         sessions.stop_watching(client)
         raise EXECABORT
@@ -323,12 +329,13 @@ def discard(
 ) -> Any:
     if client.session is None or client.session.transaction is None:
         raise DISCARD_WITHOUT_MULTI
-    _close(sessions, client)
+    close(sessions, client)
     sessions.stop_watching(client)
     return OK
 
 
-def _close(sessions: Sessions, client: Client) -> None:
+def close(sessions: Sessions, client: Client) -> None:
+    """The transaction of `client` is over."""
     client.session.transaction = None
     sessions.settle(client)
 
@@ -353,6 +360,7 @@ def watch(
         if owner is None:
             raise CLUSTERDOWN_UNBOUND
         sessions.start_watching(client, slot, (owner.host, owner.port))
+    client.session.watch.keys.update(argv[1:])
     client.hold()
     Watching(sessions, client, tag, request, fresh).start()
     return LATER
