@@ -1,16 +1,29 @@
-"""What Python sees of the choice of keys (eviction.pyx)."""
+"""What Python sees of evicting (eviction.pyx)."""
 
-from typing import Any
+from collections.abc import Callable
 
+from node.core.engine import Client, Engine
+
+NOTHING: int
+ANY: int
 IDLE_LONGEST: int
 USED_LEAST: int
 EXPIRES_FIRST: int
 
-class Sampler:
-    def __init__(self, db: Any, volatile: bool) -> None: ...
-    def random_key(self) -> bytes | None: ...
-
-class Pool:
-    def clear(self) -> None: ...
-    def fill(self, sampler: Sampler, samples: int, by: int) -> None: ...
-    def pop(self) -> tuple[int, bytes] | None: ...
+class Evictor:
+    evicted: int
+    is_simple: bool
+    patience: int
+    spent: int
+    slowest: int
+    def __init__(
+        self,
+        engine: Engine,
+        client: Client,
+        barring: int,
+        leftovers: Callable[[], bool],
+        further: Callable[[int], None],
+    ) -> None: ...
+    def choose(self, by: int, volatile: bool, samples: int, lazily: bool) -> None: ...
+    def relieve(self) -> None: ...
+    def evict(self, goal: int, until: int) -> int: ...

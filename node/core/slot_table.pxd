@@ -253,6 +253,22 @@ cdef inline uint64_t* table_find(SlotTable* table, uint32_t hash, const char* ke
         return find_in_pages(table, hash, key, length) if table.used else NULL
     return leaf_find(table, hash, key, length)
 
+cdef inline uint64_t* cell_with(SlotTable* table, uint32_t hash, Entry* entry) noexcept nogil:
+    """The cell that holds this entry, of a key of this hash; NULL if none does. The entry, which may be no more, is not
+    looked at."""
+    cdef SlotTable* leaf = leaf_of(table, hash)
+    cdef uint32_t i
+    if leaf.cells == NULL:
+        return NULL
+    if leaf != table:
+        hash <<= page_of(table, hash).depth
+    i = home_of_hash(hash, leaf.bits)
+    while leaf.cells[i] != 0:
+        if leaf.cells[i] == cell_of(hash, entry):
+            return &leaf.cells[i]
+        i = (i + 1) & ((1U << leaf.bits) - 1)
+    return NULL
+
 cdef inline void table_replace(SlotTable* table, uint32_t hash, uint64_t* cell, Entry* entry) noexcept nogil:
     """Have `entry` in `cell`, instead of another one of the same key."""
     cdef uint32_t change = (entry.flags & HAS_EXPIRY) - (entry_of(cell[0]).flags & HAS_EXPIRY)    # may be less than 0

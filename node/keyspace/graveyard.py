@@ -73,6 +73,10 @@ class Graveyard:
         """Values and keys that are not freed yet."""
         return len(self._values) + sum(map(len, self._keys))
 
+    def is_busy(self) -> bool:
+        """Whether anything is not freed yet."""
+        return bool(self._values or self._keys)
+
     def bury(self, value: Any) -> None:
         """Keep this value, which left the keyspace, and free it in pieces, if it is large. Else do nothing:
         whoever lets go of it frees it."""
