@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from node.commands import TABLE, every
@@ -28,7 +29,7 @@ from proxy.core.secrecy import Secrecy
 from proxy.core.tallies import Tallies
 from proxy.local.local_commands import ClientFacts
 from proxy.processes.draining import drain
-from proxy.processes.handover import Arrival, Legacy
+from proxy.processes.handover import Arrival, Legacy, bequeath
 from proxy.processes.listening import listen_tcp, listen_unix, open_listeners
 from proxy.processes.place import Place, adopt
 from proxy.processes.siblings import Siblings
@@ -57,6 +58,8 @@ MAP_SECONDS = 5.0
 """For the cluster to tell its map, before clients are let in without"""
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting when there are no descriptors left."""
+LEAST_FOR_MIRROR = 1.0
+"""Seconds for what is on its way to a mirror, if draining has taken all its time; less than keepers wait"""
 
 
 class ProxyServer:
@@ -172,7 +175,8 @@ class ProxyServer:
         except TimeoutError:
             log.warning("nobody has told the cluster's map yet")
         self._legacies = [
-            Legacy(adopt(line), self._inherit, self.commands.sessions.hub) for line in place.legacies
+            Legacy(adopt(line), self._inherit, self.commands.sessions.hub, self.commands.mirroring)
+            for line in place.legacies
         ]
 
     async def drain(self, heir: socket.socket | None = None) -> None:
@@ -183,9 +187,15 @@ class ProxyServer:
                 self.loop.remove_reader(listener.fileno())
                 self._accept(listener)  # who has waited
                 listener.close()
-        await drain(self.commands, self.config.drain_timeout, heir)
-        if self.commands.mirroring is not None:
-            await self.commands.mirroring.finish(self.config.drain_timeout)
+        started = time.monotonic()
+        seconds = self.config.drain_timeout
+        await drain(self.commands, seconds, heir)
+        mirroring = self.commands.mirroring
+        if mirroring is not None:
+            left = max(seconds - (time.monotonic() - started), LEAST_FOR_MIRROR)
+            counts = await mirroring.finish(left)
+            if heir is not None:
+                await bequeath(counts, heir)
 
     async def stop(self) -> None:
         """Close everything. Requests in flight are not waited for."""

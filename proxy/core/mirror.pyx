@@ -154,10 +154,21 @@ cdef class Mirror(Tap):
         self.early.append((call, *arguments))
         return True
 
-    def count(self, *, uint64_t sent=0, uint64_t failed=0, uint64_t dropped=0) -> None:
+    def count(
+        self, *, uint64_t sent=0, uint64_t failed=0, uint64_t dropped=0, uint64_t compared=0,
+        uint64_t differing=0,
+    ) -> None:
         self.sent += sent
         self.failed += failed
         self.dropped += dropped
+        self.compared += compared
+        self.differing += differing
+
+    @property
+    def unanswered(self) -> int:
+        """How many requests have been passed on from here and not been answered, those that were not sent among
+        them."""
+        return len(self.waiting) + len(self.early or ())
 
     def known(self) -> None:
         """The other cluster is: send what has waited for that."""

@@ -57,6 +57,8 @@ SAY_AGAIN = 10.0
 """Seconds between two warnings about the same"""
 LOOK_SECONDS = 0.01
 LOST = b"-ERR upstream connection lost"
+INHERITED = ("sent", "dropped", "failed", "compared", "differing")
+"""Counts that outlive a process which is replaced"""
 
 
 class Mirroring:
@@ -79,18 +81,34 @@ class Mirroring:
         )
         self.last_difference = ""
         self._said: dict[str, float] = {}
+        self.together: set[Together] = set()
+        """On their way"""
 
     async def run(self) -> None:
         """Follow the mirror's map, for ever."""
         await self.topology.run()
 
-    async def finish(self, seconds: float) -> None:
-        """Wait for what is on its way, so long at most."""
+    async def settled(self, seconds: float) -> bool:
+        """Wait until the mirror has answered all, so long at most: has it?"""
         deadline = time.monotonic() + seconds
         while self.core.held and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
-        if self.core.held:
-            log.warning("the mirror does not get %d bytes of requests that wait for it", self.core.held)
+        return not self.core.held
+
+    async def finish(self, seconds: float) -> dict[str, int]:
+        """Wait for what is on its way, so long at most; the rest is left out. What has been counted, for
+        `inherit`."""
+        if not await self.settled(seconds):
+            left = self.core.unanswered + sum(each.count for each in self.together)
+            self.core.count(dropped=left)
+            log.warning(
+                "the mirror does not get %d requests that wait for it, %d bytes", left, self.core.held
+            )
+        return {name: getattr(self.core, name) for name in INHERITED}
+
+    def inherit(self, counts: dict[str, int]) -> None:
+        """Go on with what a process has counted whose clients come here."""
+        self.core.count(**counts)
 
     def close(self) -> None:
         self.pool.close()
@@ -253,8 +271,12 @@ class Together(Job):
 
     def start(self) -> None:
         core = self.mirroring.core
-        if core.take(self.size) and not core.waits_for_map(self._send):
-            self._send()
+        if core.take(self.size) and not core.waits_for_map(self._begin):
+            self._begin()
+
+    def _begin(self) -> None:
+        self.mirroring.together.add(self)
+        self._send()
 
     def _send(self) -> None:
         upstream = self.target or self.mirroring.slots.find(self.slot or 0, VERSION)
@@ -288,6 +310,7 @@ class Together(Job):
         return True
 
     def _end(self, failed: int = 0, dropped: int = 0) -> None:
+        self.mirroring.together.discard(self)
         self.mirroring.core.give_back(self.size)
         self.mirroring.core.count(failed=failed, dropped=dropped)
         if failed:

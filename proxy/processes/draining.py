@@ -26,6 +26,8 @@ log = logging.getLogger("shoal.proxy")
 
 LOOK_SECONDS = 0.002
 """Between looks at all clients"""
+SHARE_FOR_MIRROR = 0.1
+"""Of the time for draining: so long clients that are about to move wait for the mirror at most."""
 
 
 async def drain(commands: Commands, seconds: float, heir: socket.socket | None = None) -> None:
@@ -42,7 +44,7 @@ async def drain(commands: Commands, seconds: float, heir: socket.socket | None =
                 frozen.add(client)
             if heir is None or not movable(client):
                 _close_if_done(client, late)
-            elif client.at_rest:
+            elif client.at_rest and _has_mirrored(commands, started + seconds * SHARE_FOR_MIRROR):
                 try:
                     await hand_over(client, heir)
                 except OSError as error:
@@ -65,6 +67,13 @@ async def _prepared(commands: Commands, heir: socket.socket) -> socket.socket | 
         log.warning("the heir is gone: %s", error.strerror)
         return None
     return heir
+
+
+def _has_mirrored(commands: Commands, until: float) -> bool:
+    """Has a mirror got what clients have done here? Else what they do at the heir could overtake that. One
+    that stands still is waited for `until` then."""
+    mirroring = commands.mirroring
+    return mirroring is None or not mirroring.core.held or time.monotonic() > until
 
 
 def _close_if_done(client: Client, late: bool) -> None:

@@ -9,7 +9,7 @@ MONITOR, CLIENT TRACKING) does not move, nor does who came by TLS, whose keys on
 
 On the line, a socket of messages: first the topics that subscribers will bring, and one back when the heir is
 ready for these (subscribers.py). Then for each client the topics it listens to, one message with its facts as
-JSON and the descriptor, and what it had sent, in pieces.
+JSON and the descriptor, and what it had sent, in pieces. In the end, what was counted of the mirror.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from proxy.processes.subscribers import (
 
 if TYPE_CHECKING:
     from proxy.core.client import Client
+    from proxy.mirror.mirroring import Mirroring
     from proxy.sessions.hub import Hub
 
 log = logging.getLogger("shoal.proxy")
@@ -83,6 +84,12 @@ async def hand_over(client: Client, line: socket.socket) -> None:
     os.close(descriptor)
     for start in range(0, len(unread), PIECE):
         await _send(line, unread[start : start + PIECE])
+
+
+async def bequeath(counts: dict[str, int], line: socket.socket) -> None:
+    """Let the heir go on with what was counted of the mirror, when no client is left to hand over."""
+    with contextlib.suppress(OSError):  # nobody is left to tell
+        await _send(line, json.dumps({"mirrored": counts}).encode())
 
 
 async def _send(line: socket.socket, message: bytes, *descriptors: int) -> None:
@@ -131,9 +138,16 @@ class Arrival:
 class Legacy:
     """The heir's end of a line: calls `arrived` for each client, until the other end is closed."""
 
-    def __init__(self, line: socket.socket, arrived: Callable[[Arrival], None], hub: Hub) -> None:
+    def __init__(
+        self,
+        line: socket.socket,
+        arrived: Callable[[Arrival], None],
+        hub: Hub,
+        mirroring: Mirroring | None,
+    ) -> None:
         self.line = line
         self.arrived = arrived
+        self.mirroring = mirroring
         self._coming: Arrival | None = None
         self._expected = Expected(hub)
         self._topics: list[Topic] = []
@@ -162,7 +176,10 @@ class Legacy:
         else:
             fields = json.loads(message)
             if not descriptors:
-                self._hear_of_topics(fields)
+                if "mirrored" not in fields:
+                    self._hear_of_topics(fields)
+                elif self.mirroring is not None:
+                    self.mirroring.inherit(fields["mirrored"])
                 return
             self._coming = _arrival(fields, descriptors[0], self._topics)
             self._topics = []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 from urllib.request import urlopen
 
+import psutil
 import pytest
 import redis
 
@@ -232,3 +235,71 @@ def test_a_share_of_the_slots(cluster: RunningCluster, alone: Server) -> None:
         assert 20 < state["differing"] < 70
         assert state["failed"] == 0
         assert proxy.facts()["mirror_last_difference"].startswith("cmd=get,key=k")
+
+
+def reload(proxy: ShoalProxy) -> None:
+    """Returns when the former processes have ended."""
+    replaced = proxy.log.count("new processes serve")
+    former = psutil.Process(proxy.pid).children()
+    os.kill(proxy.pid, signal.SIGHUP)
+    eventually(
+        lambda: proxy.log.count("new processes serve") > replaced, "the new processes serve", timeout=30
+    )
+    eventually(lambda: not any(each.is_running() for each in former), "the former ones end", timeout=30)
+
+
+class Writer:
+    """Counts up keys of its own, a few requests at a time."""
+
+    def __init__(self, proxy: ShoalProxy, name: str) -> None:
+        self.name = name
+        self.client = proxy.resp(timeout=20)
+        self.acknowledged = 0
+
+    def write(self) -> None:
+        numbers = range(self.acknowledged, self.acknowledged + 5)
+        self.client.send(b"".join(encode("SET", f"{self.name}{number % 3}", number) for number in numbers))
+        for _ in numbers:
+            assert self.client.read() == Simple("OK")
+            self.acknowledged += 1
+
+
+def test_reloads_lose_nothing_of_it(cluster: RunningCluster, alone: Server) -> None:
+    """Clients move to other processes while they write, and the mirror gets all of it, in order."""
+    with mirrored(cluster, alone.address, "--processes", "2") as proxy, ExitStack() as stack:
+        proxy.run("FLUSHALL")
+        writers = [Writer(proxy, f"w{number}:") for number in range(4)]
+        for writer in writers:
+            stack.enter_context(busy(writer.write))
+        for _ in range(2):
+            reload(proxy)
+        stack.close()
+        for writer in writers:
+            writer.client.close()
+        state = settled(proxy)
+        assert state["sent"] == sum(writer.acknowledged for writer in writers) + 1
+        assert (state["dropped"], state["failed"]) == (0, 0)
+        assert content(alone) == content(*cluster.nodes)
+
+
+def test_what_a_reload_leaves_out_is_counted(cluster: RunningCluster, alone: Server) -> None:
+    options = ("--processes", "1", "--drain-timeout", "500")
+    with mirrored(cluster, alone.address, *options) as proxy, proxy.resp(timeout=20) as client:
+        client.command("FLUSHALL")
+        settled(proxy)
+        alone.pause()
+        try:
+            client.send(b"".join(encode("SET", f"k{number}", 1) for number in range(100)))
+            assert [client.read() for _ in range(100)] == [Simple("OK")] * 100
+            client.send(encode("MULTI") + encode("SET", "t", 1) + encode("EXEC"))
+            assert [client.read() for _ in range(3)][2] == [Simple("OK")]
+            assert counts(proxy)["sent"] == 102
+            reload(proxy)
+            assert counts(proxy) | {"waiting_bytes": 0} == {
+                "sent": 102, "dropped": 101, "failed": 0, "compared": 0, "differing": 0, "waiting_bytes": 0,
+            }  # fmt: skip
+        finally:
+            alone.resume()
+        client.command("SET", "later", 1)
+        assert settled(proxy)["sent"] == 103
+        assert b"later" in content(alone)
