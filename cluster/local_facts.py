@@ -25,6 +25,7 @@ OBEYED = (
     "cluster-announce-hostname",
     "cluster-announce-human-nodename",
     "cluster-announce-outside",
+    "availability-zone",
     "cluster-require-full-coverage",
     "cluster-allow-replica-migration",
     "cluster-migration-barrier",
@@ -93,6 +94,7 @@ def update_settings(settings: Settings, config: Any, bus_port: int) -> None:
     settings.announce_ip = config.cluster_announce_ip
     settings.announce_hostname = config.cluster_announce_hostname
     settings.announce_human_nodename = config.cluster_announce_human_nodename
+    settings.availability_zone = config.availability_zone
     outside = config.cluster_announce_outside
     settings.announce_outside = Outside(*split_outside(outside)) if outside else None
     settings.require_full_coverage = config.cluster_require_full_coverage

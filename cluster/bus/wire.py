@@ -34,6 +34,9 @@ kB.
 MAX_PUBLISHED = MAX_MESSAGE - layout.HEADER.size - layout.PUBLISH.size
 """Bytes of channel and message together that still fit into one."""
 
+MAX_ZONE = 1024
+"""Bytes that are kept of the name of a zone, which may be any text."""
+
 REMEMBERED = 2048
 """Node ids and addresses of which the text is kept: all of a cluster as large as they get."""
 
@@ -154,6 +157,9 @@ def _encode_extension(extension: m.Extension) -> bytes:
             data = layout.FORGOTTEN.pack(_id_bytes(extension.id), extension.ttl)
         case m.ShardId():
             kind, data = m.ExtensionType.SHARD_ID, _id_bytes(extension.id)
+        case m.AvailabilityZone():
+            kind = m.ExtensionType.AVAILABILITY_ZONE
+            data = extension.name.encode("utf-8", "surrogateescape") + b"\0"
         case m.Vouched():
             kind, data = m.ExtensionType.VOUCHED, layout.VOUCHED.pack(_id_bytes(extension.id), extension.ms)
         case Outside():
@@ -333,6 +339,9 @@ def _read_extension(kind: int, data: bytes) -> m.Extension:
             return m.ForgottenNode(_read_id(node_id), ttl)
         case m.ExtensionType.SHARD_ID:
             return m.ShardId(_read_id(data[: layout.ID_BYTES]))
+        case m.ExtensionType.AVAILABILITY_ZONE:
+            zone = data.partition(b"\0")[0][:MAX_ZONE]
+            return m.AvailabilityZone(zone.decode("utf-8", "surrogateescape"))
         case m.ExtensionType.VOUCHED:
             node_id, ms = layout.VOUCHED.unpack_from(data)
             return m.Vouched(_read_id(node_id), ms)

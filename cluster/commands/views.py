@@ -1,6 +1,7 @@
 """CLUSTER NODES, SLOTS, SHARDS, INFO, LINKS, REPLICAS, MYID, MYSHARDID: the cluster as this node sees it.
 
-The shapes of SLOTS, SHARDS and LINKS are those of Redis 7.2's replies; texts are verbatim strings in RESP3.
+The shapes of SLOTS, SHARDS and LINKS are those of Redis 7.2's replies, with the zones of Valkey 9.1 where
+members have said theirs; texts are verbatim strings in RESP3.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from cluster.commands.common import cluster_command, known_node
 from cluster.endpoints import Way, preferred_endpoint, redirect_address, way_of
 from cluster.slots import ranges
 from cluster.topology.node import Node
+from node.config.text import to_bytes
 from node.errors import ReplyError
 from node.replies import Verbatim
 
@@ -101,6 +103,8 @@ def _slots_node(node: Node, kind: str, way: Way) -> list[Any]:
         other[b"ip"] = node.ip.encode()
     if kind != "hostname" and node.hostname:
         other[b"hostname"] = node.hostname.encode()
+    if node.availability_zone:
+        other[b"availability-zone"] = to_bytes(node.availability_zone)
     return [
         None if endpoint is None else endpoint.encode(),
         port,
@@ -154,6 +158,8 @@ def _shards_node(member: Member, node: Node, kind: str, way: Way) -> dict[bytes,
     fields[b"role"] = b"replica" if node.is_replica else b"master"
     fields[b"replication-offset"] = _offset(member, node)
     fields[b"health"] = _health(member, node)
+    if node.availability_zone:
+        fields[b"availability-zone"] = to_bytes(node.availability_zone)
     return fields
 
 

@@ -7,6 +7,8 @@ the dead, and whose place another took, can learn so from any replica.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from cluster.coordinator.copies import is_complete
 from cluster.coordinator.messages import (
     ABDICATES,
@@ -14,6 +16,7 @@ from cluster.coordinator.messages import (
     INCOMPLETE,
     PAUSED,
     SHOAL,
+    AvailabilityZone,
     Extension,
     ForgottenNode,
     Header,
@@ -23,6 +26,7 @@ from cluster.coordinator.messages import (
 )
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
+from cluster.topology.node import Node
 
 WIRE_FLAGS = 0xFFFF & ~(flag.EXTENSIONS | flag.LIGHT)
 """That we read extensions is said by a message flag; that we can tell who sends light ones over a
@@ -60,9 +64,28 @@ def build_header(state: State, message_flags: int = 0, flags: int = 0) -> Header
     )
 
 
-def build_extensions(state: State, *, for_shoal: bool = False) -> tuple[Extension, ...]:
-    """What heartbeats carry for those who read it: names, shard, whom to forget, and for shoal members what
-    nobody else would understand."""
+class Reader(Enum):
+    """Which extensions a member knows; of others it may log every one that it gets."""
+
+    OLD = "none"
+    REDIS = "those of Redis"
+    VALKEY = "and the zone"
+    SHOAL = "and our own"
+
+
+def reader_of(node: Node) -> Reader:
+    if not node.flags & flag.EXTENSIONS:
+        return Reader.OLD
+    if node.is_shoal:
+        return Reader.SHOAL
+    return Reader.VALKEY if node.is_valkey else Reader.REDIS
+
+
+def build_extensions(state: State, reader: Reader) -> tuple[Extension, ...]:
+    """What heartbeats carry for those who read it: names, shard, whom to forget, the zone, and for shoal
+    members what nobody else would understand."""
+    if reader is Reader.OLD:
+        return ()
     myself = state.myself
     extensions: list[Extension] = []
     if myself.hostname:
@@ -73,7 +96,9 @@ def build_extensions(state: State, *, for_shoal: bool = False) -> tuple[Extensio
         if until > state.now:
             extensions.append(ForgottenNode(id, (until - state.now) // 1000))
     extensions.append(ShardId(myself.shard_id))
-    if for_shoal and myself.outside is not None:
+    if reader is not Reader.REDIS and myself.availability_zone:
+        extensions.append(AvailabilityZone(myself.availability_zone))
+    if reader is Reader.SHOAL and myself.outside is not None:
         extensions.append(myself.outside)
     return tuple(extensions)
 
@@ -92,6 +117,7 @@ def apply_settings(state: State) -> None:
     myself.human_nodename = settings.announce_human_nodename
     myself.tcp_port, myself.tls_port = settings.port, settings.tls_port
     myself.bus_port = settings.bus_port
+    myself.availability_zone = settings.availability_zone
     myself.outside = settings.announce_outside
     if settings.replica_no_failover:
         myself.flags |= flag.NOFAILOVER

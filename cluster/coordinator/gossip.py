@@ -11,6 +11,7 @@ from __future__ import annotations
 from cluster.coordinator.failure_detector import failure_report_count, take_report, take_vouching
 from cluster.coordinator.membership import learn_address, learn_node, take_forgotten
 from cluster.coordinator.messages import (
+    AvailabilityZone,
     Extension,
     ForgottenNode,
     Gossip,
@@ -76,7 +77,7 @@ def _take_strangers(state: State, sender: Node, strangers: list[Gossip]) -> None
 
 def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...]) -> None:
     """Process a heartbeat's extensions. One that is absent takes back what it said before."""
-    hostname = human_nodename = ""
+    hostname = human_nodename = zone = ""
     shard_id = sender.owner.shard_id
     outside = None
     for extension in extensions:
@@ -87,6 +88,8 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
                 human_nodename = name
             case ShardId(id) if is_node_id(id):
                 shard_id = id
+            case AvailabilityZone(name):
+                zone = name
             case ForgottenNode():
                 take_forgotten(state, extension)
             case Outside():
@@ -94,8 +97,8 @@ def take_extensions(state: State, sender: Node, extensions: tuple[Extension, ...
             case Vouched():
                 take_vouching(state, extension)
             case _:
-                pass  # Other servers' own: Redis' and Valkey's types from 4 on mean different things.
-    sender.outside = outside
+                pass  # Other servers' own: Redis' and Valkey's types from 4 to 7 mean different things.
+    sender.outside, sender.availability_zone = outside, zone
     if (sender.hostname, sender.human_nodename) != (hostname, human_nodename):
         sender.hostname, sender.human_nodename = hostname, human_nodename
         state.save_later()

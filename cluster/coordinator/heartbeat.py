@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from itertools import chain, islice
 
-from cluster.coordinator.announce import WIRE_FLAGS, build_extensions, build_header
+from cluster.coordinator.announce import WIRE_FLAGS, Reader, build_extensions, build_header, reader_of
 from cluster.coordinator.effects import LinkId
-from cluster.coordinator.messages import Extension, Gossip, Meet, Ping, Pong
+from cluster.coordinator.messages import Gossip, Meet, Ping, Pong
 from cluster.coordinator.state import State
 from cluster.topology import flags as flag
 from cluster.topology.node import Node
@@ -43,9 +43,7 @@ def send_heartbeat(
     if kind is not Pong and receiver is not None and link > 0:
         receiver.ping_sent = receiver.ping_sent or state.now
         state.tenancy.asks(receiver, state.now)
-    extensions: tuple[Extension, ...] = ()
-    if receiver is not None and receiver.flags & flag.EXTENSIONS:
-        extensions = build_extensions(state, for_shoal=receiver.is_shoal)
+    extensions = build_extensions(state, Reader.OLD if receiver is None else reader_of(receiver))
     knows_sender = link < 0 and receiver is not None
     header = build_header(state, message_flags, flag.LIGHT if knows_sender else 0)
     state.send(kind(header, choose_gossip(state), extensions), link)
@@ -55,12 +53,9 @@ def broadcast_pong(state: State, receivers: list[Node] | None = None) -> None:
     """Tell everybody (or `receivers`) about this node now, without waiting for the next ping."""
     header, gossip = build_header(state), choose_gossip(state)
     nodes = state.peers() if receivers is None else receivers
-    ours = [node.link for node in nodes if node.flags & flag.EXTENSIONS and node.is_shoal]
-    readers = [node.link for node in nodes if node.flags & flag.EXTENSIONS and not node.is_shoal]
-    others = [node.link for node in nodes if not node.flags & flag.EXTENSIONS]
-    state.send(Pong(header, gossip, build_extensions(state, for_shoal=True)), *ours)
-    state.send(Pong(header, gossip, build_extensions(state)), *readers)
-    state.send(Pong(header, gossip), *others)
+    for reader in Reader:
+        links = [node.link for node in nodes if reader_of(node) is reader]
+        state.send(Pong(header, gossip, build_extensions(state, reader)), *links)
 
 
 def choose_gossip(state: State) -> tuple[Gossip, ...]:

@@ -37,12 +37,14 @@ class MessageType(IntEnum):
 
 
 class ExtensionType(IntEnum):
-    """Types of ping extensions on which Redis and Valkey agree; from 4 on they differ and stay opaque."""
+    """Types of ping extensions on which Redis and Valkey agree, and more; 4 to 7 differ and stay opaque."""
 
     HOSTNAME = 0
     HUMAN_NODENAME = 1
     FORGOTTEN_NODE = 2
     SHARD_ID = 3
+    AVAILABILITY_ZONE = 8
+    """Valkey's, from 9.1 on; only sent to members of Valkey's kind and to ours."""
     VOUCHED = 0x5348
     """Our own, far from theirs, and only sent to those who set SHOAL: others would log that they do not know
     it."""
@@ -145,6 +147,13 @@ class ShardId:
 
 
 @dataclass(frozen=True, slots=True)
+class AvailabilityZone:
+    """Where the sender says it is; absent where it was not told."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vouched:
     """A witness on the host of `id` sees it at work: its silence means nothing for the next `ms`."""
 
@@ -160,7 +169,16 @@ class UnknownExtension:
     data: bytes
 
 
-Extension = Hostname | HumanNodename | ForgottenNode | ShardId | Vouched | Outside | UnknownExtension
+Extension = (
+    Hostname
+    | HumanNodename
+    | ForgottenNode
+    | ShardId
+    | AvailabilityZone
+    | Vouched
+    | Outside
+    | UnknownExtension
+)
 
 
 @dataclass(frozen=True, slots=True)

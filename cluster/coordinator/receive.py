@@ -151,6 +151,7 @@ def _take_heartbeat(state: State, sender: Node, message: Heartbeat, link: LinkId
     if link > 0 and isinstance(message, Pong):
         pong_received(state, sender)
         sender.flags |= header.flags & flag.LIGHT
+        sender.is_valkey = bool(header.flags & flag.LIGHT) and not sender.is_shoal
     learn_role(state, sender, header)
     take_claims(state, sender, header)
     leave_replica_chain(state)

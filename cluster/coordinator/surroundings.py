@@ -64,6 +64,8 @@ class Settings:
     announce_ip: str = ""
     announce_hostname: str = ""
     announce_human_nodename: str = ""
+    availability_zone: str = ""
+    """[availability-zone in Valkey]"""
     announce_outside: Outside | None = None
     """Where clients from outside find this node [ours]"""
     require_full_coverage: bool = True

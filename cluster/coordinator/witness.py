@@ -15,7 +15,7 @@ not failed any more; if a replica has taken over by then, it has done so by vote
 
 from __future__ import annotations
 
-from cluster.coordinator.announce import build_extensions, build_header
+from cluster.coordinator.announce import Reader, build_extensions, build_header
 from cluster.coordinator.failure_detector import note_death, take_vouching
 from cluster.coordinator.messages import WITNESSED, Fail, Pong, Vouched
 from cluster.coordinator.state import State
@@ -50,7 +50,8 @@ def announce_busy(state: State, node_id: str, ms: int) -> None:
     vouched = Vouched(node.id, ms)
     take_vouching(state, vouched)
     listeners = [peer.link for peer in state.peers() if peer.is_shoal and peer is not node]
-    state.send(Pong(build_header(state), (), (*build_extensions(state, for_shoal=True), vouched)), *listeners)
+    extensions = (*build_extensions(state, Reader.SHOAL), vouched)
+    state.send(Pong(build_header(state), (), extensions), *listeners)
 
 
 def _witnessed_node(state: State, node_id: str) -> Node:

@@ -40,6 +40,7 @@ class Node:
         "_ranges_of",
         "abdicates",
         "assured_at",
+        "availability_zone",
         "bus_port",
         "config_epoch",
         "data_received",
@@ -52,6 +53,7 @@ class Node:
         "inbound_link",
         "ip",
         "is_shoal",
+        "is_valkey",
         "link",
         "link_created_at",
         "met_at",
@@ -86,6 +88,8 @@ class Node:
         self.bus_port = 0
         self.hostname = ""
         self.human_nodename = ""
+        self.availability_zone = ""
+        """Where it says it is. Not in nodes.conf, because a Redis refuses such a file; heartbeats tell it."""
         self.outside: Outside | None = None
         """Where clients from outside find it; None: as others do."""
         self.config_epoch = 0
@@ -118,6 +122,8 @@ class Node:
         """When we last answered its ping without a doubt of its place."""
         self.repl_offset = 0
         """Replication offset it announced."""
+        self.is_valkey = False
+        """It is a Valkey, of 8.0 or later, going by what it can read."""
         self.is_shoal = False
         """It reads what only shoal workers say to each other."""
         self.witnessed = False

@@ -6,6 +6,7 @@ from typing import Any
 
 from node import errors
 from node.acl.users import DEFAULT
+from node.config.text import to_bytes
 from node.core.command_rows import GATE_SUBSCRIBED
 from node.errors import ReplyError, one_line
 from node.handlers.arguments import as_int
@@ -75,7 +76,7 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
     if name is not None:
         ctx.name = name
     ctx.resp = protocol
-    return {
+    reply: dict[bytes, Any] = {
         b"server": b"redis",
         b"version": REDIS_VERSION.encode(),
         b"proto": protocol,
@@ -84,6 +85,9 @@ def hello(ctx: Any, args: list[bytes]) -> dict[bytes, Any]:
         b"role": b"replica" if ctx.worker.replication.role == "slave" else b"master",
         b"modules": [],
     }
+    if ctx.config.availability_zone:  # as Valkey 8.1 has it
+        reply[b"availability_zone"] = to_bytes(ctx.config.availability_zone)
+    return reply
 
 
 def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes | None]:

@@ -91,6 +91,13 @@ def test_hello(redis_oracle: Oracle, shoal_node: ShoalNode, args: tuple[str, ...
     assert hello(shoal_node, *args) == hello(redis_oracle, *args)
 
 
+def test_hello_tells_the_zone(valkey_oracle: Oracle, shoal_node: ShoalNode) -> None:
+    for server in (valkey_oracle, shoal_node):
+        for zone in ("rack 7", ""):
+            server.run("CONFIG", "SET", "availability-zone", zone)
+            assert hello(server).get(b"availability_zone", b"") == zone.encode()
+
+
 def test_hello_without_arguments_keeps_the_protocol(shoal_node: ShoalNode) -> None:
     with shoal_node.resp(protocol=3) as connection:
         assert (b"proto", 3) in connection.command("HELLO").pairs

@@ -18,8 +18,8 @@ THIRDS = ((0, 5460), (5461, 10922), (10923, 16383))
 
 
 def meet_and_share_slots(cluster: RunningCluster) -> None:
-    """Epochs, slots, and one MEET per node, all by hand: gossip must do the rest."""
-    for epoch, (node, (first, last)) in enumerate(zip(cluster.nodes, THIRDS, strict=True), start=1):
+    """Epochs and slots of the first three, and one MEET per node, all by hand: gossip must do the rest."""
+    for epoch, (node, (first, last)) in enumerate(zip(cluster.nodes[:3], THIRDS, strict=True), start=1):
         assert node.run("CLUSTER", "SET-CONFIG-EPOCH", epoch) == OK
         assert node.run("CLUSTER", "ADDSLOTSRANGE", first, last) == OK
     for node, other in itertools.pairwise(cluster.nodes):
@@ -105,6 +105,42 @@ def test_names_and_shards_are_understood_both_ways() -> None:
         eventually(lambda: "the-valkey" in saved(shoal) and "the-redis" in saved(shoal), "names are saved")
         for node in cluster.nodes:
             assert f"shard-id={node.run('CLUSTER', 'MYSHARDID').decode()}" in saved(shoal)
+
+
+def zones(cluster: RunningCluster, seen_by: Server) -> list[tuple[bytes, object]]:
+    """(id, zone) of the owners, once as SLOTS and once as SHARDS has it."""
+
+    def fields(flat: object) -> dict[bytes, object]:
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    rows = [row[2] for row in seen_by.run("CLUSTER", "SLOTS")]
+    shards = [fields(fields(shard)[b"nodes"][0]) for shard in seen_by.run("CLUSTER", "SHARDS")]
+    found = [(row[2], fields(row[3]).get(b"availability-zone")) for row in rows]
+    found += [(node[b"id"], node.get(b"availability-zone")) for node in shards]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def test_zones_are_known_to_ours_and_valkey() -> None:
+    """Redis, which knows none, is told of none: it would log each."""
+    with cluster_of(4, kind=["shoal", "valkey", "redis", "shoal"], form=False) as cluster:
+        first, valkey, redis, last = cluster.nodes
+        for node, zone in ((first, "a"), (valkey, "b"), (last, "rack 7, left")):
+            assert node.run("CONFIG", "SET", "availability-zone", zone) == OK
+        meet_and_share_slots(cluster)
+        ids = [node.run("CLUSTER", "MYID") for node in (first, valkey, redis)]
+
+        def all_see(*expected: bytes | None) -> bool:
+            wanted = sorted([*zip(ids, expected, strict=True)] * 2, key=lambda pair: pair[0])
+            return all(
+                [pair for pair in zones(cluster, node) if pair[0] in ids] == wanted
+                for node in (first, valkey, last)
+            )
+
+        eventually(lambda: all_see(b"a", b"b", None), "zones are known")
+        first.run("CONFIG", "SET", "availability-zone", "")
+        valkey.run("CONFIG", "SET", "availability-zone", "c")
+        eventually(lambda: all_see(None, b"c", None), "zones change, and are taken back")
+        assert "extension" not in redis.log.lower()
 
 
 @pytest.mark.parametrize("real", ["valkey", "redis"])

@@ -55,6 +55,7 @@ EXTENSIONS = (
     m.Vouched("d" * 40, 1500),
     Outside("db.example", 7001, 0),
     m.ShardId("d" * 40),
+    m.AvailabilityZone("rack 7, é"),
     m.UnknownExtension(77, b"12345678"),
 )
 ALL_MESSAGES: tuple[m.Message, ...] = (
@@ -209,8 +210,8 @@ DAMAGE = {
     "huge total": (damaged(4, b"\xff\xff\xff\xff"), wire.BadLength),
     "half a header": (damaged(4, (100).to_bytes(4, "big")), wire.BadLength),
     "gossip count": (damaged(14, b"\xff\xff"), wire.BadLength),
-    "too few extensions": (damaged(2214, (6).to_bytes(2, "big")), wire.BadLength),
-    "too many extensions": (damaged(2214, (8).to_bytes(2, "big")), wire.BadLength),
+    "too few extensions": (damaged(2214, (7).to_bytes(2, "big")), wire.BadLength),
+    "too many extensions": (damaged(2214, (9).to_bytes(2, "big")), wire.BadLength),
     "extension length": (damaged(FIRST_EXTENSION, (9).to_bytes(4, "big")), wire.BadLength),
     "extension past the end": (damaged(FIRST_EXTENSION, (1 << 30).to_bytes(4, "big")), wire.BadLength),
     "host name": (damaged(FIRST_EXTENSION + 8, b"a b\n"), wire.BadField),

@@ -11,6 +11,7 @@ from cluster.coordinator.coordinator import Coordinator, LinkInfo
 from cluster.coordinator.messages import (
     EXT_DATA,
     SHOAL,
+    AvailabilityZone,
     ForgottenNode,
     Gossip,
     Hostname,
@@ -279,6 +280,16 @@ def test_extensions_are_sent_to_those_who_read_them(rig: Rig) -> None:
     (pong,) = rig.sent(Pong)
     assert pong.extensions == (Hostname("b.example"), HumanNodename("bee"), ShardId("b" + "0" * 39))
     assert pong.header.message_flags & EXT_DATA
+
+
+def test_the_zone_is_told_to_those_who_know_zones(rig: Rig) -> None:
+    rig.settings.availability_zone = "a"
+    rig.command("settings_changed")
+    zone, node = AvailabilityZone("a"), rig.node("c")
+    for is_shoal, header_flags, told in ((False, 0, False), (False, flag.LIGHT, True), (True, 0, True)):
+        rig.answers("c", message_flags=EXT_DATA | SHOAL * is_shoal, flags=node.flags | header_flags)
+        rig.says("c", Ping, message_flags=EXT_DATA | SHOAL * is_shoal)
+        assert (zone in rig.sent(Pong)[-1].extensions) is told
 
 
 def test_extensions_follow_as_soon_as_an_answer_shows_that_they_are_read(rig: Rig) -> None:
