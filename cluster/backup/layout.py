@@ -96,5 +96,6 @@ def _require_settled(survey: Survey, layout: Layout) -> None:
         missing &= ~holder.slots
     if missing:
         raise OperationError(
-            f"no primary that answers serves {format_ranges(missing)}", "`shoal check` tells what is wrong"
+            f"no primary that answers serves {format_ranges(missing)}",
+            f"`shoal check {survey.seed.address}` tells what is wrong",
         )

@@ -70,6 +70,8 @@ def add_node(
         closing(reach(new, credentials, wait)) as newcomer,
     ):
         node = as_newcomer(survey, newcomer)
+        if not as_replica:
+            _require_no_replica(survey, node)
         primary = _primary_for(survey, node, replica_of) if as_replica else None
         moves: list[Move] = []
         if rebalance:
@@ -132,6 +134,15 @@ def as_newcomer(survey: Survey, newcomer: NodeLink) -> NodeInfo:
     if is_member(survey, newcomer):
         return survey.nodes[node.id]
     return replace(node, host=newcomer.host, port=newcomer.port)
+
+
+def _require_no_replica(survey: Survey, node: NodeInfo) -> None:
+    if node.primary_id in survey.nodes:
+        primary = survey.nodes[node.primary_id].address
+        raise PlanError(
+            f"{node.address} is a member already, a replica of {primary}: `shoal del-node` takes it out,"
+            " `shoal failover` lets it take over"
+        )
 
 
 def _primary_for(survey: Survey, node: NodeInfo, name: str) -> NodeInfo:

@@ -9,7 +9,7 @@ import typer
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, MultipleOwners, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.output import coloured, console, print_json
+from cluster.cli.output import coloured, console, counted, print_json
 from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.repair import stray_keys
 from cluster.operations.survey import Survey
@@ -46,6 +46,6 @@ def _print(survey: Survey, problems: list[Problem]) -> None:
         out.print(coloured(problem.severity, good=problem.severity == "warning"), problem.text)
         out.print(f"  next: {problem.next_step}", markup=False)
     out.print(
-        coloured("ok" if not problems else f"{len(problems)} problems", good=not problems),
+        coloured(counted(len(problems), "problem") if problems else "ok", good=not problems),
         f"{members}; {served} of {SLOT_COUNT} slots are served",
     )

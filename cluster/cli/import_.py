@@ -30,10 +30,10 @@ from cluster.cli.common import (
     open_layout,
 )
 from cluster.cli.connecting import connecting
-from cluster.cli.output import Bars, confirm, human_bytes, print_json, say
+from cluster.cli.output import Bars, Declined, confirm, human_bytes, print_json, say
 from cluster.importing.importer import Importer, Side
 from cluster.operations.dialling import Tls
-from cluster.operations.link import ANONYMOUS, Credentials, OperationError
+from cluster.operations.link import ANONYMOUS, Credentials, Interrupted, NotLetIn, OperationError
 
 PANEL = "Source"
 REPLY_SECONDS = 60.0
@@ -118,7 +118,11 @@ def import_(
     protected = from_tls or from_insecure or from_cacert
     there = Credentials(from_user or None, from_password or None, tls if protected else None)
     go_through_keys()
-    source = Side(*open_layout(from_, there, REPLY_SECONDS))
+    try:
+        source = Side(*open_layout(from_, there, REPLY_SECONDS))
+    except NotLetIn as error:
+        error.next_step = "give --from-user and --from-password"
+        raise
     target = Side(*open_layout(address, credentials, REPLY_SECONDS))
     fill, how = Fill(replace, flush), How(switch, fence, move, pause, yes, json)
     keys, held = _examine(source, target, fill)
@@ -159,12 +163,11 @@ def _run(importer: Importer, expected: int, how: How) -> float:
                 _let_switch(how)
             pause.finish(empty=how.move, fence=how.fence)
         return time.monotonic() - began
-    except (OperationError, typer.Abort, KeyboardInterrupt) as error:
-        text, advice = (
-            (error.text, error.next_step) if isinstance(error, OperationError) else ("interrupted", "")
-        )
+    except (OperationError, Declined, typer.Abort, KeyboardInterrupt) as error:
         again = f"{importer.copied} keys are there, clients go on at the source, and --flush begins anew"
-        raise OperationError(text, "; ".join(filter(None, (advice, again)))) from error
+        if isinstance(error, OperationError):
+            raise OperationError(error.text, "; ".join(filter(None, (error.next_step, again)))) from error
+        raise Interrupted(str(error) or "interrupted", again) from error
 
 
 def _copy(importer: Importer, expected: int, quiet: bool) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.nodes import describe, in_families
-from cluster.cli.output import coloured, human_bytes, print_json, print_table, say
+from cluster.cli.nodes import describe, in_families, role_of
+from cluster.cli.output import coloured, counted, human_bytes, print_json, print_table, say
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
 from cluster.operations.server_info import read_info
 from cluster.operations.survey import Survey
@@ -22,6 +22,8 @@ from cluster.readings.info import server_version
 from cluster.slots import SLOT_COUNT, count
 
 _NUMERIC = ["slots", "keys", "memory", "clients", "ops/s", "lag"]
+_DISPENSABLE = ["version", "clients", "memory"]
+"""Where the terminal is narrow, in this order."""
 
 
 @connecting
@@ -42,12 +44,13 @@ def info(
     if json:
         print_json({"cluster": summary, "nodes": rows})
         return
-    print_table("", ["address", "role", "state", "version", *_NUMERIC], map(_cells, rows), numeric=_NUMERIC)
+    columns = ["address", "role", "state", "version", *_NUMERIC]
+    print_table("", columns, map(_cells, rows), numeric=_NUMERIC, dispensable=_DISPENSABLE)
     say("")
     say(
-        f"{summary['primaries']} primaries, {summary['replicas']} replicas;"
+        f"{summary['primaries']} primaries, {counted(summary['replicas'], 'replica')};"
         f" {summary['slots_served']} of {SLOT_COUNT} slots served; {summary['keys']} keys;"
-        f" {summary['problems']} problems" + (", see `shoal check`" if summary["problems"] else "")
+        f" {counted(summary['problems'], 'problem')}" + (", see `shoal check`" if summary["problems"] else "")
     )
 
 
@@ -79,7 +82,7 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         state = "not in sync"
     return [
         row["address"],
-        "primary" if row["role"] == "primary" else f"replica of {row['primary_address']}",
+        role_of(row),
         coloured(state, good=state == "ok"),
         row.get("version", ""),
         row["slot_count"] if row["role"] == "primary" else "",

@@ -45,8 +45,8 @@ def run_subcommand(args: list[str]) -> int:
 
     from cluster.cli.app import app
     from cluster.cli.common import UsageProblem
-    from cluster.cli.output import complain
-    from cluster.operations.link import OperationError
+    from cluster.cli.output import Declined, complain
+    from cluster.operations.link import Interrupted, OperationError
     from cluster.plans.model import PlanError
 
     # Newer typers carry a click of their own, so its base class of usage errors is found through theirs.
@@ -54,11 +54,14 @@ def run_subcommand(args: list[str]) -> int:
     try:
         code = app(args, prog_name="shoal", standalone_mode=False)
     except click_error as error:
-        complain(error.format_message())
+        complain(f"{error.format_message().rstrip('.')}; see `{_called(error)} --help`")
         return EXIT_USAGE
     except (UsageProblem, PlanError) as error:
         complain(str(error))
         return EXIT_USAGE
+    except (Interrupted, Declined) as error:
+        complain(str(error))
+        return EXIT_INTERRUPTED
     except OperationError as error:
         complain(str(error))
         return EXIT_CLUSTER
@@ -70,6 +73,12 @@ def run_subcommand(args: list[str]) -> int:
     if code == EXIT_INTERRUPTED:  # newer typers return it, too
         complain("interrupted")
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _called(error: Any) -> str:
+    """The subcommand that a usage error is about, as it was called."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "shoal"
 
 
 if __name__ == "__main__":

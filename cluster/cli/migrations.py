@@ -69,22 +69,27 @@ def list_(journal: JournalDirectory = None, json: Json = False) -> None:
         return
     print_table(
         "",
-        ["plan", "what", "made", "state", "slots", "keys", "cluster", "stopped by"],
+        ["plan", "what", "made", "state", "slots", "keys", "cluster"],
         [
             [
                 row["plan"],
                 row["what"],
-                datetime.fromtimestamp(row["created"]).strftime("%F %T"),
+                datetime.fromtimestamp(row["created"]).strftime("%F %H:%M"),
                 row["state"],
                 f"{row['slots']['done']}/{row['slots']['total']}",
                 row["keys"],
                 row["seeds"][0],
-                row["problem"],
             ]
             for row in rows
         ],
         numeric=["slots", "keys"],
+        dispensable=["keys"],
     )
+    for row in rows:
+        if row["problem"]:
+            say(f"{row['plan']}: {row['problem']}")
+        elif row["state"] == "pending":
+            say(f"{row['plan']}: nobody carries it out; `shoal migrations resume {row['plan']}` goes on")
 
 
 @app.command()

@@ -9,13 +9,23 @@ from itertools import groupby
 from typing import Any
 
 from cluster.cli.how_to_move import How
-from cluster.cli.output import confirm, console, human_bytes, print_json, print_table, progress_bar, say
+from cluster.cli.output import (
+    Bars,
+    confirm,
+    console,
+    counted,
+    human_bytes,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 from cluster.cli.stopping import stopped_by_signals
 from cluster.migration.classic import MoveOptions, SlotMover
 from cluster.migration.classic import Progress as MoveProgress
 from cluster.operations.drafting import make_plan
 from cluster.operations.journals import Journal, default_directory
-from cluster.operations.link import OperationError
+from cluster.operations.link import Interrupted, OperationError
 from cluster.operations.moving import Motion, Runner
 from cluster.operations.survey import Survey
 from cluster.plans.model import Move, NodeInfo
@@ -77,7 +87,7 @@ def _watched_runner(survey: Survey, journal: Journal, quiet: bool) -> Iterator[R
     """With a bar; the first SIGINT or SIGTERM lets it finish what is under way."""
     resume = f"`shoal migrations resume {journal.plan.id}`"
     advice = f"what is under way goes on by itself, and {resume} with the rest"
-    with _interrupted_as(OperationError("interrupted", advice)):
+    with _interrupted_as(Interrupted("interrupted", advice)):
         if quiet:
             runner = Runner(survey, journal)
             with stopped_by_signals(runner):
@@ -94,15 +104,15 @@ def watched_mover(survey: Survey, options: MoveOptions, quiet: bool = False) -> 
     """A mover, key by key, between the cluster's primaries, with a progress bar; SIGINT and SIGTERM stop it
     between slots."""
     links = {node.id: survey.link(node.id) for node in survey.primaries}
-    problem = OperationError("interrupted in the middle of a slot", "`shoal fix` finishes it")
+    problem = Interrupted("interrupted in the middle of a slot", "`shoal fix` finishes it")
     with _interrupted_as(problem):
         if quiet:
             mover = SlotMover(links, options)
             with stopped_by_signals(mover):
                 yield mover
             return
-        with progress_bar() as bar:
-            mover = SlotMover(links, options, _painter(bar))
+        with Bars() as bars:
+            mover = SlotMover(links, options, _painter(bars))
             with stopped_by_signals(mover):
                 yield mover
 
@@ -136,17 +146,18 @@ def _motion_painter(bar: Any) -> Callable[[Motion], None]:
     return paint
 
 
-def _painter(bar: Any) -> Callable[[MoveProgress], None]:
-    task = bar.add_task("moving", total=None, figures="")
+def _painter(bars: Bars) -> Callable[[MoveProgress], None]:
     started = time.monotonic()
 
     def paint(progress: MoveProgress) -> None:
+        if not progress.total_slots:
+            return  # a repair that moves nothing
         rate = progress.keys / max(time.monotonic() - started, 0.001)
-        bar.update(
-            task,
-            total=progress.total_slots + max(progress.total_keys, progress.keys),
-            completed=progress.slots + progress.keys,
-            figures=f"{progress.slots}/{progress.total_slots} slots, {progress.keys} keys, {rate:.0f} keys/s",
+        bars.paint(
+            "moving",
+            progress.slots + progress.keys,
+            progress.total_slots + max(progress.total_keys, progress.keys),
+            f"{progress.slots}/{progress.total_slots} slots, {progress.keys} keys, {rate:.0f} keys/s",
         )
 
     return paint
@@ -163,7 +174,7 @@ def print_moves(moves: Sequence[Move], nodes: Mapping[str, NodeInfo]) -> None:
         [[row["from"], row["to"], row["count"], _shortened(row["slots"])] for row in rows],
         numeric=["slots"],
     )
-    console().print(f"{len(moves)} slots to move", markup=False)
+    console().print(f"{counted(len(moves), 'slot')} to move", markup=False)
 
 
 def moves_as_json(moves: Sequence[Move], nodes: Mapping[str, NodeInfo]) -> list[dict]:

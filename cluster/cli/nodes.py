@@ -11,11 +11,14 @@ from typing import Any
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, open_survey
 from cluster.cli.connecting import connecting
-from cluster.cli.output import coloured, print_json, print_table
+from cluster.cli.output import ROOMY, coloured, console, near, print_json, print_table
 from cluster.operations.link import ANONYMOUS, Credentials
 from cluster.operations.survey import Survey, first_slot
 from cluster.plans.model import NodeInfo
 from cluster.slots import format_ranges
+
+FULL_ID, SHORT_ID = 40, 8
+"""Letters of an id. Commands take its beginning for it."""
 
 
 @connecting
@@ -29,24 +32,32 @@ def nodes(
         print_json(rows)
         return
     zones = any(row["zone"] for row in rows)
+    id_length = FULL_ID if console().width >= ROOMY else SHORT_ID
     print_table(
         "",
         ["address", "role", *(["zone"] if zones else []), "state", "slots", "ranges", "epoch", "id"],
         [
             [
                 row["address"],
-                "primary" if row["role"] == "primary" else f"replica of {row['primary_address']}",
+                role_of(row),
                 *([row["zone"]] if zones else []),
                 coloured(row["state"], good=row["state"] == "ok"),
                 row["slot_count"] if row["role"] == "primary" else "",
                 row["slots"],
                 row["epoch"],
-                row["id"],
+                row["id"][:id_length],
             ]
             for row in rows
         ],
         numeric=["slots", "epoch"],
+        dispensable=["epoch"],
     )
+
+
+def role_of(row: Mapping[str, Any]) -> str:
+    if row["role"] == "primary":
+        return "primary"
+    return f"replica of {near(row['primary_address'], row['address'])}"
 
 
 def in_families(nodes: Mapping[str, NodeInfo]) -> list[NodeInfo]:

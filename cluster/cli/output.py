@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -12,13 +13,14 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 WIDTH_OF_A_PIPE = 200
@@ -39,9 +41,23 @@ def say(text: str) -> None:
     console().print(Text(text))
 
 
+class Declined(Exception):
+    """Nobody said yes."""
+
+
 def confirm(question: str, json: bool = False) -> None:
-    """Raises typer.Abort unless the answer is yes. With `json` it is asked on stderr."""
-    typer.confirm(question, abort=True, err=json)
+    """Raises Declined unless the answer is yes, typer.Abort on Ctrl-C. With `json` it is asked on stderr."""
+    heard = sys.stderr if json else sys.stdout  # where nobody types, `input` writes to stdout, too
+    try:
+        with contextlib.redirect_stdout(heard):
+            agreed = typer.confirm(question, err=json)
+    except typer.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        typer.echo(err=json)  # the question still waits in its line
+        raise Declined("nobody is there to answer; --yes goes on unasked") from error
+    if not agreed:
+        raise Declined("declined")
 
 
 def narrator(quiet: bool) -> Callable[[str], None]:
@@ -54,31 +70,77 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], numeric: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    numeric: Collection[str] = (),
+    dispensable: Sequence[str] = (),
 ) -> None:
-    """Columns named in `numeric` are aligned to the right."""
+    """Columns named in `numeric` are aligned to the right; those in `dispensable` are left out, in this
+    order, where there is no room for all."""
+    page = console()
+    lines = [dict(zip(columns, row, strict=True)) for row in rows]
     table = Table(
         title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None
     )
-    for column in columns:
+    shown = fitting(columns, lines, dispensable, page.width)
+    for column in shown:
         table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    console().print(table)
+    for line in lines:
+        cells = (line[column] for column in shown)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in cells))
+    page.print(table)
+
+
+def fitting(
+    columns: Sequence[str], lines: Sequence[Mapping[str, Any]], dispensable: Sequence[str], width: int
+) -> list[str]:
+    """The columns that there is room for. `lines`: column -> what stands there."""
+    widths = {
+        column: 2 + max(len(column), *(len(str(line.get(column, ""))) for line in lines), 0)
+        for column in columns
+    }
+    shown = list(columns)
+    for column in dispensable:
+        if sum(widths[each] for each in shown) <= width:
+            break
+        shown.remove(column)
+    return shown
+
+
+def near(address: str | None, other: str) -> str:
+    """`:7001` of one on the same host as the other."""
+    host, _, port = (address or "nobody").rpartition(":")
+    return f":{port}" if host and host == other.rpartition(":")[0] else address or "nobody"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+ROOMY = 100
+"""Columns of a terminal in which a bar has room for all that it could tell."""
 
 
 def progress_bar() -> Progress:
-    """On stderr. Its tasks have `figures`, shown behind the bar."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr, width=None if sys.stderr.isatty() else 100),
-    )
+    """On stderr. Its tasks have `figures`, shown behind the bar. Where there is little room the figures and
+    the time that is left come before the rest."""
+    page = Console(file=sys.stderr, width=None if sys.stderr.isatty() else ROOMY)
+    figures = TextColumn("{task.fields[figures]}")
+    parts: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    if page.width < ROOMY:
+        remaining = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
+        parts += [figures, remaining, TextColumn("left")]
+    else:
+        parts += [
+            TaskProgressColumn(),
+            figures,
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+        ]
+    return Progress(*parts, console=page)
 
 
 class Bars:

@@ -18,8 +18,9 @@ from cluster.cli.common import DEFAULT_ADDRESS, Address, DryRun, Json, Yes, open
 from cluster.cli.connecting import connecting
 from cluster.cli.del_node import Member, Shutdown, take_out
 from cluster.cli.output import confirm, narrator, print_json, say
+from cluster.operations.forming import require_strangers
 from cluster.operations.link import ANONYMOUS, Credentials, NodeLink
-from cluster.operations.membership import attach, join, promote
+from cluster.operations.membership import attach, is_member, join, promote
 from cluster.operations.survey import Survey
 from cluster.plans.membership import Replacement, plan_replacement
 from cluster.plans.model import NodeInfo, PlanError
@@ -42,6 +43,8 @@ def replace_node(
         leaver, node = survey.find(old), as_newcomer(survey, newcomer)
         if leaver.id == node.id:
             raise PlanError(f"{leaver.address} cannot take its own place")
+        if not is_member(survey, newcomer):
+            require_strangers([newcomer])
         answering = {view.observer.id for view in survey.views}
         plan = _plan(survey, leaver, node, answering)
         result: dict[str, Any] = {

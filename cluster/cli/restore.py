@@ -36,7 +36,7 @@ from cluster.cli.common import (
 )
 from cluster.cli.connecting import connecting
 from cluster.cli.output import Bars, confirm, print_json, say
-from cluster.operations.link import ANONYMOUS, Credentials, OperationError
+from cluster.operations.link import ANONYMOUS, Credentials, Interrupted, OperationError
 from cluster.operations.server_info import keys_per_database
 from cluster.plans.backup import Layout
 
@@ -105,7 +105,8 @@ def _fill(
         again = (
             f"{restorer.progress.keys} of {manifest.keys} keys are there; --replace or --flush begins anew"
         )
-        raise OperationError(what, "; ".join(filter(None, (advice, again)))) from error
+        kind = OperationError if isinstance(error, OperationError) else Interrupted
+        raise kind(what, "; ".join(filter(None, (advice, again)))) from error
 
 
 def _verify(manifest: Manifest, directory: Path, access: Access, layout: Layout, step: Step) -> Verified:

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, parse_address
 from cluster.cli.connecting import connecting
-from cluster.cli.output import coloured, console, human_bytes
+from cluster.cli.output import coloured, console, fitting, human_bytes, near
 from cluster.operations.gauges import Gauges
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError, Unreachable
 from cluster.readings.activity import Sample, compare
@@ -162,27 +162,13 @@ def _hot_slot(row: dict[str, Any]) -> str:
 def _table(rows: list[dict[str, Any]], sort: Order) -> Table:
     lines = [_cells(row) for row in _sorted(rows, sort)]
     table = Table(header_style="bold", box=None)
-    for column in _fitting(lines, console().width):
+    for column in fitting(_COLUMNS, lines, _DISPENSABLE, console().width):
         numeric = column not in _TEXTS
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for cells in lines:
         shown = (cells.get(str(column.header), "") for column in table.columns)
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in shown))
     return table
-
-
-def _fitting(lines: list[dict[str, Any]], width: int) -> list[str]:
-    """The columns that there is room for."""
-    widths = {
-        column: 2 + max(len(column), *(len(str(cells.get(column, ""))) for cells in lines), 0)
-        for column in _COLUMNS
-    }
-    shown = list(_COLUMNS)
-    for column in _DISPENSABLE:
-        if sum(widths[each] for each in shown) <= width:
-            break
-        shown.remove(column)
-    return shown
 
 
 def _sorted(rows: list[dict[str, Any]], sort: Order) -> list[dict[str, Any]]:
@@ -197,7 +183,7 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
     state = "not in sync" if row["state"] == "ok" and row.get("in_sync") is False else row["state"]
     cells = {
         "address": row["address"],
-        "role": "primary" if row["role"] == "primary" else f"  of {_near(row['primary'], row['address'])}",
+        "role": "primary" if row["role"] == "primary" else f"  of {near(row['primary'], row['address'])}",
         "state": coloured(state, good=state == "ok"),
         "slots": row["slots"] or "",
     }
@@ -219,12 +205,6 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
         "ping": f"{row['ping_ms']:.1f} ms",
         "lag": _bytes(row["lag_bytes"]),
     }
-
-
-def _near(address: str | None, other: str) -> str:
-    """`:7001` of one on the same host as the other."""
-    host, _, port = (address or "nobody").rpartition(":")
-    return f":{port}" if host and host == other.rpartition(":")[0] else address or "nobody"
 
 
 def _bytes(value: float | None) -> str:

@@ -29,6 +29,7 @@ from cluster.operations.link import (
     Argument,
     Credentials,
     ErrorReply,
+    Interrupted,
     NodeLink,
     OperationError,
     Refused,
@@ -70,10 +71,6 @@ class Progress:
     keys: int = 0
     total_slots: int = 0
     total_keys: int = 0
-
-
-class Interrupted(OperationError):
-    """The operator asked to stop; all slots begun were finished."""
 
 
 class SlotMover:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ def dial(host: str, port: int, tls: Tls | None, timeout: float) -> socket.socket
 
 def advice_on(reason: str) -> str:
     """The next step after a connection that could not be had for this reason."""
+    if "not known" in reason or "no address" in reason:
+        return "is the name right, and does this host resolve it?"
     if "certificate" in reason:
         return "--cacert names who is trusted, --sni whom the certificate names"
     if reason.startswith("TLS"):
@@ -96,6 +99,9 @@ def as_members_do(config: Config) -> Tls:
 
 def require_usable(tls: Tls) -> None:
     """Raises ValueError with what is wrong with the files."""
+    for name in (tls.ca_file, tls.ca_directory, tls.certificate, tls.key):
+        if name and not os.path.exists(name):
+            raise ValueError(f"these TLS options cannot be used: {name}: no such file or directory")
     try:
         context_of(tls)
     except (OSError, ValueError) as error:  # of which ssl.SSLError is one

@@ -56,7 +56,11 @@ def make_plan(survey: Survey, title: str, moves: Sequence[Move], options: Option
         id=new_id(),
         title=title,
         created=round(time.time(), 3),
-        seeds=[survey.seed.address, *(node.address for node in nodes.values() if node.is_primary)],
+        seeds=list(
+            dict.fromkeys(
+                [survey.seed.address, *(node.address for node in nodes.values() if node.is_primary)]
+            )
+        ),
         steps=cut_steps(moves, keys),
         options=options,
         shards=shards,

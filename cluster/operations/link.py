@@ -63,6 +63,10 @@ class OperationError(Exception):
         return f"{self.text}; {self.next_step}" if self.next_step else self.text
 
 
+class Interrupted(OperationError):
+    """The operator asked to stop, or to pause; what was begun is in order."""
+
+
 class Unreachable(OperationError):
     """No connection, or no answer in time. `reason` is the bare cause."""
 

@@ -6,6 +6,7 @@ obstacle. So a call that was interrupted is made again.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,11 @@ OnBytes = Callable[[int, int], object]
 
 AGREE_SECONDS = 30.0
 """For what gossip has to carry to everybody."""
+UNHEARD_SECONDS = 60.0
+"""So long members do not listen to news of a node that they were told to forget, and tell others to forget
+it, too."""
+INTRODUCE_AGAIN_SECONDS = 5.0
+"""Gossip takes about a second; after so long, who was introduced may have been forgotten again."""
 ASK_AGAIN_SECONDS = 6.0
 """A manual failover that has not come to its end after 5 s never will (cluster-manual-failover-timeout)."""
 
@@ -39,7 +45,7 @@ def join(survey: Survey, newcomer: NodeLink, report: Report = lambda line: None)
         report(f"introducing {newcomer.address} to the cluster")
         introduce(survey.seed, newcomer)
     node_id = read_view(newcomer).observer.id
-    _await_known(survey, newcomer, node_id)
+    _await_known(survey, newcomer, node_id, report)
     survey.refresh()
     return node_id
 
@@ -65,19 +71,31 @@ def _give_functions(survey: Survey, newcomer: NodeLink) -> None:
         newcomer.call("CONFIG", "SET", directive, setting[1])
 
 
-def _await_known(survey: Survey, newcomer: NodeLink, node_id: str) -> None:
+def _await_known(survey: Survey, newcomer: NodeLink, node_id: str, report: Report) -> None:
     expected = {view.observer.id for view in survey.views}
+    introduced = time.monotonic()
 
     def all_know() -> bool:
+        nonlocal introduced
         view = read_view(newcomer)
         alike = expected <= view.settled and view.claims == read_view(survey.seed).claims
-        return alike and all(
+        if alike and all(
             node_id in read_view(survey.link(member)).settled for member in expected if member != node_id
-        )
+        ):
+            return True
+        if time.monotonic() - introduced > INTRODUCE_AGAIN_SECONDS:
+            introduced = time.monotonic()
+            report(
+                "not all know each other yet: who was told to forget a node does not hear of it for"
+                f" {UNHEARD_SECONDS:.0f} s"
+            )
+            if node_id not in read_view(survey.seed).settled:
+                introduce(survey.seed, newcomer)
+        return False
 
     await_condition(
         all_know,
-        time.monotonic() + AGREE_SECONDS,
+        time.monotonic() + UNHEARD_SECONDS + AGREE_SECONDS,
         f"{newcomer.address} and the members do not all know each other",
         "are their bus ports (usually port + 10000) reachable from each other?",
     )
@@ -195,16 +213,24 @@ def rehome(survey: Survey, replica: str, primary: str) -> None:
 
 def dismiss(survey: Survey, node_id: str) -> list[str]:
     """Make a member that serves nothing, or is dead, a stranger: to itself, and to all others. Returns the
-    addresses of those who could not be told. Raises OperationError."""
+    addresses of those who could not be told. Raises OperationError.
+
+    In the end it gets another id, so that it can come back at once, though the others do not hear of its
+    former one for a minute. Until all have forgotten that, it is how a call made again finds the node.
+    """
     answering = {view.observer.id for view in survey.views}
     if node_id in answering:
-        _reset(survey.link(node_id))
-    return forget(survey, node_id)
+        _reset(survey.link(node_id), "SOFT")
+    untold = forget(survey, node_id)
+    if node_id in answering:
+        with contextlib.suppress(Unreachable):  # gone for good, then
+            _reset(survey.link(node_id), "HARD")
+    return untold
 
 
-def _reset(link: NodeLink) -> None:
+def _reset(link: NodeLink, how: str) -> None:
     try:
-        link.call("CLUSTER", "RESET", "SOFT")
+        link.call("CLUSTER", "RESET", how)
     except Refused as error:
         if "containing keys" not in error.reply:
             raise

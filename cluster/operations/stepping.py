@@ -20,12 +20,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.migration.classic import Interrupted, MoveOptions, Progress, SlotMover
+from cluster.migration.classic import MoveOptions, Progress, SlotMover
 from cluster.operations import atomic
 from cluster.operations.governor import Governor
 from cluster.operations.journals import Journal
 from cluster.operations.latency import Probe
-from cluster.operations.link import NodeLink, OperationError, Unreachable
+from cluster.operations.link import Interrupted, NodeLink, OperationError, Unreachable
 from cluster.operations.survey import Survey
 from cluster.plans.journal import JournalError, Wish, remainder
 from cluster.plans.model import Move

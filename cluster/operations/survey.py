@@ -157,7 +157,9 @@ class Survey:
             found = [node for node in nodes if node.id.startswith(name)]
         if len(found) == 1:
             return found[0]
-        problem = f"{name} names {len(found)} nodes" if found else f"no node is called {name}"
+        problem = f"no node is called {name}"
+        if found:
+            problem = f"{name} names {len(found)} nodes ({', '.join(node.id for node in found)})"
         raise PlanError(f"{problem}; `shoal nodes` lists addresses and ids")
 
 

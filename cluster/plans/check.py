@@ -97,8 +97,15 @@ def _failed(views: Sequence[View]) -> Iterator[Problem]:
             "failed",
             "error" if node.slots else "warning",
             f"{node.address} is marked FAIL by {len(witnesses)} of {len(views)} members{serving}",
-            f"restart it, or remove it with `shoal forget {node_id}`",
+            _remedy(node),
         )
+
+
+def _remedy(node: NodeInfo) -> str:
+    """Who serves slots cannot be forgotten before others do."""
+    if node.slots:
+        return "restart it, `shoal failover` a replica of it, or give its keys up with `shoal fix --adopt`"
+    return f"restart it, or remove it with `shoal forget {node.id}`"
 
 
 def _uncovered(views: Sequence[View]) -> Iterator[Problem]:
@@ -108,7 +115,7 @@ def _uncovered(views: Sequence[View]) -> Iterator[Problem]:
             "uncovered",
             "error",
             f"{count(missing)} slots are not served: {format_ranges(missing)}",
-            "bring back their primary, or run `shoal fix` to hand them to another",
+            "bring back their primary, or run `shoal fix --adopt` to hand them to others",
         )
 
 

@@ -24,7 +24,8 @@ def effective_weights(
     given = weights or {}
     for node_id, weight in given.items():
         if node_id not in nodes or not nodes[node_id].is_primary:
-            raise PlanError(f"weight for {node_id}, which is no primary of this cluster")
+            named = nodes[node_id].address if node_id in nodes else node_id
+            raise PlanError(f"{named} is no primary of this cluster, so it can have no weight")
         if not 0 <= weight < float("inf"):
             raise PlanError(f"the weight of {nodes[node_id].address} must be 0 or more")
     primaries = [node for node in nodes.values() if node.is_primary]

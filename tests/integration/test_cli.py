@@ -317,7 +317,7 @@ class TestFixing:
         eventually(lambda: cluster.slot_owners(cluster.nodes[0]) != before, "the first slots have moved")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-        assert process.returncode == 1
+        assert process.returncode == 130
         assert b"no slot is left open" in err
         eventually(cluster.is_settled, "all agree")
         assert shoal("check", target, "--json").json["ok"]

@@ -72,6 +72,8 @@ def _a_replica_joins(any_member: Server, primary: Server, new: Server) -> None:
     assert (done["role"], done["primary"]) == ("replica", primary.address)
     replication = new.info("replication")
     assert (replication["role"], replication["master_link_status"]) == ("slave", "up")
+    again = shoal("add-node", new.address, any_member.address, code=2).error_line
+    assert f"is a member already, a replica of {primary.address}" in again
     assert replication["master_port"] == primary.port
 
 
@@ -90,6 +92,9 @@ def _a_newcomer_replaces_a_primary(any_member: Server, old: Server, new: Server)
     assert role(new) == "master"
     assert members(old) == {old.address}
     assert old.run("DBSIZE") == 0
+    # Who has left may come back at once, though its former id is not heard of for a minute.
+    assert shoal("add-node", old.address, any_member.address, "--json").json["role"] == "primary"
+    assert shoal("del-node", old.address, any_member.address, "--yes", "--json").json["untold"] == []
 
 
 def _a_member_leaves(any_member: Server, leaver: Server) -> None:

@@ -1,0 +1,124 @@
+"""What the operator sees, without any server: tables and bars in little room, refusals, exit codes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cluster.cli import main, moving, output
+from cluster.migration.classic import Progress
+from cluster.operations.dialling import advice_on
+from cluster.operations.link import Interrupted, OperationError
+from tests.harness.shoal_command import shoal
+
+COLUMNS = ["address", "version", "slots", "ranges"]
+ROWS = [["127.0.0.1:17001", "shoal 0.1.0", 5461, "0-5460"], ["127.0.0.1:17002", "shoal 0.1.0", 1, "5461"]]
+
+
+def page(monkeypatch: pytest.MonkeyPatch, width: int) -> io.StringIO:
+    written = io.StringIO()
+    monkeypatch.setattr(output, "console", lambda: Console(file=written, width=width, highlight=False))
+    return written
+
+
+class TestTables:
+    def test_what_does_not_fit_is_left_out_and_nothing_is_broken(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = []
+        for width in (60, 43, 30):
+            written = page(monkeypatch, width)
+            output.print_table("", COLUMNS, ROWS, numeric=["slots"], dispensable=["version", "slots"])
+            head, first, second = written.getvalue().splitlines()
+            assert "127.0.0.1:17001" in first and "127.0.0.1:17002" in second
+            seen.append(head.split())
+        assert seen == [COLUMNS, ["address", "slots", "ranges"], ["address", "ranges"]]
+
+    def test_a_neighbour_is_called_by_its_port(self) -> None:
+        assert output.near("10.0.0.1:7001", "10.0.0.1:7002") == ":7001"
+        assert output.near("10.0.0.1:7001", "10.0.0.2:7001") == "10.0.0.1:7001"
+        assert output.near(None, "10.0.0.2:7001") == "nobody"
+
+
+class TestBars:
+    @pytest.mark.parametrize("width", [80, 200])
+    def test_figures_and_what_is_left_have_room(self, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        terminal = Console(file=io.StringIO(), width=width, force_terminal=True)
+        monkeypatch.setattr(output, "Console", lambda **_: terminal)
+        figures = "16000/16384 slots, 1234567 keys, 98765 keys/s, 123.4 MB/s"
+        with output.progress_bar() as bar, terminal.capture() as shown:
+            task = bar.add_task("moving", total=100, figures=figures)
+            bar.update(task, completed=50)
+            terminal.print(bar.get_renderable())
+        assert figures in shown.get()
+        assert "left" in shown.get() and "…" not in shown.get()
+
+    def test_a_repair_that_moves_nothing_has_none(self) -> None:
+        painted: list[Any] = []
+        bars = output.Bars()
+        bars.paint = lambda *figures: painted.append(figures)  # type: ignore[method-assign]
+        paint = moving._painter(bars)
+        paint(Progress())
+        assert painted == []
+        paint(Progress(slots=1, keys=5, total_slots=2, total_keys=9))
+        assert painted[0][:3] == ("moving", 6, 11)
+
+
+class TestAsking:
+    def ask(self, answer: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        output.confirm("Do this?", **options)
+
+    def test_yes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ask("y\n", monkeypatch)
+
+    def test_no(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(output.Declined, match="declined"):
+            self.ask("n\n", monkeypatch)
+
+    def test_nobody_is_there(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(output.Declined, match="--yes goes on unasked"):
+            self.ask("", monkeypatch, json=True)
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.endswith("\n")
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize(
+        ("problem", "code"),
+        [
+            (OperationError("a", "b"), 1),
+            (Interrupted("stopped", "resume it"), 130),
+            (output.Declined("declined"), 130),
+            (KeyboardInterrupt(), 130),
+            (BrokenPipeError(), 0),
+        ],
+    )
+    def test_of_what_is_raised(
+        self, problem: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def app(*_: Any, **__: Any) -> None:
+            raise problem
+
+        monkeypatch.setattr("cluster.cli.app.app", app)
+        monkeypatch.setattr("os.dup2", lambda *_: None)
+        with open("/dev/null", "w") as nowhere:
+            monkeypatch.setattr("sys.stdout", nowhere)
+            assert main.run_subcommand([]) == code
+
+    def test_of_a_wrong_call_which_names_the_page_to_read(self) -> None:
+        assert shoal("reshard", code=2).error_line.endswith("'--to'; see `shoal reshard --help`")
+        assert "`shoal migrations --help`" in shoal("migrations", "nosuch", code=2).error_line
+        missing = shoal("nodes", "127.0.0.1:1", "--cacert", "/nowhere/ca.pem", code=2).error_line
+        assert "/nowhere/ca.pem: no such file" in missing
+
+
+def test_a_name_that_is_nobodys_is_not_said_to_be_down() -> None:
+    assert "is the name right" in advice_on("name or service not known")
+    assert advice_on("connection refused") == "is it running?"
