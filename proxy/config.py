@@ -85,6 +85,8 @@ class ProxyConfig:
     """That share the port, behind one that watches and reloads them; 0: this one alone"""
     drain_timeout: float = 5.0
     """Seconds for what is in flight when a process is to end"""
+    transactions: str = "one-slot"
+    """Or `split`: those with keys of several slots are carried out slot by slot."""
     cross_slot: str = "no"
     """Commands with keys of several slots: `no`, `reads` or `all`"""
     cross_slot_memory: int = 64 << 20
@@ -196,6 +198,10 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         help="how long a process that is to end answers what is in flight",
     )  # fmt: skip
     parser.add_argument(
+        "--transactions", choices=("one-slot", "split"), default="one-slot",
+        help="MULTI with keys of several slots: refuse it, or carry out each slot's part by itself",
+    )  # fmt: skip
+    parser.add_argument(
         "--cross-slot", choices=("no", "reads", "all"), default="no",
         help="carry out commands with keys of several slots: those that only read, or all; not as one",
     )  # fmt: skip
@@ -277,6 +283,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         announced=_among(parser, members, given.announce, given.port),
         processes=_within(given.processes, 0, MOST_PROCESSES, "--processes", parser),
         drain_timeout=given.drain_timeout / 1000,
+        transactions=given.transactions,
         cross_slot=given.cross_slot,
         cross_slot_memory=given.cross_slot_memory,
         tls=protection.options_of(given),

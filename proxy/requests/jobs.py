@@ -118,15 +118,19 @@ class Split(ClientJob):
         answered = [
             (part.items, reply) for part, reply in zip(self.parts, self.replies, strict=True) if reply
         ]
-        replies = [reply for _, reply in answered]
-        match self.argv[0].lower():
-            case b"mget":
-                positions = [items for items, _ in answered]
-                return merger.fitting(lambda raw: merger.in_order(positions, raw), replies)
-            case b"mset":
-                return merger.all_succeeded(replies)
-            case _:
-                return merger.fitting(merger.agg_sum, replies)
+        name = self.argv[0].lower().decode("latin-1")
+        return joined_parts(name, [items for items, _ in answered], [reply for _, reply in answered])
+
+
+def joined_parts(name: str, positions: Sequence[Sequence[int]], replies: Sequence[bytes]) -> bytes:
+    """The reply to a command that was split; `positions`: which keys of the request each reply is about."""
+    match name:
+        case "mget":
+            return merger.fitting(lambda raw: merger.in_order(positions, raw), replies)
+        case "mset":
+            return merger.all_succeeded(replies)
+        case _:
+            return merger.fitting(merger.agg_sum, replies)
 
 
 class RandomKey(Broadcast):

@@ -10,9 +10,10 @@ What is known only to the worker, like a lack of memory, the client therefore le
 EXECABORT with the reason.
 
 All keys must be of one slot; the first decides, and a command with another's is refused with CROSSSLOT while
-queueing, which spoils the transaction as any such error does. Commands that the proxy answers itself (PING,
-TIME, CLIENT ID) are carried out when the worker's results are there, and put among them. Commands about all
-shards are refused: a part of FLUSHALL would be done, and it would look like all.
+queueing, which spoils the transaction as any such error does; but see split_transactions.py. Commands that
+the proxy answers itself (PING, TIME, CLIENT ID) are carried out when the worker's results are there, and put
+among them. Commands about all shards are refused: a part of FLUSHALL would be done, and it would look like
+all.
 
 WATCH does need a memory in the worker, so it borrows a dedicated connection, until EXEC, DISCARD, UNWATCH or
 the end of the client. Over that the transaction is sent. Should the connection be lost, or the slot move
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,7 @@ from node.replies import OK
 from proxy.core.frames import reply_elements
 from proxy.core.upstream import FINAL
 from proxy.local.local_commands import local_function
-from proxy.requests import codec
+from proxy.requests import codec, splitter
 from proxy.requests.jobs import UNBOUND, ClientJob
 from proxy.requests.routing import Way, way_of
 from proxy.sessions.session import LATER, session_of
@@ -85,14 +87,41 @@ class Queued:
     """Only of what is carried out here."""
     request: bytes
     local: bool
+    slot: int | None = None
+    parts: Sequence[splitter.Part] = ()
+    """Of a request with keys of several slots"""
+
+    @property
+    def pieces(self) -> list[tuple[int | None, bytes]]:
+        """Of which slot, and the request, of what goes to workers."""
+        if self.local:
+            return []
+        return [(part.slot, part.request) for part in self.parts] or [(self.slot, self.request)]
+
+    @property
+    def positions(self) -> list[list[int]]:
+        """Which keys of the whole request the parts have"""
+        return [part.items for part in self.parts]
+
+    def piece(self, request: bytes) -> Queued:
+        return Queued(self.command, [], request, False)
 
 
 @dataclass
 class Transaction:
     queue: list[Queued] = field(default_factory=list)
     slot: int | None = None
+    """The first one's"""
     size: int = 0
     broken: bool = False
+    may_split: bool = False
+    slots: dict[int, None] = field(default_factory=dict)
+    """All, in order of their first appearance"""
+
+    @property
+    def in_parts(self) -> bool:
+        """Are there several slots, with that of what is watched?"""
+        return not self.slots.keys() <= {self.slot} or any(queued.parts for queued in self.queue)
 
     def add(self, command: Command, argv: list[bytes], request: bytes) -> None:
         """Raises ReplyError for what cannot be part of it."""
@@ -104,14 +133,28 @@ class Transaction:
         if way is Way.SESSION or (not slots and way not in (Way.LOCAL, Way.ANY, Way.FORWARD)):
             shown = command.name.replace("|", " ").upper()
             raise ReplyError(f"ERR {shown} is not supported inside a transaction through the proxy")
-        if len(slots) > 1 or (slots and self.slot is not None and self.slot not in slots):
+        parts: Sequence[splitter.Part] = ()
+        if len(slots) > 1:
+            parts = self._split(command, argv)
+        elif slots and self.slot is not None and self.slot not in slots and not self.may_split:
             raise CROSSSLOT
         if self.size + len(request) > QUEUE_MAX:
             raise TOO_LONG
-        if slots:
-            self.slot = slots.pop()
+        slot = next(iter(slots), None)
+        self.slots.update(dict.fromkeys([part.slot for part in parts] or slots))
+        if self.slot is None:
+            self.slot = next(iter(self.slots), None)
         self.size += len(request)
-        self.queue.append(Queued(command, argv if local else [], request, local))
+        self.queue.append(Queued(command, argv if local else [], request, local, slot, parts))
+
+    def _split(self, command: Command, argv: Sequence[bytes]) -> list[splitter.Part]:
+        width = splitter.SPLIT.get(command.name)
+        if width is None or not self.may_split:
+            raise CROSSSLOT
+        if (len(argv) - 1) % width:  # EXEC tells, so let a worker say it, of keys that are all of its slot
+            wrong = codec.encode_request([*argv[: 1 + width], argv[1]])
+            return [splitter.Part(key_slot(argv[1]), [0], wrong)]
+        return splitter.split(argv, width)
 
 
 class Execution(ClientJob):
@@ -218,17 +261,11 @@ class Execution(ClientJob):
     def _joined(self, results: list[bytes]) -> bytes:
         """The results of the worker and of the commands that are carried out here, in order of the queue."""
         rest = iter(results)
-        elements = [self._carried_out(each) if each.local else next(rest) for each in self.transaction.queue]
+        elements = [
+            carried_out(self.sessions, self.client, each) if each.local else next(rest)
+            for each in self.transaction.queue
+        ]
         return codec.join_elements(b"*", elements)
-
-    def _carried_out(self, queued: Queued) -> bytes:
-        function = local_function(queued.command.name)
-        assert function is not None
-        try:
-            value = function(self.client, queued.argv, self.sessions.commands)
-        except ReplyError as error:
-            value = error.with_traceback(None)
-        return codec.encode_reply(value, self.resp)
 
 
 class Watching(ClientJob):
@@ -279,6 +316,17 @@ class Watching(ClientJob):
             self.start()
 
 
+def carried_out(sessions: Sessions, client: Client, queued: Queued) -> bytes:
+    """The reply to a command of a transaction that the proxy answers itself."""
+    function = local_function(queued.command.name)
+    assert function is not None
+    try:
+        value = function(client, queued.argv, sessions.commands)
+    except ReplyError as error:
+        value = error.with_traceback(None)
+    return codec.encode_reply(value, client.resp)
+
+
 def discarded_because_of(error: ReplyError) -> ReplyError:
     return ReplyError(f"EXECABORT Transaction discarded because of: {error.text.removeprefix('ERR ')}")
 
@@ -293,7 +341,10 @@ def multi(
     session = session_of(client)
     if session.transaction is not None:
         return NESTED_MULTI  # returned, not raised: it does not spoil the transaction
-    session.transaction = Transaction(slot=session.watch.slot if session.watch else None)
+    session.transaction = Transaction(
+        slot=session.watch.slot if session.watch else None,
+        may_split=sessions.commands.config.transactions == "split",
+    )
     sessions.settle(client)
     return OK
 
@@ -318,7 +369,12 @@ def exec_(
             return LATER
         session.watch = None  # the job gives the connection back
         sessions.settle(client)
-    Execution(sessions, client, tag, transaction, watch).start()
+    if transaction.in_parts:
+        from proxy.sessions.split_transactions import SplitExecution  # takes memory that others need not give
+
+        SplitExecution(sessions, client, tag, transaction, watch).start()
+    else:
+        Execution(sessions, client, tag, transaction, watch).start()
     if watch is not None:
         client.hold()
     return LATER
