@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from node.metrics.figures import Figure
 
+SLOT_COUNT = 16384
+"""Hash slots of a cluster, and of a server that is none: tables of keys are by slot everywhere."""
+
 SLOT_SERVED = 0
 """Requests for this slot are executed here, without asking."""
 SLOT_ASK = 1

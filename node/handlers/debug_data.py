@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 
 from node import errors
+from node.cluster_port import SLOT_COUNT
 from node.errors import ReplyError
 from node.handlers.arguments import parse_int
 from node.persistence.aof.reader import AofError
@@ -22,8 +23,6 @@ _TAKES_TIME = ReplyError("ERR DEBUG LOADAOF takes time: neither transactions nor
 _NO_SUCH_DATABASE = ReplyError("ERR Out of range database")
 _NO_TABLE = ReplyError("ERR The value stored at the specified key is not represented using an hash table")
 _NO_LISTPACK = ReplyError("ERR Not a listpack encoded object.")
-
-SLOTS = 16384
 
 
 def reload(ctx: Any, args: list[bytes]) -> str:
@@ -85,7 +84,7 @@ def htstats(ctx: Any, args: list[bytes]) -> Verbatim:
     if not 0 <= number < len(ctx.engine.databases):
         raise _NO_SUCH_DATABASE
     db = ctx.engine.databases[number]
-    shapes = [db.table_shape(slot) for slot in range(SLOTS) if db.count_in_slot(slot)] if len(db) else []
+    shapes = [db.table_shape(slot) for slot in range(SLOT_COUNT) if db.count_in_slot(slot)] if len(db) else []
     used = sum(leaves for leaves, _, _ in shapes)
     row = f" longest row of taken cells: {max((row for _, _, row in shapes), default=0)}\n" if shapes else ""
     return Verbatim(f"[Dictionary HT]\n{_table(len(db), used)}{row}[Expires HT]\n{_table(db.expiring, used)}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from node import errors
+from node.cluster_port import SLOT_COUNT
 from node.errors import ReplyError
 from node.handlers.arguments import INT_MAX, INT_MIN, Options, parse_cursor, parse_int_between
 from node.handlers.key_scan import KeyScan
@@ -17,7 +18,7 @@ from node.replies import OK
 
 _MOVE_IN_CLUSTER = ReplyError("ERR MOVE is not allowed in cluster mode")
 
-LAST_CURSOR = (16384 << 32) - 1
+LAST_CURSOR = (SLOT_COUNT << 32) - 1
 """Cursors are a slot and 32 bits of hash, see `Database.scan`; what lies beyond was made up by a client."""
 
 

@@ -13,10 +13,11 @@ from itertools import islice, pairwise
 from typing import Any
 
 from node import errors
+from node.cluster_port import SLOT_COUNT
 from node.errors import ReplyError
 from node.handlers.arguments import as_int, parse_int_between
 from node.handlers.registry import command
-from node.metrics.hot_keys import SLOT_COUNT, Ranges, Wanted, Watch
+from node.metrics.hot_keys import Ranges, Wanted, Watch
 from node.replies import OK
 
 MOST_METRICS = 2

@@ -13,6 +13,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from node.cluster_port import SLOT_COUNT
 from node.core.command_rows import GATE_LOADING
 from node.core.expiry_hand import ExpiryHand
 
@@ -30,7 +31,6 @@ ACCEPTABLE_STALE: Final = 0.10
 """Stale share of the volatile keys met above which a cycle goes on."""
 LOOKS: Final = 512
 """Cells that are looked at between two looks at the clock."""
-SLOTS: Final = 16384
 
 
 class ActiveExpiry:
@@ -56,7 +56,7 @@ class ActiveExpiry:
         self._largest = period * (LARGEST_SHARE + 0.02 * (effort - 1))
         self._acceptable = ACCEPTABLE_STALE - 0.01 * (effort - 1)
         self._spent = 0.0
-        self._end = self._hand.slots_passed + SLOTS
+        self._end = self._hand.slots_passed + SLOT_COUNT
         self._dropped = self._seen = self._ms_left = 0
 
     def go_on(self) -> bool:

@@ -13,13 +13,13 @@ import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.cluster_port import SLOT_COUNT
 from node.core.key_traffic import KeyTraffic
 from node.core.slot_use import watch_traffic
 
 if TYPE_CHECKING:
     from node.worker import Worker
 
-SLOT_COUNT = 16384
 Ranges = list[tuple[int, int]]
 
 

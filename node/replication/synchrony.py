@@ -19,12 +19,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from node.cluster_port import SLOT_COUNT
 from node.replication.acknowledgements import Acknowledgements
 from node.replication.primary import Primary
 
 NO_COPIES_ASKED: Final = (1 << 63) - 1
 _PAUSE_REASON: Final = "synchronous replicas"
-_ALL_SLOTS: Final = (1 << 16384) - 1
+_ALL_SLOTS: Final = (1 << SLOT_COUNT) - 1
 _MARGIN: Final = 5000
 """Ms that the pause lasts longer than it should: it is ended once a second, after the gate is shut."""
 
