@@ -79,18 +79,13 @@ class RunningCluster:
 
     def id_of(self, node: Server) -> str:
         if node not in self._ids:
-            with node.client() as client:
-                self._ids[node] = str(client.execute_command("CLUSTER MYID"), "ascii")
+            self._ids[node] = str(node.run("CLUSTER", "MYID"), "ascii")
         return self._ids[node]
 
     def view(self, seen_by: Server) -> dict[str, NodeLine]:
         """CLUSTER NODES as `seen_by` prints it: node id -> line. What Valkey prints of other memory behind a
         secret of Redis 8 is left out, where it has lines of its own."""
-        with seen_by.client() as client:
-            printed = client.execute_command("CLUSTER", "NODES", NEVER_DECODE=True)
-        text = str(_HOST.sub(_readable, printed), "ascii", "replace")
-        lines = map(NodeLine.parse, filter(_LINE.fullmatch, text.splitlines()))
-        return {line.id: line for line in lines}
+        return _view(seen_by.run("CLUSTER", "NODES"))
 
     def line_of(self, node: Server, seen_by: Server | None = None) -> NodeLine:
         """The line about `node`, by default as it sees itself."""
@@ -124,16 +119,19 @@ class RunningCluster:
 
     def is_settled(self) -> bool:
         """Every running node is ok, all replicas are linked, and all name the same owners of all slots and
-        the same primaries of all running replicas."""
+        the same primaries of all running replicas.
+
+        Asked by bare connections, because it is asked again and again: redis-py would take ten times as long.
+        """
         ids = [self.id_of(node) for node in self.running]
         views = set()
         for node in self.running:
-            with node.client() as client:
-                if client.cluster("info")["cluster_state"] != "ok":
+            with node.resp() as connection:
+                if _fields(connection.command("CLUSTER", "INFO"))["cluster_state"] != "ok":
                     return False
-                if not _is_in_sync(client.info("replication")):  # type: ignore[arg-type]
+                if not _is_in_sync(_fields(connection.command("INFO", "replication"))):
                     return False
-            view = self.view(node)
+                view = _view(connection.command("CLUSTER", "NODES"))
             views.add((_owners(view), tuple(view[each].primary_id for each in ids)))
         if len(views) != 1:
             return False
@@ -144,13 +142,29 @@ class RunningCluster:
         eventually(self.is_settled, f"cluster {self.nodes} settled", timeout=timeout)
 
 
-def _is_in_sync(replication: dict[str, Any]) -> bool:
+def _view(printed: bytes) -> dict[str, NodeLine]:
+    """What CLUSTER NODES prints: node id -> line."""
+    text = str(_HOST.sub(_readable, printed), "ascii", "replace")
+    lines = map(NodeLine.parse, filter(_LINE.fullmatch, text.splitlines()))
+    return {line.id: line for line in lines}
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    """Lines `name:value` of INFO or CLUSTER INFO."""
+    parted = (line.partition(":") for line in info.decode().splitlines())
+    return {name: value for name, colon, value in parted if colon}
+
+
+def _is_in_sync(replication: dict[str, str]) -> bool:
     """A replica's link is up; and a primary knows it of each of its replicas, which may take it a while
     longer, until the child that sent the snapshot has ended: before, it does not wait for what they
     acknowledge."""
     if replication["role"] == "slave":
-        return bool(replication["master_link_status"] == "up")
-    return all(replication[f"slave{n}"]["state"] == "online" for n in range(replication["connected_slaves"]))
+        return replication["master_link_status"] == "up"
+    return all(
+        "state=online" in replication[f"slave{n}"].split(",")
+        for n in range(int(replication["connected_slaves"]))
+    )
 
 
 _LINE = re.compile(r"[0-9a-f]{40} \S+ \S+ (?:-|[0-9a-f]{40}) \d+ \d+ \d+ (?:dis)?connected(?: \S+)*")
