@@ -15,8 +15,12 @@ it is told whoever changed the key: another client, another proxy, expiry, a mov
 * When something may have been missed, a client is told null: forget everything.
 
 What differs from Redis: keys that a script names count as read; and with NOLOOP a client is told of its own
-changes all the same, because nobody tells the proxy whose change it was, and one word too many costs the
-client a read, where one too few would cost it the truth.
+changes all the same. What workers tell are keys, not writers; changes of a key in one of their turns are told
+once, whoever made them; and the connections on which they tell it and on which writes are answered have no
+order between them. So a key that was just written by its reader may have been changed by another as well, in
+the same turn, and neither the proxy's memory of that write nor a count of what was told can exclude it. Only
+a worker knows, of a connection that nobody else writes over: that would be one to each worker, for each
+client with NOLOOP. One word too many costs the client a read, where one too few would cost it the truth.
 """
 
 from __future__ import annotations

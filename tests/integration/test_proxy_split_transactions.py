@@ -152,7 +152,7 @@ def test_slots_that_move_and_connections_that_break(cluster: RunningCluster, cli
 
 
 def test_what_caches_do(proxy: ShoalProxy) -> None:
-    """As Django's set_many and RQ's jobs: redis-py's pipelines with plain keys."""
+    """As Django's set_many, and who enqueues a job: redis-py's pipelines with plain keys."""
     with redis.Redis(proxy.host, proxy.port) as plain:
         values = {f"cache:{number}": number for number in range(50)}
         with plain.pipeline() as pipeline:
