@@ -1,6 +1,7 @@
 """`shoal call`: one command on every member.
 
-JSON: {address: the reply as JSON, or {"error": text}}. Bytes that are no text are escaped.
+JSON: {address: the reply as JSON, or {"error": text}}, also of members that do not answer. Bytes that are no
+text are escaped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import typer
 from cluster.cli.common import DEFAULT_ADDRESS, Json, UsageProblem, open_survey
 from cluster.cli.connecting import connecting
 from cluster.cli.output import print_json, say
-from cluster.operations.link import ANONYMOUS, Credentials, Refused
+from cluster.operations.link import ANONYMOUS, Credentials, Refused, Unreachable
 
 
 @connecting
@@ -28,9 +29,9 @@ def call(
     credentials: Credentials = ANONYMOUS,
     json: Json = False,
 ) -> None:
-    """Run a command on every member that answers, and print each one's reply."""
+    """Run a command on every member, and print each one's reply. Exit code 1 if any refuses or does not
+    answer."""
     replies: dict[str, Any] = {}
-    refused = False
     if primaries and replicas:
         raise UsageProblem("--primaries and --replicas exclude each other: without them it is all")
     with open_survey(at, credentials) as survey:
@@ -41,15 +42,23 @@ def call(
             try:
                 replies[view.observer.address] = _readable(link.call(*words))
             except Refused as error:
-                refused = True
                 replies[view.observer.address] = {"error": error.reply}
+            except Unreachable as error:
+                replies[view.observer.address] = _silence(error.reason)
+        for node in survey.nodes.values():
+            if node.address in survey.unreachable and not (replicas if node.is_primary else primaries):
+                replies[node.address] = _silence(survey.unreachable[node.address])
     if json:
         print_json(replies)
     else:
         for address, reply in replies.items():
             say(f"{address}:")
             say("\n".join(f"  {line}" for line in _lines(reply)))
-    raise typer.Exit(1 if refused else 0)
+    raise typer.Exit(1 if any(isinstance(reply, dict) for reply in replies.values()) else 0)
+
+
+def _silence(reason: str) -> dict[str, str]:
+    return {"error": f"does not answer: {reason}"}
 
 
 def _readable(reply: Any) -> Any:

@@ -121,7 +121,7 @@ def import_(
     try:
         source = Side(*open_layout(from_, there, REPLY_SECONDS))
     except NotLetIn as error:
-        error.next_step = "give --from-user and --from-password"
+        error.next_step = error.next_step.replace("--user and --password", "--from-user and --from-password")
         raise
     target = Side(*open_layout(address, credentials, REPLY_SECONDS))
     fill, how = Fill(replace, flush), How(switch, fence, move, pause, yes, json)

@@ -84,10 +84,12 @@ class Refused(OperationError):
 
 
 class NotLetIn(Refused):
-    """It wants a password, or another one."""
+    """It wants a password, or another one, or none."""
 
     def __init__(self, address: str, command: str, reply: str) -> None:
-        super().__init__(address, command, reply, "give --user and --password")
+        unasked = "without any password configured" in reply
+        advice = "it asks nobody for a password: give none" if unasked else "give --user and --password"
+        super().__init__(address, command, reply, advice)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from cluster.cli.app import app
+from cluster.cli.main import run_subcommand
 from tests.harness.servers import source_environment
 from tests.harness.shoal_command import shoal
 
@@ -131,3 +132,16 @@ def test_shells_complete() -> None:
         text=True,
     )
     assert done.stdout.split() == ["rebalance"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "begins"),
+    [("bash", "_shoal_completion()"), ("zsh", "#compdef shoal"), ("fish", "complete --command shoal")],
+)
+def test_scripts_that_complete(
+    shell: str, begins: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_SHOAL_COMPLETE", f"source_{shell}")
+    with pytest.raises(SystemExit):
+        run_subcommand([])
+    assert capsys.readouterr().out.strip().startswith(begins)

@@ -11,7 +11,7 @@ from rich.console import Console
 from cluster.cli import main, moving, output
 from cluster.migration.classic import Progress
 from cluster.operations.dialling import advice_on
-from cluster.operations.link import Interrupted, OperationError
+from cluster.operations.link import Interrupted, NotLetIn, OperationError
 from tests.harness.shoal_command import shoal
 
 COLUMNS = ["address", "version", "slots", "ranges"]
@@ -117,6 +117,12 @@ class TestExitCodes:
         assert "`shoal migrations --help`" in shoal("migrations", "nosuch", code=2).error_line
         missing = shoal("nodes", "127.0.0.1:1", "--cacert", "/nowhere/ca.pem", code=2).error_line
         assert "/nowhere/ca.pem: no such file" in missing
+
+
+def test_who_is_not_let_in_is_told_why() -> None:
+    assert str(NotLetIn("a:1", "AUTH", "WRONGPASS")).endswith("give --user and --password")
+    unasked = NotLetIn("a:1", "AUTH", "AUTH <password> called without any password configured")
+    assert str(unasked).endswith("give none")
 
 
 def test_a_name_that_is_nobodys_is_not_said_to_be_down() -> None:
