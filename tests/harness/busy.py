@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+PACE = 0.002
+"""Seconds between the requests of a client that is to notice whatever goes wrong. Without, it would take a
+whole CPU from those it watches, and from the tests beside it."""
+
 
 @contextmanager
 def busy(act: Callable[[], object]) -> Iterator[None]:

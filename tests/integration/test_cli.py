@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from node.core.key_slot import key_slot
-from tests.harness.busy import busy
+from tests.harness.busy import PACE, busy
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.servers import Oracle, Server, source_environment
 from tests.harness.shoal_command import COMMAND, shoal
@@ -67,7 +67,7 @@ def writing(cluster: RunningCluster) -> Iterator[list[Exception]]:
     def work() -> None:
         nonlocal rounds
         with cluster.client() as client:
-            while not stop.is_set():
+            while not stop.wait(PACE):
                 n = rounds % KEYS
                 try:
                     client.set(f"key:{n}", f"value:{n}")

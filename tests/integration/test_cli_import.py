@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.harness.busy import PACE
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.servers import OldRedis, Oracle, Server, server
 from tests.harness.shoal_command import shoal
@@ -59,7 +60,7 @@ def writers(client: redis.Redis | redis.RedisCluster) -> Iterator[None]:
 
     def work() -> None:
         nonlocal rounds
-        while not stop.is_set():
+        while not stop.wait(PACE):
             rounds += 1
             n = rounds % KEYS
             try:

@@ -13,6 +13,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
+from tests.harness.busy import PACE
 from tests.harness.clusters import RunningCluster, cluster_of
 from tests.harness.commands import redis_cli
 from tests.harness.ports import lease_port, release_port
@@ -53,7 +54,7 @@ class Writer:
     def _run(self) -> None:
         last = time.monotonic()
         for number in itertools.count():
-            if self._stop.is_set():
+            if self._stop.wait(PACE):
                 return
             try:
                 self.client.set(f"w:{number % 5000}", number)

@@ -56,6 +56,11 @@ def test_a_stranger_stays_out(guarded: RunningCluster) -> None:
         eventually(lambda: known_to(stranger) == 4 and known_to(guarded.nodes[2]) == 4, "it has joined")
         stranger.run("CLUSTER", "REPLICATE", guarded.id_of(first))
         eventually(lambda: stranger.info("replication")["master_link_status"] == "up", "it follows")
+        name, primary = stranger.run("CLUSTER", "MYID").decode(), guarded.id_of(first)
+        eventually(
+            lambda: all(guarded.view(node)[name].primary_id == primary for node in guarded.nodes),
+            "all know whose replica it is, so nobody denies it the vote",
+        )
         eventually(lambda: stranger.run("CLUSTER", "FAILOVER") == Simple("OK"), "it stands")
         eventually(lambda: stranger.info("replication")["role"] == "master", "it has got the votes")
         eventually(lambda: first.info("replication")["role"] == "slave", "and is believed")
@@ -63,7 +68,7 @@ def test_a_stranger_stays_out(guarded: RunningCluster) -> None:
         first.run("CLUSTER", "FAILOVER")
         eventually(lambda: first.info("replication")["role"] == "master", "all is as before")
         for node in guarded.nodes:
-            node.run("CLUSTER", "FORGET", stranger.run("CLUSTER", "MYID").decode())
+            node.run("CLUSTER", "FORGET", name)
 
 
 def _goes_on(node: ShoalNode, before: int) -> bool:

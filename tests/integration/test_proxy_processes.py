@@ -280,9 +280,10 @@ def test_workers_of_this_machine_are_reached_by_sockets(cluster: RunningCluster,
                 node.run("CLIENT", "KILL", "TYPE", "normal")
             for number in range(50):
                 assert client.command("GET", f"k{number}") == b"%d" % number
-            assert {by_socket(node) for node in cluster.nodes} == {False}
+            eventually(lambda: not any(map(by_socket, cluster.nodes)), "those that were killed are gone")
             for node in cluster.nodes:
                 (node.directory / "elsewhere").rename(node.directory / "s")
+    eventually(lambda: not any(map(by_socket, cluster.nodes)), "the workers have seen the proxy leave")
     with ShoalProxy(cluster.addresses[:1], "--no-worker-sockets") as proxy:
         for number in range(50):
             proxy.run("GET", f"k{number}")
