@@ -1,7 +1,8 @@
 """The keys of commands that may have several."""
 
 from node.core.engine cimport Client, Engine, Request, Row
-from node.core.keyspace cimport Key, make_key
+from node.core.key_slot cimport tagged_head
+from node.core.keyspace cimport Key, make_further_key
 from node.core.memory cimport resize
 from node.core.request_reader cimport Span
 from node.core.slot_table cimport likely_cell, likely_entry, prefetch
@@ -14,6 +15,7 @@ cdef inline bint gather(Engine engine, Client client, Request* request) except -
     cdef Key* key
     cdef Key* keys
     cdef int last = row.last_key if row.last_key >= 0 else <int>request.count + row.last_key
+    cdef size_t head
     cdef int i
     cdef bint judged = engine.looks_at_keys and not client.obeyed
     if row.compiled == NULL and not judged:
@@ -31,10 +33,11 @@ cdef inline bint gather(Engine engine, Client client, Request* request) except -
         return True
     if judged and client.db.cold is not None:
         return False
+    head = tagged_head(request.key.data, request.key.length)
     for i in range(1, engine.key_count):
         key = &engine.keys[i]
         span = &engine.spans.items[request.first + row.first_key + i * row.key_step]
-        make_key(key, request.base + span.start, span.length)
+        make_further_key(key, engine.keys, head, request.base + span.start, span.length)
         if judged and key.slot != request.key.slot:
             return False
         prefetch(&client.db.tables[key.slot])

@@ -4,3 +4,4 @@ cdef extern from *:
     enum: SLOT_COUNT "16384"
 
 cdef int slot_of(const char* key, size_t length) noexcept nogil
+cdef size_t tagged_head(const char* key, size_t length) noexcept nogil

@@ -85,6 +85,19 @@ cdef int slot_by_tag(const char* key, size_t length) noexcept nogil:
     return crc_slot(<const unsigned char*>key, length, False)
 
 
+cdef size_t tagged_head(const char* key, size_t length) noexcept nogil:
+    """How many bytes a key has to the end of its hash tag, braces included: whatever key begins with the same bytes has
+    the same tag, and so the same slot. 0 where it has none."""
+    cdef const char* opening = <const char*>memchr(key, c"{", length)
+    cdef const char* closing
+    if opening == NULL:
+        return 0
+    closing = <const char*>memchr(opening + 1, c"}", length - (opening - key) - 1)
+    if closing == NULL or closing == opening + 1:
+        return 0
+    return closing + 1 - key
+
+
 def key_slot(bytes key not None) -> int:
     """The hash slot of a key, 0 to 16383."""
     return slot_of(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))

@@ -33,6 +33,7 @@ cdef enum:
 cdef list TYPE_NAMES
 
 cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil
+cdef void make_further_key(Key* key, Key* first, size_t head, const char* data, size_t length) noexcept nogil
 
 cdef inline void key_from_bytes(Key* key, bytes data):
     make_key(key, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))

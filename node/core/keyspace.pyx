@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from node.core.key_hash cimport hash_of
 from node.core.key_slot cimport SLOT_COUNT, slot_of
@@ -79,6 +79,17 @@ cdef void make_key(Key* key, const char* data, size_t length) noexcept nogil:
     key.length = length
     key.hash = hash_of(data, length)
     key.slot = slot_of(data, length)
+
+
+cdef void make_further_key(Key* key, Key* first, size_t head, const char* data, size_t length) noexcept nogil:
+    """`make_key` of one that probably has the tag of `first`, which ends its first `head` bytes; 0 if it has none."""
+    key.data = data
+    key.length = length
+    key.hash = hash_of(data, length)
+    if head and length >= head and memcmp(data, first.data, head) == 0:
+        key.slot = first.slot
+    else:
+        key.slot = slot_of(data, length)
 
 
 cdef class Keyspace:

@@ -316,3 +316,24 @@ def test_the_usual_forms_are_compiled(monkeypatch: pytest.MonkeyPatch, inline: b
         assert called
 
     asyncio.run(send_all())
+
+
+TAGGED = "{a}1 {a}2 {a} {a}{b} {ab}1 {a {} {}a {}{a} {{a}} x{a} x{a}y x{a x{b}y a }{a} b"
+
+
+def test_keys_are_found_in_their_slots_whatever_key_stands_before_them() -> None:
+    """Where several are looked up at once, those with the first's tag are not hashed for their slot."""
+    keys = TAGGED.split()
+
+    async def store_all() -> None:
+        rig = Rig(True)
+        for first in keys:
+            others = [key for key in keys if key != first]
+            rig.ask(encode("FLUSHALL"))
+            rig.ask(encode("MSET", *(word for key in (first, *others) for word in (key, key))))
+            for key in keys:
+                assert rig.ask(encode("GET", key)) == encode(key).partition(b"\r\n")[2], (first, key)
+            found = rig.ask(encode("MGET", first, *others))
+            assert found == encode(first, *others), first
+
+    asyncio.run(store_all())
