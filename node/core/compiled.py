@@ -8,6 +8,7 @@ from node.core.hot_pubsub import install as install_pubsub
 from node.core.hot_sets import install as install_sets
 from node.core.hot_sorted_set_ranges import install as install_sorted_set_ranges
 from node.core.hot_sorted_sets import install as install_sorted_sets
+from node.core.hot_stream_ranges import install as install_stream_ranges
 from node.core.hot_streams import install as install_streams
 from node.core.hot_strings import install as install_strings
 from node.core.hot_transactions import install as install_transactions
@@ -22,6 +23,7 @@ def install(engine: Engine) -> None:
     install_sets(engine)
     install_sorted_set_ranges(engine)
     install_sorted_sets(engine)
+    install_stream_ranges(engine)
     install_streams(engine)
     install_strings(engine)
     install_transactions(engine)

@@ -1,8 +1,12 @@
 """Nodes of streams, for compiled code beside them. See stream_node.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from node.core.listpack_walk cimport Element, element_get
 
 cdef enum:
+    DELETED = 1              # flags of an entry
+    SAME_FIELDS = 2
     LARGEST = 1 << 30        # bytes that no entry's fields and values may exceed
     ID_TEXT = 48             # room for the text of an id
 
@@ -13,6 +17,18 @@ cdef struct Id:
 cdef struct Text:
     const char* data
     size_t length
+
+cdef struct Head:            # of a node
+    uint32_t fields          # how many
+    uint8_t* first_field
+    uint8_t* first_entry     # the end mark, if there is none
+
+cdef struct Entry:
+    uint8_t* at              # its flags
+    int flags
+    Id id
+    uint8_t* body            # the first value, or the number of fields
+    uint8_t* end             # what follows it
 
 cdef class Node:
     cdef uint8_t* pack
@@ -29,3 +45,18 @@ cdef bint node_has_room(
     Node self, Text* texts, Py_ssize_t count, int64_t most_bytes, int64_t most_entries
 ) noexcept
 cdef int node_append(Node self, Id id, Text* texts, Py_ssize_t count) except -1
+
+# --- walking ---
+
+cdef inline bint is_below(Id left, Id right) noexcept nogil:
+    return left.high < right.high or (left.high == right.high and left.low < right.low)
+
+cdef inline int64_t integer_at(const uint8_t* at) noexcept nogil:
+    cdef Element element
+    element_get(at, &element)
+    return element.number if element.text == NULL else 0
+
+cdef Head head_of(Node self) noexcept
+cdef bint entry_at(Node self, Head head, uint8_t* at, Entry* entry) noexcept
+cdef bint last_entry(Node self, Head head, Entry* entry) noexcept
+cdef bint entry_before(Node self, Head head, Entry* entry) noexcept

@@ -46,27 +46,12 @@ from node.core.memory cimport BLOCK_OVERHEAD, malloc_usable_size, release, resiz
 from node.core.listpack import Malformed
 
 cdef enum:
-    DELETED = 1
-    SAME_FIELDS = 2
     NUMBER_BYTES = 10     # of the largest integer element
     TEXT_BYTES = 10       # what an element takes beside its text, at most
     SMALL = 512           # bytes from which on a node has room to spare …
     MOST_SPARE = 4096     # … at most so much
 
 cdef object HALF = (1 << 64) - 1
-
-
-cdef struct Head:
-    uint32_t fields         # how many
-    uint8_t* first_field
-    uint8_t* first_entry    # the end mark, if there is none
-
-cdef struct Entry:
-    uint8_t* at       # its flags
-    int flags
-    Id id
-    uint8_t* body     # the first value, or the number of fields
-    uint8_t* end      # what follows it
 
 
 cdef Id id_of(object number):
@@ -78,16 +63,6 @@ cdef Id id_of(object number):
 
 cdef object number_of(Id id):
     return (<object>id.high << 64) | <object>id.low
-
-
-cdef inline bint is_below(Id left, Id right) noexcept nogil:
-    return left.high < right.high or (left.high == right.high and left.low < right.low)
-
-
-cdef inline int64_t integer_at(const uint8_t* at) noexcept nogil:
-    cdef Element element
-    element_get(at, &element)
-    return element.number if element.text == NULL else 0
 
 
 cdef inline uint8_t* behind(const uint8_t* at, uint64_t count) noexcept nogil:

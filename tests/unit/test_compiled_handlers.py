@@ -152,6 +152,9 @@ zrem Z I.. | zpopmin Z | zpopmin Z C | zrange Z C C | zrange Z C C WithScores | 
 zrangebyscore Z F F | zrangebyscore Z F F withscores LIMIT C C | zrangebyscore Z F inf limit 0 C
 zcount Z F F | set s I | lpush l I | del H | del Z | xadd x 5-5 f I | xadd x * f | xadd x 1-1 f I
 xadd x * f I | xadd x * f I | xadd x * I I f I | xadd x maxlen ~ C * f I | xadd x MaxLen ~ 5 * f I
+xrange x - + | xrevrange x + - | xrange x - + Count C | xrevrange x + 99999999999999-5 count 2 | xrange H - +
+xrange x 99999999999999-3 99999999999999-8 | xrange x C + | xrevrange x 99999999999999 C | xrange x - (C
+xrange none - + | xdel x 99999999999999-4 99999999999999-7 | xrevrange x 99999999999999-6 99999999999999-3
 """
 """What is sent. K is a key, H, S and Z mostly one of a hash, set or sorted set, F a score or a bound, I a
 value, C a number, O what may follow in SET; two dots are for several. OVERDUE is no command: the key expired
@@ -280,7 +283,7 @@ hdel h c d | sadd set a 1 b | sismember set a | smismember set a z | scard set |
 srandmember set | spop set | srem set a b 1 | zadd z 1 a 2.5 b -inf c | zincrby z 2 a | zscore z a
 zmscore z a no | zcard z | zrank z a | zrevrank z a | zrange z 0 -1 | zrange z 0 -1 WITHSCORES
 zrangebyscore z -inf (5 | zrangebyscore z 0 9 LIMIT 0 1 WITHSCORES | zcount z 0 9 | zpopmin z | zpopmin z 1
-zrem z a b | publish channel message
+zrem z a b | publish channel message | xrange none - + | xrevrange none 5-1 3 COUNT 2
 """
 
 
