@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from node.core.engine cimport Engine
 from node.core.fanout cimport Receiver
+from node.core.reply_writer cimport ReplyWriter
 from node.core.wire cimport Wire
 
 cdef enum:
@@ -25,7 +26,7 @@ cdef class ClientOutput(Receiver):
 
     cdef int flush(self) except -1
     cdef bint stream_waits(self) except -1
-    cdef int put(self, const char* data, size_t length) except -1
+    cdef int put(self, ReplyWriter reply) except -1
     cdef int put_bytes(self, bytes data) except -1
     cdef int check_limit(self) except -1
     cdef int say(self, bytes data, bint tells_data) except -1

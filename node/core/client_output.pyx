@@ -40,7 +40,7 @@ cdef class ClientOutput(Receiver):
             if (outbox.shut and outbox.keeps(tells_data)) or self.held is not None:
                 self.hold(PyBytes_FromStringAndSize(reply.data, reply.length), tells_data)
             else:
-                self.put(reply.data, reply.length)
+                self.put(reply)
         reply.length = 0
         reply.shrink()
         return 0
@@ -72,12 +72,12 @@ cdef class ClientOutput(Receiver):
         self.engine.writes_processed += 1
         return 0
 
-    cdef int put(self, const char* data, size_t length) except -1:
-        """Give bytes to the kernel, or to who waits until it takes them."""
+    cdef int put(self, ReplyWriter reply) except -1:
+        """Give what was written to the kernel, or to who waits until it takes it."""
         if self.wire is not None:
-            self.wire.put(data, length)
+            self.wire.put(reply)
         else:
-            self.transport.write(PyBytes_FromStringAndSize(data, length))
+            self.transport.write(PyBytes_FromStringAndSize(reply.data, reply.length))
         return self.check_limit()
 
     cdef int put_bytes(self, bytes data) except -1:

@@ -68,3 +68,4 @@ cdef class ReplyWriter:
     cdef int raw_object(self, bytes data) except -1
     cdef int encode_items(self, object items, int resp) except -1
     cdef void shrink(self) noexcept
+    cdef ReplyWriter hand_over(self)

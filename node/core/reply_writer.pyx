@@ -74,6 +74,22 @@ cdef class ReplyWriter:
                 self.data = data
                 self.capacity = INITIAL_CAPACITY
 
+    cdef ReplyWriter hand_over(self):
+        """What has been written, as it lies there, leaving this writer empty."""
+        cdef ReplyWriter taken = ReplyWriter()
+        cdef char* data
+        taken.data, self.data = self.data, taken.data
+        taken.capacity, self.capacity = self.capacity, taken.capacity
+        taken.length, self.length = self.length, 0
+        data = <char*>resize(taken.data, taken.length)
+        if data != NULL:
+            taken.data = data
+            taken.capacity = taken.length
+        return taken
+
+    def __len__(self) -> int:
+        return self.length
+
     cdef int bulk(self, const char* text, size_t length) except -1:
         self.reserve(length + MOST_AROUND)
         self.length = put_bulk(self.data + self.length, text, length) - self.data

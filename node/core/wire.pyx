@@ -4,7 +4,7 @@ Its protocol is told what asyncio tells protocols, and may ask what they ask: so
 know the difference. A client's connection knows it, and is served without passing through Python (connection.pyx).
 
 What is written leaves at once. What the socket does not take waits in pieces as they came, and while any wait,
-everything else queues behind them.
+everything else queues behind them. A large reply is not copied for that: its memory changes hands.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -15,6 +15,7 @@ import os
 import socket as sockets
 
 from node.core.reactor cimport Reactor, Watched
+from node.core.reply_writer cimport ReplyWriter
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t c_send "send"(int fd, const void* data, size_t length, int flags)
@@ -23,6 +24,7 @@ cdef extern from "<sys/socket.h>" nogil:
 
 cdef enum:
     PIECE = 65536               # small ones that wait are sent together, up to this
+    LARGE = 4 * PIECE           # what waits of a reply from here on is not copied
 
 
 cdef class Wire(Watched):
@@ -84,14 +86,18 @@ cdef class Wire(Watched):
         cdef ssize_t sent = c_send(self.descriptor, data, length, MSG_DONTWAIT | MSG_NOSIGNAL)
         return sent if sent > 0 else 0
 
-    cdef int put(self, const char* data, size_t length) except -1:
-        """`write` for compiled code."""
+    cdef int put(self, ReplyWriter reply) except -1:
+        """Send what stands in `reply`, whose memory may change hands; what it holds then is of no use."""
+        cdef size_t length = reply.length
         cdef size_t sent
         if self.closing:
             return 0
-        sent = 0 if self.queued else self.send_now(data, length)
-        if sent < length:
-            self.keep(PyBytes_FromStringAndSize(data + sent, length - sent))
+        sent = 0 if self.queued else self.send_now(reply.data, length)
+        if length - sent >= LARGE:
+            self.keep(reply.hand_over(), length - sent)
+            self.gone += sent    # nothing waits before it, if any of it has been sent
+        elif sent < length:
+            self.keep(PyBytes_FromStringAndSize(reply.data + sent, length - sent), length - sent)
         return 0
 
     cpdef write(self, data):
@@ -102,37 +108,36 @@ cdef class Wire(Watched):
             return
         sent = 0 if self.queued else self.send_now(whole, len(whole))
         if sent < <size_t>len(whole):
-            self.keep(whole[sent:] if sent else whole)
+            self.keep(whole[sent:] if sent else whole, len(whole) - sent)
 
-    cdef int keep(self, bytes data) except -1:
+    cdef int keep(self, piece, size_t length) except -1:
+        """Queue a piece, of which so many bytes are to be sent, its last ones."""
         if self.queue is None:
             self.queue = collections.deque()
             self.interest(self.reading, True)
-        self.queue.append(data)
-        self.queued += len(data)
+        self.queue.append(piece)
+        self.queued += length
         if self.queued > self.high_water and not self.told_to_wait:
             self.told_to_wait = True
             self.protocol.pause_writing()
         return 0
 
     cdef int on_writable(self) except -1:
-        cdef bytes piece
+        cdef const char* data
+        cdef size_t length
         cdef ssize_t sent
         while self.queue is not None:
             piece = self.next_piece()
-            sent = c_send(
-                self.descriptor,
-                <const char*>piece + self.gone,
-                len(piece) - self.gone,
-                MSG_DONTWAIT | MSG_NOSIGNAL,
-            )
+            length = len(piece)
+            data = (<ReplyWriter>piece).data if type(piece) is ReplyWriter else <const char*>(<bytes>piece)
+            sent = c_send(self.descriptor, data + self.gone, length - self.gone, MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self.end(OSError(errno, os.strerror(errno)))
                 return 0
             self.queued -= sent
             self.gone += sent
-            if self.gone < <size_t>len(piece):
+            if self.gone < length:
                 return 0
             self.gone = 0
             self.queue.popleft()
@@ -146,7 +151,7 @@ cdef class Wire(Watched):
             self.protocol.resume_writing()
         return 0
 
-    def next_piece(self) -> bytes:
+    def next_piece(self):
         """What waits longest, with small ones behind it joined to it."""
         queue = self.queue
         if self.gone or len(queue) == 1 or len(queue[0]) + len(queue[1]) > PIECE:
