@@ -57,19 +57,6 @@ def dial(host: str, port: int, tls: Tls | None, timeout: float) -> socket.socket
     return connection
 
 
-def advice_on(reason: str) -> str:
-    """The next step after a connection that could not be had for this reason."""
-    if "not known" in reason or "no address" in reason:
-        return "is the name right, and does this host resolve it?"
-    if "certificate" in reason:
-        return "--cacert names who is trusted, --sni whom the certificate names"
-    if reason.startswith("TLS"):
-        return "is this its TLS port? Does it want a certificate of ours (--cert, --cert-key)?"
-    if "closed" in reason or "reset by peer" in reason:
-        return "is it running? Does its port want --tls?"
-    return "is it running?"
-
-
 @functools.cache
 def context_of(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca_file or None, capath=tls.ca_directory or None)

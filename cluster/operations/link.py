@@ -17,7 +17,8 @@ from redis.connection import Connection
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError, TimeoutError
 
 from cluster.addresses import address_text
-from cluster.operations.dialling import CONNECT_SECONDS, Tls, advice_on, dial, reason_of
+from cluster.operations.dialling import CONNECT_SECONDS, Tls, dial, reason_of
+from cluster.plans.advice import advice_on
 
 Argument = bytes | str | int | float
 

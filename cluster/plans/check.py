@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from cluster.plans.advice import RUNNING, advice_on
 from cluster.plans.model import NodeInfo, View
 from cluster.slots import ALL_SLOTS, NO_SLOTS, count, format_ranges, from_iterable
 
@@ -32,7 +33,7 @@ def check(views: Sequence[View], unreachable: Mapping[str, str] | None = None) -
             "unreachable",
             "error",
             f"{address} does not answer: {reason}",
-            f"start it, or remove it with `shoal forget {address}`",
+            _remedy_for_silence(address, reason),
         )
         for address, reason in (unreachable or {}).items()
     ]
@@ -99,6 +100,12 @@ def _failed(views: Sequence[View]) -> Iterator[Problem]:
             f"{node.address} is marked FAIL by {len(witnesses)} of {len(views)} members{serving}",
             _remedy(node),
         )
+
+
+def _remedy_for_silence(address: str, reason: str) -> str:
+    """A member that only does not trust us, or we do not trust it, is nobody to be forgotten."""
+    advice = advice_on(reason)
+    return f"start it, or remove it with `shoal forget {address}`" if advice == RUNNING else advice
 
 
 def _remedy(node: NodeInfo) -> str:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from cluster.cli import main, moving, output
 from cluster.migration.classic import Progress
-from cluster.operations.dialling import advice_on
 from cluster.operations.link import Interrupted, NotLetIn, OperationError
+from cluster.plans.advice import advice_on
+from cluster.plans.check import check
 from tests.harness.shoal_command import shoal
 
 COLUMNS = ["address", "version", "slots", "ranges"]
@@ -128,3 +129,12 @@ def test_who_is_not_let_in_is_told_why() -> None:
 def test_a_name_that_is_nobodys_is_not_said_to_be_down() -> None:
     assert "is the name right" in advice_on("name or service not known")
     assert advice_on("connection refused") == "is it running?"
+
+
+def test_whom_we_do_not_trust_is_not_to_be_forgotten() -> None:
+    def advice(reason: str) -> str:
+        return check([], {"a:1": reason})[0].next_step
+
+    assert "shoal forget a:1" in advice("connection refused")
+    assert "--sni" in advice("its certificate is not trusted: IP address mismatch")
+    assert "--cert-key" in advice("TLS: tlsv13 alert certificate required")
