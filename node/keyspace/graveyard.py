@@ -18,7 +18,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from node.core import memory
 from node.core.buried_keys import BuriedKeys, bury_keys
 from node.replies import OK
 
@@ -139,7 +138,6 @@ class Graveyard:
     def _dig_on(self) -> None:
         self._digging = False
         self.dig(BUDGET)
-        memory.settle()  # else the next large block files what many turns have freed, for 20 ms
         if self._values or self._keys:
             self._dig_soon()
             return
