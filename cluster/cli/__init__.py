@@ -13,6 +13,6 @@
 
 Each file of a subcommand opens with what its --json prints, which its --help shows, too.
 
-Exit codes: 0 all is well, 1 the cluster has a problem, 2 the call or its surroundings have, 130 interrupted
-or declined.
+Exit codes: 0 all is well, 1 the cluster has a problem, 2 the call or its surroundings have, 130 interrupted,
+paused, cancelled or declined.
 """

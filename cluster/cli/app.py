@@ -43,8 +43,8 @@ from cluster.cli import (
 
 EXIT_CODES = (
     "Exit codes: 0 done, and all is well; 1 the cluster has a problem, or refuses; 2 the call has one, or"
-    " nobody answers; 130 interrupted, or declined. What went wrong is one line on stderr, with the next"
-    " step."
+    " nobody answers; 130 interrupted, paused, cancelled or declined. What went wrong is one line on stderr,"
+    " with the next step."
 )
 
 app = typer.Typer(

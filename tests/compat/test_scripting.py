@@ -278,7 +278,8 @@ def test_what_is_declared_counts_when_it_is_queued(
     def outcome(server: Server) -> list[object]:
         told: list[object] = []
         with server.resp() as connection:
-            connection.command("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+            connection.command("FUNCTION", "FLUSH")  # what another test has left
+            connection.command("FUNCTION", "LOAD", LIBRARY)
             for script in DECLARING:
                 connection.command("SCRIPT", "LOAD", script)
             for command in begin:

@@ -337,6 +337,7 @@ def closed(connection: socket.socket) -> bool:
 def test_a_taken_bus_port_is_said_and_ends_the_start() -> None:
     port = lease_port()
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", port + 10000))
         taken.listen()
         node = ShoalNode(port, cluster_enabled="yes")
