@@ -9,6 +9,8 @@ from cluster.supervisor.settings import Settings
 
 NODE_TIMEOUT_MS = 5000
 """On one machine silence is found out sooner than over a network, where Redis' own default is 15000."""
+LONGEST_SOCKET_PATH = 100
+"""In bytes: some systems take no longer ones, with a zero behind them, than 104."""
 JSON_LINES = ("--log-format", "json", "--log-timestamp-format", "iso8601")
 
 
@@ -28,6 +30,9 @@ def worker_arguments(
     }
     if authority is not None:
         flags |= {"--port": "0", "--tls-cluster": "yes", "--tls-replication": "yes"}
+    elif len(socket := bytes(directory.resolve() / "socket")) <= LONGEST_SOCKET_PATH:
+        # The proxy goes by it, which costs both of them less.
+        flags |= {"--unixsocket": socket.decode(errors="surrogateescape"), "--unixsocketperm": "700"}
     if settings.announce:
         flags["--cluster-announce-ip"] = settings.announce
     if settings.metrics_port:

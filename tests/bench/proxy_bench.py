@@ -1,6 +1,7 @@
 """Our proxy beside twemproxy (nutcracker), each with three Valkey workers behind it, driven in alternation.
 
     python -m tests.bench.proxy_bench                       GET and SET, pipeline 1 and 16
+    python -m tests.bench.proxy_bench --unix                to workers by unix sockets, as under `shoal up`
     python -m tests.bench.proxy_bench --json result.json    the same figures for a machine
 
 Only the proxies' own CPU counts. twemproxy shards over plain servers, as it cannot follow a cluster; what
@@ -22,7 +23,7 @@ from typing import Any
 from tests.bench.measure import Load, Sample, fill, run_load
 from tests.harness.clusters import cluster_of
 from tests.harness.proxies import ShoalProxy
-from tests.harness.servers import Process, server
+from tests.harness.servers import Process, Server, server
 
 CPU_BAR = 0.7
 """The most CPU per operation we may use, as a ratio to twemproxy."""
@@ -47,14 +48,21 @@ class Twemproxy(Process):
         return [program, "-c", str(self.settings), "-s", str(self.port + 10000), "-v", "0"]
 
 
+def with_socket(node: Server) -> Server:
+    node.config["unixsocket"] = str(node.directory / "socket")
+    return node
+
+
 def run_bench(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row per command and pipeline depth."""
     with ExitStack() as stack:
-        cluster = stack.enter_context(cluster_of(3, kind=options.workers))
-        plain = [stack.enter_context(server("valkey", appendonly="no")) for _ in range(3)]
+        prepare = with_socket if options.unix else lambda node: node
+        cluster = stack.enter_context(cluster_of(3, kind=options.workers, prepare=prepare))
+        plain = [stack.enter_context(prepare(server("valkey", appendonly="no"))) for _ in range(3)]
+        places = [str(each.config.get("unixsocket", each.address)) for each in plain]
         proxies: dict[str, Process] = {
             "shoal": stack.enter_context(ShoalProxy(cluster.addresses)),
-            "twemproxy": stack.enter_context(Twemproxy([each.address for each in plain])),
+            "twemproxy": stack.enter_context(Twemproxy(places)),
         }
         for proxy in proxies.values():
             fill(proxy.port, options.keys)
@@ -99,6 +107,7 @@ def _text(row: dict[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.bench.proxy_bench")
     parser.add_argument("--workers", default="valkey", choices=("valkey", "redis", "shoal"))
+    parser.add_argument("--unix", action="store_true", help="both proxies reach workers by unix sockets")
     parser.add_argument("--commands", default="set,get")
     parser.add_argument("--pipelines", default="1,16")
     parser.add_argument("--keys", type=int, default=100_000)

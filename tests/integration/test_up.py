@@ -82,6 +82,9 @@ def test_a_whole_cluster_with_proxy_serves_and_resumes(cluster: RunningUp) -> No
         for n in range(100):
             plain.set(f"key:{n}", n)
         assert [aware.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
+        with redis.Redis("127.0.0.1", cluster.port) as worker:
+            path = worker.config_get("unixsocket")["unixsocket"]  # by which the proxy came
+            assert f"laddr={path}:0" in str(worker.execute_command("CLIENT", "LIST"))
     assert shoal("check", f"127.0.0.1:{cluster.port}", "--json").json["ok"]
     assert cluster.stop() == 0
 
