@@ -1,6 +1,7 @@
 """The reference pages, written from the tables that the servers themselves go by.
 
-python deploy/reference.py           writes node/config/REFERENCE.md and node/commands/REFERENCE.md
+python deploy/reference.py           writes node/config/REFERENCE.md, node/commands/REFERENCE.md and
+                                     deploy/ARCHITECTURE.md (architecture.py)
 python deploy/reference.py --check   names those that say something else; exit code 1 if there are any
 """
 
@@ -17,9 +18,12 @@ NOTE = "Written by `python deploy/reference.py`."
 
 def pages() -> dict[Path, str]:
     """What stands in each page, by its path."""
+    from architecture import architecture
+
     return {
         ROOT / "node" / "config" / "REFERENCE.md": "\n".join(_directives()) + "\n",
         ROOT / "node" / "commands" / "REFERENCE.md": "\n".join(_commands()) + "\n",
+        ROOT / "deploy" / "ARCHITECTURE.md": "\n".join(architecture(NOTE)) + "\n",
     }
 
 

@@ -1,0 +1,1 @@
+"""One worker: a Redis-compatible server that knows nothing of clusters."""

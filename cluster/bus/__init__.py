@@ -1,0 +1,1 @@
+"""Redis' binary cluster bus: its wire format, and the links between members."""

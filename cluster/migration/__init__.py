@@ -1,0 +1,1 @@
+"""Slots that move: whole and at once, or key by key."""

@@ -1,0 +1,1 @@
+"""What happens to keys besides commands: expiry, eviction, notifications, freeing."""

@@ -1,0 +1,1 @@
+"""What a worker keeps on disk: snapshots, and the append-only file."""
