@@ -1,4 +1,4 @@
-"""What containers go through, while clients write: killed, paused, made anew, upgraded.
+"""What containers go through, while clients write: killed, paused, made anew, upgraded, and more of them.
 
 Three primaries with a replica each and two proxies, in synchronous mode: what was acknowledged is there in
 the end, whatever happened. An upgrade of everything, one after the other, is noticed by no client. The short
@@ -17,6 +17,7 @@ import redis
 from tests.chaos.scale import FULL
 from tests.deploy.clients import Writers
 from tests.deploy.engine import IMAGE, Composition
+from tests.deploy.test_compose import members
 from tests.harness.wait import eventually
 
 pytestmark = pytest.mark.timeout(2400)
@@ -137,6 +138,31 @@ def test_upgraded(cluster: Composition, writers: Writers) -> None:
         assert cluster.container(service).attrs["Image"] == wanted
         settles(cluster)
         writers.goes_on()
+    writers.__exit__()
+    writers.check()
+    assert not writers.errors, writers.errors[:10]
+
+
+@pytest.mark.skipif(not FULL, reason="in the long form: test_compose.py scales, too, if not synchronously")
+def test_scaled(cluster: Composition, writers: Writers) -> None:
+    """A fourth shard: its primary is given slots once it has a replica, without which it takes no writes."""
+    cluster.environment["SHOAL_SYNCHRONOUS"] = "1"
+    cluster.inside(
+        "worker-1", "shoal", "call", "--at", "127.0.0.1:7000", "CONFIG", "SET", "synchronous-replicas", "1"
+    )
+    writers.goes_on()
+    writers.errors.clear()
+    cluster.run("up", "-d", "--no-build", "--no-recreate", "--scale", "worker=2", "worker")
+
+    def shares() -> list[int]:
+        return sorted(members(cluster).values())
+
+    eventually(
+        lambda: [share for share in shares() if share] == [4096] * 4,
+        lambda: f"four have equal shares: {shares()}",
+        timeout=180,
+    )
+    writers.goes_on()
     writers.__exit__()
     writers.check()
     assert not writers.errors, writers.errors[:10]
