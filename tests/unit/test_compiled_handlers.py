@@ -65,7 +65,9 @@ class Rig:
     """A worker without a socket, and one client of it."""
 
     def __init__(self, compiled: bool, *settings: str) -> None:
-        self.worker = Worker(Config.from_args(["--protected-mode", "no", *settings]), Log("nothing"))
+        self.worker = Worker(
+            Config.from_args(["--protected-mode", "no", "--save", "", *settings]), Log("nothing")
+        )
         self.engine = self.worker.engine
         if not compiled:
             self.engine.gate |= GATE_TIMED

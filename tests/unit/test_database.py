@@ -15,6 +15,7 @@ from node.core.key_slot import key_slot
 from node.core.memory import used_bytes
 from node.datatypes import List
 from node.errors import ReplyError
+from tests.unit.settled_memory import settled_bytes
 
 START = 1_700_000_000_000
 
@@ -134,7 +135,7 @@ def test_what_is_taken_is_counted_and_given_back(db: Any) -> None:
     db.set(b"first", b"makes the tables of the slots")
     db.delete(b"first")
     gc.collect()
-    before = used_bytes()
+    before = settled_bytes()
     for n in range(1000):
         db.set(b"{slot}%d" % n, b"x" * 100, START + 10 if n % 2 else 0)
     payload = 1000 * (len(b"{slot}999") + 100)

@@ -15,6 +15,7 @@ from node.core.hash import NEVER, Hash
 from node.core.listpack import Malformed
 from node.core.memory import used_bytes
 from node.datatypes.limits import limits
+from tests.unit.settled_memory import settled_bytes
 
 FIELDS = st.sampled_from([b"", b"a", b"b", b"7", b"-12", b"007", b"field", b"x" * 20, b"\0", b"c", b"d"])
 VALUES = st.one_of(st.binary(max_size=12), st.integers(-5000, 5000).map(lambda number: b"%d" % number))
@@ -184,7 +185,7 @@ def test_a_large_hash_of_many_expiring_fields() -> None:
 
 
 def test_memory_is_given_back() -> None:
-    before = used_bytes()
+    before = settled_bytes()
     value = Hash()
     for number in range(3000):
         value.set(b"%d" % number, b"x" * 100)

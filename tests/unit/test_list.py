@@ -13,6 +13,7 @@ from node.core import listpack, quicklist_node
 from node.core.memory import used_bytes
 from node.datatypes import List
 from node.datatypes.limits import limits
+from tests.unit.settled_memory import settled_bytes
 
 LARGE = 12
 """Bytes from which an element gets a node of its own."""
@@ -192,7 +193,7 @@ def test_a_number_from_another_list_needs_no_room() -> None:
 
 
 def test_all_memory_is_given_back() -> None:
-    before = used_bytes()
+    before = settled_bytes()
     value = List([b"%d" % number for number in range(10_000)] + [b"x" * 20_000])
     assert used_bytes() - before >= value.allocated(0) > 20_000
     assert 0.5 < value.allocated(2) / value.allocated(0) < 2

@@ -16,6 +16,7 @@ from node.core import listpack, set_algebra
 from node.core.memory import used_bytes
 from node.datatypes import Set
 from node.datatypes.limits import limits
+from tests.unit.settled_memory import settled_bytes
 
 SMALL = {"set_max_intset_entries": 4, "set_max_listpack_entries": 3, "set_max_listpack_value": 5}
 NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -147,7 +148,7 @@ TestSetMachine.settings = settings(max_examples=80, stateful_step_count=40, dead
 
 def test_a_large_table_grows_and_shrinks_whole() -> None:
     """Over many splits and merges of segments: nothing is lost, nothing leaks."""
-    random, before = Random(3), used_bytes()
+    random, before = Random(3), settled_bytes()
     value, model = Set.sized(b"", 10**9), set[bytes]()
     for phase, share in enumerate((0.7, 0.2, 0.6, 0.1)):
         for _ in range(20_000):

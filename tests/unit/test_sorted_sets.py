@@ -24,6 +24,7 @@ from node.core.sorted_set import (
 from node.datatypes import SortedSet
 from node.datatypes.bounds import LexBound, ScoreBound
 from node.datatypes.limits import limits
+from tests.unit.settled_memory import settled_bytes
 
 SMALL = {"zset_max_listpack_entries": 3, "zset_max_listpack_value": 5}
 TINY = st.binary(max_size=2)
@@ -194,7 +195,7 @@ def test_ranges_by_member(
 @given(st.integers(), st.integers(1, 40))
 def test_the_index_stays_in_order_over_splits_and_joins(seed: int, distinct: int) -> None:
     """Many entries with few scores, inserted, moved and removed in waves, with ranks asked for in between."""
-    random, before = Random(seed), used_bytes()
+    random, before = Random(seed), settled_bytes()
     value, model = SortedSet.sized(10**9, 0), list[tuple[float, bytes]]()
     for wave in range(6):
         for _ in range(1500):
@@ -231,7 +232,7 @@ def test_the_index_stays_in_order_over_splits_and_joins(seed: int, distinct: int
 def test_what_comes_in_order_fills_the_leaves(step: int) -> None:
     value = SortedSet.sized(10**9, 0)
     numbers = range(40_000)[::step]
-    before = used_bytes()
+    before = settled_bytes()
     for number in numbers:
         value.set(b"%015d" % number, number)
     per_member = (used_bytes() - before) / len(numbers)
