@@ -1,4 +1,4 @@
-"""The page about the architecture: diagrams and tables, drawn from the code's own imports and tables.
+"""The page about the architecture (reference.py writes it): drawn from the code's own imports and tables.
 
 Diagrams are Mermaid's, which GitHub, GitLab and editors show as pictures.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,25 +18,25 @@ PACKAGES = ("proxy", "cluster", "node")
 FEW = 2
 """Imports of another package's folder from which on an arrow is worth its ink."""
 
+Table = Callable[..., Iterator[str]]
 Arrows = Mapping[tuple[str, str], str]
 
 
-def architecture(note: str) -> Iterator[str]:
+def architecture(note: str, table: Table, ways: Counter[str]) -> Iterator[str]:
+    """`table` writes one; `ways`: how many commands take each way through the proxy."""
     yield "# Architecture"
     yield ""
     yield f"{note} The README tells how to find your way; this page is what the code says of itself."
-    yield from _packages()
-    yield from _coordinator()
-    yield from _ways()
+    yield from _packages(table)
+    yield from _coordinator(table)
+    yield from _ways(ways)
 
 
-def _diagram(
-    direction: str, arrows: Arrows, boxes: Mapping[str, Iterable[str]] | None = None
-) -> Iterator[str]:
+def _diagram(arrows: Arrows, boxes: Mapping[str, Iterable[str]] | None = None) -> Iterator[str]:
     """A flow chart. `arrows`: (from, to) -> what is written at it; `boxes`: what stands together, by name."""
     yield ""
     yield "```mermaid"
-    yield f"flowchart {direction}"
+    yield "flowchart LR"
     for box, names in (boxes or {}).items():
         yield f"  subgraph in_{box} [{box}]"
         yield from (f'    {_id(name)}["{name.rpartition("/")[2]}"]' for name in names)
@@ -57,7 +57,7 @@ def _first_line(text: str | None) -> str:
 # --- packages --------------------------------------------------------------------------------------------
 
 
-def _packages() -> Iterator[str]:
+def _packages(table: Table) -> Iterator[str]:
     folders = {package: sorted(_folders(package)) for package in PACKAGES}
     imports = _imports()
     between = {
@@ -74,23 +74,25 @@ def _packages() -> Iterator[str]:
     boxes = {
         package: [name for name in [package, *names] if name in shown] for package, names in folders.items()
     }
-    yield from _diagram("LR", between, boxes)
+    yield from _diagram(between, boxes)
     yield ""
     yield "Within its package, each folder uses the ones named behind it:"
     for package, names in folders.items():
         yield ""
         yield f"### {package}"
-        yield ""
-        yield "| folder | | uses |"
-        yield "|---|---|---|"
-        for name in names:
-            uses = sorted(
-                f"`{end.partition('/')[2]}`"
-                for (start, end) in imports
-                if start == name and end.partition("/")[0] == package and "/" in end
-            )
-            about = _first_line(ast.get_docstring(ast.parse((ROOT / name / "__init__.py").read_text())))
-            yield f"| `{name.partition('/')[2]}/` | {about} | {', '.join(uses)} |"
+        rows = ((f"`{name.partition('/')[2]}/`", _about(name), _used_by(name, imports)) for name in names)
+        yield from table("folder", "", "uses", rows=rows)
+
+
+def _about(folder: str) -> str:
+    return _first_line(ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())))
+
+
+def _used_by(folder: str, imports: Iterable[tuple[str, str]]) -> str:
+    """The folders of its own package from which it imports."""
+    package = folder.partition("/")[0]
+    used = (end.partition("/") for start, end in imports if start == folder)
+    return ", ".join(sorted(f"`{name}`" for root, _, name in used if root == package and name))
 
 
 def _folders(package: str) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _folder(parts: tuple[str, ...]) -> str:
 # --- the coordinator -------------------------------------------------------------------------------------
 
 
-def _coordinator() -> Iterator[str]:
+def _coordinator(table: Table) -> Iterator[str]:
     from cluster.coordinator import effects, messages
 
     kinds = {cls.__name__: cls for cls in (*get_args(messages.Message), messages.Published)}
@@ -139,12 +141,11 @@ def _coordinator() -> Iterator[str]:
     yield "The coordinator decides and does nothing: messages and time go in, effects come out, and"
     yield "`cluster/member.py` carries them out. So whole clusters run in virtual time (`tests/simulation`)."
     arrows = {(name, "coordinator"): "" for name in kinds} | {("coordinator", name): "" for name in asked}
-    yield from _diagram("LR", arrows, {"messages": kinds, "effects": asked})
+    yield from _diagram(arrows, {"messages": kinds, "effects": asked})
     for title, classes in (("Messages", kinds), ("Effects", asked)):
-        yield ""
-        yield f"| {title} | |"
-        yield "|---|---|"
-        yield from (f"| `{name}` | {_first_line(_told(cls))} |" for name, cls in classes.items())
+        yield from table(
+            title, "", rows=((f"`{name}`", _first_line(_told(cls))) for name, cls in classes.items())
+        )
 
 
 def _classes(module: ModuleType) -> Iterator[type]:
@@ -165,17 +166,10 @@ def _told(cls: type) -> str:
 # --- the proxy -------------------------------------------------------------------------------------------
 
 
-def _ways() -> Iterator[str]:
-    from node.commands import TABLE
-    from proxy.requests.routing import route_of
-
-    counts: Counter[str] = Counter()
-    for command in TABLE.values():
-        for each in command.subcommands.values() or (command,):
-            counts[route_of(each).way.name] += 1
+def _ways(counts: Counter[str]) -> Iterator[str]:
     yield ""
     yield "## A request's way through the proxy"
     yield ""
     yield "The command table decides, and says how many replies become one; so many commands and"
     yield "subcommands take each way (`node/commands/REFERENCE.md` tells which):"
-    yield from _diagram("LR", {("command table", way): str(count) for way, count in counts.most_common()})
+    yield from _diagram({("command table", way): str(count) for way, count in counts.most_common()})

@@ -8,9 +8,14 @@ python deploy/reference.py --check   names those that say something else; exit c
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.commands.model import Command
 
 ROOT = Path(__file__).parent.parent
 NOTE = "Written by `python deploy/reference.py`."
@@ -18,12 +23,10 @@ NOTE = "Written by `python deploy/reference.py`."
 
 def pages() -> dict[Path, str]:
     """What stands in each page, by its path."""
-    from architecture import architecture
-
     return {
         ROOT / "node" / "config" / "REFERENCE.md": "\n".join(_directives()) + "\n",
         ROOT / "node" / "commands" / "REFERENCE.md": "\n".join(_commands()) + "\n",
-        ROOT / "deploy" / "ARCHITECTURE.md": "\n".join(architecture(NOTE)) + "\n",
+        ROOT / "deploy" / "ARCHITECTURE.md": "\n".join(_architecture()) + "\n",
     }
 
 
@@ -72,11 +75,34 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def _commands() -> Iterator[str]:
+def _everything() -> list[Command]:
+    """Each command, and each subcommand in the place of what only contains them."""
     from node.commands import TABLE
-    from node.commands.docs import find
-    from node.commands.model import Command
     from node.handlers.registry import HANDLERS, load_all
+
+    def leaves(command: Command) -> Iterator[Command]:
+        if command.name in HANDLERS or not command.subcommands:
+            yield command
+        for sub in command.subcommands.values():
+            yield from leaves(sub)
+
+    import_module("cluster.commands")
+    import_module("proxy.server")
+    load_all()
+    return [leaf for command in TABLE.values() for leaf in leaves(command)]
+
+
+def _architecture() -> Iterator[str]:
+    from architecture import architecture
+
+    from proxy.requests.routing import route_of
+
+    return architecture(NOTE, _table, Counter(route_of(command).way.name for command in _everything()))
+
+
+def _commands() -> Iterator[str]:
+    from node.commands.docs import find
+    from node.handlers.registry import HANDLERS
     from proxy.requests.routing import Way, route_of
 
     ways = {
@@ -90,16 +116,7 @@ def _commands() -> Iterator[str]:
         Way.REFUSED: "no",
     }
 
-    def leaves(command: Command) -> Iterator[Command]:
-        if command.name in HANDLERS or not command.subcommands:
-            yield command
-        for sub in command.subcommands.values():
-            yield from leaves(sub)
-
-    import_module("cluster.commands")
-    import_module("proxy.server")
-    load_all()
-    everything = [leaf for command in TABLE.values() for leaf in leaves(command)]
+    everything = _everything()
     served = sum(command.name in HANDLERS for command in everything)
     yield "# Commands"
     yield ""

@@ -21,33 +21,17 @@ def encode_each(message: m.Message | m.Published, *, sealed: bool = False) -> li
     if not isinstance(message, m.Published):
         return [encode(message)]
     if message.light and not sealed:
-        return _encode_light(message)
-    kind = m.PublishShard if message.sharded else m.Publish
-    head = encode(kind(message.header, b"", b""))[layout.START.size : layout.HEADER.size]
-    shortest = layout.HEADER.size + layout.PUBLISH.size
+        header = layout.LIGHT_HEADER.pack(layout.SIGNATURE, 0, layout.VERSION, message.type | layout.LIGHT)
+    else:
+        kind = m.PublishShard if message.sharded else m.Publish
+        header = encode(kind(message.header, b"", b""))[: layout.HEADER.size]
+    rest = header[layout.START.size :]
+    shortest = len(header) + layout.PUBLISH.size
     return [
         b"".join(
             (
                 layout.START.pack(layout.SIGNATURE, shortest + len(channel) + len(text)),
-                head,
-                layout.PUBLISH.pack(len(channel), len(text)),
-                channel,
-                text,
-            )
-        )
-        for channel, text in message.messages
-    ]
-
-
-def _encode_light(message: m.Published) -> list[bytes]:
-    shortest = layout.LIGHT_HEADER.size + layout.PUBLISH.size
-    kind = message.type | layout.LIGHT
-    return [
-        b"".join(
-            (
-                layout.LIGHT_HEADER.pack(
-                    layout.SIGNATURE, shortest + len(channel) + len(text), layout.VERSION, kind
-                ),
+                rest,
                 layout.PUBLISH.pack(len(channel), len(text)),
                 channel,
                 text,

@@ -68,6 +68,16 @@ def parse_non_negative(raw: bytes, error: ReplyError = errors.MUST_BE_POSITIVE) 
     return parse_int_between(raw, 0, INT64_MAX, error)
 
 
+def parse_switch(raw: bytes) -> bool:
+    """ON or OFF."""
+    match raw.upper():
+        case b"ON":
+            return True
+        case b"OFF":
+            return False
+    raise errors.SYNTAX
+
+
 def parse_float(raw: bytes, error: ReplyError = errors.NOT_A_FLOAT) -> float:
     """A double, infinities included. NaN, spaces, and numbers that overflow or vanish raise `error`."""
     value = parse_double(raw)

@@ -8,7 +8,7 @@ from typing import Any
 from node import errors
 from node.core.command_rows import GATE_NO_TOUCH
 from node.errors import ReplyError, one_line
-from node.handlers.arguments import parse_int
+from node.handlers.arguments import parse_int, parse_switch
 from node.handlers.client_filters import Scope, parse_filters
 from node.handlers.client_words import parse_pause
 from node.handlers.registry import command
@@ -92,15 +92,6 @@ def _is_plain(text: bytes) -> bool:
     return all(0x21 <= byte <= 0x7E for byte in text)
 
 
-def _switch(word: bytes) -> bool:
-    match word.upper():
-        case b"ON":
-            return True
-        case b"OFF":
-            return False
-    raise errors.SYNTAX
-
-
 @command("client|id")
 def id_(ctx: Any, args: list[bytes]) -> int:
     return ctx.id
@@ -131,7 +122,7 @@ def import_source(ctx: Any, args: list[bytes]) -> str:
     word = args[0].lower()
     if word != b"off" and not ctx.config.import_mode:
         raise _NO_IMPORT
-    ctx.be_particular(imports=_switch(word))
+    ctx.be_particular(imports=parse_switch(word))
     return OK
 
 
@@ -189,13 +180,13 @@ def reply(ctx: Any, args: list[bytes]) -> Any:
 
 @command("client|no-evict")
 def no_evict(ctx: Any, args: list[bytes]) -> str:
-    ctx.no_evict = _switch(args[0])
+    ctx.no_evict = parse_switch(args[0])
     return OK
 
 
 @command("client|no-touch")
 def no_touch(ctx: Any, args: list[bytes]) -> str:
-    if _switch(args[0]):
+    if parse_switch(args[0]):
         ctx.gate |= GATE_NO_TOUCH
     else:
         ctx.gate &= ~GATE_NO_TOUCH

@@ -22,7 +22,7 @@ from node.errors import (
     ReplyError,
     bad_subcommand_arguments,
 )
-from node.handlers.arguments import INT_MAX, INT_MIN, parse_int, parse_int_between
+from node.handlers.arguments import INT_MAX, INT_MIN, parse_int, parse_int_between, parse_switch
 from node.replies import OK
 from proxy.local.version import REDIS_VERSION
 
@@ -287,24 +287,15 @@ def client_capa(client: Client, argv: list[bytes], commands: Commands) -> Any:
 @local("client|no-evict")
 def client_no_evict(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """Noted, without effect: the proxy evicts no clients."""
-    client.facts.no_evict = _switch(argv[2])
+    client.facts.no_evict = parse_switch(argv[2])
     return OK
 
 
 @local("client|no-touch")
 def client_no_touch(client: Client, argv: list[bytes], commands: Commands) -> Any:
     """Noted, without effect: to workers all clients are one."""
-    client.facts.no_touch = _switch(argv[2])
+    client.facts.no_touch = parse_switch(argv[2])
     return OK
-
-
-def _switch(word: bytes) -> bool:
-    match word.upper():
-        case b"ON":
-            return True
-        case b"OFF":
-            return False
-    raise SYNTAX
 
 
 def client_reply(client: Client, tag: int, argv: list[bytes]) -> Any:
