@@ -10,7 +10,8 @@ carried out until it is answered, as on one server. What ends the wait early:
 * The connection is lost, or the worker cannot serve now. As with any request (failover.py), the command is
   sent again for as long as a failover may take; but after a loss nobody knows whether an element was taken,
   so with `--resend reads` only a command that takes nothing (XREAD) is.
-* CLIENT UNBLOCK: passed on to the worker, which knows best what the command answers then.
+* CLIENT UNBLOCK: passed on to the worker, which knows best what the command answers then; again and again,
+  because it goes over another connection, and may overtake the command.
 
 WAIT and WAITAOF ask every primary, and answer the smallest numbers. A worker waits for what the asking
 connection wrote, and this client's writes went over others. So the asking one writes first: it restores no
@@ -22,13 +23,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node.commands import Command
 from node.core.crc64 import crc64
 from node.core.key_slot import key_slot
 from node.errors import CLUSTERDOWN_UNBOUND, CROSSSLOT, ReplyError
+from proxy.core.sinks import Job
 from proxy.core.upstream import FINAL
 from proxy.requests import codec
 from proxy.requests.jobs import UNBOUND, ClientJob
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 RETRY_DELAY = 0.1
 """Seconds before a command is sent again that was not sent on: the new owner must make itself known first"""
+UNBLOCK_DELAY = 0.01
+"""Seconds before a worker is told again to end a command that it had not got yet"""
 HOPS = 5
 """MOVED and ASK that are followed at once"""
 LEAST_WAIT = 5.0
@@ -89,6 +94,35 @@ def shortened(command: Command, argv: Sequence[bytes], waited: float) -> list[by
     return [*argv[:position], text, *argv[position + 1 :]]
 
 
+def _how(with_error: bool) -> bytes:
+    return b"ERROR" if with_error else b"TIMEOUT"
+
+
+class Unblocking(Job):
+    """CLIENT UNBLOCK, until a worker has heeded it, or the command has been answered anyhow."""
+
+    def __init__(
+        self, sessions: Sessions, connection: Upstream, how: bytes, waits: Callable[[], bool]
+    ) -> None:
+        """`connection`: over which the command was sent; `waits`: whether it has no answer yet."""
+        self.sessions = sessions
+        self.address = (connection.host, connection.port)
+        self.waits = waits
+        number = sessions.dedicated.number_of(connection)
+        self.request = codec.encode_request([b"CLIENT", b"UNBLOCK", b"%d" % number, how])
+
+    def start(self) -> None:
+        if self.waits():
+            self.sessions.pool.get(self.address, 2).send(self.request, self, 0)
+
+    def replied(self, tag: int, reply: bytes) -> None:
+        if reply == b":0\r\n":
+            asyncio.get_running_loop().call_later(UNBLOCK_DELAY, self.start)
+
+    def failed(self) -> None:
+        """Nobody waits for this."""
+
+
 class Blocked(ClientJob):
     """One blocking command of one client, until its answer."""
 
@@ -129,12 +163,10 @@ class Blocked(ClientJob):
 
     def unblock(self, with_error: bool) -> bool:
         """CLIENT UNBLOCK from another client. False if there is no worker that could be told."""
-        number = self.sessions.dedicated.number_of(self.connection) if self.connection else 0
-        if not number or self.connection is None:
+        connection = self.connection
+        if connection is None or not self.is_waiting:
             return False
-        worker = self.sessions.pool.get((self.connection.host, self.connection.port), 2)
-        words = [b"CLIENT", b"UNBLOCK", b"%d" % number, b"ERROR" if with_error else b"TIMEOUT"]
-        worker.send(codec.encode_request(words))
+        Unblocking(self.sessions, connection, _how(with_error), lambda: self.connection is connection).start()
         return True
 
     def abandon(self) -> None:
@@ -255,14 +287,13 @@ class WaitForAll(ClientJob):
         """CLIENT UNBLOCK: those that still wait are told; the answer is made of what they say."""
         told = False
         for index, connection in enumerate(self.connections):
-            number = self.sessions.dedicated.number_of(connection)
-            if index not in self.replies and number:
-                words = [b"CLIENT", b"UNBLOCK", b"%d" % number, b"ERROR" if with_error else b"TIMEOUT"]
-                self.sessions.pool.get((connection.host, connection.port), 2).send(
-                    codec.encode_request(words)
-                )
+            if index not in self.replies and self.sessions.dedicated.number_of(connection):
+                Unblocking(self.sessions, connection, _how(with_error), partial(self._misses, index)).start()
                 told = True
         return told
+
+    def _misses(self, index: int) -> bool:
+        return bool(self.connections) and index not in self.replies
 
     def abandon(self) -> None:
         connections, self.connections = self.connections, []

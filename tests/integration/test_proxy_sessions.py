@@ -252,6 +252,19 @@ def test_client_unblock_and_kill(cluster: RunningCluster, proxy: ShoalProxy, cli
         eventually(lambda: blocked_at(cluster) == 0, "the worker has forgotten it")
 
 
+def test_an_unblock_that_overtakes_its_command(
+    cluster: RunningCluster, proxy: ShoalProxy, client: Resp
+) -> None:
+    """They come to the worker by two connections; here it takes the command a while later."""
+    owner = next(node for node in cluster.nodes if isinstance(node.run("LLEN", "list"), int))
+    with proxy.resp(timeout=10) as other:
+        number = other.command("CLIENT", "ID")
+        owner.run("CLIENT", "PAUSE", 300, "WRITE")
+        other.send_command("BLPOP", "list", 0)
+        eventually(lambda: client.command("CLIENT", "UNBLOCK", number) == 1, "there is something to unblock")
+        assert other.read() == NULL_ARRAY
+
+
 def test_watching_client_that_leaves_gives_its_connection_back(proxy: ShoalProxy, client: Resp) -> None:
     for _ in range(3):
         with proxy.resp() as leaver:
