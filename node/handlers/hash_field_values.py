@@ -161,7 +161,8 @@ class _SetOptions:
                 self.key_condition = word
                 self.key_condition_at.add(at)
             else:
-                raise ReplyError(f"ERR unknown argument: {errors.one_line(args[at])}")
+                stranger = min({at, *self.key_condition_at})  # Redis knows no condition of the key either
+                raise ReplyError(f"ERR unknown argument: {errors.one_line(args[stranger])}")
             at += 1
         raise errors.wrong_arity("hsetex")
 
