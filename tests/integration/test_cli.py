@@ -289,6 +289,7 @@ class TestFixing:
         target = cluster.nodes[2]
         before = slot_counts(cluster)[target.port]
         options = ["--slots", "200", "--yes", "--classic", "--pipeline", "1", "--journal", str(tmp_path)]
+        options += ["--bandwidth", "5kb"]  # so that it takes seconds
         process = subprocess.Popen(
             [*COMMAND, "reshard", target.address, "--to", target.address, *options],
             env=source_environment(),
@@ -299,7 +300,7 @@ class TestFixing:
         process.kill()
         process.communicate()
         (plan,) = tmp_path.iterdir()
-        done = shoal("migrations", "resume", str(plan), "--json").json
+        done = shoal("migrations", "resume", str(plan), "--bandwidth", "0", "--json").json
         assert done["moved"]["slots"] == 200
         eventually(cluster.is_settled, "all agree on the new owners")
         assert slot_counts(cluster)[target.port] == before + 200
