@@ -144,8 +144,8 @@ def test_a_worker_by_the_names_of_redis_exporter(watched: Watched) -> None:
     assert value(found, "redis_connected_slaves") == 1
     assert value(found, "redis_aof_last_write_status") == 1
     assert value(found, "redis_slowlog_length") > 10
-    (busiest,) = (key for key in found if key[0] == "redis_latency_spike_duration_seconds")
-    assert 0.005 <= found[busiest] < 5
+    # A busy disk may be late, too, which is another event.
+    assert 0.005 <= value(found, "redis_latency_spike_duration_seconds", event_name="command") < 5
 
 
 def test_every_field_of_the_table_is_told(watched: Watched) -> None:
