@@ -120,7 +120,7 @@ def test_flushall_sync_keeps_nobody_waiting_but_who_asked_for_it(node: ShoalNode
     flushes = 0
 
     def served_meanwhile() -> bool:
-        """Whether somebody looked in the middle of a flush: that is soon over, and this process may be late."""
+        """Whether somebody looked in the middle of a flush: it is soon over, and this process may be late."""
         nonlocal flushes
         flushes += 1
         with node.client() as client, Resp(node.port) as connection, Resp(node.port) as other:
