@@ -85,7 +85,7 @@ class RunningCluster:
     def view(self, seen_by: Server) -> dict[str, NodeLine]:
         """CLUSTER NODES as `seen_by` prints it: node id -> line. What Valkey prints of other memory behind a
         secret of Redis 8 is left out, where it has lines of its own."""
-        return _view(seen_by.run("CLUSTER", "NODES"))
+        return view_of(seen_by.run("CLUSTER", "NODES"))
 
     def line_of(self, node: Server, seen_by: Server | None = None) -> NodeLine:
         """The line about `node`, by default as it sees itself."""
@@ -131,7 +131,7 @@ class RunningCluster:
                     return False
                 if not _is_in_sync(_fields(connection.command("INFO", "replication"))):
                     return False
-                view = _view(connection.command("CLUSTER", "NODES"))
+                view = view_of(connection.command("CLUSTER", "NODES"))
             views.add((_owners(view), tuple(view[each].primary_id for each in ids)))
         if len(views) != 1:
             return False
@@ -142,7 +142,7 @@ class RunningCluster:
         eventually(self.is_settled, f"cluster {self.nodes} settled", timeout=timeout)
 
 
-def _view(printed: bytes) -> dict[str, NodeLine]:
+def view_of(printed: bytes) -> dict[str, NodeLine]:
     """What CLUSTER NODES prints: node id -> line."""
     text = str(_HOST.sub(_readable, printed), "ascii", "replace")
     lines = map(NodeLine.parse, filter(_LINE.fullmatch, text.splitlines()))
@@ -167,8 +167,15 @@ def _is_in_sync(replication: dict[str, str]) -> bool:
     )
 
 
-_LINE = re.compile(r"[0-9a-f]{40} \S+ \S+ (?:-|[0-9a-f]{40}) \d+ \d+ \d+ (?:dis)?connected(?: \S+)*")
-_HOST = re.compile(rb"(?ms)^([0-9a-f]{40} )(.*?)(?=:\d+@\d+\S* [a-z,?]+ (?:-|[0-9a-f]{40}) )")
+_LINE = re.compile(
+    r"[0-9a-f]{40} \S+ \S+ (?:-|[0-9a-f]{40}) \d+ \d+ \d+ (?:dis)?connected"
+    r"(?: \d+(?:-\d+)?| \[\S+\])*"
+)
+_HOST = re.compile(
+    rb"(?ms)^([0-9a-f]{40} )"
+    rb"((?:(?!\n[0-9a-f]{40} ).)*)"  # all before the last address of a line: a secret may have one, too
+    rb"(?=:\d+@\d+\S* [a-z,?]+ (?:-|[0-9a-f]{40}) )"
+)
 
 
 def _readable(line: re.Match[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.clusters import cluster_of
+from tests.harness.clusters import cluster_of, view_of
 from tests.harness.ports import BUS_OFFSET, lease_consecutive, lease_port, release_port
 from tests.harness.resp import NULL, NULL_ARRAY, NULL_BULK, Error, Map, Simple
 from tests.harness.servers import NotStarted, Oracle, ShoalNode
@@ -150,6 +150,24 @@ def test_a_forked_worker_ends_as_any_process() -> None:
         assert node.log.count("Ready to accept connections") == 2
     with pytest.raises(NotStarted, match="ended with code 1"), ShoalNode(maxmemory="none"):
         pass
+
+
+def test_secrets_that_valkey_takes_for_hosts_hide_no_member() -> None:
+    """Whatever they are, and if they look like a line (README tells of it)."""
+    one, two, three = ("a" * 40, "b" * 40, "c" * 40)
+    secret = "\xff 127.0.0.1:9@19 master - 0 0 3 connected 10923-16383"
+    printed = (
+        f"{one} 127.0.0.1:1@2 myself,master - 0 0 1 connected 0-5 [8->-{two}]\n"
+        f"{two} {secret}:3@4 master - 0 0 2 connected 6-9 11\n"
+        f"{three} 127.0.0.1:5@6,host slave {one} 0 0 1 connected\n"
+    )
+    found = view_of(printed.encode("latin-1"))
+    assert [found[each].address for each in (one, two, three)] == [
+        "127.0.0.1:1@2",
+        "?:3@4",
+        "127.0.0.1:5@6,host",
+    ]
+    assert [found[each].slots for each in (one, two, three)] == [[(0, 5)], [(6, 9), (11, 11)], []]
 
 
 def test_a_mixed_cluster_forms() -> None:
