@@ -90,7 +90,9 @@ async def _serve(config: ProxyConfig, place: Place | None) -> int:
     where = [f"{address}:{server.port}" for address in config.bind] if config.port else []
     log.info("Server initialized")
     log.info("Ready to accept connections at %s", ", ".join([*where, *filter(None, [config.unix_socket])]))
-    if config.lets_anybody_in:
+    if config.is_open_to_others and config.protected_mode:
+        log.warning("Protected mode is on, and no password asked for: only clients of this host are let in")
+    elif config.is_open_to_others:
         log.warning("Whoever reaches this address may do everything: no password is asked for")
     gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
     if place is not None:

@@ -40,6 +40,8 @@ class ProxyConfig:
     port: int = 6379
     """0: no TCP"""
     bind: list[str] = field(default_factory=lambda: ["127.0.0.1"])
+    protected_mode: bool = True
+    """Without a password only clients of this host may come, whatever `bind` says."""
     unix_socket: str = ""
     unix_permissions: int | None = None
     """Of that socket; None: as the process' umask has it"""
@@ -117,12 +119,18 @@ class ProxyConfig:
     own_poller: bool = True
     """False: the event loop watches every connection itself, as it does where there is no epoll."""
 
+    def knows_who_comes(self, by_tls: bool) -> bool:
+        """By a password or a certificate."""
+        has_certificate = by_tls and self.tls.tls_auth_clients == "yes"
+        return bool(self.password) or self.auth_by_workers or has_certificate
+
     @property
-    def lets_anybody_in(self) -> bool:
-        """From other hosts, without a password or a certificate. Redis' protected mode would not."""
-        asks = self.password or self.auth_by_workers
-        by_tls_only = not self.port and self.tls.tls_auth_clients == "yes"
-        return not asks and not by_tls_only and not all(map(is_loopback, self.bind))
+    def is_open_to_others(self) -> bool:
+        """Whether it listens for other hosts at a port at which it asks for nothing. Who comes from there
+        is let in, or, by protected mode, turned away."""
+        ports = ((self.port, False), (self.tls.tls_port, True))
+        asks_nothing = any(port and not self.knows_who_comes(by_tls) for port, by_tls in ports)
+        return asks_nothing and not all(map(is_loopback, self.bind))
 
 
 def parse(argv: Sequence[str]) -> ProxyConfig:
@@ -136,6 +144,8 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
                         help="a member of the cluster; may be given several times")  # fmt: skip
     parser.add_argument("--port", type=_port, default=6379, help="TCP port to listen on; 0 for none")
     parser.add_argument("--bind", action="append", nargs="+", metavar="ADDRESS", help="default: 127.0.0.1")
+    parser.add_argument("--protected-mode", choices=("yes", "no"), default="yes",
+                        help="without a password let in clients of this host only")  # fmt: skip
     parser.add_argument("--unixsocket", default="", metavar="PATH", help="also listen on this unix socket")
     parser.add_argument("--unixsocketperm", type=_permissions, metavar="MODE", help="of it, as in 770")
     parser.add_argument("--no-worker-sockets", action="store_true",
@@ -257,6 +267,7 @@ def parse(argv: Sequence[str]) -> ProxyConfig:
         seeds=given.seed,
         port=given.port,
         bind=[address for group in given.bind or [["127.0.0.1"]] for address in group],
+        protected_mode=given.protected_mode == "yes",
         unix_socket=given.unixsocket,
         unix_permissions=given.unixsocketperm,
         worker_sockets=not given.no_worker_sockets,
@@ -338,15 +349,18 @@ def _secret(parser: argparse.ArgumentParser, path: str | None) -> str:
 
 
 def _with_file(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """The options of the file, if the first argument is one, and then those of the command line."""
+    """The options of the file, if the first argument is one, and then those of the command line. What takes
+    no value on the command line is `yes` or `no` in the file."""
     if not argv or argv[0].startswith("-"):
         return list(argv)
     options: list[str] = []
     try:
         for line in Path(argv[0]).read_text().splitlines():
             name, *values = shlex.split(line, comments=True) or [""]
-            if name and values != ["no"]:
-                options += [f"--{name}", *([] if values == ["yes"] else values)]
+            action = parser._option_string_actions.get(f"--{name}")
+            is_switch = action is not None and action.nargs in (0, "*")
+            if name and not (is_switch and values == ["no"]):
+                options += [f"--{name}", *([] if is_switch and values == ["yes"] else values)]
     except (OSError, ValueError) as error:
         parser.error(f"{argv[0]}: {error}")
     return [*options, *argv[1:]]

@@ -17,6 +17,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from cluster.addresses import is_loopback
 from node.commands import TABLE, every
 from node.descriptors import raise_limit
 from node.event_loop import reactor_of
@@ -58,6 +59,13 @@ MAP_SECONDS = 5.0
 """For the cluster to tell its map, before clients are let in without"""
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting when there are no descriptors left."""
+TOO_MANY = b"-ERR max number of clients reached\r\n"
+SHUT_OUT = (
+    b"-DENIED The proxy is running in protected mode because protected mode is enabled and clients need no"
+    b" password: only those of its own host are let in. To come from another one, 1) start it with a password"
+    b" (--password-file, or --auth-by-workers), or 2) where nobody reaches it who may not, with"
+    b" '--protected-mode no'.\r\n"
+)
 LEAST_FOR_MIRROR = 1.0
 """Seconds for what is on its way to a mirror, if draining has taken all its time; less than keepers wait"""
 
@@ -263,10 +271,10 @@ class ProxyServer:
     def _welcome(self, connection: socket.socket, peer: Any, protected: bool) -> None:
         commands = self.commands
         connection.setblocking(False)
-        if len(commands.clients) >= commands.max_clients:
+        if refusal := self._refusal(peer, protected):
             commands.connections_rejected += 1
             if not protected:  # else nothing can be said before a handshake
-                connection.send(b"-ERR max number of clients reached\r\n")
+                connection.send(refusal)
             connection.close()
             return
         commands.connections_received += 1
@@ -286,6 +294,15 @@ class ProxyServer:
         except OSError as error:
             log.warning("a client is turned away: %s", error)
             client.kill()
+
+    def _refusal(self, peer: Any, by_tls: bool) -> bytes:
+        """Why who comes from there is not let in; empty: he is. Of a unix socket `peer` is no tuple."""
+        if len(self.commands.clients) >= self.commands.max_clients:
+            return TOO_MANY
+        is_stranger = isinstance(peer, tuple) and not is_loopback(peer[0])
+        if is_stranger and self.config.protected_mode and not self.config.knows_who_comes(by_tls):
+            return SHUT_OUT
+        return b""
 
     @property
     def _wants_login(self) -> bool:

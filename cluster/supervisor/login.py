@@ -28,6 +28,8 @@ class Login:
     """What proxies ask for; empty: nothing."""
     more_settings: tuple[str, ...] = ()
     """Of workers, so that they get in at each other."""
+    lets_anybody_in: bool = False
+    """By `protected-mode no` workers let in whoever comes without a password, and so do proxies."""
     tls: Tls | None = None
     """How all of them are connected to; None: plainly."""
 
@@ -40,6 +42,10 @@ class Login:
     @property
     def at_proxies(self) -> Credentials:
         return Credentials(None, self.for_clients or None, self.tls)
+
+    @property
+    def proxy_options(self) -> list[str]:
+        return ["--protected-mode", "no"] if self.lets_anybody_in else []
 
     @property
     def proxy_environment(self) -> dict[str, str]:
@@ -55,7 +61,9 @@ class Login:
 def login_from(worker_settings: Sequence[str], tls: Tls | None = None) -> Login:
     """`worker_settings`: `--name value ...`, as they are given to workers."""
     login = _by_password(worker_settings)
-    return replace(login, tls=tls, credentials=replace(login.credentials, tls=tls))
+    anybody = _last(worker_settings, "protected-mode").lower() == "no"
+    credentials = replace(login.credentials, tls=tls)
+    return replace(login, tls=tls, credentials=credentials, lets_anybody_in=anybody)
 
 
 def _by_password(worker_settings: Sequence[str]) -> Login:

@@ -197,6 +197,7 @@ class Supervisor:
     def _proxy(self) -> Child:
         """One program, which sees to its processes itself if there are to be several."""
         args = proxy_arguments(self.settings, self._authority, self._json_lines)
+        args += self._login.proxy_options
         environment = self._login.proxy_environment
         return self._child("proxy", "proxy", proxy_command(args), environment=environment)
 

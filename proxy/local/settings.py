@@ -22,20 +22,17 @@ if TYPE_CHECKING:
 
 
 def own_settings(commands: Commands) -> dict[bytes, bytes]:
-    """A proxy that lets anybody in says that no protected mode keeps them out, whatever the workers have: so
-    `shoal doctor` finds it."""
     config = commands.config
     values = {
         "port": str(commands.front.port),
         "bind": " ".join(config.bind),
+        "protected-mode": "yes" if config.protected_mode else "no",
         "tls-port": str(config.tls.tls_port),
         "unixsocket": config.unix_socket,
         "tcp-backlog": str(config.backlog),
         "loglevel": config.log_level,
         "maxclients": str(commands.front.max_clients),
     }
-    if config.lets_anybody_in:
-        values["protected-mode"] = "no"
     own = {name.encode(): value.encode() for name, value in values.items()}
     own[b"requirepass"] = config.password
     return own

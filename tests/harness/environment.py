@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,13 @@ _libc = ctypes.CDLL(None)
 def die_with_parent() -> None:
     """Run in the child before exec: the kernel kills it when the thread that started it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def own_address() -> str:
+    """This machine's address on its own network; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        return str(sock.getsockname()[0])
 
 
 def source_environment() -> dict[str, str]:

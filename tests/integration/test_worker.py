@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.measure import resident_bytes
+from tests.harness.environment import own_address
 from tests.harness.resp import Error, Resp, Simple, encode
 from tests.harness.servers import Oracle, Server, ShoalNode, source_environment
 from tests.harness.wait import eventually
@@ -185,18 +186,11 @@ class TestReplies:
 
 def test_protected_mode_refuses_strangers() -> None:
     """From another address than loopback, without a password: Redis' long explanation, then the end."""
-    address = _own_address()
+    address = own_address()
     with ShoalNode(bind="*") as node, socket.create_connection((address, node.port), timeout=5) as stranger:
         assert stranger.recv(1000).startswith(b"-DENIED Redis is running in protected mode")
     with ShoalNode(bind="*", requirepass="secret") as node, Resp(node.port, address) as stranger_:
         assert stranger_.command("PING") == Error("NOAUTH Authentication required.")
-
-
-def _own_address() -> str:
-    """This machine's address on its own network; no packet is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect(("192.0.2.1", 9))
-        return str(sock.getsockname()[0])
 
 
 def test_no_touch_leaves_no_trace(shoal_node: ShoalNode) -> None:

@@ -14,12 +14,12 @@ from proxy.local.settings import own_settings
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["--bind", "0.0.0.0"], b"no"),
-        (["--bind", "0.0.0.0", "--auth", "secret"], None),
-        (["--bind", "127.0.0.1"], None),
+        ([], b"yes"),
+        (["--auth", "secret"], b"yes"),
+        (["--protected-mode", "no"], b"no"),
     ],
 )
-def test_who_lets_anybody_in_has_no_protected_mode(arguments: list[str], shown: bytes | None) -> None:
+def test_protected_mode_is_the_proxys_own(arguments: list[str], shown: bytes) -> None:
     front: Any = SimpleNamespace(port=6379, max_clients=10)
     commands: Any = SimpleNamespace(config=parse(["--seed", "127.0.0.1:7001", *arguments]), front=front)
     assert own_settings(commands).get(b"protected-mode") == shown

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.supervisor.child import describe_end
+from cluster.supervisor.login import login_from
 from cluster.supervisor.logs import LONGEST_LINE, JsonSpeaker, LineSplitter, cause_of_end, shorten
 from cluster.supervisor.secrets import divide, without_secrets
 from cluster.supervisor.settings import SetupError, settle, to_remember
@@ -41,6 +42,12 @@ class TestSettings:
         assert settle({"bind": "10.0.0.7"}, None).host == "10.0.0.7"
         everywhere = settle({"bind": "0.0.0.0", "announce": "shoal.example"}, None)
         assert (everywhere.host, everywhere.local_host) == ("shoal.example", "127.0.0.1")
+
+
+class TestLogin:
+    def test_proxies_let_in_whom_workers_let_in(self) -> None:
+        assert login_from(["--protected-mode", "yes", "--requirepass", "x"]).proxy_options == []
+        assert login_from(["--Protected-Mode", "NO"]).proxy_options == ["--protected-mode", "no"]
 
 
 class TestLogs:
