@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cluster.addresses import is_loopback
+from cluster.readings.proxy_names import name_of_proxy
 from node.commands import TABLE, every
 from node.descriptors import raise_limit
 from node.event_loop import reactor_of
@@ -89,7 +90,8 @@ class ProxyServer:
         config = self.config
         self.loop = asyncio.get_running_loop()
         protection = self.protection = Protection(config.tls)
-        login = Login(config.credentials, protection.to_workers if config.tls.to_workers else None)
+        name = name_of_proxy(config.port, config.tls.tls_port).encode()
+        login = Login(config.credentials, protection.to_workers if config.tls.to_workers else None, name)
         max_clients, dedicated = _raise_descriptor_limit(config.max_clients)
         if self.place is None:
             self._listeners = open_listeners(config)
@@ -239,6 +241,7 @@ class ProxyServer:
         self._map_known.set()
         self.commands.hold_clients()
         self.service.map_changed()
+        self.service.pool.introduce()
         if self.commands.users is not None:
             self.commands.users.map_changed()
         if self.commands.replica_reads is not None:

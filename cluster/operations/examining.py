@@ -21,11 +21,13 @@ from cluster.addresses import is_unix
 from cluster.operations.certificate import days_left
 from cluster.operations.dialling import CONNECT_SECONDS, Tls, dial
 from cluster.operations.link import Credentials, ErrorReply, NodeLink, OperationError, Refused
-from cluster.operations.survey import Survey
+from cluster.operations.proxies import is_here
+from cluster.operations.survey import LOOPBACK, Survey
 from cluster.plans.check import Problem, check
 from cluster.plans.diagnosis.facts import Facts, Machine
 from cluster.plans.model import NodeInfo
 from cluster.readings.info import server_version
+from cluster.readings.proxy_names import proxies_among
 
 AT_ONCE = 16
 KEYS = ("tls-key-file", "tls-client-key-file")
@@ -52,8 +54,8 @@ def examine(host: str, port: int, credentials: Credentials) -> tuple[list[Facts]
 def _examined(link: NodeLink, member: NodeInfo | None) -> Facts | None:
     """None of one that has gone meanwhile."""
     try:
-        info, settings, users = link.pipeline(
-            [["INFO", "everything"], ["CONFIG", "GET", "*"], ["ACL", "LIST"]]
+        info, settings, users, clients = link.pipeline(
+            [["INFO", "everything"], ["CONFIG", "GET", "*"], ["ACL", "LIST"], ["CLIENT", "LIST"]]
         )
         before = time.time()
         (at,) = link.pipeline([["TIME"]])
@@ -78,8 +80,9 @@ def _examined(link: NodeLink, member: NodeInfo | None) -> Facts | None:
         clock_ahead=int(at[0]) + int(at[1]) / 1e6 - now if isinstance(at, list) else None,
         certificate_days=_certificate_days(link, known),
         member=member,
+        proxies=_proxies(clients, link),
     )
-    return replace(facts, machine=_machine(facts) if _is_here(link) else None)
+    return replace(facts, machine=_machine(facts) if is_here(link.host) else None)
 
 
 _BY_NAME = ("storage-engine", "synchronous-replicas", "availability-zone", "cluster-secret-required")
@@ -99,20 +102,15 @@ def _pairs(reply: Any) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _is_here(link: NodeLink) -> bool:
-    """Whether the server is on this host: its address is one of ours."""
-    if is_unix(link.host):
-        return True
-    with contextlib.suppress(OSError):
-        for family, kind, protocol, _, address in socket.getaddrinfo(link.host, 0, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind, protocol) as probe, contextlib.suppress(OSError):
-                probe.bind((address[0], 0))
-                return True
-    return False
+def _proxies(clients: Any, link: NodeLink) -> frozenset[tuple[str, int]]:
+    if not isinstance(clients, bytes):
+        return frozenset()
+    host = LOOPBACK if is_unix(link.host) else link.host
+    return frozenset(proxies_among(clients.decode("utf-8", "replace"), host))
 
 
 def _host_of(link: NodeLink) -> str:
-    return socket.gethostname() if _is_here(link) else link.host
+    return socket.gethostname() if is_here(link.host) else link.host
 
 
 def _machine(facts: Facts) -> Machine:

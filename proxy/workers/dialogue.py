@@ -32,6 +32,8 @@ class Login:
     """Arguments of AUTH: (), (password,) or (user, password)"""
     tls: Callable[[], ssl.SSLContext] | None = None
     """What to connect with at this moment; None: plain"""
+    name: bytes = b""
+    """What workers show our connections by; empty: they have none"""
 
 
 class RemoteError(Exception):
@@ -137,7 +139,11 @@ async def open_unix(path: str) -> socket.socket:
 
 async def exchange(line: Line, *requests: tuple[bytes, ...]) -> list[bytes]:
     """Send requests, return their raw replies. RemoteError for an error reply, EOFError if it closes."""
-    replies = await raw_replies(line, *requests)
+    return accepted(await raw_replies(line, *requests))
+
+
+def accepted(replies: list[bytes]) -> list[bytes]:
+    """The same replies, unless one of them is an error."""
     for reply in replies:
         if is_error(reply):
             raise RemoteError(reply[1:-2].decode("latin-1"))
@@ -174,8 +180,11 @@ async def open_worker(
         async with asyncio.timeout(CONNECT_TIMEOUT):
             line = await open_line(address, login)
             try:
-                replies = await exchange(line, *greeting(login, version), *more)
-                return line.detach(), replies[len(replies) - len(more) :]
+                # Last, and whatever they answer: our user there may have no right to it.
+                naming = [(b"CLIENT", b"SETNAME", login.name)] if login.name else []
+                begin = greeting(login, version)
+                replies = await raw_replies(line, *begin, *more, *naming)
+                return line.detach(), accepted(replies[: len(begin) + len(more)])[len(begin) :]
             except BaseException:
                 line.close()
                 raise

@@ -146,6 +146,14 @@ class UpstreamPool:
         self.failover.forget(upstream)
         upstream.refuse(refusal((upstream.host, upstream.port), "is no longer part of the cluster"))
 
+    def introduce(self) -> None:
+        """Connect to one primary before anybody needs that, so that the workers know of this proxy: their
+        CLIENT LIST has it (cluster/readings/proxy_names.py)."""
+        for _, upstream in self.shards(2)[:1]:
+            if upstream.state_name == "idle":
+                upstream.connecting()
+                self.connect(upstream)
+
     # What upstreams ask for
 
     def connect(self, upstream: Upstream) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.certificates import Authority, protect
-from tests.harness.servers import ShoalNode, server
+from tests.harness.environment import own_address
+from tests.harness.proxies import ShoalProxy
+from tests.harness.resp import Resp
+from tests.harness.servers import Server, ShoalNode, server
 from tests.harness.shoal_command import shoal
+from tests.harness.wait import eventually
 
 PASSWORD = "correct horse battery staple"
 
@@ -72,6 +78,55 @@ def test_tls_password_unix_socket_and_directory(tmp_path: Path) -> None:
         assert findings("--dir", tmp_path, "--password", PASSWORD, *ours) == found
         refused = shoal("doctor", node.address, *ours, "--password", "wrong", code=1)
         assert "invalid username-password pair" in refused.error_line
+
+
+@pytest.mark.parametrize("kind", ["shoal", "redis", "valkey"])
+def test_an_open_proxy_before_workers_that_are_not(kind: str, tmp_path: Path) -> None:
+    """It logs in at them by itself, and they know of it, used or not."""
+    with server(kind, cluster_enabled="yes", requirepass=PASSWORD, masterauth=PASSWORD) as worker:
+        with logged_in(worker) as client:
+            client.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        ours = ("--upstream-auth", PASSWORD, "--bind", "0.0.0.0")
+        login = (worker.address, "--password", PASSWORD)
+        with ShoalProxy([worker.address], *ours) as proxy:
+            stranger = own_address()
+            with Resp(proxy.port, stranger) as refused:
+                assert refused.read_raw().startswith(b"-DENIED The proxy is running in protected mode")
+            proxy.run("SET", "a", 1)
+            assert "open-proxy" not in findings(*login)
+        with ShoalProxy([worker.address], *ours, "--protected-mode", "no") as proxy:
+            eventually(lambda: b"name=shoal-proxy:" in clients_of(worker), "the worker knows of it")
+            told = shoal("doctor", *login, "--json", code=1).json
+            assert told["proxies"] == [proxy.address]
+            (found,) = [each for each in told["findings"] if each["kind"] == "open-proxy"]
+            assert found["severity"] == "error" and found["text"].startswith(
+                f"{proxy.address} lets in whoever"
+            )
+            state = {"bind": "*", "port": worker.port, "workers": 1, "proxies": 1, "proxy_port": proxy.port}
+            (tmp_path / "shoal.json").write_text(json.dumps(state))
+            assert findings("--dir", tmp_path, "--password", PASSWORD)["open-proxy"] == "error"
+            assert findings(proxy.address)["open-proxy"] == "error"
+            with Resp(proxy.port, stranger) as welcome:
+                assert welcome.command("GET", "a") == b"1"
+        with ShoalProxy([worker.address], *ours, "--protected-mode", "no", password=PASSWORD) as proxy:
+            told = shoal("doctor", *login, "--proxy", proxy.address, "--json", code=1).json
+            assert told["proxies"] == [proxy.address]
+            assert "open-proxy" not in {each["kind"] for each in told["findings"]}
+        gone = shoal("doctor", *login, "--proxy", proxy.address, code=2)
+        assert f"the proxy {proxy.address} does not answer" in gone.error_line
+
+
+@contextmanager
+def logged_in(worker: Server) -> Iterator[Resp]:
+    with worker.resp() as client:
+        client.command("AUTH", PASSWORD)
+        yield client
+
+
+def clients_of(worker: Server) -> bytes:
+    with logged_in(worker) as client:
+        found: bytes = client.command("CLIENT", "LIST")
+        return found
 
 
 def test_calls_that_make_no_sense(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from cluster.operations.certificate import DAY, days_left
 from cluster.plans.diagnosis import diagnose
-from cluster.plans.diagnosis.facts import Facts, Machine
+from cluster.plans.diagnosis.facts import Entrance, Facts, Machine
 from cluster.plans.model import NodeInfo
+from cluster.readings.proxy_names import name_of_proxy, proxies_among
 from cluster.slots import from_range
 from tests.harness.certificates import Authority
 
@@ -171,6 +172,60 @@ def test_what_holds_for_all_is_said_once_and_passwords_never() -> None:
     (problem, other) = diagnose([weak[0], *SIX[1:]])
     assert "h1:7000 " in problem.text and "requirepass" in other.text
     assert "s3cret" not in repr((problem, other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, {("open-proxy", "error"), ("plain-proxy", "warning")}),
+        ({"is_plain": False}, {("open-proxy", "error")}),
+        ({"lets_in": False}, {("plain-proxy", "warning")}),
+        ({"lets_in": False, "is_plain": False}, set()),
+        ({"from_elsewhere": False}, {("protected-mode", "warning")}),
+        ({"from_elsewhere": False, "protected_mode": "yes"}, set()),
+        ({"from_elsewhere": False, "protected_mode": ""}, set()),
+    ],
+)
+def test_proxies(changes: dict[str, object], found: set[tuple[str, str]]) -> None:
+    """Before workers that all have a password, and ask for TLS."""
+    proxy = replace(Entrance("h9:6379", True, True, True, "no"), **changes)  # type: ignore[arg-type]
+    assert {(problem.kind, problem.severity) for problem in diagnose(SIX, [proxy])} == found
+    plain = [replace(each, settings={**each.settings, "port": "6380"}) for each in SIX]
+    assert "plain-proxy" not in {problem.kind for problem in diagnose(plain, [proxy])}
+
+
+def test_what_holds_for_all_proxies_is_said_once() -> None:
+    proxies = [Entrance(f"h{number}:6379", True, True, False) for number in (8, 9)]
+    (problem,) = diagnose(SIX, proxies)
+    assert problem.text.startswith("every proxy: lets in whoever reaches it")
+
+
+def test_users_that_a_proxy_tells_of_are_not_its_own() -> None:
+    settings = {**SIX[0].settings, "protected-mode": "no"}
+    open_to_all = replace(SIX[0], settings=settings, default_user="user default on nopass ~* &* +@all")
+    assert ("open", "error") in kinds([open_to_all])
+    proxy = replace(open_to_all, info={**INFO, "server_name": "shoal-proxy"})
+    assert ("open", "error") not in kinds([proxy])
+
+
+def test_proxies_are_where_their_connections_come_from() -> None:
+    lines = [
+        "id=1 addr=10.0.0.9:41234 laddr=10.0.0.1:7001 name=shoal-proxy:6379 db=0",
+        "id=2 addr=[fd00::9]:41234 name=shoal-proxy:6380 db=0",
+        "id=3 addr=127.0.0.1:41234 name=shoal-proxy:6381 db=0",
+        "id=4 addr=/run/shoal.sock:0 name=shoal-proxy:6382 db=0",
+        "id=5 addr=10.0.0.9:5 name= db=0",
+        *(
+            f"id=6 addr=10.0.0.9:6 name={name}"
+            for name in ("x", "shoal-proxy", "shoal-proxy:0", "shoal-proxy:x")
+        ),
+        *(f"id=7 addr=10.0.0.9:7 name=shoal-proxy:{port}" for port in ("65536", "-1", "٣", "9" * 5000)),
+        "",
+    ]
+    found = {("10.0.0.9", 6379), ("fd00::9", 6380), ("h1", 6381), ("h1", 6382)}
+    assert proxies_among("\n".join(lines), "h1") == found
+    assert name_of_proxy(6379, 6380) == "shoal-proxy:6379" and name_of_proxy(0, 6380) == "shoal-proxy:6380"
+    assert name_of_proxy(0, 0) == "shoal-proxy"
 
 
 def test_the_end_of_a_certificate(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 What was found out about each server (facts.py) goes in, findings come out, the gravest first:
 
     access      who gets in, by which way, and what they may do
+    proxies     who gets in through them
     safety      what is left of the data after a crash
     placement   what goes down together
     machine     memory, kernel settings, limits
@@ -17,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from cluster.plans.check import Problem
-from cluster.plans.diagnosis import access, concord, machine, placement, safety
-from cluster.plans.diagnosis.facts import Facts
+from cluster.plans.diagnosis import access, concord, machine, placement, proxies, safety
+from cluster.plans.diagnosis.facts import Entrance, Facts
 
 SEVERITIES = ("error", "warning", "advice")
 
@@ -35,16 +36,19 @@ _OF_ALL: tuple[Callable[[Sequence[Facts]], Iterator[Problem]], ...] = (
 )
 
 
-def diagnose(servers: Sequence[Facts]) -> list[Problem]:
+def diagnose(servers: Sequence[Facts], entrances: Sequence[Entrance] = ()) -> list[Problem]:
     """Where a setting is the same everywhere, the finding is one for all of them."""
     found = [problem for judge in _OF_EACH for facts in servers for problem in judge(facts)]
-    found = _joined(found, len(servers))
+    found = _joined(found, "server", len(servers))
+    of_proxies = [problem for proxy in entrances for problem in proxies.findings(proxy, servers)]
+    found += _joined(of_proxies, "proxy", len(entrances))
     found += [problem for judge in _OF_ALL for problem in judge(servers)]
     return sorted(found, key=lambda problem: SEVERITIES.index(problem.severity))
 
 
-def _joined(found: Sequence[Problem], servers: int) -> list[Problem]:
-    """Findings whose text is the same but for the address it begins with become one."""
+def _joined(found: Sequence[Problem], kind: str, number: int) -> list[Problem]:
+    """Findings whose text is the same but for the address it begins with become one. `number`: of those that
+    are of this kind."""
     addresses: dict[Problem, list[str]] = {}
     for problem in found:
         address, _, text = problem.text.partition(" ")
@@ -54,7 +58,7 @@ def _joined(found: Sequence[Problem], servers: int) -> list[Problem]:
         Problem(
             rest.kind,
             rest.severity,
-            f"{who[0] if len(who) == 1 else 'every server:' if len(who) == servers else ', '.join(who) + ':'}"
+            f"{who[0] if len(who) == 1 else f'every {kind}:' if len(who) == number else ', '.join(who) + ':'}"
             f" {rest.text}",
             rest.next_step,
         )

@@ -29,7 +29,8 @@ def findings(server: Facts) -> Iterator[Problem]:
 
 def _passwords(server: Facts) -> Iterator[Problem]:
     protected = server.setting("protected-mode") == "yes"
-    if not server.asks_for_password:
+    # The users that a proxy tells of are those of the workers: who gets in there is tried (proxies.py).
+    if not server.asks_for_password and not server.is_proxy:
         if server.is_for_the_world and not protected:
             yield Problem(
                 "open",

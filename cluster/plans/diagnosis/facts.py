@@ -47,6 +47,8 @@ class Facts:
     """None: it is another than ours"""
     member: NodeInfo | None = None
     """None: it is in no cluster"""
+    proxies: frozenset[tuple[str, int]] = frozenset()
+    """(host, port) of those that are connected to it"""
 
     def setting(self, name: str) -> str | None:
         """Lower-case names; where Valkey calls it otherwise, its own."""
@@ -61,6 +63,11 @@ class Facts:
         """A number of INFO; 0 where there is none."""
         value = self.info.get(name, "")
         return int(value) if value.lstrip("-").isdecimal() else 0
+
+    @property
+    def is_proxy(self) -> bool:
+        """One of ours, before the servers of a cluster"""
+        return self.info.get("server_name") == "shoal-proxy"
 
     @property
     def is_primary(self) -> bool:
@@ -83,3 +90,18 @@ class Facts:
         """Of the default user, as whom everybody begins."""
         rules = self.default_user.split()
         return not rules or "off" in rules or "nopass" not in rules
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A proxy, as it is to somebody who knows no password and has no certificate."""
+
+    address: str
+    from_elsewhere: bool
+    """Whether it was reached by an address that other hosts reach as well"""
+    lets_in: bool
+    """He is answered what is asked of keys."""
+    is_plain: bool
+    """It speaks without TLS."""
+    protected_mode: str = ""
+    """As it tells it: `yes` or `no`; empty: not"""
