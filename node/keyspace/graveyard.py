@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from node.core import memory
 from node.core.buried_keys import BuriedKeys, bury_keys
 from node.replies import OK
 
@@ -124,11 +125,12 @@ class Graveyard:
             if self._values[-1].dissolve(PIECE) < PIECE:
                 self._values.pop()
                 self.freed += 1
-            return
-        keys = self._keys[-1]
-        self.freed += keys.dissolve(PIECE) - len(self._values)  # its large values are freed on their own
-        if not len(keys):
-            self._keys.pop()
+        else:
+            keys = self._keys[-1]
+            self.freed += keys.dissolve(PIECE) - len(self._values)  # its large values are freed on their own
+            if not len(keys):
+                self._keys.pop()
+        memory.settle()  # else who wants a large block next, INFO for one, files what many turns have freed
 
     def _dig_soon(self) -> None:
         if not self._digging:
