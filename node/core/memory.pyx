@@ -9,9 +9,9 @@ called, they are counted as well, at once. Smaller objects live in Python's own 
 number of objects is known (`sys.getallocatedblocks`). node/metrics/memory adds it all up.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
 from libc.stdio cimport FILE, fclose
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 
 cdef extern from "<Python.h>" nogil:
     ctypedef struct PyMemAllocatorEx:
@@ -34,7 +34,17 @@ cdef extern from "<malloc.h>" nogil:
 cdef extern from "<stdio.h>" nogil:
     FILE* open_memstream(char** text, size_t* length)
 
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void* address, size_t length, int advice)
+    int MADV_DONTNEED
+
+cdef extern from "<unistd.h>" nogil:
+    void* sbrk(Py_ssize_t increment)
+    long sysconf(int name)
+    int _SC_PAGESIZE
+
 cdef enum:
+    SLICE = 1 << 20      # bytes that `hollow` takes at a time: no more than 0.1 ms of the system's work
     UNUSUAL = 100_040    # bytes: of no block that is free by chance, and not so many that they are asked of the system
 
 cdef extern from * nogil:
@@ -125,6 +135,43 @@ def settle() -> None:
     """Have the allocator file some of the blocks that were freed lately: it puts them on a heap, and at each request
     that no filed one fits takes up to ten thousand from there. `trim` would walk over all of them at once."""
     release(take(UNUSUAL))
+
+
+cdef struct Hollow:
+    Hollow* before
+
+cdef Hollow* hollows = NULL    # the last one of those that are held
+cdef uintptr_t PAGE = sysconf(_SC_PAGESIZE)
+
+
+def hollow() -> bool:
+    """Give back the pages of one large free place of the allocator's, and hold it until `fill_in`, so that the next
+    call finds another. False where none is left, but those that `trim` sees to."""
+    global hollows
+    cdef void* end = sbrk(0)
+    cdef char* block = <char*>malloc(SLICE)
+    cdef uintptr_t first, last
+    if block == NULL:
+        return False
+    if <char*>end <= block or sbrk(0) != end:
+        free(block)    # it was asked of the system
+        return False
+    (<Hollow*>block).before = hollows
+    hollows = <Hollow*>block
+    first = (<uintptr_t>block + sizeof(Hollow) + PAGE - 1) // PAGE * PAGE
+    last = (<uintptr_t>block + SLICE) // PAGE * PAGE
+    madvise(<void*>first, last - first, MADV_DONTNEED)
+    return True
+
+
+def fill_in() -> None:
+    """Let go of what `hollow` holds."""
+    global hollows
+    cdef Hollow* last
+    while hollows != NULL:
+        last = hollows
+        hollows = last.before
+        free(last)
 
 
 def trim() -> bool:

@@ -14,6 +14,7 @@ is freed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -144,7 +145,10 @@ class Graveyard:
             self._dig_soon()
             return
         if self._mourners:
-            self._worker.memory.emptied()
-        mourners, self._mourners = self._mourners, []
-        for session in mourners:
-            session.resume(OK)
+            mourners, self._mourners = self._mourners, []
+            self._worker.memory.emptied_in_pieces(functools.partial(_resume, mourners))
+
+
+def _resume(mourners: list[Session]) -> None:
+    for session in mourners:
+        session.resume(OK)
