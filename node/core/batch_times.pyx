@@ -29,7 +29,7 @@ cdef int share_out(Engine engine, Client client, int count, int64_t elapsed) exc
         for i in range(count):
             if engine.batch[i].compiled:
                 engine.tell_slow(
-                    client, <int>(engine.batch[i].row - engine.rows), engine.arguments(&engine.batch[i], 0), share
+                    client, <int>(engine.batch[i].row - engine.rows), engine.shown(&engine.batch[i]), share
                 )
     if (
         engine.batch[count - 1].end - engine.batch[0].begin >= engine.large_request
@@ -50,11 +50,12 @@ cdef int tell_large(Engine engine, Client client, int count) except -1:
         until = engine.batch[i + 1].answered if i + 1 < count else engine.reply.length
         sent = until - request.answered if until > request.answered else 0
         if engine.on_large is not None and (received >= engine.large_request or sent >= engine.large_reply):
-            argv = engine.arguments(request, 0)
             if request.is_line:
                 try:
-                    argv = split_words(argv[0])
+                    argv = split_words(engine.arguments(request, 0)[0])
                 except UnbalancedQuotes:
                     continue
+            else:
+                argv = engine.shown(request)
             engine.on_large(client, argv, received, sent)
     return 0

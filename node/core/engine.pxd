@@ -174,6 +174,7 @@ cdef class Engine:
     cdef bint serve_in_transaction(self, Client client, Request* request) except -1
     cdef bint serve_within(self, Client client, Request* request) except -1
     cdef list arguments(self, Request* request, size_t skip)
+    cdef list shown(self, Request* request)
     cdef int tell_slow(self, Client client, int row, list argv, int64_t elapsed) except -1
     cdef int tell_failed(self, int row, value) except -1
     cdef int leave_trail(self, Client client, list argv, Request* request) except -1

@@ -32,11 +32,12 @@ from node.core.memory cimport python_used, release, used
 from node.core.outbox cimport Outbox
 from node.core.queue cimport NO_SLOT, SOME_SLOT, Queue
 from node.core.reply_writer cimport ReplyWriter
-from node.core.request_reader cimport spans_free
+from node.core.request_reader cimport Span, spans_free
 from node.core.steady_clock cimport steady_ms
 from node.core.timing cimport forget, monotonic_ns, note
 from node.core.trail cimport Trail
 
+from node import cut_words
 from node.errors import ReplyError
 from node.replies import NO_REPLY
 from node.words import UnbalancedQuotes, split_words
@@ -48,6 +49,8 @@ cdef enum:
     LARGEST_SPARE = 16 * 1024    # bytes of a transaction's queue that is kept for the next
 
 cdef object _ReplyError = ReplyError
+cdef object _cut_word = cut_words.cut_word
+cdef size_t LONGEST = cut_words.LONGEST
 
 
 cdef class Client:
@@ -319,7 +322,7 @@ cdef class Engine:
         elapsed = monotonic_ns() - began
         note(&row.timing, elapsed, 1, self.tracks_latency)
         if 0 <= self.slow_us <= elapsed // 1000:
-            self.tell_slow(client, <int>(row - self.rows), self.arguments(request, 0), elapsed)
+            self.tell_slow(client, <int>(row - self.rows), self.shown(request), elapsed)
         return True
 
     cdef list arguments(self, Request* request, size_t skip):
@@ -330,6 +333,17 @@ cdef class Engine:
                 PyBytes_FromStringAndSize(request.base + self.spans.items[i].start, self.spans.items[i].length)
             )
         return args
+
+    cdef list shown(self, Request* request):
+        """Its words for a log, long ones cut."""
+        cdef list words = []
+        cdef Span* span
+        cdef size_t i
+        for i in range(request.first, request.first + request.count):
+            span = &self.spans.items[i]
+            word = PyBytes_FromStringAndSize(request.base + span.start, min(span.length, LONGEST))
+            words.append(word if span.length <= LONGEST else _cut_word(word, span.length))
+        return words
 
     cdef object run(self, Client client, int row, list args, list argv, Request* request):
         """Call a Python handler and leave the write's trail. The frame comes as `request` or as `argv`."""
@@ -358,7 +372,7 @@ cdef class Engine:
         self.tells_data |= self.rows[row].tells_data
         note(&self.rows[row].timing, elapsed, 1, self.tracks_latency)
         if 0 <= self.slow_us <= elapsed // 1000:
-            self.tell_slow(client, row, argv if request == NULL else self.arguments(request, 0), elapsed)
+            self.tell_slow(client, row, argv if request == NULL else self.shown(request), elapsed)
         if isinstance(value, _ReplyError):
             self.tell_failed(row, value)
         if self.trail.enabled and not client.replicated:

@@ -11,8 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from node.cut_words import cut
+
 MOST_ARGUMENTS = 32
-LONGEST_ARGUMENT = 128
 REDACTED = b"(redacted)"
 
 SECRET_SETTINGS = frozenset(
@@ -77,12 +78,7 @@ def shortened(argv: list[bytes]) -> list[bytes]:
     if len(argv) > MOST_ARGUMENTS:
         left_out = len(argv) - MOST_ARGUMENTS + 1
         shown = [*argv[: MOST_ARGUMENTS - 1], b"... (%d more arguments)" % left_out]
-    return [
-        arg[:LONGEST_ARGUMENT] + b"... (%d more bytes)" % (len(arg) - LONGEST_ARGUMENT)
-        if len(arg) > LONGEST_ARGUMENT
-        else arg
-        for arg in shown
-    ]
+    return [cut(arg) for arg in shown]
 
 
 def redacted(command: str, argv: list[bytes]) -> list[bytes]:

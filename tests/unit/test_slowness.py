@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node.core.database import Database
+from node.cut_words import cut_word
 from node.keyspace.expiry import ActiveExpiry
 from node.metrics import sparkline
 from node.metrics.latency_events import SAMPLES, LatencyEvents, summary
@@ -16,6 +17,9 @@ def test_long_commands_are_shortened() -> None:
     assert shortened([b"a"] * 32) == [b"a"] * 32
     assert shortened([b"%d" % i for i in range(81)])[30:] == [b"30", b"... (50 more arguments)"]
     assert shortened([b"x" * 128, b"y" * 130]) == [b"x" * 128, b"y" * 128 + b"... (2 more bytes)"]
+    cut_before = shortened([cut_word(b"z" * 128, 1 << 30)])
+    assert cut_before == [b"z" * 128 + b"... (1073741696 more bytes)"]
+    assert type(cut_before[0]) is bytes, "a reply can be made of it"
 
 
 @pytest.mark.parametrize(
