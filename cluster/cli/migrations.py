@@ -21,13 +21,13 @@ from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, Yes
 from cluster.cli.connecting import connecting
 from cluster.cli.how_to_move import JournalDirectory, parse_bytes
 from cluster.cli.moving import run_plan
-from cluster.cli.output import confirm, print_json, print_table, say
+from cluster.cli.output import confirm, counted, print_json, print_table, say
 from cluster.operations.atomic import can_migrate_slots, jobs_of
 from cluster.operations.journals import Journal, all_journals, default_directory, find_journal
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError
 from cluster.operations.moving import withdraw
 from cluster.operations.survey import Survey
-from cluster.plans.journal import Wish
+from cluster.plans.journal import End, Wish
 from cluster.slots import format_ranges
 
 app = typer.Typer(help="List plans of moves; pause, resume or cancel one.", pretty_exceptions_enable=False)
@@ -41,22 +41,27 @@ At = Annotated[
 ]
 STOPPING_SECONDS = 30.0
 LOOK_SECONDS = 0.05
+ENDED_SHOWN = 20
+All = Annotated[
+    bool, typer.Option("--all", help=f"Also plans that have ended before the last {ENDED_SHOWN} of them.")
+]
 
 
 @app.callback(invoke_without_command=True)
 def migrations(
     context: typer.Context,
     journal: JournalDirectory = None,
+    everything: All = False,
     json: Json = False,
 ) -> None:
     """List plans of moves; pause, resume or cancel one."""
     if context.invoked_subcommand is None:
-        list_(journal, json)
+        list_(journal, everything, json)
 
 
 @app.command("list")
-def list_(journal: JournalDirectory = None, json: Json = False) -> None:
-    """All plans, the latest first."""
+def list_(journal: JournalDirectory = None, everything: All = False, json: Json = False) -> None:
+    """Plans, the latest first: all that can go on, and the last that have ended. JSON has all of them."""
     rows = []
     for found in all_journals(journal or default_directory()):
         with found:
@@ -67,6 +72,9 @@ def list_(journal: JournalDirectory = None, json: Json = False) -> None:
     if not rows:
         say(f"no plans in {journal or default_directory()}")
         return
+    ended = [row for row in rows if row["state"] in set(End)]
+    older = [] if everything else ended[ENDED_SHOWN:]
+    rows = [row for row in rows if row not in older]
     print_table(
         "",
         ["plan", "what", "made", "state", "slots", "keys", "cluster"],
@@ -90,6 +98,8 @@ def list_(journal: JournalDirectory = None, json: Json = False) -> None:
             say(f"{row['plan']}: {row['problem']}")
         elif row["state"] == "pending":
             say(f"{row['plan']}: nobody carries it out; `shoal migrations resume {row['plan']}` goes on")
+    if older:
+        say(f"{counted(len(older), 'older plan')} that {'has' if len(older) == 1 else 'have'} ended: --all")
 
 
 @app.command()

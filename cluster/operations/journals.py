@@ -10,6 +10,7 @@ it ends. Lines are appended by anybody, each in one write.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -134,14 +135,15 @@ def _line(entry: Mapping[str, Any]) -> str:
 
 
 def all_journals(directory: Path) -> Iterator[Journal]:
-    """The latest plan first. Files that are none are passed over: the directory is the operator's."""
+    """The latest plan first. Files that are none are passed over: the directory is the operator's. Each is
+    opened in its turn, since over the years there may be more than a process may have open."""
     found = []
     for path in directory.glob(f"*{SUFFIX}"):
-        try:
-            found.append(Journal(path))
-        except OperationError:
-            continue
-    yield from sorted(found, key=lambda journal: journal.plan.created, reverse=True)
+        with contextlib.suppress(OSError, ValueError), path.open() as file:  # JournalError is one of these
+            found.append((lines.read([file.readline()]).created, path))
+    for _, path in sorted(found, reverse=True):
+        with contextlib.suppress(OperationError):
+            yield Journal(path)
 
 
 def find_journal(directory: Path, name: str) -> Journal:

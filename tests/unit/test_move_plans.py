@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from cluster.plans.journal import (
 )
 from cluster.plans.model import Move, NodeInfo
 from cluster.slots import from_iterable, from_range
+from tests.harness.shoal_command import shoal
 
 A, B, C, HEIR = "a" * 40, "b" * 40, "c" * 40, "d" * 40
 
@@ -176,6 +180,35 @@ class TestJournals:
         for name in ("9", "../0123"):
             with pytest.raises(OperationError):
                 find_journal(tmp_path, name)
+
+    def test_many_are_listed_one_by_one_the_latest_first(self, tmp_path: Path) -> None:
+        for number in range(5):
+            made = replace(plan(), id=f"{number}", created=float(number))
+            Journal.create(tmp_path, made).__exit__()
+        before = len(os.listdir("/proc/self/fd"))
+        seen = []
+        for journal in all_journals(tmp_path):
+            with journal:
+                assert len(os.listdir("/proc/self/fd")) <= before + 1
+                seen.append(journal.plan.id)
+        assert seen == ["4", "3", "2", "1", "0"]
+
+    def test_of_those_that_ended_the_latest_are_shown(self, tmp_path: Path) -> None:
+        for number in range(25):
+            with Journal.create(tmp_path, replace(plan(), id=f"plan{number:02}", created=number)) as made:
+                if number != 1:
+                    made.add("ended", how="done" if number % 2 else "cancelled")
+        known = [f"plan{number:02}" for number in range(24, -1, -1)]
+
+        def listed(*options: str) -> list[str]:
+            text = shoal("migrations", "--journal", tmp_path, *options).out
+            assert ("4 older plans that have ended: --all" in text) == (options != ("--all",))
+            return re.findall(r"^ (plan\d\d) ", text, re.MULTILINE)
+
+        assert listed() == [*known[:20], "plan01"]
+        assert listed("--all") == known
+        rows = shoal("migrations", "--journal", tmp_path, "--json").json
+        assert [row["plan"] for row in rows] == known
 
     def test_no_password_is_kept(self, journal: Journal) -> None:
         assert "password" not in journal.path.read_text()
