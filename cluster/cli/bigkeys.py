@@ -102,7 +102,7 @@ def _print(total: Tally) -> None:
     keys = sum(each.keys for each in total.types.values())
     print_table(
         "",
-        ["type", "keys", "of all", "memory", "a key", "length", "a key", "biggest", "takes"],
+        ["type", "keys", "of all", "memory", "memory/key", "length", "length/key", "takes", "biggest"],
         [
             [
                 name,
@@ -112,13 +112,15 @@ def _print(total: Tally) -> None:
                 human_bytes(each.memory / each.keys),
                 _length(name, each.length),
                 f"{each.length / each.keys:.1f}" if name in LENGTHS else "",
-                shortened(key_text(biggest.key)),
                 f"{human_bytes(biggest.memory)}, {_length(name, biggest.length)}".rstrip(", "),
+                shortened(key_text(biggest.key)),
             ]
             for name, each in sorted(total.types.items(), key=lambda found: -found[1].memory)
             for biggest in each.biggest.rows()
         ],
-        numeric=["keys", "of all", "memory", "a key", "length"],
+        numeric=["keys", "of all", "memory", "memory/key", "length", "length/key"],
+        dispensable=["length/key", "of all", "memory/key", "length"],
+        elastic="biggest",
     )
     say("")
     rows = total.biggest.rows()
@@ -139,6 +141,8 @@ def _print(total: Tally) -> None:
             for key in rows
         ],
         numeric=["memory", "length", "slot", "database"],
+        dispensable=["slot", "length"],
+        elastic="key",
     )
 
 

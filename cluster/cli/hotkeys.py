@@ -165,6 +165,8 @@ def _print_traffic(rows: list[dict[str, Any]]) -> None:
             for row in rows
         ],
         numeric=["cpu", "of node", "bytes/s", "slot"],
+        dispensable=["role", "slot"],
+        elastic="key",
     )
 
 
@@ -187,6 +189,8 @@ def _by_frequency(walk: Walk, top: int, json: bool) -> None:
                 for row in rows
             ],
             numeric=["frequency", "slot"],
+            dispensable=["role", "slot"],
+            elastic="key",
         )
     end_of(walk, interrupted)
 

@@ -23,6 +23,10 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+GAP = 2
+"""Between columns"""
+SHORTEST_CUT = 16
+"""Letters of a column that is cut"""
 WIDTH_OF_A_PIPE = 200
 """Rich would fold tables to 80 columns where there is no terminal."""
 
@@ -75,15 +79,22 @@ def print_table(
     rows: Iterable[Sequence[Any]],
     numeric: Collection[str] = (),
     dispensable: Sequence[str] = (),
+    elastic: str = "",
 ) -> None:
-    """Columns named in `numeric` are aligned to the right; those in `dispensable` are left out, in this
-    order, where there is no room for all."""
+    """Columns have different names. Those in `numeric` are aligned to the right; those in `dispensable` are
+    left out, in this order, where there is no room for all. What stands in the column `elastic` is cut to the
+    room that the others leave."""
     page = console()
     lines = [dict(zip(columns, row, strict=True)) for row in rows]
+    longest = {elastic: SHORTEST_CUT}
     table = Table(
         title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None
     )
-    shown = fitting(columns, lines, dispensable, page.width)
+    shown = fitting(columns, lines, dispensable, page.width, longest)
+    if elastic in shown:
+        others = [column for column in shown if column != elastic]
+        room = page.width - GAP - sum(widths_of(others, lines).values())
+        lines = [line | {elastic: _cut(str(line[elastic]), max(room, SHORTEST_CUT))} for line in lines]
     for column in shown:
         table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for line in lines:
@@ -92,13 +103,25 @@ def print_table(
     page.print(table)
 
 
+def _cut(text: str, width: int) -> Text:
+    """To so many cells of the terminal, of which some letters take two."""
+    cut = Text(text)
+    cut.truncate(width, overflow="ellipsis")
+    return cut
+
+
 def fitting(
-    columns: Sequence[str], lines: Sequence[Mapping[str, Any]], dispensable: Sequence[str], width: int
+    columns: Sequence[str],
+    lines: Sequence[Mapping[str, Any]],
+    dispensable: Sequence[str],
+    width: int,
+    longest: Mapping[str, int] = {},
 ) -> list[str]:
-    """The columns that there is room for. `lines`: column -> what stands there."""
-    widths = {
-        column: 2 + max(len(column), *(len(str(line.get(column, ""))) for line in lines), 0)
-        for column in columns
+    """The columns that there is room for. `lines`: column -> what stands there. `longest`: column -> how many
+    letters of it are enough."""
+    widths = widths_of(columns, lines)
+    widths |= {
+        column: min(widths[column], GAP + most) for column, most in longest.items() if column in widths
     }
     shown = list(columns)
     for column in dispensable:
@@ -106,6 +129,27 @@ def fitting(
             break
         shown.remove(column)
     return shown
+
+
+def widths_of(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Of each, with the gap to the next."""
+    return {
+        column: GAP + max(len(column), *(len(str(line.get(column, ""))) for line in lines), 0)
+        for column in columns
+    }
+
+
+def as_fits(parts: Sequence[Text], dispensable: Sequence[int], gap: str, width: int) -> Text:
+    """One line of the parts, without those that have no room, of which the first of `dispensable` (numbers of
+    parts) goes first. What is too long all the same ends in an ellipsis."""
+    shown = list(range(len(parts)))
+    for number in dispensable:
+        if sum(parts[each].cell_len + len(gap) for each in shown) - len(gap) <= width:
+            break
+        shown.remove(number)
+    line = Text(gap).join(parts[each] for each in shown)
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def near(address: str | None, other: str) -> str:

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from cluster.cli.common import DEFAULT_ADDRESS, Address, Json, UsageProblem, parse_address
 from cluster.cli.connecting import connecting
-from cluster.cli.output import coloured, console, fitting, human_bytes, near
+from cluster.cli.output import as_fits, coloured, console, fitting, human_bytes, near
 from cluster.operations.gauges import Gauges
 from cluster.operations.link import ANONYMOUS, Credentials, OperationError, Unreachable
 from cluster.readings.activity import Sample, compare
@@ -39,6 +39,8 @@ _COLUMNS = (
 )  # fmt: skip
 _DISPENSABLE = ("hits", "clients", "in/s", "out/s", "ping", "keys")
 """Columns that go first where the terminal is narrow, in this order."""
+_DISPENSABLE_OF_HEAD = (5, 2, 3, 1)
+"""Of the line above them the same: time, memory, members, keys"""
 _STALE_SECONDS = 10.0
 """So long the last table stays while nobody answers."""
 
@@ -120,37 +122,45 @@ def _watch(gauges: Gauges, first: Sample, interval: float, sort: Order) -> None:
 
 
 def _picture(figures: dict[str, Any], sort: Order) -> Group:
-    parts: list[Any] = [_head(figures["cluster"]), _table(figures["nodes"], sort)]
-    parts += [Text(_migration(row)) for row in figures["migrations"]]
+    """Each line within the width, so that the picture keeps its height."""
+    width = console().width
+    parts: list[Any] = [_head(figures["cluster"], width), _table(figures["nodes"], sort)]
+    parts += [_migration(row, width) for row in figures["migrations"]]
     hottest = figures["hot_slots"]
     if hottest is None:
-        parts.append(
-            Text("hottest slots: CONFIG SET cluster-slot-stats-enabled yes lets primaries count", "dim")
-        )
+        how = Text("hottest slots: CONFIG SET cluster-slot-stats-enabled yes lets primaries count", "dim")
+        parts.append(as_fits([how], (), "", width))
     elif hottest:
-        parts.append(Text(f"hottest slots: {', '.join(map(_hot_slot, hottest))}"))
+        found = [Text(_hot_slot(row)) for row in hottest]
+        least_first = range(len(found) - 1, 0, -1)
+        title = Text("hottest slots: ")
+        parts.append(title + as_fits(found, least_first, ", ", width - len(title)))
     return Group(*parts)
 
 
-def _head(cluster: dict[str, Any]) -> Text:
-    head = Text.assemble(
-        (f"{cluster['ops_per_second']} ops/s", "bold"),
-        f"   {cluster['keys']} keys   {human_bytes(cluster['memory_bytes'])}"
-        f"   {cluster['primaries']} primaries, {cluster['replicas']} replicas   ",
-    )
-    if cluster["not_ok"]:
-        head.append_text(coloured(f"{cluster['not_ok']} not ok   ", good=False))
+def _head(cluster: dict[str, Any], width: int) -> Text:
     missing = SLOT_COUNT - cluster["slots"]
-    head.append_text(
-        coloured(f"{missing} slots not served   ", good=False) if missing else Text("all slots   ")
-    )
-    return head.append(time.strftime("%H:%M:%S"))
+    parts = [
+        Text(f"{cluster['ops_per_second']} ops/s", "bold"),
+        Text(f"{cluster['keys']} keys"),
+        Text(human_bytes(cluster["memory_bytes"])),
+        Text(f"{cluster['primaries']} primaries, {cluster['replicas']} replicas"),
+        coloured(f"{missing} slots not served", good=False) if missing else Text("all slots"),
+        Text(time.strftime("%H:%M:%S")),
+    ]
+    if cluster["not_ok"]:
+        parts.append(coloured(f"{cluster['not_ok']} not ok", good=False))
+    return as_fits(parts, _DISPENSABLE_OF_HEAD, "   ", width)
 
 
-def _migration(row: dict[str, Any]) -> str:
-    sent = f", {human_bytes(row['sent_bytes'])} sent" if row["sent_bytes"] else ""
-    rate = f", {human_bytes(row['bytes_per_second'])}/s" if row["bytes_per_second"] else ""
-    return f"moving {row['slots']} slots from {row['from']} to {row['to']}: {row['state']}{sent}{rate}"
+def _migration(row: dict[str, Any], width: int) -> Text:
+    way = f"from {row['from']} to {near(row['to'], row['from'])}"
+    parts = [Text(f"moving {row['slots']} slots {way}: {row['state']}")]
+    if row["sent_bytes"]:
+        parts.append(Text(f"{human_bytes(row['sent_bytes'])} sent"))
+    if row["bytes_per_second"]:
+        parts.append(Text(f"{human_bytes(row['bytes_per_second'])}/s"))
+    return as_fits(parts, range(1, len(parts)), ", ", width)
 
 
 def _hot_slot(row: dict[str, Any]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from cluster.cli import main, moving, output
+from cluster.cli import bigkeys, main, moving, output
 from cluster.migration.classic import Progress
+from cluster.operations.big_keys import BigKey, Tally
+from cluster.operations.key_walk import Source
 from cluster.operations.link import Interrupted, NotLetIn, OperationError
 from cluster.plans.advice import advice_on
 from cluster.plans.check import check
@@ -37,6 +41,41 @@ class TestTables:
             assert "127.0.0.1:17001" in first and "127.0.0.1:17002" in second
             seen.append(head.split())
         assert seen == [COLUMNS, ["address", "slots", "ranges"], ["address", "ranges"]]
+
+    def test_the_elastic_column_is_cut_to_what_the_others_leave(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = [["12.3 kB", 5461, "k" * 80], ["1 B", 1, "\u9bca" * 80], ["1 B", 1, "short"]]
+        for width, columns in ((40, 3), (28, 2), (200, 3)):
+            written = page(monkeypatch, width)
+            output.print_table("", ["memory", "slot", "key"], rows, dispensable=["slot"], elastic="key")
+            lines = written.getvalue().splitlines()
+            assert len(lines) == 4 and len(lines[0].split()) == columns
+            assert ("…" in lines[1]) == ("…" in lines[2]) == (width < 200) and "short" in lines[3]
+
+    @pytest.mark.parametrize("width", [80, 200])
+    def test_big_keys_have_a_line_each(self, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        total = Tally(10, by_length=False)
+        sources = [Source("127.0.0.1", port) for port in (17001, 17002)]
+        for number, source in enumerate(sources * 5):
+            key = f"session:{number}:{'of somebody:' * 8}".encode()
+            total.add(BigKey(key, "string", 123_456_789, 123_456_000 + number, source, 0))
+        total.add(BigKey(b"list", "list", 300, 100, sources[0], 0))
+        written = page(monkeypatch, width)
+        bigkeys._print(total)
+        of_types, of_keys = written.getvalue().split("the biggest")
+        head, strings, lists = of_types.split("\n")[:3]
+        assert "session:0:of" in strings and "list" in lists and len(of_keys.splitlines()) == 2 + 10
+        assert max(map(len, written.getvalue().splitlines())) <= width
+        if width == 200:
+            assert "memory/key" in head and "300 B  100 items  100.0  300 B, 100 items" in re.sub(
+                " {2,}", "  ", lists
+            )
+
+    def test_parts_of_a_line_go_in_their_order(self) -> None:
+        parts = [Text("first"), Text("second"), Text("third")]
+        fits = [output.as_fits(parts, [1, 2], ", ", width).plain for width in (20, 19, 12, 11, 5, 4)]
+        assert fits == ["first, second, third", "first, third", "first, third", "first", "first", "fir…"]
 
     def test_a_neighbour_is_called_by_its_port(self) -> None:
         assert output.near("10.0.0.1:7001", "10.0.0.1:7002") == ":7001"

@@ -68,6 +68,17 @@ def test_everything_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_no_line_is_folded_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    hot = [FIGURES["hot_slots"][0] | {"slot": slot} for slot in range(16000, 16004)]
+    for width in (80, 100):
+        text = shown(monkeypatch, width, hot_slots=hot)
+        head, *_, first_move, _second, hottest = text.splitlines()
+        assert len(text.splitlines()) == 8
+        assert "2000 ops/s" in head and "384 slots not served" in head and "1 not ok" in head
+        assert first_move.startswith("moving 5 slots from 10.0.0.1:7001 to 10.0.0.3:7001: snapshotting")
+        assert hottest.startswith("hottest slots: 16000 at") and hottest.rstrip()[-1] != ","
+
+
 def test_the_least_needed_columns_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     full = len(top._COLUMNS)
     before: tuple[str, ...] = top._COLUMNS
