@@ -54,7 +54,8 @@ def doctor(
     named = [parse_address(each) for each in proxy or []]
     seeds, of_directory = ([parse_address(address)], []) if directory is None else _listeners_of(directory)
     servers, findings = _examined(seeds, credentials)
-    entrances = look_at_proxies([*named, *of_directory, *_proxies_known_to(servers)])
+    any_password = any(not server.asks_for_password for server in servers)
+    entrances = look_at_proxies([*named, *of_directory, *_proxies_known_to(servers)], any_password)
     _require_seen(named, entrances)
     order = SEVERITIES.index
     findings = sorted(findings + diagnose(servers, entrances), key=lambda each: order(each.severity))

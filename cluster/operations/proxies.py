@@ -12,6 +12,7 @@ import contextlib
 import socket
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cluster.addresses import address_text, is_loopback, is_unix
 from cluster.operations.dialling import CONNECT_SECONDS, Tls, dial
@@ -24,13 +25,16 @@ _QUESTIONS = (("EXISTS", "shoal"), ("CONFIG", "GET", "protected-mode"))
 _REFUSALS = ("NOAUTH", "DENIED")
 
 
-def look_at_proxies(proxies: Iterable[tuple[str, int]]) -> list[Entrance]:
-    """Of those that can be reached, in this order. Addresses of this host with one port are one proxy."""
+def look_at_proxies(proxies: Iterable[tuple[str, int]], any_password: bool = False) -> list[Entrance]:
+    """Of those that can be reached, in this order. Addresses of this host with one port are one proxy.
+
+    `any_password`: workers let in the default user by whatever password he gives, so a proxy that leaves
+    passwords to them does, too. Otherwise none is tried, which would be in their log of refusals."""
     ways: dict[tuple[str, int], list[str]] = {}
     for host, port in proxies:
         ways.setdefault(("" if is_here(host) else host, port), []).append(host)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        seen = pool.map(_look, ways, ways.values())
+        seen = pool.map(partial(_look, any_password), ways, ways.values())
         return [entrance for entrance in seen if entrance is not None]
 
 
@@ -46,13 +50,13 @@ def is_here(host: str) -> bool:
     return False
 
 
-def _look(place: tuple[str, int], hosts: list[str]) -> Entrance | None:
+def _look(any_password: bool, place: tuple[str, int], hosts: list[str]) -> Entrance | None:
     is_elsewhere, port = place
     ways = hosts if is_elsewhere else [*_own_addresses(), *hosts]
     seen = [
         Entrance(address_text(hosts[0], port), not is_loopback(way), *found)
         for way in dict.fromkeys(ways)
-        if (found := _ask(way, port)) is not None
+        if (found := _ask(way, port, any_password)) is not None
     ]
     # Who lets in nobody from elsewhere may still let in whoever is here.
     return next((entrance for entrance in seen if entrance.lets_in), seen[0] if seen else None)
@@ -66,23 +70,32 @@ def _own_addresses() -> list[str]:
     return []
 
 
-def _ask(host: str, port: int) -> tuple[bool, bool, str] | None:
+def _ask(host: str, port: int, any_password: bool) -> tuple[bool, bool, str] | None:
     """(lets in, speaks plain text, protected mode as it tells it); None where nobody listens."""
     try:
         dial(host, port, None, CONNECT_SECONDS).close()
     except OSError:
         return None
     for tls in (None, _WHOEVER):
-        try:
-            with contextlib.closing(NodeLink(host, port, Credentials(tls=tls), CONNECT_SECONDS)) as link:
-                exists, mode = link.pipeline(_QUESTIONS)
-        except NotLetIn:
-            return False, tls is None, ""
-        except OperationError:
-            continue
-        refused = isinstance(exists, ErrorReply) and exists.text.startswith(_REFUSALS)
-        return not refused, tls is None, _value_of(mode)
+        found = _answers(host, port, Credentials(tls=tls))
+        if found is not None:
+            if not found[0] and any_password:
+                found = _answers(host, port, Credentials("default", "any", tls)) or found
+            return found[0], tls is None, found[1]
     return False, False, ""
+
+
+def _answers(host: str, port: int, login: Credentials) -> tuple[bool, str] | None:
+    """(lets in, protected mode as it tells it); None if it does not speak so."""
+    try:
+        with contextlib.closing(NodeLink(host, port, login, CONNECT_SECONDS)) as link:
+            exists, mode = link.pipeline(_QUESTIONS)
+    except NotLetIn:
+        return False, ""
+    except OperationError:
+        return None
+    refused = isinstance(exists, ErrorReply) and exists.text.startswith(_REFUSALS)
+    return not refused, _value_of(mode)
 
 
 def _value_of(reply: object) -> str:

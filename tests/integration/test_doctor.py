@@ -14,7 +14,7 @@ import pytest
 from tests.harness.certificates import Authority, protect
 from tests.harness.environment import own_address
 from tests.harness.proxies import ShoalProxy
-from tests.harness.resp import Resp
+from tests.harness.resp import Resp, Simple
 from tests.harness.servers import Server, ShoalNode, server
 from tests.harness.shoal_command import shoal
 from tests.harness.wait import eventually
@@ -114,6 +114,24 @@ def test_an_open_proxy_before_workers_that_are_not(kind: str, tmp_path: Path) ->
             assert "open-proxy" not in {each["kind"] for each in told["findings"]}
         gone = shoal("doctor", *login, "--proxy", proxy.address, code=2)
         assert f"the proxy {proxy.address} does not answer" in gone.error_line
+
+
+class ByAnyPassword(ShoalProxy):
+    """Who is served there first is the default user."""
+
+    def is_ready(self) -> bool:
+        with self.resp() as client:
+            return client.command("AUTH", "default", "any") == Simple("OK")
+
+
+def test_a_proxy_that_leaves_passwords_to_workers_that_have_none() -> None:
+    with ShoalNode(cluster_enabled="yes") as worker:
+        worker.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        with ByAnyPassword([worker.address], "--bind", "0.0.0.0", "--auth-by-workers") as proxy:
+            assert findings(worker.address, "--proxy", proxy.address)["open-proxy"] == "error"
+            worker.run("CONFIG", "SET", "requirepass", PASSWORD)
+            found = findings(worker.address, "--proxy", proxy.address, "--password", PASSWORD)
+            assert "open-proxy" not in found
 
 
 @contextmanager
