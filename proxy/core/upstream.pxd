@@ -33,6 +33,8 @@ cdef class Upstream(ReplyConnection):
     cdef size_t ring_size               # a power of two
     cdef size_t head                    # head and tail count on for ever; modulo ring_size they are indexes
     cdef size_t tail
+    cdef bint nagles                    # it is so near that requests wait for the replies to those before them
+    cdef bint torn                      # the socket has taken only a part of what it was given last
     cdef Py_ssize_t unsent              # how much of the end of `outgoing` the socket has not taken yet
     cdef readonly uint64_t requests     # sent since the start, for INFO
     cdef readonly uint64_t errors       # error replies, redirections not among them
@@ -50,4 +52,5 @@ cdef class Upstream(ReplyConnection):
         int64_t started
     ) except -1
     cdef int grow(self) except -1
+    cdef bint awaits_others(self) noexcept
     cdef int send_probe(self) except -1

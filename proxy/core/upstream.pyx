@@ -5,6 +5,11 @@ but not answered is what a MOVED or ASK needs to send the request again elsewher
 The ring beside it says which bytes are whose. A worker answers in order, so the oldest entry owns the next
 reply.
 
+To a worker on the same host requests travel in batches, as Nagle has it (RFC 896): while replies are awaited the next
+requests gather, and leave when these are there, or when they fill HELD_MAX. The worker could not serve them earlier, as
+it answers in order; and a send that wakes a process costs more than all else that is done for a request. To other hosts
+the way is long, and requests leave with the turn.
+
 While there is no connection requests queue up, up to `queue_max` bytes (or one longer request).
 
 An upstream never decides where a request goes, when to connect, or what becomes of requests when a connection
@@ -22,8 +27,29 @@ from proxy.core.replies cimport ReplyConnection
 from proxy.core.rings cimport larger_ring
 from proxy.core.secrecy cimport Secrecy
 
+cdef extern from *:
+    """
+    #include <netinet/in.h>
+    #include <string.h>
+    #include <sys/socket.h>
+    static int is_on_this_host(int fd) {  /* the peer: by a unix socket, or with the address that we have */
+        struct sockaddr_storage ours, theirs;
+        socklen_t our_length = sizeof ours, their_length = sizeof theirs;
+        if (getsockname(fd, (struct sockaddr*)&ours, &our_length) < 0) return 0;
+        if (ours.ss_family == AF_UNIX) return 1;
+        if (getpeername(fd, (struct sockaddr*)&theirs, &their_length) < 0) return 0;
+        if (ours.ss_family != theirs.ss_family) return 0;
+        if (ours.ss_family == AF_INET)
+            return ((struct sockaddr_in*)&ours)->sin_addr.s_addr == ((struct sockaddr_in*)&theirs)->sin_addr.s_addr;
+        return ours.ss_family == AF_INET6 && !memcmp(
+            &((struct sockaddr_in6*)&ours)->sin6_addr, &((struct sockaddr_in6*)&theirs)->sin6_addr, 16);
+    }
+    """
+    bint is_on_this_host(int descriptor) nogil
+
 cdef enum:
     RING_START = 64
+    HELD_MAX = 2048         # bytes of requests that gather while replies are awaited
     MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
 
 cdef Py_ssize_t UNBOUNDED = 9223372036854775807
@@ -104,6 +130,8 @@ cdef class Upstream(ReplyConnection):
         """Take over a socket on which the handshake is done."""
         self.worker = None
         self.connects += 1
+        self.torn = False
+        self.nagles = self.pool.keeps_requests and is_on_this_host(descriptor)
         self.take_over(descriptor, secrecy)
         if self.pool.keeps_requests:  # not all of the queue at once: the worker may not serve yet
             self.state = WAITING
@@ -260,7 +288,7 @@ cdef class Upstream(ReplyConnection):
     cdef int flush(self) except -1:
         cdef Py_ssize_t sent
         cdef Py_ssize_t allowed = self.unsent if self.state == UP else self.probe
-        if allowed == 0:
+        if allowed == 0 or self.awaits_others():
             return 0
         sent = self.send_now(self.outgoing.data + self.outgoing.end - self.unsent, allowed)
         if sent < 0:
@@ -269,14 +297,24 @@ cdef class Upstream(ReplyConnection):
         self.unsent -= sent
         if self.state != UP:
             self.probe -= sent
-        if sent < allowed:
+        self.torn = sent < allowed
+        if self.torn:
             self.interest(True, True)
         return 0
+
+    cdef bint awaits_others(self) noexcept:
+        """Do the requests not sent yet wait for the replies to those that were?"""
+        return (
+            self.nagles and self.state == UP and not self.torn
+            and self.unsent < HELD_MAX and size(&self.outgoing) > self.unsent
+        )
 
     # Replies
 
     cdef int on_readable(self) except -1:
         ReplyConnection.on_readable(self)
+        if self.state == UP and self.unsent and not (self.flush_wanted or self.writing or self.awaits_others()):
+            self.turns.wants_flush(self)
         if self.state == WAITING and self.probe == 0 and size(&self.outgoing) == self.unsent:
             if self.descriptor >= 0:
                 self.pool.quiet(self)
