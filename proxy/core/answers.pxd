@@ -13,6 +13,7 @@ cdef struct Pending:
     int64_t started         # when it was read, ns; 0: it is not timed
     int16_t number          # of its command, among the tallies
     bint answered
+    bint last               # of those that were read together
     bint muted              # CLIENT REPLY OFF or SKIP: the reply is dropped
 
 cdef class Answers(Connection):
@@ -33,6 +34,7 @@ cdef class Answers(Connection):
     cdef readonly uint64_t tail
     cdef uint64_t tail_seen             # `tail` when we were looked at last (trim)
     cdef int16_t last_number            # of the last request's command, before the ring was given back
+    cdef bint is_whole                  # nothing that is to be sent should wait for other replies
     cdef Py_ssize_t stashed             # bytes of replies that came too early
 
     cdef int16_t newest(self) noexcept

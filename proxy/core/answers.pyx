@@ -4,6 +4,10 @@ For each request that is on its way there is an entry in a ring. A reply to the 
 at once, and so are the later ones that were waiting behind it. If it comes too early, from a faster worker, it
 is stashed in its entry.
 
+What was read together is answered together, though several workers have a part in it: the first replies wait for
+the others of their read, for a millisecond or two at most (`Turns.keep_back`), because a send costs more than all
+else that is done for a request. Who sends one request at a time waits for nothing.
+
 What is no reply, a message say, goes in between: at once (`tell`), or behind the replies so far
 (`tell_behind`).
 
@@ -45,6 +49,7 @@ cdef class Answers(Connection):
             self.close()
             return
         append(&self.outgoing, frame, len(frame))
+        self.is_whole = True
         if not self.flush_wanted:
             self.turns.wants_flush(self)
 
@@ -119,6 +124,7 @@ cdef class Answers(Connection):
         entry = &self.ring[tag & (self.ring_size - 1)]
         entry.reply = NULL
         entry.answered = False
+        entry.last = False
         entry.muted = self.replies_off or self.skip_next
         entry.request_length = request_length
         entry.started = self.tallies.now
@@ -160,6 +166,7 @@ cdef class Answers(Connection):
             length = 0
         if tag == self.head:
             self.head += 1
+            self.is_whole |= entry.last
             append(&self.outgoing, reply, length)
             if self.head != self.tail:
                 self.release_answered()
@@ -188,6 +195,7 @@ cdef class Answers(Connection):
             if not entry.answered:
                 return 0
             self.head += 1
+            self.is_whole |= entry.last
             append(&self.outgoing, entry.reply, entry.reply_length)
             self.stashed -= entry.reply_length
             free(entry.reply)

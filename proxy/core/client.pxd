@@ -42,5 +42,6 @@ cdef class Client(Answers):
     cdef void take_back(self, uint64_t tag) noexcept
     cdef int refuse(self) except -1
     cdef bint must_wait(self) noexcept
+    cdef bint expects_more(self, Py_ssize_t held) noexcept
     cdef bint earn(self) noexcept
     cdef int wake_later(self) except -1

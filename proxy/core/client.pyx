@@ -48,6 +48,7 @@ cdef enum:
     REPLIES_EXPECTED_MAX = 16777216     # and in bytes of replies, going by what they were so far
     USUAL_AT_FIRST = 131072             # the guess before the first reply: 128 requests may be in flight
     UNSENT_MAX = 1048576                # replies a client has not read, before its next requests have to wait
+    HELD_MAX = 16384                    # bytes of replies that wait for others to leave with them
     UNREAD_WHILE_BLOCKED = 1048576      # requests behind one that blocks, kept to see whether the client leaves
     SECOND = 1000000000                 # ns
     SHORTEST_WAIT = 10000000            # ns between two looks whether the rate allows more
@@ -264,6 +265,8 @@ cdef class Client(Answers):
             if self.input_ended:
                 self.interest(False, self.writing)
                 used = available
+        if self.head != self.tail:
+            self.ring[(self.tail - 1) & (self.ring_size - 1)].last = True
         return self.keep(data, available, used)
 
     cdef bint must_wait(self) noexcept:
@@ -400,11 +403,21 @@ cdef class Client(Answers):
         self.complete(self.push(0), reply)
         return 0
 
+    cdef bint expects_more(self, Py_ssize_t held) noexcept:
+        """Should what is to be sent wait for replies that belong to it?"""
+        return not self.is_whole and self.head != self.tail and not self.blocked and held < HELD_MAX
+
+    cdef int on_patience_ended(self) except -1:
+        self.is_whole = True
+        return 0
+
     cdef int flush(self) except -1:
         """Send; then take up requests that had to wait, or close if these were the last words."""
         cdef Py_ssize_t sent
         cdef Py_ssize_t held = size(&self.outgoing)
-        if held:
+        if held and self.expects_more(held):
+            self.turns.keep_back(self)
+        elif held:
             sent = self.send_now(self.outgoing.data + self.outgoing.start, held)
             if sent < 0:
                 self.close()
@@ -413,6 +426,7 @@ cdef class Client(Answers):
             if sent < held:
                 self.interest(self.reading, True)
                 return self.check_unread()
+            self.is_whole = False
         if self.input_ended:
             if self.head == self.tail and not self.writing:
                 self.close()

@@ -16,9 +16,12 @@ cdef class Turns:
     cdef readonly Tallies tallies   # and the clock
     cdef bint begun                 # `end` is sure to be called
     cdef list outgoing              # connections with something to do at the end of the turn
+    cdef double patience
+    cdef list kept_back             # connections whose output waits for more, a little while at most
 
     cdef int begin(self) except -1
     cdef int wants_flush(self, Connection connection) except -1
+    cdef int keep_back(self, Connection connection) except -1
 
 cdef class Connection(ReplySink):
     """One non-blocking socket. Subclasses say what its bytes mean: `on_readable`."""
@@ -26,6 +29,7 @@ cdef class Connection(ReplySink):
     cdef object __weakref__
     cdef Turns turns
     cdef bint flush_wanted      # already in turns.outgoing
+    cdef bint is_kept_back      # already in turns.kept_back
     cdef Buffer unread          # an unfinished frame, or input we may not work on yet
     cdef Buffer outgoing
     cdef Secrecy secrecy        # TLS, or None
@@ -42,5 +46,6 @@ cdef class Connection(ReplySink):
     cdef Py_ssize_t receive_text(self, char* where, Py_ssize_t room) except -2
     cdef bint finish_sending(self) except -1
 
+    cdef int on_patience_ended(self) except -1      # what was kept back is to be sent; to be overridden
     cdef int flush(self) except -1          # end of a turn, or the socket takes output again; to be overridden
     cpdef close(self)

@@ -6,6 +6,7 @@ ready. Here is what makes a turn of it:
 * Nothing is sent while events are being handled; whoever has output calls `wants_flush`. At the end of the
   turn each such connection sends once, so requests of many clients to one worker leave together, and so do
   replies from many workers to one client.
+* Output that others belong to may wait for them (`keep_back`), through several turns.
 * Output caused outside of a turn (a timer, a finished connect) is sent when the event loop's callbacks are done.
 * One receive buffer serves all connections. A handler finishes with its bytes before it returns, and
   keeps a copy only of an unfinished frame.
@@ -41,12 +42,15 @@ cdef char receive_buffer[RECEIVE_SIZE]
 
 cdef class Turns:
 
-    def __init__(self, Reactor reactor not None, Tallies tallies=None):
-        """`reactor` is that of the running event loop. `tallies` are where connections count their requests."""
+    def __init__(self, Reactor reactor not None, Tallies tallies=None, double patience=0.001):
+        """`reactor` is that of the running event loop. `tallies` are where connections count their requests.
+        Output waits so many seconds of `patience` at most for what should leave with it."""
         self.reactor = reactor
         self.loop = reactor.loop
         self.tallies = Tallies() if tallies is None else tallies
         self.outgoing = []
+        self.patience = patience
+        self.kept_back = []
 
     def close(self) -> None:
         """Close every connection."""
@@ -66,6 +70,26 @@ cdef class Turns:
         connection.flush_wanted = True
         self.outgoing.append(connection)
         return self.begin()
+
+    cdef int keep_back(self, Connection connection) except -1:
+        """Have it flush again in a little while, whether there is more by then or not."""
+        if connection.is_kept_back:
+            return 0
+        if not self.kept_back:
+            self.loop.call_later(self.patience, self.lose_patience)
+        connection.is_kept_back = True
+        self.kept_back.append(connection)
+        return 0
+
+    def lose_patience(self) -> None:
+        cdef list late = self.kept_back
+        cdef Connection connection
+        self.kept_back = []
+        for connection in late:
+            connection.is_kept_back = False
+            connection.on_patience_ended()
+            if not connection.flush_wanted:
+                self.wants_flush(connection)
 
     def end(self) -> None:
         """Flush. That of a client may let it read on and so cause new output: until all is said."""
@@ -210,6 +234,9 @@ cdef class Connection(ReplySink):
         if self.secrecy.waits:
             self.interest(self.reading, True)
         return not self.secrecy.waits
+
+    cdef int on_patience_ended(self) except -1:
+        raise NotImplementedError
 
     cdef int flush(self) except -1:
         raise NotImplementedError
