@@ -162,7 +162,7 @@ class Hub(Lines):
             owner = self.topology.owners[key_slot(topic.name)]
             return {owner} if owner else set()
         if _about_keys(topic):
-            return {address for address in self.topology.owners if address}
+            return set(self.topology.primaries)
         if self.anchor is None:
             primaries = [(upstream.host, upstream.port) for _, upstream in self.pool.shards(2)]
             random.shuffle(primaries)

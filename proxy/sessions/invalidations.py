@@ -87,7 +87,7 @@ class Invalidations(Lines):
         """See that each primary is listened to, and nobody else. Also called when the map has changed."""
         if not self.users:
             return
-        primaries = {address for address in self.topology.owners if address}
+        primaries = self.topology.primaries
         for address in self.lines.keys() - primaries:
             self._forget(self.lines[address])
             self.hang_up(self.lines[address])

@@ -53,7 +53,7 @@ class Monitors(Lines):
         """See that each primary is listened to, and nobody else. Also called when the map has changed."""
         if not self.clients and not self._waiting:
             return
-        primaries = {address for address in self.topology.owners if address}
+        primaries = self.topology.primaries
         for address in self.lines.keys() - primaries:
             self._confirmed.discard(self.lines[address])
             self.hang_up(self.lines[address])

@@ -7,6 +7,9 @@ the map back.
 
 Refreshes happen on a timer, and at once when something suggests that the map is old: a MOVED, a lost
 connection. While a worker that owns slots cannot be reached, they come more often.
+
+While slots move the map changes some times a second, and clients wait for as long as a change takes. So each
+address is one object, which makes comparing maps cheap, and what stays as it is is not touched.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from proxy.workers.dialogue import Address, Login, RemoteError, ask
@@ -81,10 +87,16 @@ def parse_nodes(text: str, asked: Address) -> list[NodeView]:
             elif word:
                 first, _, last = word.partition("-")
                 ranges.append((int(first), int(last or first)))
-        address = host, int(port or 0)
+        address = _address(host, int(port or 0))
         motion = frozenset(leaving)
         views.append(NodeView(address, flags, int(words[6]), tuple(ranges), motion, words[0], words[3]))
     return views
+
+
+@lru_cache(maxsize=4096)
+def _address(host: str, port: int) -> Address:
+    """The same object for the same address."""
+    return host, port
 
 
 @dataclass(frozen=True)
@@ -102,8 +114,7 @@ class Layout:
     @classmethod
     def merge(cls, views: Iterable[Sequence[NodeView]]) -> Layout:
         """For each slot the claim with the highest epoch wins."""
-        owners: list[Address | None] = [None] * SLOT_COUNT
-        epochs = [-1] * SLOT_COUNT
+        claims: list[NodeView] = []
         nodes: set[Address] = set()
         failed: set[Address] = set()
         leaving: set[int] = set()
@@ -118,12 +129,19 @@ class Layout:
                 if node.usable and node.primary in addresses:
                     replicas.setdefault(addresses[node.primary], set()).add(node.address)
                 leaving |= node.leaving
-                for first, last in node.ranges:
-                    for slot in range(first, last + 1):
-                        if node.epoch > epochs[slot]:
-                            owners[slot], epochs[slot] = node.address, node.epoch
+                if node.ranges:
+                    claims.append(node)
         of_each = {primary: frozenset(found) for primary, found in replicas.items()}
-        return cls(tuple(owners), frozenset(nodes), frozenset(failed), of_each, frozenset(leaving))
+        return cls(_owners(claims), frozenset(nodes), frozenset(failed), of_each, frozenset(leaving))
+
+
+def _owners(claims: Sequence[NodeView]) -> tuple[Address | None, ...]:
+    """Of each slot; of claims of the same epoch the first counts."""
+    owners: list[Address | None] = [None] * SLOT_COUNT
+    for node in sorted(reversed(claims), key=attrgetter("epoch")):  # the last to claim a slot has it
+        for first, last in node.ranges:
+            owners[first : last + 1] = [node.address] * (last + 1 - first)
+    return tuple(owners)
 
 
 class Topology:
@@ -157,6 +175,11 @@ class Topology:
         self._answered = True
 
     @property
+    def primaries(self) -> frozenset[Address]:
+        """Who owns slots."""
+        return frozenset(address for address, _ in groupby(self.owners) if address is not None)
+
+    @property
     def slots_served(self) -> int:
         return SLOT_COUNT - self.owners.count(None)
 
@@ -165,8 +188,8 @@ class Topology:
         self._kept.append((slots, pool))
         for slot, address in enumerate(self.owners):
             _assign(slots, pool, slot, address)
-        pool.set_shards(self.owners)
-        pool.reconcile(self.nodes, frozenset(), frozenset(self.owners), {})
+        pool.forget_shards()
+        pool.reconcile(self.nodes, frozenset(), self.primaries, {})
 
     def let_go(self, slots: SlotMap) -> None:
         self._kept = [kept for kept in self._kept if kept[0] is not slots]
@@ -188,8 +211,9 @@ class Topology:
             self._wake.clear()
             await self.refresh()
             await asyncio.sleep(REFRESH_GAP)
+            primaries = self.primaries
             troubled = self.slots_served < SLOT_COUNT or any(
-                pool.has_unreachable(self.owners) for _, pool in self._kept
+                pool.has_unreachable(primaries) for _, pool in self._kept
             )
             try:
                 interval = TROUBLE_INTERVAL if troubled else REFRESH_INTERVAL
@@ -240,19 +264,34 @@ class Topology:
         if self.seen is not None:
             self.seen(layout)
         self.nodes, self.replicas, self.leaving = layout.nodes, layout.replicas, layout.leaving
-        changed = [slot for slot in range(SLOT_COUNT) if layout.owners[slot] != self.owners[slot]]
+        former = self.primaries
+        changed = self._changed_slots(layout)
+        for slot in changed:
+            self._assign(slot, layout.owners[slot])
+        primaries = self.primaries
         if changed:
-            for slots, _ in self._kept:
-                slots.clear()
-            for slot, address in enumerate(layout.owners):
-                self._assign(slot, address)
+            if primaries != former:
+                self._assign_anew()
             self._tell_changed()
             log.info(
                 "%d slots have new owners; %d of %d are served", len(changed), self.slots_served, SLOT_COUNT
             )
         for _, pool in self._kept:
-            pool.reconcile(layout.nodes, layout.failed, frozenset(self.owners), self.successors)
+            pool.reconcile(layout.nodes, layout.failed, primaries, self.successors)
         self.successors.clear()  # what is asked of a former owner from now on is meant for itself
+
+    def _changed_slots(self, layout: Layout) -> list[int]:
+        if layout.owners == tuple(self.owners):
+            return []
+        pairs = zip(layout.owners, self.owners, strict=True)
+        return [slot for slot, (owner, former) in enumerate(pairs) if owner is not former and owner != former]
+
+    def _assign_anew(self) -> None:
+        """So that nothing is kept of those who own no slots any more."""
+        for slots, pool in self._kept:
+            slots.clear()
+            for slot, address in enumerate(self.owners):
+                _assign(slots, pool, slot, address)
 
     def _assign(self, slot: int, address: Address | None) -> None:
         former, self.owners[slot] = self.owners[slot], address
@@ -264,7 +303,7 @@ class Topology:
     def _tell_changed(self) -> None:
         self.changes += 1
         for _, pool in self._kept:
-            pool.set_shards(self.owners)
+            pool.forget_shards()
         self.changed()
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from proxy.core.sinks import Job
@@ -59,7 +59,7 @@ class UpstreamPool:
         self.told_of_ask: Callable[[int], None] = lambda slot: None
         """Called with a slot of which a key is with its next owner already."""
         self._upstreams: dict[tuple[Address, int], Upstream] = {}
-        self._shards: list[tuple[int, Address]] = []
+        self._shards: list[tuple[int, Address]] | None = None
         self._nodes: frozenset[Address] = frozenset()
         self._tasks: dict[Upstream, asyncio.Task[None]] = {}
         self._connecting = asyncio.Semaphore(CONNECTS_AT_ONCE)
@@ -80,34 +80,33 @@ class UpstreamPool:
 
     def shards(self, version: int) -> list[tuple[int, Upstream]]:
         """(first slot, upstream of the primary), in order of first slot."""
+        if self._shards is None:
+            owners = self.topology.owners
+            first_slots = ((owners.index(address), address) for address in self.topology.primaries)
+            self._shards = sorted(first_slots)
         return [(first, self.get(address, version)) for first, address in self._shards]
 
     def nodes(self, version: int) -> list[Upstream]:
         """Every node that is not known to have failed, primaries and replicas."""
         return [self.get(address, version) for address in sorted(self._nodes)]
 
-    def set_shards(self, owners: Sequence[Address | None]) -> None:
-        """The map has changed: `owners` of all slots."""
-        first_slots: dict[Address, int] = {}
-        for slot, address in enumerate(owners):
-            if address is not None:
-                first_slots.setdefault(address, slot)
-        self._shards = [(first, address) for address, first in first_slots.items()]
+    def forget_shards(self) -> None:
+        """The map has changed."""
+        self._shards = None
 
-    def has_unreachable(self, owners: Iterable[Address | None]) -> bool:
-        """Can an owner of slots not be had, by clients of either protocol?"""
-        wanted = set(owners)
+    def has_unreachable(self, owners: Collection[Address]) -> bool:
+        """Can one of these owners of slots not be had, by clients of either protocol?"""
         return any(
             upstream.state_name in ("down", "connecting", "waiting")
             for (address, _), upstream in self._upstreams.items()
-            if address in wanted
+            if address in owners
         )
 
     def reconcile(
         self,
         nodes: frozenset[Address],
         failed: frozenset[Address],
-        owners: Collection[Address | None],
+        owners: Collection[Address],
         successors: Mapping[Address, Address],
     ) -> None:
         """After a refresh: give up on nodes that failed, hand what waits for a former owner of slots to its
