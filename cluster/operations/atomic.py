@@ -18,7 +18,7 @@ from cluster.slots import members, ranges
 
 SAMPLE = 64
 """Slots that stand for all when it is asked how far a move has come."""
-AT_ONCE = 64
+AT_ONCE = 16
 """Slots that are asked for in one go."""
 COMMAND = "cluster|migrateslots"
 BANDWIDTH = "slot-migration-max-bandwidth"
@@ -141,14 +141,17 @@ def count_keys(link: NodeLink, slots: Sequence[int]) -> list[int]:
     return totals
 
 
-def share_arrived(target: NodeLink, expected: Mapping[int, int]) -> float:
-    """Of the keys of some slots (slot → how many), the share that is at the target, from a sample."""
-    slots = [slot for slot, keys in expected.items() if keys]
-    if not slots:
+def sample(slots: Sequence[int]) -> Sequence[int]:
+    """Those that stand for all."""
+    return slots[:: max(1, len(slots) // SAMPLE)]
+
+
+def share_arrived(target: NodeLink, held: Mapping[int, int]) -> float:
+    """Of the keys of some slots (slot → how many), the share that is at the target."""
+    wanted = sum(held.values())
+    if not wanted:
         return 1.0
-    sample = slots[:: max(1, len(slots) // SAMPLE)]
-    found = target.call_all([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in sample])
-    wanted = sum(expected[slot] for slot in sample)
+    found = target.call_all([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in held])
     return min(1.0, sum(found) / wanted)
 
 

@@ -35,6 +35,8 @@ from cluster.slots import count, format_ranges, from_iterable, members
 PATIENCE = 60.0
 FIRST_LOOK, POLL = 0.02, 0.2
 """Seconds between two looks at a migration, at first and later on."""
+GROWTH = 1.3
+"""Of that time from look to look, so that the end of a short one is not seen long after."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 
 
@@ -185,10 +187,22 @@ class StepRunner:
         else:
             slots = self._portion(source, [move.slot for move in moves])
             name = ""
-        held = dict(zip(slots, atomic.count_keys(source, slots), strict=True))
+        keys, sample = self._weigh(source, slots)
         if not name:
             name = atomic.begin(source, from_iterable(slots), moves[0].target)
-        return self._await(name, source, target, held)
+        return self._await(name, source, target, slots, keys, sample)
+
+    def _weigh(self, source: NodeLink, slots: list[int]) -> tuple[int, dict[int, int]]:
+        """How many keys these slots hold, and how many some of them do, by slot. Of a whole step the plan
+        knows the former: while a node counts, its clients wait."""
+        if from_iterable(slots) == self._step.slots:
+            some = atomic.sample(slots)
+            held = dict(zip(some, atomic.count_keys(source, some), strict=True))
+            if any(held.values()) or not self._step.keys:
+                return self._step.keys, held
+        held = dict(zip(slots, atomic.count_keys(source, slots), strict=True))
+        some = atomic.sample([slot for slot in slots if held[slot]])
+        return sum(held.values()), {slot: held[slot] for slot in some}
 
     def _portion(self, source: NodeLink, slots: list[int]) -> list[int]:
         """As many of these as may go without a rest."""
@@ -204,8 +218,15 @@ class StepRunner:
             chosen.append(slot)
         return chosen
 
-    def _await(self, name: str, source: NodeLink, target: NodeLink, held: dict[int, int]) -> int:
-        keys = sum(held.values())
+    def _await(
+        self,
+        name: str,
+        source: NodeLink,
+        target: NodeLink,
+        slots: Sequence[int],
+        keys: int,
+        sample: dict[int, int],
+    ) -> int:
         base = Motion(self.motion.slots, self.motion.keys, self.motion.bytes)
         estimate = keys * self._bytes_of_a_key(source)
         pause = FIRST_LOOK
@@ -216,15 +237,15 @@ class StepRunner:
                 raise atomic.JobFailed(f"{source.address} knows nothing of its migration any more")
             if not job.in_progress:
                 break
-            share = atomic.share_arrived(target, held)
+            share = atomic.share_arrived(target, sample)
             self._show(base, round(share * keys), job.sent or share * estimate)
             self._governor.heed(job.sent or share * estimate)
             self._sleep(pause)
-            pause = min(pause * 2, POLL)
+            pause = min(pause * GROWTH, POLL)
         if job.state != "success":
             raise atomic.failure(source, target, job)
         self._governor.heed(job.sent or estimate)
-        self._show(base, keys, job.sent or estimate, len(held))
+        self._show(base, keys, job.sent or estimate, len(slots))
         return keys
 
     # --- key by key

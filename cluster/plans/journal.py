@@ -26,7 +26,9 @@ from cluster.plans.model import Move, NodeInfo
 from cluster.slots import count, format_ranges, from_iterable, members, parse_ranges
 
 FORMAT = 1
-SLOTS_OF_A_STEP = 1024
+SLOTS_OF_A_STEP = 4096
+"""At most. Each step costs clients a fork of its source, a change of owners and a new map, so it is not to be
+small where keys are few."""
 KEYS_OF_A_STEP = 250_000
 """A step is closed when its slots hold this many keys: its target keeps them apart until they are its own."""
 

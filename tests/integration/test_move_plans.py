@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster.operations.journals import all_journals
-from cluster.plans.journal import Plan
+from cluster.plans.journal import SLOTS_OF_A_STEP, Plan
 from cluster.slot_tags import tag_of
 from tests.chaos.scale import FULL
 from tests.harness.clusters import cluster_of
@@ -20,9 +20,9 @@ from tests.harness.shoal_command import COMMAND, shoal
 from tests.harness.slot_moves import ENDED, OK, Pair, jobs, moving_pair
 from tests.harness.wait import eventually
 
-SLOTS = 1100
+SLOTS = SLOTS_OF_A_STEP + 100
 """More than one step."""
-KEYS_OF_A_SLOT = 20
+KEYS_OF_A_SLOT = 5
 VALUE = b"v" * 200
 SLOWLY = "100kb"
 
@@ -118,19 +118,24 @@ def test_a_plan_that_pauses(pair: Pair, tmp_path: Path) -> None:
     eventually(lambda: is_moving(pair.source), "it has begun")
     (moving,) = shoal("migrations", "running", pair.target.address, "--json").json
     assert (moving["from"], moving["to"]) == (pair.source.address, pair.target.address)
-    assert (moving["state"], moving["slots"]) == ("snapshotting", "0-1023")
+    assert (moving["state"], moving["slots"]) == ("snapshotting", f"0-{SLOTS_OF_A_STEP - 1}")
     (row,) = shoal("migrations", "--journal", tmp_path, "--json").json
-    assert (row["state"], row["slots"]) == ("running", {"done": 0, "total": 1100})
+    assert (row["state"], row["slots"]) == ("running", {"done": 0, "total": SLOTS})
     busy = shoal("migrations", "resume", row["plan"], "--journal", tmp_path, code=1)
     assert "is being carried out elsewhere" in busy.error_line
     shoal("migrations", "pause", row["plan"][:4], "--journal", tmp_path)
     assert pair.source.run("CONFIG", "SET", "slot-migration-max-bandwidth", 0) == OK
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and b"paused: 1024 of 1100 slots have moved" in err
+    assert process.returncode == 130
+    assert f"paused: {SLOTS_OF_A_STEP} of {SLOTS} slots have moved" in err.decode()
     plan = kept(tmp_path)
-    assert (plan.state, plan.slots_done, plan.keys) == ("paused", 1024, 1024 * KEYS_OF_A_SLOT)
+    assert (plan.state, plan.slots_done, plan.keys) == (
+        "paused",
+        SLOTS_OF_A_STEP,
+        SLOTS_OF_A_STEP * KEYS_OF_A_SLOT,
+    )
     done = shoal("migrations", "resume", plan.id, "--journal", tmp_path, "--bandwidth", 0)
-    assert "moved 1100 slots with 22000 keys" in done.out
+    assert f"moved {SLOTS} slots with {SLOTS * KEYS_OF_A_SLOT} keys" in done.out
     check_all(pair)
 
 
@@ -142,7 +147,7 @@ def test_a_plan_that_is_cancelled(pair: Pair, tmp_path: Path, killed: bool) -> N
     if killed:
         process.kill()
     cancelled = shoal("migrations", "cancel", plan, "--yes", "--journal", tmp_path)
-    assert "0 of 1100 slots have moved" in cancelled.out
+    assert f"0 of {SLOTS} slots have moved" in cancelled.out
     process.communicate(timeout=30)
     assert killed or process.returncode == 130
     assert jobs(pair.source)[0][b"state"] == b"cancelled"
@@ -150,7 +155,9 @@ def test_a_plan_that_is_cancelled(pair: Pair, tmp_path: Path, killed: bool) -> N
     assert kept(tmp_path).state == "cancelled"
     assert limit_of(pair.source) == 0
     eventually(
-        lambda: all(pair.target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == 0 for slot in range(0, 1024, 50)),
+        lambda: all(
+            pair.target.run("CLUSTER", "COUNTKEYSINSLOT", slot) == 0 for slot in range(0, SLOTS_OF_A_STEP, 50)
+        ),
         "nothing is left of it",
     )
 
