@@ -10,7 +10,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from node.core.engine cimport Engine
 from node.core.fanout cimport Receiver
-from node.core.outbox cimport Outbox
+from node.core.outbox cimport LOG, Outbox
 from node.core.reactor cimport at_turn_end
 from node.core.reply_writer cimport ReplyWriter
 from node.core.trail cimport Trail
@@ -47,7 +47,8 @@ cdef class ClientOutput(Receiver):
 
     cdef bint stream_waits(self) except -1:
         """Whether what was recorded is handed out at the end of the turn, together with what other clients write in
-        it. That must be soon, and no reply may promise that it has been."""
+        it. That must be soon, and no reply may promise that it has been: where there is a log, its first chunk of the
+        turn keeps replies back until it has all of them."""
         cdef Engine engine = self.engine
         cdef Outbox outbox = engine.outbox
         cdef Trail trail = engine.trail
@@ -55,13 +56,12 @@ cdef class ClientOutput(Receiver):
             self.wire is None
             or not self.wire.reactor.in_turn
             or engine.aside is not None
-            or trail.log is not None
-            or outbox.shut
+            or outbox.shut != (LOG if trail.log is not None else 0)
             or outbox.copied != INT64_MAX
             or trail.pending.length > FLUSH_SIZE
         ):
             return False
-        if not trail.awaits_turn:
+        if trail.log is None and not trail.awaits_turn:
             trail.awaits_turn = True
             self.wire.reactor.soon(trail.flush)
         return True

@@ -2,8 +2,13 @@
 
 from libc.stdint cimport int64_t
 
+cdef enum:          # what output may wait for, as bits
+    LOG = 1
+    COPIES = 2
+    LEASE = 4
+
 cdef class Outbox:
-    cdef readonly int shut           # what output waits for, as bits; 0: nothing
+    cdef readonly int shut           # what output waits for; 0: nothing
     cdef readonly int64_t promised   # the stream's offset up to which a reply made now tells of data
     cdef readonly int64_t copied     # the offset that enough replicas have
     cdef readonly int64_t limit      # what is held with a mark up to this may leave

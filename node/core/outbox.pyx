@@ -17,9 +17,6 @@ A connection keeps what it holds itself, so that its order is kept; here is whic
 from libc.stdint cimport INT64_MAX, int64_t
 
 cdef enum:
-    LOG = 1
-    COPIES = 2
-    LEASE = 4
     HELD_SIZE = 16 << 20         # output held back beyond this does not wait for the end of the turn
 
 

@@ -126,7 +126,7 @@ class Recorder:
     def _commit(self) -> None:
         """The end of the turn: write, and let the replies go."""
         if self._worker.engine.outbox.awaits_log:
-            self.flush()
+            self.write_now()
             if self.breaks_its_word:
                 return  # the worker ends, and what it could not keep stays unsaid
             self._worker.engine.outbox.logged()
