@@ -1,10 +1,10 @@
 """One client's connection: bytes in, requests to the engine. What leaves is in client_output.pyx.
 
 It reads for itself when its socket is ready (`ClientWire`); by TLS it is a `BufferedProtocol` of a transport. All
-connections read into one shared buffer; what is left of an
-unfinished frame moves into a buffer of the connection's own, which goes when the frame is done, so an idle
-connection holds almost nothing. Requests are taken in batches: frames found, rows looked up and keys
-hashed for up to 64 requests, then the memory they will touch is prefetched in two passes, then they are executed.
+connections read into one shared buffer; what is left of an unfinished frame moves into a buffer of the connection's
+own, which goes when the frame is done, or becomes the entry of a large value (incoming.pxd), so an idle connection
+holds almost nothing. Requests are taken in batches: frames found, rows looked up and keys hashed for up to 64
+requests, then the memory they will touch is prefetched in two passes, then they are executed.
 
 A request may have to wait for its reply (`Client.suspended`): then nothing behind it is executed until
 `resume`. What arrives meanwhile is put aside, a read's worth of it, since only who reads hears that a client hung
@@ -25,7 +25,7 @@ from node.core.batch cimport read_batch
 from node.core.batch_times cimport share_out
 from node.core.client_output cimport FLUSH_SIZE, ClientOutput
 from node.core.engine cimport BATCH, Client, Engine, Request
-from node.core.memory cimport release, resize
+from node.core.incoming cimport LARGE_FRAME, MOST_BEFORE, Incoming, incoming_free, incoming_grow, incoming_make_head
 from node.core.reply_writer cimport ReplyWriter
 from node.core.request_reader cimport BAD, EMPTY, NEED_MORE, Outcome, Progress, spans_free
 from node.core.slot_use cimport serve_counted
@@ -68,9 +68,7 @@ cdef class Connection(ClientOutput):
     cdef bint reading_paused
     cdef bint choked              # too many replies wait for the client
     cdef object taker             # gets what arrives instead of us, or None
-    cdef char* own                # unfinished frame and what follows it
-    cdef size_t own_length
-    cdef size_t own_capacity
+    cdef Incoming own             # unfinished frame and what follows it
     cdef Progress progress
     cdef public int64_t last_active       # Unix ms of the last read
     cdef readonly uint64_t bytes_received
@@ -85,7 +83,7 @@ cdef class Connection(ClientOutput):
         self.query_limit = 1 << 30
 
     def __dealloc__(self):
-        release(self.own)
+        incoming_free(&self.own)
         spans_free(&self.progress.spans)
 
     # --- the protocol's face to its transport --------------------------------------------------------
@@ -104,7 +102,7 @@ cdef class Connection(ClientOutput):
 
     def connection_lost(self, exc):
         self.gone = True
-        self.free_own()
+        incoming_free(&self.own)
         self.frames = None
         if self.held is not None:
             self.held = None
@@ -117,7 +115,9 @@ cdef class Connection(ClientOutput):
     def get_buffer(self, sizehint):
         cdef size_t length
         cdef char* where = self.room(&length)
-        return self.engine.shared_view if self.own == NULL else PyMemoryView_FromMemory(where, length, PyBUF_WRITE)
+        if self.own.start == NULL:
+            return self.engine.shared_view
+        return PyMemoryView_FromMemory(where, length, PyBUF_WRITE)
 
     def buffer_updated(self, size_t received):
         self.take(received)
@@ -130,17 +130,25 @@ cdef class Connection(ClientOutput):
     cdef char* room(self, size_t* length) except NULL:
         """Where to read to, and how much."""
         cdef size_t wanted
-        if self.own == NULL:
+        if self.own.start == NULL:
             length[0] = READ_SIZE
             return self.engine.shared
-        wanted = self.own_length + READ_SIZE
+        wanted = self.own.length + READ_SIZE
         if self.progress.wanted > wanted:
             # A big frame is under way: grow with what arrived, not with what was announced.
-            wanted = min(self.progress.wanted, 2 * self.own_length + READ_SIZE)
-        if wanted > self.own_capacity:
-            self.grow_own(wanted)
-        length[0] = self.own_capacity - self.own_length
-        return self.own + self.own_length
+            wanted = min(self.progress.wanted, 2 * self.own.length + READ_SIZE)
+            if (
+                self.own.head == 0
+                and self.progress.wanted >= LARGE_FRAME
+                and self.progress.position <= MOST_BEFORE
+            ):
+                incoming_make_head(&self.own, self.progress.position, wanted)
+        elif self.own.head and self.progress.wanted > self.own.length:
+            wanted = self.progress.wanted    # and no more: what follows is not the value's
+        if wanted > self.own.capacity:
+            incoming_grow(&self.own, wanted)
+        length[0] = (wanted if self.own.head else self.own.capacity) - self.own.length
+        return self.own.start + self.own.length
 
     cdef ssize_t read(self) except -2:
         """Read once from the socket, and serve what there was: its bytes, 0 for the end, -1 where there was nothing."""
@@ -177,8 +185,8 @@ cdef class Connection(ClientOutput):
             return 0
         if self.client.suspended:
             self.put_aside(received)
-        elif self.own != NULL:
-            self.own_length += received
+        elif self.own.start != NULL:
+            self.own.length += received
             self.serve_own()
         else:
             self.serve_shared(received)
@@ -186,36 +194,23 @@ cdef class Connection(ClientOutput):
 
     # --- buffers -------------------------------------------------------------------------------------
 
-    cdef int grow_own(self, size_t capacity) except -1:
-        cdef char* own = <char*>resize(self.own, capacity)
-        if own == NULL:
-            raise MemoryError
-        self.own = own
-        self.own_capacity = capacity
-        return 0
-
-    cdef void free_own(self) noexcept:
-        release(self.own)
-        self.own = NULL
-        self.own_length = self.own_capacity = 0
-
     cdef int keep(self, const char* rest, size_t length) except -1:
         """Copy what is left of the shared buffer into our own."""
-        self.grow_own(length + 64)
-        memcpy(self.own, rest, length)
-        self.own_length = length
+        incoming_grow(&self.own, length + 64)
+        memcpy(self.own.start, rest, length)
+        self.own.length = length
         return 0
 
     cdef int put_aside(self, size_t received) except -1:
         """Keep what a suspended client sends. One that sends a lot is read again when it is resumed."""
-        if self.taker is not None and self.own == NULL:
+        if self.taker is not None and self.own.start == NULL:
             self.taker(self.engine.shared[:received])
             return 0
-        if self.own != NULL:
-            self.own_length += received
+        if self.own.start != NULL:
+            self.own.length += received
         else:
             self.keep(self.engine.shared, received)
-        if self.own_length >= READ_SIZE:
+        if self.own.length >= READ_SIZE:
             self.pause_reading()
         return 0
 
@@ -228,23 +223,29 @@ cdef class Connection(ClientOutput):
 
     cdef int serve_own(self) except -1:
         cdef size_t used
-        if self.own_length < self.progress.wanted:
+        cdef Incoming* outer = self.engine.incoming
+        if self.own.length < self.progress.wanted:
             self.check_query_limit()
             return 0
-        used = self.serve_buffer(self.own, self.own_length)
-        if self.own == NULL:
+        self.engine.incoming = &self.own
+        try:
+            used = self.serve_buffer(self.own.start, self.own.length)
+        finally:
+            self.engine.incoming = outer
+        if self.own.start == NULL:
+            spans_free(&self.progress.spans)
             return 0
-        if used == self.own_length or self.gone or self.client.closing:
-            self.free_own()
+        if used == self.own.length or self.gone or self.client.closing:
+            incoming_free(&self.own)
             spans_free(&self.progress.spans)
         elif used:
-            memmove(self.own, self.own + used, self.own_length - used)
-            self.own_length -= used
+            memmove(self.own.start, self.own.start + used, self.own.length - used)
+            self.own.length -= used
         self.check_query_limit()
         return 0
 
     cdef int check_query_limit(self) except -1:
-        if <int64_t>self.own_length > self.query_limit:
+        if <int64_t>self.own.length > self.query_limit:
             self.engine.query_limit_disconnections += 1
             self.abort()
         return 0
@@ -320,11 +321,11 @@ cdef class Connection(ClientOutput):
     @property
     def pending_input(self) -> int:
         """Bytes of requests that are not complete or wait for their turn."""
-        return self.own_length
+        return self.own.length
 
     @property
     def input_capacity(self) -> int:
-        return self.own_capacity
+        return self.own.capacity
 
     # --- waiting -------------------------------------------------------------------------------------
 
@@ -360,7 +361,7 @@ cdef class Connection(ClientOutput):
         if self.gone or self.client.suspended or self.choked:
             return
         self.engine.tick()
-        if self.own != NULL:
+        if self.own.start != NULL:
             self.serve_own()
         if self.reading_paused and not (self.gone or self.client.suspended or self.choked):
             self.reading_paused = False
@@ -375,9 +376,9 @@ cdef class Connection(ClientOutput):
 
     def divert_rest(self) -> None:
         """Hand over what had arrived already."""
-        if self.own != NULL and not self.gone:
-            data = PyBytes_FromStringAndSize(self.own, self.own_length)
-            self.free_own()
+        if self.own.start != NULL and not self.gone:
+            data = PyBytes_FromStringAndSize(self.own.start, self.own.length)
+            incoming_free(&self.own)
             spans_free(&self.progress.spans)
             self.taker(data)
 

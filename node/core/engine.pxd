@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.core.database cimport Database
 from node.core.fanout cimport Fanout
+from node.core.incoming cimport Incoming
 from node.core.key_traffic cimport KeyTraffic
 from node.core.keyspace cimport Key
 from node.core.outbox cimport Outbox
@@ -162,6 +163,7 @@ cdef class Engine:
     cdef list commands                   # Command and handler of each row
     cdef list handlers
     cdef readonly dict row_of            # command name -> row number
+    cdef Incoming* incoming              # what requests are being read from, NULL where it is `shared`
     cdef char* shared                    # the receive buffer all connections share
     cdef readonly object shared_view
     cdef object aside                    # what aside.pyx put there

@@ -21,6 +21,7 @@ from node.core.compiled cimport (
     wrote,
 )
 from node.core.engine cimport Client, Engine, Request
+from node.core.incoming cimport LARGE_FRAME, Incoming
 from node.core.integer_text cimport DIGITS, canonical_number, print_number
 from node.core.slot_table cimport IS_OBJECT, WAS_EDITED, Entry, entry_value, entry_value_length
 
@@ -70,13 +71,36 @@ cdef int strlen(Engine engine, Client client, Request* request) except -1:
 # --- SET and its kin -----------------------------------------------------------------------------------------
 
 
+cdef bint adopted(
+    Engine engine, Client client, Request* request, const char* value, size_t length, int64_t expiry
+) except -1:
+    """Store an argument as the block it was received in, if nothing else is there."""
+    cdef Incoming* incoming = engine.incoming
+    return (
+        incoming != NULL
+        and request.base == incoming.start
+        and request.end == incoming.length
+        and incoming.capacity - incoming.length <= incoming.capacity // 8
+        and client.db.adopt_string(&request.key, incoming, value, length, expiry)
+    )
+
+
+cdef inline int store(
+    Engine engine, Client client, Request* request, const char* value, size_t length, int64_t expiry
+) except -1:
+    """`put_string` of an argument; a large one is adopted where that is possible."""
+    if length < LARGE_FRAME or not adopted(engine, client, request, value, length, expiry):
+        client.db.put_string(&request.key, value, length, expiry)
+    return 0
+
+
 cdef int set_string(Engine engine, Client client, Request* request) except -1:
     cdef const char* value
     cdef size_t length
     if request.count != 3:
         return set_with_options(engine, client, request)
     value = argument(engine, request, 2, &length)
-    client.db.put_string(&request.key, value, length, 0)
+    store(engine, client, request, value, length, 0)
     engine.reply.raw(b"+OK\r\n", 5)
     return wrote(engine, client, request, events.SET, 1)
 
@@ -116,7 +140,7 @@ cdef int set_with_options(Engine engine, Client client, Request* request) except
     if expiry > 0:
         return set_expiring(engine, client, request, 2, expiry)
     value = argument(engine, request, 2, &length)
-    client.db.put_string(&request.key, value, length, expiry)
+    store(engine, client, request, value, length, expiry)
     engine.reply.raw(b"+OK\r\n", 5)
     return wrote(engine, client, request, events.SET, 1)
 
@@ -125,7 +149,7 @@ cdef int set_expiring(Engine engine, Client client, Request* request, size_t whi
     """Store argument number `which` until then."""
     cdef size_t length
     cdef const char* value = argument(engine, request, which, &length)
-    client.db.put_string(&request.key, value, length, moment)
+    store(engine, client, request, value, length, moment)
     engine.reply.raw(b"+OK\r\n", 5)
     changed(engine, client, &request.key, events.SET, 1)
     changed(engine, client, &request.key, events.EXPIRE, 0)
@@ -162,7 +186,7 @@ cdef int setnx(Engine engine, Client client, Request* request) except -1:
         engine.reply.line_of_int(c":", 0)
         return 1
     value = argument(engine, request, 2, &length)
-    client.db.put_string(&request.key, value, length, 0)
+    store(engine, client, request, value, length, 0)
     engine.reply.line_of_int(c":", 1)
     return wrote(engine, client, request, events.SET, 1)
 
@@ -188,7 +212,7 @@ cdef int getset(Engine engine, Client client, Request* request) except -1:
     if not get_string(engine, client, request):
         return 0
     value = argument(engine, request, 2, &length)
-    client.db.put_string(&request.key, value, length, 0)
+    store(engine, client, request, value, length, 0)
     changed(engine, client, &request.key, events.SET, 1)
     if leaves_trail(engine, client):
         draft(engine, 3, b"SET", 3)

@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.core.cold cimport Cold
+from node.core.incoming cimport Incoming
 from node.core.slot_table cimport (
     HAS_EXPIRY,
     IS_OBJECT,
@@ -101,6 +102,9 @@ cdef class Keyspace:
     cdef Entry* find_for_read(self, Key* key) except? NULL
     cdef int missed(self, Key* key) except -1
     cdef Entry* put_string(self, Key* key, const char* value, size_t length, int64_t expiry) except NULL
+    cdef bint adopt_string(
+        self, Key* key, Incoming* incoming, const char* value, size_t length, int64_t expiry
+    ) except -1
     cdef Entry* string_for_edit(self, Key* key, size_t length) except NULL
     cdef Entry* object_entry(self, Key* key, object value, uint32_t flags, int64_t expiry) except NULL
     cdef int let_expire(self, Key* key, Entry* entry, int64_t at_ms) except -1
@@ -125,6 +129,7 @@ cdef class Keyspace:
     cdef uint64_t* fetch(self, Key* key) except? NULL
     cdef int bury(self, Key* key, Entry* entry) except -1
     cdef Entry* new_entry(self, Key* key, uint32_t flags, size_t length, int64_t expiry) except NULL
+    cdef void lay_head(self, Entry* entry, Key* key, uint32_t flags, size_t length, int64_t expiry) noexcept
     cdef Entry* lay_anew(self, Key* key, Entry* old, size_t length, int64_t expiry) except NULL
     cdef int make_tables(self) except -1
     cdef int own_tables(self) except -1

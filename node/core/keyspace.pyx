@@ -18,6 +18,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from node.core.incoming cimport Incoming, incoming_forget
 from node.core.key_hash cimport hash_of
 from node.core.key_slot cimport SLOT_COUNT, slot_of
 from node.core.memory cimport malloc_usable_size, release, resize, take, take_zeroed
@@ -52,6 +53,7 @@ from node.core.slot_table cimport (
     table_free,
     table_remove,
     table_replace,
+    value_place,
 )
 
 from node.errors import STRING_TOO_LONG, WRONGTYPE
@@ -277,12 +279,18 @@ cdef class Keyspace:
         entry = <Entry*>take(header_size(flags) + key.length + length)
         if entry == NULL:
             raise MemoryError
+        self.lay_head(entry, key, flags, length, expiry)
+        return entry
+
+    cdef void lay_head(self, Entry* entry, Key* key, uint32_t flags, size_t length, int64_t expiry) noexcept:
+        """Write all of a new entry up to its value, which follows at once."""
         entry.flags = flags
         entry.key_length = <uint16_t>key.length
         entry.value_length = <uint16_t>length
         if flags & IS_LONG:
             (<Lengths*>(entry + 1)).key = key.length
             (<Lengths*>(entry + 1)).value = length
+            entry.value_length = 0
         entry.clock = (
             ((<uint32_t>(self.clock[0] // 60000) & 0xFFFF) << 8) | LFU_INITIAL
             if self.tracks_frequency
@@ -291,7 +299,6 @@ cdef class Keyspace:
         if expiry:
             expiry_place(entry)[0] = expiry
         memcpy(entry_key(entry), key.data, key.length)
-        return entry
 
     cdef Entry* lay_anew(self, Key* key, Entry* old, size_t length, int64_t expiry) except NULL:
         """Put in the place of `old`, which is in the table, one of another layout: with or without an expiry, or for
@@ -349,7 +356,7 @@ cdef class Keyspace:
         """
         cdef uint64_t* cell = self.place_of(key)
         cdef Entry* entry
-        cdef size_t needed
+        cdef size_t place, needed
         if cell != NULL:
             entry = entry_of(cell[0])
             if expiry == -1:
@@ -361,13 +368,14 @@ cdef class Keyspace:
                 and (entry.flags & HAS_EXPIRY != 0) == (expiry != 0)
                 and (length <= SHORT or entry.flags & IS_LONG)
             ):
-                needed = header_size(entry.flags) + key.length + length
+                place = value_place(entry)
+                needed = place + length
                 if needed <= malloc_usable_size(entry) and needed * 2 + 64 >= malloc_usable_size(entry):
                     entry.flags &= ~<uint32_t>WAS_EDITED
                     set_value_length(entry, length)
                     if expiry:
                         expiry_place(entry)[0] = expiry
-                    memcpy(entry_value(entry), value, length)
+                    memcpy(<char*>entry + place, value, length)
                     self.touch_entry(entry)
                     self.soil(key, entry)
                     return entry
@@ -377,6 +385,23 @@ cdef class Keyspace:
         memcpy(entry_value(entry), value, length)
         self.install(key, entry)
         return entry
+
+    cdef bint adopt_string(
+        self, Key* key, Incoming* incoming, const char* value, size_t length, int64_t expiry
+    ) except -1:
+        """`put_string` of a large value that lies in `incoming`, without a copy: its block becomes the entry. The frame
+        stays readable as long as the entry is. False, and nothing done, where it does not fit."""
+        cdef uint32_t flags = IS_LONG | HAS_EXPIRY if expiry else IS_LONG
+        cdef size_t head = header_size(flags) + key.length
+        cdef Entry* entry = <Entry*>(incoming.start - incoming.head)
+        cdef size_t gap = value - <char*>entry - head
+        if expiry < 0 or length <= SHORT or head > incoming.head or gap > SHORT:
+            return False
+        incoming_forget(incoming)
+        self.lay_head(entry, key, flags, length, expiry)
+        entry.value_length = <uint16_t>gap
+        self.install(key, entry)
+        return True
 
     cdef int let_expire(self, Key* key, Entry* entry, int64_t at_ms) except -1:
         """Let a key, whose entry this is, expire at Unix ms `at_ms`, 0 for never. The entry may be another then."""
@@ -429,7 +454,7 @@ cdef class Keyspace:
             return entry
         if length > SHORT and not entry.flags & IS_LONG:
             entry = self.lay_anew(key, entry, length, entry_expiry(entry))
-        needed = header_size(entry.flags) + key.length + length
+        needed = value_place(entry) + length
         if needed > malloc_usable_size(entry):
             room = length if length < (1 << 20) else (1 << 20)
             cell = table_find(&self.tables[key.slot], key.hash, key.data, key.length)

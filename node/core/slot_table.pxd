@@ -48,7 +48,8 @@ cdef extern from * nogil:
         uint32_t flags         # above
         uint32_t clock         # access clock: seconds, or LFU minutes and counter
         uint16_t key_length    # where not IS_LONG
-        uint16_t value_length  # of a string, where not IS_LONG. Of an object its type code, so that TYPE need not touch it
+        uint16_t value_length  # of a string; where IS_LONG, the gap between key and value. Of an object its type code, so
+                               # that TYPE need not touch it
 
 cdef struct Lengths:
     uint32_t key
@@ -128,7 +129,14 @@ cdef inline char* entry_key(Entry* entry) noexcept nogil:
     return <char*>entry + header_size(entry.flags)
 
 cdef inline char* entry_value(Entry* entry) noexcept nogil:
-    return entry_key(entry) + entry_key_length(entry)
+    """Of a string."""
+    if entry.flags & IS_LONG:
+        return entry_key(entry) + (<Lengths*>(entry + 1)).key + entry.value_length
+    return entry_key(entry) + entry.key_length
+
+cdef inline size_t value_place(Entry* entry) noexcept nogil:
+    """Where in its block a string begins."""
+    return entry_value(entry) - <char*>entry
 
 cdef inline uint32_t entry_hash(Entry* entry) noexcept nogil:
     return hash_of(entry_key(entry), entry_key_length(entry))

@@ -6,7 +6,10 @@ costs what the slot holds.
 An entry is one allocation: header, optional expiry, then either an owned PyObject* (structured types)
 and the key, or the key and the string value itself. No Python object exists for a string or its key.
 
-    Entry | Lengths? | int64 expiry? | PyObject*? | key bytes | value bytes
+    Entry | Lengths? | int64 expiry? | PyObject*? | key bytes | gap? | value bytes
+
+The gap is what remains of the request in front of a large value whose entry is the block it was received in
+(incoming.pxd).
 
 There are as many headers as keys, so one holds 8 bytes and no more: what only long strings, only some keys or only
 rare moments need stands behind it, elsewhere, or is worked out again, as the hash is.
