@@ -24,7 +24,6 @@ def test_large_free_places_are_given_back_one_at_a_time() -> None:
         freed += 1
     assert freed >= 30
     assert process.anonymous_bytes() < full - 30 * MB, "they are gone before `trim`"
-    assert not memory.hollow(), "what was found is held"
     memory.fill_in()
     assert memory.hollow(), "and free again"
     memory.fill_in()
