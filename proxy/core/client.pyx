@@ -418,6 +418,7 @@ cdef class Client(Answers):
         if held and self.expects_more(held):
             self.turns.keep_back(self)
         elif held:
+            self.kept_since = 0
             sent = self.send_now(self.outgoing.data + self.outgoing.start, held)
             if sent < 0:
                 self.close()

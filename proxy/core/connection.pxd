@@ -16,7 +16,7 @@ cdef class Turns:
     cdef readonly Tallies tallies   # and the clock
     cdef bint begun                 # `end` is sure to be called
     cdef list outgoing              # connections with something to do at the end of the turn
-    cdef double patience
+    cdef double patience            # s
     cdef list kept_back             # connections whose output waits for more, a little while at most
 
     cdef int begin(self) except -1
@@ -30,6 +30,7 @@ cdef class Connection(ReplySink):
     cdef Turns turns
     cdef bint flush_wanted      # already in turns.outgoing
     cdef bint is_kept_back      # already in turns.kept_back
+    cdef int64_t kept_since     # ns: when its output began to wait for more; 0: it does not
     cdef Buffer unread          # an unfinished frame, or input we may not work on yet
     cdef Buffer outgoing
     cdef Secrecy secrecy        # TLS, or None

@@ -73,6 +73,8 @@ cdef class Turns:
 
     cdef int keep_back(self, Connection connection) except -1:
         """Have it flush again in a little while, whether there is more by then or not."""
+        if connection.kept_since == 0:
+            connection.kept_since = self.tallies.now
         if connection.is_kept_back:
             return 0
         if not self.kept_back:
@@ -82,14 +84,20 @@ cdef class Turns:
         return 0
 
     def lose_patience(self) -> None:
-        cdef list late = self.kept_back
+        cdef list waiting = self.kept_back
+        cdef int64_t since = monotonic_ns() - <int64_t>(self.patience * 1e9)
         cdef Connection connection
         self.kept_back = []
-        for connection in late:
+        for connection in waiting:
+            if connection.kept_since > since:
+                self.kept_back.append(connection)
+                continue
             connection.is_kept_back = False
-            connection.on_patience_ended()
-            if not connection.flush_wanted:
+            if connection.kept_since and not connection.flush_wanted:
+                connection.on_patience_ended()
                 self.wants_flush(connection)
+        if self.kept_back:
+            self.loop.call_later(self.patience, self.lose_patience)
 
     def end(self) -> None:
         """Flush. That of a client may let it read on and so cause new output: until all is said."""

@@ -49,7 +49,7 @@ cdef extern from *:
 
 cdef enum:
     RING_START = 64
-    HELD_MAX = 2048         # bytes of requests that gather while replies are awaited
+    HELD_MAX = 8192         # bytes of requests that gather while replies are awaited
     MAX_REDIRECTS = 5       # of one request; then its client sees the redirection
 
 cdef Py_ssize_t UNBOUNDED = 9223372036854775807

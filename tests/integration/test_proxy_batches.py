@@ -135,8 +135,8 @@ def test_many_requests_do_not_wait(proxy: ShoalProxy, worker: SlowWorker) -> Non
         worker.willing.clear()
         first.send(encode("SET", "a", "x"))
         eventually(lambda: worker.reads == [1], "the worker has the first request")
-        second.send(encode("SET", "a", "y" * 4096))
-        eventually(lambda: worker.unread > 4096, "the second request is there before the first is answered")
+        second.send(encode("SET", "a", "y" * 16384))
+        eventually(lambda: worker.unread > 16384, "the second request is there before the first is answered")
         worker.willing.set()
         assert [first.read(), second.read()] == [Simple("OK")] * 2
 
