@@ -6,8 +6,12 @@ from proxy.core.limits cimport Limits, OutputLimit
 from proxy.core.connection cimport Connection
 from proxy.core.tallies cimport Tallies
 
+cdef enum:
+    SMALL = 16              # bytes of a reply that need no memory of their own: OK, a number
+
 cdef struct Pending:
-    char* reply             # of a later request that was answered before an earlier one; else NULL
+    char* reply             # of a later request that was answered before an earlier one; else, or if small, NULL
+    char small[SMALL]
     Py_ssize_t reply_length
     Py_ssize_t request_length
     int64_t started         # when it was read, ns; 0: it is not timed

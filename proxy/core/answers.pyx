@@ -175,10 +175,13 @@ cdef class Answers(Connection):
             if not self.flush_wanted:
                 self.turns.wants_flush(self)
             return 0
-        entry.reply = <char*>malloc(length or 1)
-        if entry.reply == NULL:
-            raise MemoryError()
-        memcpy(entry.reply, reply, length)
+        if length <= SMALL:
+            memcpy(entry.small, reply, length)
+        else:
+            entry.reply = <char*>malloc(length)
+            if entry.reply == NULL:
+                raise MemoryError()
+            memcpy(entry.reply, reply, length)
         entry.reply_length = length
         entry.answered = True
         self.stashed += length
@@ -196,8 +199,11 @@ cdef class Answers(Connection):
                 return 0
             self.head += 1
             self.is_whole |= entry.last
-            append(&self.outgoing, entry.reply, entry.reply_length)
             self.stashed -= entry.reply_length
+            if entry.reply == NULL:
+                append(&self.outgoing, entry.small, entry.reply_length)
+                continue
+            append(&self.outgoing, entry.reply, entry.reply_length)
             free(entry.reply)
             entry.reply = NULL
         return 0
