@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -202,7 +203,7 @@ def test_a_directory_has_one_supervisor_and_one_shape(small: RunningUp) -> None:
     assert small.stop() == 0
     other = shoal("up", "--dir", small.directory, "--replicas", 1, code=2)
     assert "has --replicas 0, not 1: leave the option out" in other.error_line
-    assert json.loads((small.directory / "shoal.json").read_text())["formed"] is True
+    assert remembered(small)["formed"] is True
 
 
 def test_a_signal_that_arrives_twice_still_saves(small: RunningUp) -> None:
@@ -309,6 +310,12 @@ class TestRefusals:
         assert not small.directory.exists()
 
 
+def remembered(up: RunningUp) -> dict[str, Any]:
+    """What the next `shoal up` of the directory goes by."""
+    settings: dict[str, Any] = json.loads((up.directory / "shoal.json").read_text())
+    return settings
+
+
 def test_more_workers_join_and_get_their_share(small: RunningUp) -> None:
     """And one that is taken out is not started again."""
     small.start("--workers", 3)
@@ -322,13 +329,14 @@ def test_more_workers_join_and_get_their_share(small: RunningUp) -> None:
     with small.cluster_client() as client:
         assert [client.get(f"key:{n}") for n in range(100)] == [b"%d" % n for n in range(100)]
         assert len(client.get_primaries()) == 4
+    eventually(lambda: remembered(small)["newcomers"] == [], "the supervisor has seen that it has slots")
 
     leaver = small.port + 1
     shoal("del-node", leaver, f"127.0.0.1:{small.port}", "--shutdown", "--yes", "--json")
     eventually(lambda: f"worker {leaver} has left the cluster" in small.log, lambda: small.log)
     assert small.stop() == 0
-    remembered = json.loads((small.directory / "shoal.json").read_text())
-    assert (remembered["ports"], remembered["newcomers"]) == ([small.port + each for each in (0, 2, 3)], [])
+    kept = remembered(small)
+    assert (kept["ports"], kept["newcomers"]) == ([small.port + each for each in (0, 2, 3)], [])
     fewer = shoal("up", "--dir", small.directory, "--workers", 2, *small.options, code=2).error_line
     assert "has --workers 3, and 2 would be fewer" in fewer
 
