@@ -21,10 +21,10 @@ import pytest
 from node.event_loop import new_event_loop, reactor_of
 from proxy.core.client import Client
 from proxy.core.connection import Turns
-from proxy.core.frames import RequestScanner
 from proxy.core.limits import Limits
 from proxy.core.routes import RouteTable, SlotMap
 from proxy.core.upstream import Upstream
+from tests.harness.fake_worker import FakeWorker
 from tests.harness.proxies import ShoalProxy
 from tests.harness.resp import Simple, encode
 from tests.harness.wait import eventually
@@ -32,23 +32,21 @@ from tests.harness.wait import eventually
 # --- requests --------------------------------------------------------------------------------------------
 
 
-class SlowWorker:
-    """Owns all slots; commands on data are answered with OK while it is `willing`."""
+class SlowWorker(FakeWorker):
+    """Commands on data are answered with OK while it is `willing`."""
 
     def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
         self.willing = threading.Event()
         self.willing.set()
         self.reads: list[int] = []
         """How many commands on data each read brought."""
         self.connection: socket.socket
         """The one that brought the last."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def close(self) -> None:
         self.willing.set()
-        self.listener.close()
+        super().close()
 
     @property
     def unread(self) -> int:
@@ -57,30 +55,14 @@ class SlowWorker:
         fcntl.ioctl(self.connection, termios.FIONREAD, count)
         return count[0]
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        scanner = RequestScanner()
-        with connection:
-            while data := connection.recv(65536):
-                requests = [argv for argv, _ in scanner.feed(data)]
-                if count := sum(argv[0] == b"SET" for argv in requests):
-                    self.connection = connection
-                    self.reads.append(count)
-                    self.willing.wait()
-                connection.sendall(b"".join(map(self._reply, requests)))
-
-    def _reply(self, argv: list[bytes]) -> bytes:
-        if argv[0] == b"CLUSTER":
-            line = f"{'a' * 40} 127.0.0.1:{self.port}@1 myself,master - 0 0 1 connected 0-16383\n".encode()
-            return b"$%d\r\n%b\r\n" % (len(line), line)
-        return b"+PONG\r\n" if argv[0] == b"PING" else b"+OK\r\n"
+    def take(self, connection: socket.socket, requests: list[list[bytes]]) -> bool:
+        formalities = [self.formality(argv) for argv in requests]
+        if count := formalities.count(None):
+            self.connection = connection
+            self.reads.append(count)
+            self.willing.wait()
+        connection.sendall(b"".join(reply or b"+OK\r\n" for reply in formalities))
+        return True
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from proxy.core.frames import RequestScanner
+from tests.harness.fake_worker import FakeWorker
 from tests.harness.proxies import ShoalProxy
 from tests.harness.resp import Error, Simple, encode
 from tests.harness.wait import eventually
@@ -18,46 +18,26 @@ HANG_UP = b""
 DOWN = b"-CLUSTERDOWN The cluster is down\r\n"
 
 
-class ScriptedWorker:
-    """Owns all slots; answers commands on data as `script` says, in order, and with OK after that."""
+class ScriptedWorker(FakeWorker):
+    """Answers commands on data as `script` says, in order, and with OK after that."""
 
     def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
         self.script: list[bytes] = []
         self.asked: list[bytes] = []
         self.lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        self.listener.close()
+    def take(self, connection: socket.socket, requests: list[list[bytes]]) -> bool:
+        for argv in requests:
+            reply = self.formality(argv)
+            if reply is None:
+                reply = self._next(argv)
+            if reply == HANG_UP:
+                return False
+            connection.sendall(reply)
+        return True
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        scanner = RequestScanner()
-        with connection:
-            while data := connection.recv(65536):
-                for argv, _ in scanner.feed(data):
-                    reply = self._reply(argv)
-                    if reply == HANG_UP:
-                        return
-                    connection.sendall(reply)
-
-    def _reply(self, argv: list[bytes]) -> bytes:
-        if argv[0] == b"CLUSTER":
-            line = f"{'a' * 40} 127.0.0.1:{self.port}@1 myself,master - 0 0 1 connected 0-16383\n".encode()
-            return b"$%d\r\n%b\r\n" % (len(line), line)
-        if argv[0] == b"PING":
-            return b"+PONG\r\n"
-        if argv[0] == b"CLIENT":
-            return b"+OK\r\n"
+    def _next(self, argv: list[bytes]) -> bytes:
         with self.lock:
             self.asked.append(argv[-1])
             return self.script.pop(0) if self.script else b"+OK\r\n"
