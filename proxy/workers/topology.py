@@ -186,8 +186,7 @@ class Topology:
     def keep(self, slots: SlotMap, pool: UpstreamPool) -> None:
         """From now on keep these, too."""
         self._kept.append((slots, pool))
-        for slot, address in enumerate(self.owners):
-            _assign(slots, pool, slot, address)
+        _assign_all(slots, pool, self.owners)
         pool.forget_shards()
         pool.reconcile(self.nodes, frozenset(), self.primaries, {})
 
@@ -290,8 +289,7 @@ class Topology:
         """So that nothing is kept of those who own no slots any more."""
         for slots, pool in self._kept:
             slots.clear()
-            for slot, address in enumerate(self.owners):
-                _assign(slots, pool, slot, address)
+            _assign_all(slots, pool, self.owners)
 
     def _assign(self, slot: int, address: Address | None) -> None:
         former, self.owners[slot] = self.owners[slot], address
@@ -305,6 +303,11 @@ class Topology:
         for _, pool in self._kept:
             pool.forget_shards()
         self.changed()
+
+
+def _assign_all(slots: SlotMap, pool: UpstreamPool, owners: Iterable[Address | None]) -> None:
+    for slot, address in enumerate(owners):
+        _assign(slots, pool, slot, address)
 
 
 def _assign(slots: SlotMap, pool: UpstreamPool, slot: int, address: Address | None) -> None:
