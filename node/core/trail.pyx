@@ -3,8 +3,9 @@
 AOF and replication read it; nobody else writes to either. A plain write goes in as the bytes the
 client sent; a command that must be rewritten (relative expiry, random choice) goes in as the argv its handler
 gave to `ctx.propagate`. The stream is handed out in chunks, first to the log, then to the sinks: before the replies of
-a read leave, or at the end of the turn where none of them promises anything of it (client_output.pyx). What only concerns replicas (FOR_REPLICAS) stays out of the log.
-Without readers nothing is recorded and the offset stands still.
+a read leave, or at the end of the turn where none of them promises anything of it, or all of them wait for the log until
+then (client_output.pyx). What only concerns replicas (FOR_REPLICAS) stays out of the log. Without readers nothing is
+recorded and the offset stands still.
 
 A replica passes its primary's stream on, as it came (`pass_on`). What it changes of its own accord, where that is
 allowed, is no part of that stream (`follows`): it goes into the log only, and the log then has to be told the database

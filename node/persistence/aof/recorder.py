@@ -1,11 +1,12 @@
 """Recording the stream of writes, as `appendfsync` says.
 
-The trail hands over its stream (`record`) before the replies of a read leave. Those replies, and all others
-of this turn of the event loop, are held back until the turn's end (`_commit`), when everything is written in
-one write and, with `always`, brought to the disk by one fdatasync. So no reply promises what is not at least
-in the kernel's hands, and a hundred clients share one sync. With `everysec` a thread syncs once a second.
-While it is at it, Redis keeps what is acknowledged in memory for up to two seconds, because a write may hang
-on the same disk; whoever kills it then loses that. We write: what is acknowledged outlives the process.
+The trail hands over its stream (`record`) before the first replies of a turn of the event loop leave that
+tell of it. Those replies, and all others of this turn, are held back until its end (`_commit`), when what the
+trail has by then is taken, too, everything is written in one write and, with `always`, brought to the disk by
+one fdatasync. So no reply promises what is not at least in the kernel's hands, and a hundred clients share a
+sync. With `everysec` a thread syncs once a second. While it is at it, Redis keeps what is acknowledged in
+memory for up to two seconds, because a write may hang on the same disk; whoever kills it then loses that. We
+write: what is acknowledged outlives the process.
 
 What cannot be written stays in memory, writes are refused (MISCONF), and it is tried again every second. With
 `always` there is no way to keep what was promised, and the worker ends.
