@@ -9,6 +9,7 @@ class Echo(FakeWorker):
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -47,7 +48,7 @@ class FakeWorker:
 
     def _serve(self, connection: socket.socket) -> None:
         scanner = RequestScanner()
-        with connection:
+        with connection, contextlib.suppress(ConnectionResetError):  # a proxy that ends may leave so
             while data := connection.recv(65536):
                 if not self.take(connection, [argv for argv, _ in scanner.feed(data)]):
                     return
