@@ -312,6 +312,7 @@ class TestFixing:
         target = cluster.nodes[1].address
         before = cluster.slot_owners(cluster.nodes[0])
         argv = [*COMMAND, "reshard", target, "--to", target, "--slots", "3000", "--yes", "--pipeline", "1"]
+        argv += ["--bandwidth", "5kb"]  # so that it takes seconds
         process = subprocess.Popen(
             argv, env=source_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
